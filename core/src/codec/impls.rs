@@ -1,0 +1,76 @@
+//! Encodings of the basic types.
+
+use super::{Decode, DecodeError, Encode, Reader, Writer};
+use crate::types::{Chain, ClusterId, Index, LogId, NodeId, RequestId, Revision, Span, Term, Time};
+
+macro_rules! codec_newtype {
+    ($method:ident: $($name:ident),+) => {$(
+        impl Encode for $name {
+            fn encode(&self, writer: &mut Writer) {
+                writer.$method(self.0);
+            }
+        }
+
+        impl Decode for $name {
+            fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+                reader.$method().map($name)
+            }
+        }
+    )+};
+}
+
+codec_newtype!(u64: Time, Span, Term, Index, Revision, RequestId);
+codec_newtype!(u128: NodeId, ClusterId);
+
+impl Encode for Chain {
+    fn encode(&self, writer: &mut Writer) {
+        writer.raw(&self.0);
+    }
+}
+
+impl Decode for Chain {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        reader.array().map(Chain)
+    }
+}
+
+impl Encode for LogId {
+    fn encode(&self, writer: &mut Writer) {
+        writer.put(&self.term);
+        writer.put(&self.index);
+    }
+}
+
+impl Decode for LogId {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            term: reader.get()?,
+            index: reader.get()?,
+        })
+    }
+}
+
+impl<T: Encode> Encode for Option<T> {
+    fn encode(&self, writer: &mut Writer) {
+        match self {
+            None => writer.u8(0),
+            Some(value) => {
+                writer.u8(1);
+                writer.put(value);
+            }
+        }
+    }
+}
+
+impl<T: Decode> Decode for Option<T> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        match reader.u8()? {
+            0 => Ok(None),
+            1 => Ok(Some(reader.get()?)),
+            tag => Err(DecodeError::UnknownTag {
+                what: "option",
+                tag,
+            }),
+        }
+    }
+}

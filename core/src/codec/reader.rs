@@ -1,0 +1,206 @@
+//! Total decoding from untrusted bytes.
+
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+
+/// A value that can be decoded from untrusted bytes.
+pub trait Decode: Sized {
+    /// Reads one value. On an error the reader's position is unspecified and
+    /// nothing of the input may be used.
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError>;
+
+    /// Decodes a whole buffer; bytes left over are an error. Blobs inside share
+    /// the buffer's allocation.
+    fn from_bytes(bytes: &Bytes) -> Result<Self, DecodeError> {
+        let mut reader = Reader::from_bytes(bytes);
+        let value = Self::decode(&mut reader)?;
+        reader.finish()?;
+        Ok(value)
+    }
+
+    /// Decodes a whole slice; bytes left over are an error. Blobs are copied.
+    fn from_slice(bytes: &[u8]) -> Result<Self, DecodeError> {
+        let mut reader = Reader::new(bytes);
+        let value = Self::decode(&mut reader)?;
+        reader.finish()?;
+        Ok(value)
+    }
+}
+
+/// Why bytes were refused. Whatever the variant, nothing was changed: decoding
+/// has no effect but its result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum DecodeError {
+    /// The input ends inside a value.
+    #[error("input ends inside a value: {needed} more bytes needed, {left} left")]
+    Truncated {
+        /// Bytes that the value still needs.
+        needed: usize,
+        /// Bytes that are left.
+        left: usize,
+    },
+    /// A length exceeds the limit of its field; nothing was allocated for it.
+    #[error("length {length} is over the limit {limit}")]
+    TooLong {
+        /// The claimed length.
+        length: usize,
+        /// The limit of the field.
+        limit: usize,
+    },
+    /// A tag has no meaning.
+    #[error("unknown tag {tag} for {what}")]
+    UnknownTag {
+        /// The type that was being decoded.
+        what: &'static str,
+        /// The tag that was found.
+        tag: u8,
+    },
+    /// The value is well-formed but not allowed, or not in canonical form.
+    #[error("invalid {what}")]
+    Invalid {
+        /// What was wrong.
+        what: &'static str,
+    },
+    /// A complete value is followed by more bytes.
+    #[error("{left} bytes left over after a complete value")]
+    TrailingBytes {
+        /// How many.
+        left: usize,
+    },
+}
+
+/// A position in untrusted bytes.
+#[derive(Debug, Clone)]
+pub struct Reader<'a> {
+    rest: &'a [u8],
+    /// The buffer that `rest` lies in, when blobs can share its allocation.
+    shared: Option<&'a Bytes>,
+}
+
+impl<'a> Reader<'a> {
+    /// Reads from a slice; blobs will be copied.
+    pub const fn new(bytes: &'a [u8]) -> Self {
+        Self {
+            rest: bytes,
+            shared: None,
+        }
+    }
+
+    /// Reads from a shared buffer; blobs will be slices of it.
+    pub fn from_bytes(bytes: &'a Bytes) -> Self {
+        Self {
+            rest: bytes,
+            shared: Some(bytes),
+        }
+    }
+
+    /// How many bytes are left.
+    pub const fn left(&self) -> usize {
+        self.rest.len()
+    }
+
+    /// Requires that nothing is left.
+    pub const fn finish(&self) -> Result<(), DecodeError> {
+        match self.rest.len() {
+            0 => Ok(()),
+            left => Err(DecodeError::TrailingBytes { left }),
+        }
+    }
+
+    /// Takes exactly `count` bytes, without a length in front.
+    pub fn raw(&mut self, count: usize) -> Result<&'a [u8], DecodeError> {
+        match self.rest.split_at_checked(count) {
+            Some((head, tail)) => {
+                self.rest = tail;
+                Ok(head)
+            }
+            None => {
+                let left = self.rest.len();
+                Err(DecodeError::Truncated {
+                    needed: count.saturating_sub(left),
+                    left,
+                })
+            }
+        }
+    }
+
+    /// Takes a fixed-size array.
+    pub fn array<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
+        let mut array = [0; N];
+        array.copy_from_slice(self.raw(N)?);
+        Ok(array)
+    }
+
+    /// Takes one byte.
+    pub fn u8(&mut self) -> Result<u8, DecodeError> {
+        self.array::<1>().map(|[byte]| byte)
+    }
+
+    /// Takes a big-endian `u16`.
+    pub fn u16(&mut self) -> Result<u16, DecodeError> {
+        self.array().map(u16::from_be_bytes)
+    }
+
+    /// Takes a big-endian `u32`.
+    pub fn u32(&mut self) -> Result<u32, DecodeError> {
+        self.array().map(u32::from_be_bytes)
+    }
+
+    /// Takes a big-endian `u64`.
+    pub fn u64(&mut self) -> Result<u64, DecodeError> {
+        self.array().map(u64::from_be_bytes)
+    }
+
+    /// Takes a big-endian `u128`.
+    pub fn u128(&mut self) -> Result<u128, DecodeError> {
+        self.array().map(u128::from_be_bytes)
+    }
+
+    /// Takes a boolean; anything but `0` and `1` is refused.
+    pub fn bool(&mut self) -> Result<bool, DecodeError> {
+        match self.u8()? {
+            0 => Ok(false),
+            1 => Ok(true),
+            tag => Err(DecodeError::UnknownTag { what: "bool", tag }),
+        }
+    }
+
+    /// Takes a length-prefixed byte string of at most `limit` bytes.
+    pub fn blob(&mut self, limit: usize) -> Result<Bytes, DecodeError> {
+        let length = self.length(limit)?;
+        let bytes = self.raw(length)?;
+        Ok(match self.shared {
+            Some(shared) => shared.slice_ref(bytes),
+            None => Bytes::copy_from_slice(bytes),
+        })
+    }
+
+    /// Takes the length of a byte string or the count of a sequence.
+    pub fn length(&mut self, limit: usize) -> Result<usize, DecodeError> {
+        let length = self.u32()?;
+        let length = usize::try_from(length).unwrap_or(usize::MAX);
+        if length > limit {
+            Err(DecodeError::TooLong { length, limit })
+        } else {
+            Ok(length)
+        }
+    }
+
+    /// Takes a sequence of at most `limit` elements. Memory grows with the
+    /// elements really present, never with the claimed count.
+    pub fn seq<T: Decode>(&mut self, limit: usize) -> Result<Vec<T>, DecodeError> {
+        let count = self.length(limit)?;
+        // Each element takes at least one byte, so a larger count is a lie.
+        let mut items = Vec::with_capacity(count.min(self.left()).min(1024));
+        for _ in 0..count {
+            items.push(T::decode(self)?);
+        }
+        Ok(items)
+    }
+
+    /// Takes any decodable value.
+    pub fn get<T: Decode>(&mut self) -> Result<T, DecodeError> {
+        T::decode(self)
+    }
+}

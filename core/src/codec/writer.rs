@@ -1,0 +1,133 @@
+//! Encoding into a growing buffer.
+
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+
+/// A value with a canonical encoding.
+pub trait Encode {
+    /// Appends the canonical encoding of `self`.
+    fn encode(&self, writer: &mut Writer);
+
+    /// The canonical encoding as one buffer.
+    fn to_bytes(&self) -> Bytes {
+        let mut writer = Writer::new();
+        self.encode(&mut writer);
+        writer.into_bytes()
+    }
+}
+
+/// A growing buffer of canonical bytes.
+#[derive(Debug, Default, Clone)]
+pub struct Writer {
+    buffer: Vec<u8>,
+}
+
+impl Writer {
+    /// An empty writer.
+    pub const fn new() -> Self {
+        Self { buffer: Vec::new() }
+    }
+
+    /// An empty writer with room for `bytes`.
+    pub fn with_capacity(bytes: usize) -> Self {
+        Self {
+            buffer: Vec::with_capacity(bytes),
+        }
+    }
+
+    /// Appends one byte.
+    pub fn u8(&mut self, value: u8) {
+        self.buffer.push(value);
+    }
+
+    /// Appends a big-endian `u16`.
+    pub fn u16(&mut self, value: u16) {
+        self.raw(&value.to_be_bytes());
+    }
+
+    /// Appends a big-endian `u32`.
+    pub fn u32(&mut self, value: u32) {
+        self.raw(&value.to_be_bytes());
+    }
+
+    /// Appends a big-endian `u64`.
+    pub fn u64(&mut self, value: u64) {
+        self.raw(&value.to_be_bytes());
+    }
+
+    /// Appends a big-endian `u128`.
+    pub fn u128(&mut self, value: u128) {
+        self.raw(&value.to_be_bytes());
+    }
+
+    /// Appends `0` or `1`.
+    pub fn bool(&mut self, value: bool) {
+        self.u8(u8::from(value));
+    }
+
+    /// Appends bytes as they are, without a length: only for fixed-size fields.
+    pub fn raw(&mut self, bytes: &[u8]) {
+        self.buffer.extend_from_slice(bytes);
+    }
+
+    /// Appends a `u32` length and the bytes. Longer than `u32::MAX` is a broken
+    /// invariant (every blob has a limit far below) and panics.
+    pub fn blob(&mut self, bytes: &[u8]) {
+        self.length(bytes.len());
+        self.raw(bytes);
+    }
+
+    /// Appends the `u32` count of a sequence; its elements follow.
+    pub fn length(&mut self, count: usize) {
+        self.u32(u32::try_from(count).expect("sequence longer than u32::MAX"));
+    }
+
+    /// Appends a count and each element.
+    pub fn seq<T: Encode>(&mut self, items: &[T]) {
+        self.length(items.len());
+        for item in items {
+            item.encode(self);
+        }
+    }
+
+    /// Appends any encodable value.
+    pub fn put<T: Encode + ?Sized>(&mut self, value: &T) {
+        value.encode(self);
+    }
+
+    /// How many bytes have been written.
+    pub fn len(&self) -> usize {
+        self.buffer.len()
+    }
+
+    /// Whether nothing has been written.
+    pub fn is_empty(&self) -> bool {
+        self.buffer.is_empty()
+    }
+
+    /// What has been written so far.
+    pub fn as_slice(&self) -> &[u8] {
+        &self.buffer
+    }
+
+    /// The buffer itself, for checksums and lengths that are patched in later.
+    pub fn as_mut_slice(&mut self) -> &mut [u8] {
+        &mut self.buffer
+    }
+
+    /// Forgets the content and keeps the allocation.
+    pub fn clear(&mut self) {
+        self.buffer.clear();
+    }
+
+    /// The finished bytes.
+    pub fn into_bytes(self) -> Bytes {
+        Bytes::from(self.buffer)
+    }
+
+    /// The finished buffer.
+    pub fn into_vec(self) -> Vec<u8> {
+        self.buffer
+    }
+}

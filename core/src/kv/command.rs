@@ -1,0 +1,223 @@
+//! What a log entry can ask of the state, and what it answers.
+
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+
+use crate::types::{Revision, Span};
+
+/// A client session: the index of the log entry that opened it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct SessionId(pub u64);
+
+/// A lease: the index of the log entry that granted it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct LeaseId(pub u64);
+
+/// A fencing token: the index of the log entry that gave the lock away. Whoever
+/// guards a resource refuses tokens lower than the highest it has seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct FencingToken(pub u64);
+
+/// Wall-clock time as the log knows it: nanoseconds since the Unix epoch, as
+/// stamped by the leader that proposed the entry, and never decreasing from one
+/// entry to the next. The only time that the state machine has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct LogTime(pub u64);
+
+/// The content of an `App` entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Envelope {
+    /// The proposer's clock. The state machine takes the maximum with the last.
+    pub proposed_at: LogTime,
+    /// What to do.
+    pub command: Command,
+}
+
+/// What a log entry can ask of the state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// Opens a session that ends when unused for `ttl` of log time. `nonce` is
+    /// random, chosen by the client: opening twice with the same nonce gives the
+    /// same session, so that opening can be retried as well.
+    OpenSession {
+        /// Chosen by the client.
+        nonce: u128,
+        /// How long the session outlives its last use.
+        ttl: Span,
+    },
+    /// Ends a session.
+    CloseSession {
+        /// The session.
+        session: SessionId,
+    },
+    /// Changes the state exactly once, however often the entry is repeated.
+    InSession {
+        /// The session.
+        session: SessionId,
+        /// Counts the session's changes from 1. A repeated number gives the
+        /// first answer again.
+        sequence: u64,
+        /// Every number up to this has been answered and its answer may go.
+        answered_upto: u64,
+        /// The change.
+        op: Op,
+    },
+    /// Changes the state once per entry: a client that retries may do it twice.
+    Once {
+        /// The change.
+        op: Op,
+    },
+    /// Lets log time pass, so that leases and sessions expire.
+    Tick,
+}
+
+/// What must hold of a key for a change to happen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Condition {
+    /// Nothing.
+    Always,
+    /// The key does not exist.
+    Absent,
+    /// The key exists.
+    Exists,
+    /// The key was last changed at this revision.
+    Revision(Revision),
+    /// The key has this value.
+    Value(Bytes),
+}
+
+/// One change of the state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Op {
+    /// Sets a key.
+    Put {
+        /// The key.
+        key: Bytes,
+        /// The value.
+        value: Bytes,
+        /// Required first.
+        condition: Condition,
+        /// The key is deleted when this lease ends.
+        lease: Option<LeaseId>,
+    },
+    /// Removes a key.
+    Delete {
+        /// The key.
+        key: Bytes,
+        /// Required first.
+        condition: Condition,
+    },
+    /// Removes all keys in `from..to`, at most
+    /// [`KV_RANGE_PAIRS_MAX`](crate::limits::KV_RANGE_PAIRS_MAX).
+    DeleteRange {
+        /// The first key removed.
+        from: Bytes,
+        /// The first key kept.
+        to: Bytes,
+    },
+    /// All conditions hold and then all changes happen, at one revision, or
+    /// nothing does.
+    Txn {
+        /// Keys and what is required of them.
+        conditions: Vec<(Bytes, Condition)>,
+        /// `Put` and `Delete` with condition `Always`, and `DeleteRange`.
+        ops: Vec<Op>,
+    },
+    /// Grants a lease.
+    LeaseGrant {
+        /// How long it lasts without renewal, in log time.
+        ttl: Span,
+    },
+    /// Begins a lease's time anew.
+    LeaseRenew {
+        /// The lease.
+        lease: LeaseId,
+    },
+    /// Ends a lease and deletes its keys.
+    LeaseRevoke {
+        /// The lease.
+        lease: LeaseId,
+    },
+    /// Takes a lock if it is free, held until its lease ends or it is released.
+    /// Taking a lock that the same lease holds gives the same token again.
+    LockAcquire {
+        /// The lock.
+        name: Bytes,
+        /// The holder.
+        lease: LeaseId,
+    },
+    /// Gives a lock back.
+    LockRelease {
+        /// The lock.
+        name: Bytes,
+        /// The token it was given with; another one changes nothing.
+        token: FencingToken,
+    },
+}
+
+/// How a command ended. Every variant but the refusals changed the state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// The session is open.
+    SessionOpened(SessionId),
+    /// The session is closed.
+    SessionClosed,
+    /// Put, deleted, or the whole transaction.
+    Changed {
+        /// The revision that the change made.
+        revision: Revision,
+        /// How many keys were removed.
+        deleted: u64,
+    },
+    /// The lease is granted or renewed.
+    Lease {
+        /// The lease.
+        lease: LeaseId,
+        /// When it ends, in log time.
+        expires_at: LogTime,
+    },
+    /// The lease has ended and its keys are gone.
+    LeaseEnded,
+    /// The lock is held.
+    Locked {
+        /// To be shown wherever the lock protects something.
+        token: FencingToken,
+    },
+    /// The lock is free.
+    Unlocked,
+    /// Log time has passed.
+    Ticked,
+    /// Refused, nothing changed: a condition does not hold.
+    ConditionFailed {
+        /// The key it was required of.
+        key: Bytes,
+        /// The key's revision, `None` if it does not exist.
+        revision: Option<Revision>,
+        /// The key's value, if it exists.
+        value: Option<Bytes>,
+    },
+    /// Refused, nothing changed: no such session; it expired or never was.
+    NoSession,
+    /// Refused: this answer was confirmed as received and is gone.
+    AnswerGone,
+    /// Refused, nothing changed: no such lease; it ended or never was.
+    NoLease,
+    /// Refused, nothing changed: another lease holds the lock.
+    LockHeld {
+        /// The token of the holder.
+        token: FencingToken,
+    },
+    /// Refused, nothing changed: the lock is not held with this token.
+    LockNotHeld,
+    /// Refused, nothing changed: a limit would be passed.
+    LimitExceeded {
+        /// Which.
+        limit: &'static str,
+    },
+    /// Refused, nothing changed: the command breaks a rule.
+    Invalid {
+        /// Which.
+        rule: &'static str,
+    },
+}

@@ -1,0 +1,40 @@
+//! Every DeCube protocol as a pure, deterministic step machine.
+//!
+//! This crate holds the whole logic of the platform and none of its I/O: the
+//! same compiled code is driven by the real host (`io-real`) and by the seeded
+//! simulator (`io-sim`). It is `no_std`, so the compiler itself refuses clocks,
+//! files, sockets and threads.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`machine`] | the contract between a machine and its shell |
+//! | [`limits`] | every bound of the system, with const-asserted relations |
+//! | [`types`] | ids, time and quantities as newtypes |
+//! | [`codec`] | the one canonical encoding; decoders are total |
+//! | [`crypto`] | hashes, signatures, keys |
+//! | [`merkle`] | the RFC 6962 tree and strict verifiers |
+//! | [`proof`] | pure verifiers of portable proofs |
+//! | [`store`] | the vocabulary of the key-value engine under the state |
+//! | [`wal`] | the write-ahead log as a machine over file effects |
+//! | [`raft`] | consensus inside a cluster |
+//! | [`kv`] | the replicated state machine of a cluster |
+//! | [`node`] | the composition root: the one machine that shells drive |
+//! | [`trace`] | the record and replay format |
+#![no_std]
+
+extern crate alloc;
+
+pub mod codec;
+pub mod crypto;
+pub mod kv;
+pub mod limits;
+pub mod machine;
+pub mod merkle;
+pub mod mutant;
+pub mod node;
+pub mod proof;
+pub mod raft;
+pub mod store;
+pub mod trace;
+pub mod types;
+pub mod wal;

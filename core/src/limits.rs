@@ -1,0 +1,110 @@
+//! Every bound of the system, in one place, with the relations between them
+//! checked by the compiler.
+//!
+//! A bound is either on what an adversary or a disk can send (checked before
+//! allocation) or on what a machine keeps (asserted by its invariants).
+
+/// Bytes of one client command inside a log entry.
+pub const ENTRY_BYTES_MAX: usize = 1 << 20;
+/// Entries in one Append message.
+pub const APPEND_ENTRIES_MAX: usize = 1024;
+/// Payload bytes in one Append message (one larger entry may travel alone).
+pub const APPEND_BYTES_MAX: usize = 1 << 20;
+/// Append messages in flight to one follower.
+pub const INFLIGHT_MESSAGES_MAX: usize = 256;
+/// Payload bytes in flight to one follower.
+pub const INFLIGHT_BYTES_MAX: usize = 16 << 20;
+/// Payload bytes that a leader accepts before they are committed; above it
+/// proposals are refused with a retryable error.
+pub const UNCOMMITTED_BYTES_MAX: usize = 64 << 20;
+/// Entries kept in the log after they are applied and stored, for slow followers.
+pub const LOG_TRAILING_ENTRIES: u64 = 10_000;
+/// Entries after which the log is compacted.
+pub const LOG_ENTRIES_MAX: u64 = 100_000;
+/// Payload bytes after which the log is compacted.
+pub const LOG_BYTES_MAX: usize = 64 << 20;
+/// Payload bytes that a log may hold at all; a leader refuses proposals above.
+pub const LOG_BYTES_HARD_MAX: usize = 256 << 20;
+/// Voters of a cluster (§6 of the design: 3 to 7, never more).
+pub const VOTERS_MAX: usize = 7;
+/// Learners of a cluster.
+pub const LEARNERS_MAX: usize = 32;
+/// Reads waiting for a leadership confirmation.
+pub const READS_PENDING_MAX: usize = 65_536;
+/// Persist batches that are written but not yet reported durable.
+pub const PERSISTS_PENDING_MAX: usize = 1024;
+/// Bytes of one chunk of a state snapshot.
+pub const SNAPSHOT_CHUNK_BYTES: usize = 256 << 10;
+
+/// Bytes of one message between nodes, header included.
+pub const MESSAGE_BYTES_MAX: usize = 4 << 20;
+
+/// Bytes of one WAL segment file.
+pub const WAL_SEGMENT_BYTES: u64 = 64 << 20;
+/// Bytes of one WAL record's payload.
+pub const WAL_RECORD_BYTES_MAX: usize = 4 << 20;
+/// Bytes that a WAL reads at once when it recovers.
+pub const WAL_READ_BYTES: u64 = 1 << 20;
+/// The unit that a disk writes atomically, as far as the WAL assumes.
+pub const SECTOR_BYTES: usize = 512;
+
+/// Bytes of a user's key.
+pub const KV_KEY_BYTES_MAX: usize = 4 << 10;
+/// Bytes of a user's value.
+pub const KV_VALUE_BYTES_MAX: usize = 512 << 10;
+/// Bytes of all keys and values together; writes are refused above.
+pub const KV_STATE_BYTES_MAX: u64 = 1 << 30;
+/// Pairs in one range answer.
+pub const KV_RANGE_PAIRS_MAX: usize = 1000;
+/// Bytes in one range answer.
+pub const KV_RANGE_BYTES_MAX: usize = 1 << 20;
+/// Operations in one transaction.
+pub const KV_TXN_OPS_MAX: usize = 128;
+/// Revisions of history kept for watches.
+pub const KV_HISTORY_REVISIONS_MAX: usize = 100_000;
+/// Bytes of history kept for watches.
+pub const KV_HISTORY_BYTES_MAX: usize = 64 << 20;
+/// Client sessions at once.
+pub const KV_SESSIONS_MAX: usize = 100_000;
+/// Answers kept per session for retries.
+pub const KV_SESSION_ANSWERS_MAX: usize = 64;
+/// Leases at once.
+pub const KV_LEASES_MAX: usize = 100_000;
+/// Keys bound to one lease.
+pub const KV_LEASE_KEYS_MAX: usize = 10_000;
+
+/// Bytes of a key of the engine under the state.
+pub const STORE_KEY_BYTES_MAX: usize = KV_KEY_BYTES_MAX + 64;
+/// Bytes that one page of a scan of the engine aims at.
+pub const STORE_PAGE_BYTES: usize = 1 << 20;
+
+/// Client requests that a node has open.
+pub const REQUESTS_OPEN_MAX: usize = 65_536;
+
+/// Nodes in a Merkle proof: no tree with a `u64` size is deeper.
+pub const MERKLE_PATH_MAX: usize = 64;
+/// Bytes of one snapshot or object segment.
+pub const SEGMENT_BYTES: u64 = 64 << 20;
+
+const _: () = assert!(
+    ENTRY_BYTES_MAX + 1024 <= MESSAGE_BYTES_MAX,
+    "one entry fits a message"
+);
+const _: () =
+    assert!(APPEND_BYTES_MAX + ENTRY_BYTES_MAX + APPEND_ENTRIES_MAX * 96 < MESSAGE_BYTES_MAX);
+const _: () = assert!(
+    SNAPSHOT_CHUNK_BYTES + KV_VALUE_BYTES_MAX + KV_KEY_BYTES_MAX + 4096 < MESSAGE_BYTES_MAX
+);
+const _: () = assert!(KV_KEY_BYTES_MAX + KV_VALUE_BYTES_MAX + 1024 <= ENTRY_BYTES_MAX);
+const _: () =
+    assert!(KV_RANGE_BYTES_MAX + KV_VALUE_BYTES_MAX + KV_KEY_BYTES_MAX < MESSAGE_BYTES_MAX);
+const _: () = assert!(
+    ENTRY_BYTES_MAX + 1024 <= WAL_RECORD_BYTES_MAX,
+    "one entry fits a record"
+);
+const _: () = assert!((WAL_RECORD_BYTES_MAX as u64) * 4 <= WAL_SEGMENT_BYTES);
+const _: () = assert!(WAL_SEGMENT_BYTES.is_multiple_of(SECTOR_BYTES as u64));
+const _: () = assert!(LOG_TRAILING_ENTRIES < LOG_ENTRIES_MAX);
+const _: () = assert!(LOG_BYTES_MAX < LOG_BYTES_HARD_MAX);
+const _: () = assert!(UNCOMMITTED_BYTES_MAX < LOG_BYTES_HARD_MAX);
+const _: () = assert!(APPEND_BYTES_MAX <= INFLIGHT_BYTES_MAX);

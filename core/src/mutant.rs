@@ -1,0 +1,67 @@
+//! Planted bugs. The simulator must find each of them within a stated budget of
+//! seeds, or it proves nothing.
+//!
+//! A mutant is selected at run time in a machine's configuration and exists only
+//! under the feature `mutants`: without it [`Mutant::is`] is `false` at compile
+//! time and the planted branch is not in the binary.
+
+/// Which bug is planted. Each variant names the real incident it repeats.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Mutant {
+    /// None: the code as it is meant.
+    #[default]
+    None,
+    /// A vote is granted before term and vote are durable (raft-rs #372).
+    VoteNotDurable,
+    /// A step-down inside a term forgets the vote of that term (CCF #5891).
+    VoteForgottenInTerm,
+    /// Entries of older terms are committed by counting (Raft paper, figure 8).
+    CommitOldTerm,
+    /// A follower commits beyond what the message verified (CCF #8172).
+    CommitBeyondVerified,
+    /// A duplicate append truncates a matching suffix (hashicorp/raft 0f31a01).
+    TruncateMatching,
+    /// The log check compares indexes although terms differ (hashicorp/raft #94).
+    UpToDateByIndex,
+    /// The leader counts its own entries before they are durable (openraft a9f696a).
+    LeaderCountsUnsynced,
+    /// A follower acknowledges entries before they are durable.
+    AckBeforeSync,
+    /// The append handler does not check the previous entry.
+    SkipPrevCheck,
+    /// The quorum counts one voter too few.
+    QuorumTooSmall,
+    /// Learners are counted in the commit quorum.
+    LearnerCounts,
+    /// A read is served before the leader committed in its term (etcd #7331).
+    ReadBeforeTermCommit,
+    /// Late acknowledgements satisfy a newer read round (etcd #20418).
+    ReadRoundReused,
+    /// A membership change takes effect only when committed.
+    MembershipAtCommit,
+    /// An installed snapshot keeps the old membership (openraft #1808).
+    SnapshotKeepsMembership,
+    /// Recovery takes damage before the synced mark for a torn tail and goes on.
+    WalTruncatesSynced,
+    /// Recovery continues after a torn record.
+    WalReadsPastTear,
+    /// An error of sync is taken for success (fsyncgate).
+    WalIgnoresSyncError,
+    /// The checksum leaves out the record's position, so a misdirected write passes.
+    WalChecksumWithoutPosition,
+    /// A retried session command is applied twice.
+    SessionAppliesTwice,
+    /// A lease expires by the local clock instead of the log's.
+    LeaseByLocalClock,
+    /// A reused lock hands out an old fencing token.
+    FencingTokenReused,
+}
+
+impl Mutant {
+    /// Whether this mutant is the one selected. Constant `false` in every build
+    /// without the feature `mutants`.
+    pub fn is(self, planted: Self) -> bool {
+        cfg!(feature = "mutants") && self == planted
+    }
+}

@@ -1,0 +1,50 @@
+//! What a node is built from.
+
+use crate::mutant::Mutant;
+use crate::raft::{self, Membership};
+use crate::types::{ClusterId, NodeId, Span};
+
+/// The configuration of a node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// This node.
+    pub id: NodeId,
+    /// Its cluster.
+    pub cluster: ClusterId,
+    /// The first members of the cluster. Used only when the disk is empty; all
+    /// nodes of a new cluster must be given the same, and a node that joins
+    /// later an empty one.
+    pub bootstrap: Membership,
+    /// Seeds every random choice.
+    pub seed: u64,
+    /// Raft's own.
+    pub raft: raft::Config,
+    /// How long a request may wait before it is answered `Unknown`.
+    pub request_timeout: Span,
+    /// Bytes of one WAL segment; smaller only in simulation.
+    pub wal_segment_bytes: u64,
+    /// Entries in the log after which it is compacted.
+    pub log_entries_max: u64,
+    /// Entries kept behind the applied index when it is compacted.
+    pub log_trailing_entries: u64,
+    /// The planted bug, if any.
+    pub mutant: Mutant,
+}
+
+impl Config {
+    /// The defaults for a node.
+    pub fn new(id: NodeId, cluster: ClusterId, bootstrap: Membership, seed: u64) -> Self {
+        Self {
+            id,
+            cluster,
+            bootstrap,
+            seed,
+            raft: raft::Config::new(id, cluster, seed),
+            request_timeout: Span::from_secs(5),
+            wal_segment_bytes: crate::limits::WAL_SEGMENT_BYTES,
+            log_entries_max: crate::limits::LOG_ENTRIES_MAX,
+            log_trailing_entries: crate::limits::LOG_TRAILING_ENTRIES,
+            mutant: Mutant::None,
+        }
+    }
+}

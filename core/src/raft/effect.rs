@@ -1,0 +1,171 @@
+//! What a Raft node asks of its owner.
+
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+
+use super::event::{Context, PersistSeq};
+use super::message::Message;
+use super::types::{Base, Entry, HardState, Membership, SnapshotMeta};
+use crate::types::{Index, LogId, NodeId, Term};
+
+/// One atomic write. Parts are in the order in which they take effect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Persist {
+    /// Echoed by `Persisted`.
+    pub seq: PersistSeq,
+    /// Term, vote and commit, when they changed.
+    pub hard_state: Option<HardState>,
+    /// The log now begins after this base: entries up to it are dropped, and
+    /// with `reset` all others too (a snapshot replaced the log).
+    pub base: Option<Base>,
+    /// See `base`.
+    pub reset: bool,
+    /// Entries from here on are void.
+    pub truncate_from: Option<Index>,
+    /// Entries appended after the truncation.
+    pub append: Vec<Entry>,
+}
+
+/// What a node is in its term.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Role {
+    /// Follows, or waits for, a leader.
+    Follower,
+    /// Asks whether it would be elected.
+    PreCandidate,
+    /// Asks to be elected.
+    Candidate,
+    /// Leads its term.
+    Leader,
+    /// Lost synced entries: takes part in nothing until it has them again.
+    Repairing,
+    /// Halted for good: its disk failed or its vote was lost.
+    Halted,
+}
+
+/// Why a proposal, read or change was refused. Nothing happened and nothing of
+/// it will ever happen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// Ask the leader.
+    NotLeader {
+        /// The leader, if known.
+        leader: Option<NodeId>,
+    },
+    /// Leader, but nothing of its term is committed yet: ask again soon.
+    NotReady,
+    /// Leadership is being handed over: ask again soon.
+    Transferring,
+    /// Too much is uncommitted or waiting: ask again later.
+    Busy,
+    /// The command is larger than an entry may be.
+    TooLarge,
+    /// A membership change is in progress.
+    ChangeInProgress,
+    /// The membership asked for breaks a rule.
+    InvalidMembership {
+        /// The rule.
+        rule: &'static str,
+    },
+    /// A learner must have caught up before it becomes a voter.
+    NotCaughtUp {
+        /// The node that lags.
+        node: NodeId,
+    },
+    /// The node has halted or is repairing its log.
+    Unavailable,
+}
+
+/// What a Raft node asks of its owner, in order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    /// Write this durably, then answer `Persisted`. Writes are numbered and
+    /// complete in order.
+    Persist(Persist),
+    /// Send a message; it may be lost, duplicated or overtaken.
+    Send {
+        /// To whom.
+        to: NodeId,
+        /// What.
+        message: Message,
+    },
+    /// Apply these entries, then answer `Applied`. They are committed, durable
+    /// here, and contiguous with the last ones.
+    Apply {
+        /// The entries.
+        entries: Vec<Entry>,
+    },
+    /// The proposal has this place in the log. It is committed if an entry with
+    /// the same id is applied, and void if another is applied at that index.
+    Proposed {
+        /// The proposal.
+        context: Context,
+        /// Its place.
+        id: LogId,
+    },
+    /// The proposal, read or change was refused.
+    Refused {
+        /// Which.
+        context: Context,
+        /// Why.
+        reason: Refusal,
+    },
+    /// The read may be answered from the state once `index` is applied.
+    ReadReady {
+        /// The read.
+        context: Context,
+        /// What must be applied.
+        index: Index,
+    },
+    /// Freeze the applied state as a snapshot for a peer and answer
+    /// `SnapshotOpened`.
+    SnapshotOpen {
+        /// For whom.
+        peer: NodeId,
+    },
+    /// Answer `SnapshotChunk` with this chunk of the peer's snapshot.
+    SnapshotRead {
+        /// For whom.
+        peer: NodeId,
+        /// The chunk's number.
+        chunk: u64,
+    },
+    /// The peer's snapshot is not needed any more.
+    SnapshotClose {
+        /// For whom.
+        peer: NodeId,
+    },
+    /// Stage a chunk of an incoming snapshot; chunk 0 begins anew. After the
+    /// last one check the digest, replace the state durably, and answer
+    /// `SnapshotInstalled` or `SnapshotRefused`.
+    SnapshotStage {
+        /// What is coming.
+        meta: SnapshotMeta,
+        /// The chunk's number.
+        chunk: u64,
+        /// Its content.
+        data: Bytes,
+        /// Whether it is the last one.
+        last: bool,
+    },
+    /// Role, term or known leader changed.
+    RoleChanged {
+        /// The role.
+        role: Role,
+        /// The term.
+        term: Term,
+        /// The leader of the term, if known.
+        leader: Option<NodeId>,
+    },
+    /// This membership is in force now (appended, cut back, or from a snapshot).
+    MembershipChanged {
+        /// Who takes part.
+        membership: Membership,
+    },
+    /// Committed up to here (for observers; nothing to do).
+    Committed {
+        /// The commit index.
+        index: Index,
+    },
+}

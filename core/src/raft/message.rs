@@ -1,0 +1,163 @@
+//! What Raft nodes say to each other. Every message carries its sender's term,
+//! replies and refusals included.
+
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+
+use super::types::{Entry, SnapshotMeta};
+use crate::types::{Chain, Index, LogId, Term};
+
+/// Identifies one Append in flight to one follower, so that a late answer can
+/// not be taken for that of a newer request. Unique per leader and term.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct InflightId(pub u64);
+
+/// A round of leadership confirmation for reads, monotone within a term.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct RoundId(pub u64);
+
+/// One attempt to become leader; answers of an older attempt are void.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct CampaignId(pub u64);
+
+/// The incarnation of a follower's log: a new one for each start of the process
+/// or repair, so that acknowledgements from before a loss are void.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Incarnation(pub u64);
+
+/// A message between two nodes of a cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// The sender's term; for a pre-vote the term it would campaign in.
+    pub term: Term,
+    /// What it says.
+    pub body: Body,
+}
+
+/// The kinds of message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Body {
+    /// Would you vote for me? Changes nothing at either side.
+    PreVote {
+        /// The attempt.
+        campaign: CampaignId,
+        /// The end of the candidate's log.
+        last: LogId,
+    },
+    /// Answer to [`Body::PreVote`].
+    PreVoteReply {
+        /// The attempt.
+        campaign: CampaignId,
+        /// Whether the vote would be granted.
+        granted: bool,
+    },
+    /// Vote for me in this term (Raft paper, RequestVote RPC).
+    Vote {
+        /// The attempt.
+        campaign: CampaignId,
+        /// The end of the candidate's log.
+        last: LogId,
+        /// Whether the leader itself asked the candidate to take over, which
+        /// lifts the stickiness rule.
+        transfer: bool,
+    },
+    /// Answer to [`Body::Vote`], sent only after term and vote are durable.
+    VoteReply {
+        /// The attempt.
+        campaign: CampaignId,
+        /// Whether the vote was granted.
+        granted: bool,
+    },
+    /// Entries, or none as a heartbeat (Raft paper, AppendEntries RPC).
+    Append {
+        /// Identifies this message.
+        inflight: InflightId,
+        /// The latest read round, confirmed by the answer.
+        round: RoundId,
+        /// The entry before the first one carried here.
+        prev: LogId,
+        /// The chain at `prev`.
+        prev_chain: Chain,
+        /// The leader's commit index.
+        commit: Index,
+        /// The entries, contiguous from `prev`.
+        entries: Vec<Entry>,
+    },
+    /// Answer to [`Body::Append`].
+    AppendReply {
+        /// The message answered.
+        inflight: InflightId,
+        /// The round confirmed.
+        round: RoundId,
+        /// The follower's incarnation.
+        incarnation: Incarnation,
+        /// How it went.
+        result: AppendResult,
+    },
+    /// One chunk of a snapshot (Raft paper, InstallSnapshot RPC).
+    Snapshot {
+        /// Identifies this message.
+        inflight: InflightId,
+        /// See [`Body::Append`].
+        round: RoundId,
+        /// What is being sent.
+        meta: SnapshotMeta,
+        /// The chunk's number, from 0.
+        chunk: u64,
+        /// Its content.
+        data: Bytes,
+        /// Whether it is the last one.
+        last: bool,
+    },
+    /// Answer to [`Body::Snapshot`].
+    SnapshotReply {
+        /// The message answered.
+        inflight: InflightId,
+        /// See [`Body::Append`].
+        round: RoundId,
+        /// The follower's incarnation.
+        incarnation: Incarnation,
+        /// What it wants next.
+        result: SnapshotResult,
+    },
+    /// The leader hands over: campaign at once, without a pre-vote.
+    TimeoutNow,
+}
+
+/// How an Append went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AppendResult {
+    /// The follower's log equals the leader's up to here, durably.
+    Match {
+        /// `prev` plus the entries carried, never more.
+        upto: Index,
+    },
+    /// `prev` does not match. A hint where it may: the follower's last entry
+    /// with a term no later than that of `prev`.
+    Reject {
+        /// The `prev` that was refused.
+        prev: Index,
+        /// Where to try next.
+        hint: LogId,
+    },
+    /// The follower can not take entries now (full, or no window); it is alive.
+    Busy,
+}
+
+/// What a follower wants of a snapshot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SnapshotResult {
+    /// Chunks below `chunk` are staged; send this one next.
+    Next {
+        /// The next chunk wanted.
+        chunk: u64,
+    },
+    /// The snapshot is installed, durably, or was not needed.
+    Installed {
+        /// The follower's log equals the leader's up to here.
+        upto: Index,
+    },
+    /// The content did not have the digest promised: begin anew.
+    Refused,
+}

@@ -1,0 +1,98 @@
+//! The data that Raft stores and sends.
+
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+
+use crate::types::{Chain, Index, LogId, NodeId, Term};
+
+/// What an entry is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum EntryKind {
+    /// The empty entry that a leader begins its term with.
+    Noop,
+    /// A membership, canonically encoded; it takes effect when appended.
+    Membership,
+    /// A command of the replicated state machine.
+    App,
+}
+
+/// One entry of the replicated log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// The term in which it was created, and its position.
+    pub id: LogId,
+    /// What it is for.
+    pub kind: EntryKind,
+    /// The hash chain up to and including this entry; see [`super::chain`].
+    pub chain: Chain,
+    /// The command, at most [`ENTRY_BYTES_MAX`](crate::limits::ENTRY_BYTES_MAX) bytes.
+    pub data: Bytes,
+}
+
+/// What must never be forgotten: one atomic record (persistence rule P1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct HardState {
+    /// The latest term this node has seen.
+    pub term: Term,
+    /// Whom it voted for in that term.
+    pub voted_for: Option<NodeId>,
+    /// A position known to be committed. Not needed for safety (P8): it is
+    /// written along with the next batch to shorten a restart.
+    pub commit: Index,
+}
+
+/// Who takes part. Sorted, without duplicates. While `outgoing` is not empty the
+/// membership is joint: decisions need a majority of `voters` *and* a majority of
+/// `outgoing` (Raft paper §6).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Membership {
+    /// The voters, in a joint membership the incoming ones.
+    pub voters: Vec<NodeId>,
+    /// The outgoing voters of a joint membership.
+    pub outgoing: Vec<NodeId>,
+    /// Nodes that receive the log and do not vote. A voter that is being demoted
+    /// stands both here and in `outgoing`.
+    pub learners: Vec<NodeId>,
+}
+
+/// The point where the kept log begins: everything up to it is in the state.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Base {
+    /// The last entry that is not in the log any more.
+    pub id: LogId,
+    /// The chain there.
+    pub chain: Chain,
+    /// The membership in force there.
+    pub membership: Membership,
+}
+
+/// A snapshot of the replicated state, as Raft sees it. Its content travels in
+/// chunks that only the state machine understands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SnapshotMeta {
+    /// What the snapshot covers.
+    pub base: Base,
+    /// Identifies the content: the digest of the state at `base.id`.
+    pub digest: [u8; 32],
+}
+
+/// What a node found on its disk when it started.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Recovered {
+    /// Term, vote and a committed position.
+    pub hard_state: HardState,
+    /// Where the log begins.
+    pub base: Base,
+    /// The entries after the base, without a gap up to the first damage.
+    pub entries: Vec<Entry>,
+    /// Up to where the state machine is durable; at least `base.id.index`,
+    /// unless the state was lost.
+    pub applied: Index,
+    /// Set if synced entries are missing: the last index that this node may
+    /// have acknowledged. The node starts in `Repairing`.
+    pub damaged_upto: Option<Index>,
+    /// Set if the hard state itself may be lost: the node must never vote
+    /// again under this id and has to be replaced.
+    pub hard_state_lost: bool,
+}

@@ -1,0 +1,77 @@
+//! The vocabulary of the key-value engine under the replicated state.
+//!
+//! The engine holds only rebuildable state: the write-ahead log is the truth.
+//! The core owns the ordering: batches are numbered, applied in order, and each
+//! is atomic. What the engine must promise is in [`Store`]; one conformance
+//! suite holds every engine to it, the simulated one included.
+
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+
+/// The number of a batch, counted from 1 at each start of the node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct StoreSeq(pub u64);
+
+/// One change inside a batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StoreOp {
+    /// Sets a key.
+    Put {
+        /// The key, at most [`STORE_KEY_BYTES_MAX`](crate::limits::STORE_KEY_BYTES_MAX) bytes.
+        key: Bytes,
+        /// The value.
+        value: Bytes,
+    },
+    /// Removes a key; removing an absent key is no error.
+    Delete {
+        /// The key.
+        key: Bytes,
+    },
+    /// Removes every key in `from..to`.
+    DeleteRange {
+        /// The first key removed.
+        from: Bytes,
+        /// The first key kept.
+        to: Bytes,
+    },
+}
+
+/// Changes that become visible and durable together or not at all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoreBatch {
+    /// Where the batch stands in the order.
+    pub seq: StoreSeq,
+    /// The changes, in order: a later one overrides an earlier one.
+    pub ops: Vec<StoreOp>,
+    /// Whether this and every earlier batch must be on stable storage before
+    /// the completion. Without it a crash may lose a suffix of the batches,
+    /// never a part of one and never one from the middle.
+    pub sync: bool,
+}
+
+/// A key-value engine with atomic batches, ordered scans and prefix durability.
+///
+/// Errors are final: after one the engine's content is unknown, the node halts,
+/// and the next start rebuilds what is missing from the log.
+pub trait Store {
+    /// Why the engine failed.
+    type Error;
+
+    /// Applies a batch atomically. Batches survive a crash in order: if one
+    /// survives, so do all before it. Returns after stable storage if `sync`.
+    fn commit(&mut self, batch: &StoreBatch) -> Result<(), Self::Error>;
+
+    /// The value of a key.
+    fn get(&self, key: &[u8]) -> Result<Option<Bytes>, Self::Error>;
+
+    /// Pairs with `from <= key`, and `key < to` if `to` is given, in key order,
+    /// until about `bytes_max` bytes of keys and values are collected (at least
+    /// one pair if there is any).
+    fn scan(
+        &self,
+        from: &[u8],
+        to: Option<&[u8]>,
+        bytes_max: usize,
+    ) -> Result<Vec<(Bytes, Bytes)>, Self::Error>;
+}

@@ -1,0 +1,7 @@
+//! Ids, times and quantities as newtypes: a term can not be passed for an index.
+
+mod ids;
+mod time;
+
+pub use ids::{Chain, ClusterId, Index, LogId, NodeId, RequestId, Revision, Term};
+pub use time::{Span, Time};
