@@ -85,6 +85,12 @@ pub const STORE_PAGE_BYTES: usize = 1 << 20;
 /// Client requests that a node has open.
 pub const REQUESTS_OPEN_MAX: usize = 65_536;
 
+/// Forwarded requests of one peer that a leader remembers, to know duplicates.
+pub const FORWARDS_REMEMBERED: usize = 4096;
+
+/// Elements of one list inside a recorded event.
+pub const RECORDED_LIST_MAX: usize = 1 << 20;
+
 /// Nodes in a Merkle proof: no tree with a `u64` size is deeper.
 pub const MERKLE_PATH_MAX: usize = 64;
 /// Bytes of one snapshot or object segment.
