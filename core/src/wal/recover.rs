@@ -321,15 +321,13 @@ impl Recovery {
         })
     }
 
-    /// Without a valid superblock: whether the log can only be new. The first
+    /// Without a valid superblock: whether the log can only be new. Its first
     /// segment is created before the first superblock is written, and nothing is
-    /// written into it before both are durable.
+    /// written into any segment before both superblocks are durable; so a start
+    /// that crashed leaves blank segments and whatever superblocks.
     fn is_fresh(&self, scans: &[SegmentScan]) -> bool {
-        match scans {
-            [] => !self.superblock_used,
-            [only] => only.number == 1 && only.is_blank(),
-            _ => false,
-        }
+        let blank = scans.iter().all(SegmentScan::is_blank);
+        blank && (!scans.is_empty() || !self.superblock_used)
     }
 
     /// Plans what is to be done before appends are taken.
