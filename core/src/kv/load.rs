@@ -275,7 +275,7 @@ fn check_answer(
 ) -> Result<(), ImageError> {
     let record = derived.sessions.get(&session);
     let record = record.ok_or(ImageError::Inconsistent("answer without a session"))?;
-    let ahead = sequence.checked_sub(record.answered_upto).unwrap_or(0);
+    let ahead = sequence.saturating_sub(record.answered_upto);
     ensure(
         ahead > 0 && ahead <= size(config.session_answers_max),
         "answer outside the window",
