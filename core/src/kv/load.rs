@@ -145,7 +145,9 @@ impl Loader {
         };
         self.highest = self.highest.max(Some(generation));
         if self.meta.is_some_and(|meta| meta.generation == generation) {
-            self.image.insert(image_key, value);
+            // Copies: a pair must not keep a page of the store in memory.
+            let image_key = Bytes::copy_from_slice(&image_key);
+            self.image.insert(image_key, Bytes::copy_from_slice(&value));
         } else {
             self.stale = true;
         }

@@ -2,6 +2,8 @@
 //! histories (`laws`), a comparison with an independent model (`model`), hostile
 //! bytes (`wire`), the map underneath (`cow`), and planted bugs (`mutants`).
 
+#![allow(clippy::unwrap_used, reason = "a test may panic where it fails")]
+
 mod cases;
 mod cow;
 mod laws;

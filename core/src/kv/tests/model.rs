@@ -298,7 +298,7 @@ impl Model {
                 self.revision = self.index;
                 0
             }
-            Op::Delete { key, .. } => self.remove(&[key.clone()]),
+            Op::Delete { key, .. } => self.remove(core::slice::from_ref(key)),
             Op::DeleteRange { from, to } => {
                 let range = self.pairs.range(from.clone()..to.clone());
                 let keys: Vec<Bytes> = range.take(4).map(|(key, _)| key.clone()).collect();
