@@ -1,11 +1,12 @@
 //! Tests of the replicated state: rules one by one (`cases`), laws over random
 //! histories (`laws`), a comparison with an independent model (`model`), hostile
-//! bytes (`wire`), the map underneath (`cow`), and planted bugs (`mutants`).
+//! bytes (`wire`), the map and the digest underneath, and planted bugs (`mutants`).
 
 #![allow(clippy::unwrap_used, reason = "a test may panic where it fails")]
 
 mod cases;
 mod cow;
+mod digest;
 mod laws;
 mod leases;
 mod model;
