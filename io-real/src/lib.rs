@@ -1,1 +1,4 @@
 //! io-real
+
+#[cfg(feature = "fast-crypto")]
+pub mod verifier;
