@@ -1,5 +1,6 @@
 //! Recovery: read everything, judge it, and open a fresh segment.
 
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 
@@ -94,7 +95,7 @@ impl Reading {
 impl Wal {
     pub(super) fn start(&mut self, out: &mut Outbox<Effect>) {
         assert!(matches!(self.phase, Phase::New), "a log starts once");
-        self.phase = Phase::Recovering(Recovery::default());
+        self.phase = Phase::Recovering(Box::default());
         self.ask(FileOp::List, Purpose::Recovery, out);
     }
 

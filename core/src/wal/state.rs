@@ -1,5 +1,6 @@
 //! The log's memory.
 
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 
@@ -59,7 +60,7 @@ pub(super) enum Phase {
     /// Not started.
     New,
     /// Reads what is there.
-    Recovering(Recovery),
+    Recovering(Box<Recovery>),
     /// Accepts appends.
     Open,
     /// The disk failed.

@@ -279,30 +279,44 @@ impl Model {
 
     /// Marks the batches whose bytes lie in this range.
     fn touch(&mut self, disk: &Disk, name: FileName, begin: usize, end: usize) {
+        let places = places(disk, name);
         for batch in &mut self.batches {
             batch.touched |= batch.records.iter().any(|record| {
-                places(disk, record)
-                    .iter()
-                    .any(|(file, from, to)| *file == name && *from < end && begin < *to)
+                let of_record = places.iter().filter(|place| place.0 == id_of(record));
+                let mut ranges = of_record.map(|place| range(place.1, record));
+                ranges.any(|(from, to)| from < end && begin < to)
             });
         }
     }
 }
 
+/// What all payloads begin with, followed by a number of their own.
+const TAG: [u8; 8] = *b"\xd7payload";
+
 fn id_bytes(id: u64) -> [u8; 16] {
-    let mut rng = Rng(id ^ 0x5eed);
     let mut bytes = [0; 16];
-    bytes[..8].copy_from_slice(&rng.next().to_be_bytes());
-    bytes[8..].copy_from_slice(&rng.next().to_be_bytes());
+    bytes[..8].copy_from_slice(&TAG);
+    bytes[8..].copy_from_slice(&id.to_be_bytes());
     bytes
 }
 
-/// Where a record is on disk, found by its payload.
-fn places(disk: &Disk, record: &Record) -> Vec<(FileName, usize, usize)> {
-    let found = disk.find(&record.payload[..16]);
-    let place =
-        |(name, at): (FileName, usize)| (name, at - HEADER_BYTES, at + record.payload.len());
-    found.into_iter().map(place).collect()
+fn id_of(record: &Record) -> &[u8] {
+    &record.payload[8..16]
+}
+
+/// The numbers and places of all payloads in a file, found by their bytes.
+fn places(disk: &Disk, name: FileName) -> Vec<(Vec<u8>, usize)> {
+    let bytes = &disk.files[&name].cached;
+    let found = disk.find(name, &TAG);
+    let whole = found.into_iter().filter(|at| at + 16 <= bytes.len());
+    whole
+        .map(|at| (bytes[at + 8..at + 16].to_vec(), at))
+        .collect()
+}
+
+/// The bytes of a record whose payload is at `at`.
+fn range(at: usize, record: &Record) -> (usize, usize) {
+    (at - HEADER_BYTES, at + record.payload.len())
 }
 
 /// Crashes at any operation, over several lives, without damage: nothing
@@ -437,7 +451,12 @@ fn plant_damage(model: &mut Model, disk: &mut Disk, last_group: usize) {
     let records = &model.batches[victim].records;
     let record = records[model.rng.below(records.len())].clone();
     // A pruned record is nowhere, and one that heads repeat is in many places.
-    let Some((name, begin, end)) = places(disk, &record).first().copied() else {
+    let place = disk.files.keys().find_map(|name| {
+        let places = places(disk, *name);
+        let found = places.iter().find(|place| place.0 == id_of(&record))?;
+        Some((*name, range(found.1, &record)))
+    });
+    let Some((name, (begin, end))) = place else {
         return;
     };
     if model.rng.chance(25) {
