@@ -23,7 +23,7 @@
 //!   synced records along. The price is padding per *group*, not per record: for
 //!   256-byte entries the log writes 16 times the payload when each is synced
 //!   alone (the device and the page cache move 4 KiB anyway), 2 times at 8 per
-//!   sync and 1.4 times at 64 per sync, of which 1.36 is the record header.
+//!   sync and 1.5 times at 64 per sync, of which 1.36 is record and header.
 //! - **Records** (`frame.rs`): a header with its own CRC32C that covers segment
 //!   and offset, the number of the record (lsn), the owner's index, the highest
 //!   lsn known to be synced, the lsn of the last record that is no entry, a salt,
@@ -69,7 +69,7 @@
 //!   A hard state that is appended replaces the one in the head by itself; a base
 //!   that is older than an appended one is left out.
 //! - Before [`Event::Prune`]`{below}` the head must hold a base at or behind
-//!   `below - 1`. Entries below may still come back, and the first record may be
+//!   `below - 1`, and the hard state if there is one. Entries below may still come back, and the first record may be
 //!   an entry whose base follows later.
 //! - [`Effect::Failed`] is final.
 //!
@@ -104,6 +104,8 @@
 //!   it is then taken at its own word.
 //! - A kernel that serves unwritten pages as clean after a failed sync can show
 //!   recovery what is not on the disk; the sync at recovery cannot help that.
+//! - Each start that appends begins a new segment file at full length; until they
+//!   are pruned, restarts cost space ([`Wal::segment_count`] tells).
 //! - Checksums and links defend against disks, not against who can write them.
 //!
 //! # Bounds
