@@ -68,10 +68,14 @@ pub const KV_HISTORY_BYTES_MAX: usize = 64 << 20;
 pub const KV_SESSIONS_MAX: usize = 100_000;
 /// Answers kept per session for retries.
 pub const KV_SESSION_ANSWERS_MAX: usize = 64;
+/// Seconds that an unused session may live at most.
+pub const KV_SESSION_TTL_SECS_MAX: u64 = 24 * 3600;
 /// Leases at once.
 pub const KV_LEASES_MAX: usize = 100_000;
 /// Keys bound to one lease.
 pub const KV_LEASE_KEYS_MAX: usize = 10_000;
+/// Seconds that a lease may live at most without renewal.
+pub const KV_LEASE_TTL_SECS_MAX: u64 = 365 * 24 * 3600;
 
 /// Bytes of a key of the engine under the state.
 pub const STORE_KEY_BYTES_MAX: usize = KV_KEY_BYTES_MAX + 64;
