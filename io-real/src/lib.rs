@@ -14,6 +14,7 @@
 //! | [`disk`] | the files of the write-ahead log, on a thread of their own |
 //! | [`store`] | the key-value engines, on a thread of their own |
 
+//! | [`data_dir`] | the lock, the keys and the format of a data directory |
 //! | [`network`] | connections between nodes: in one process, or over libp2p |
 
 //!
@@ -21,8 +22,12 @@
 //! `fast-crypto`. Without any of them what is left is the host, its ports and
 //! the file disk: what the simulation lanes need, and quick to compile.
 
-#![cfg_attr(test, allow(clippy::unwrap_used, reason = "a panic is how a test fails"))]
+#![cfg_attr(
+    test,
+    allow(clippy::unwrap_used, reason = "a panic is how a test fails")
+)]
 
+pub mod data_dir;
 pub mod disk;
 pub mod host;
 pub mod network;
