@@ -40,6 +40,11 @@ pub struct HardState {
     /// A position known to be committed. Not needed for safety (P8): it is
     /// written along with the next batch to shorten a restart.
     pub commit: Index,
+    /// The number of the present start of the process: one more than the last,
+    /// written before anything is said. It is the node's
+    /// [`Incarnation`](super::message::Incarnation) in every acknowledgement, so
+    /// that those from before a loss are void (see [`super::repair`]).
+    pub incarnation: u64,
 }
 
 /// Who takes part. Sorted, without duplicates. While `outgoing` is not empty the

@@ -3,8 +3,12 @@
 //! bytes (`wire`), the map underneath (`cow`), and planted bugs (`mutants`).
 
 mod cases;
+mod cow;
+mod laws;
 mod leases;
 mod sessions;
+mod snapshots;
+mod wire;
 
 #[cfg(feature = "mutants")]
 mod mutants;

@@ -41,16 +41,18 @@ fn renewed_lease_survives_a_slow_clock(mutant: Mutant) -> bool {
     let mut rig = rig(mutant);
     let lease = rig.grant(100);
     rig.tick(90);
-    rig.now = 500;
-    rig.once(Op::LeaseRenew { lease });
-    rig.now = 1_110;
-    let envelope = Envelope {
-        proposed_at: LogTime(rig.now),
-        command: Command::Tick,
+    let renewal = Command::Once {
+        op: Op::LeaseRenew { lease },
     };
-    // Not through the rig: the audit would notice the planted bug as well.
-    let at = rig.next_id();
-    rig.kv.apply(at, &envelope, &mut Vec::new());
+    for (proposed_at, command) in [(500, renewal), (1_110, Command::Tick)] {
+        let envelope = Envelope {
+            proposed_at: LogTime(proposed_at),
+            command,
+        };
+        // Not through the rig: its audit notices the planted bug even earlier.
+        let at = rig.next_id();
+        rig.kv.apply(at, &envelope, &mut Vec::new());
+    }
     rig.kv.counts().leases == 1
 }
 
