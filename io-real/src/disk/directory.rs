@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 use bytes::{Bytes, BytesMut};
 use decube_core::limits::WAL_SEGMENT_BYTES;
-use decube_core::wal::{FileError, FileName, FileOp, FileResult};
+use decube_core::wal::{FileError, FileName, FileOp, FileResult, file_name, parse_file_name};
 
 use super::thread::FileSystem;
 
@@ -66,7 +66,7 @@ impl Directory {
         for entry in fs::read_dir(&self.path)? {
             let entry = entry?;
             // Files of other names are not the log's; they are left alone.
-            if let Some(file) = entry.file_name().to_str().and_then(parse_name) {
+            if let Some(file) = entry.file_name().to_str().and_then(parse_file_name) {
                 files.push((file, entry.metadata()?.len()));
             }
         }
@@ -211,21 +211,4 @@ const fn op_name(op: &FileOp) -> &'static str {
         FileOp::Read { .. } => "read",
         FileOp::Remove { .. } => "remove",
     }
-}
-
-fn file_name(name: FileName) -> String {
-    match name {
-        FileName::Superblock(copy) => format!("superblock-{copy}"),
-        FileName::Segment(number) => format!("segment-{number:020}"),
-    }
-}
-
-fn parse_name(text: &str) -> Option<FileName> {
-    let name = if let Some(copy) = text.strip_prefix("superblock-") {
-        FileName::Superblock(copy.parse().ok()?)
-    } else {
-        FileName::Segment(text.strip_prefix("segment-")?.parse().ok()?)
-    };
-    // Only the one canonical spelling is a file of the log.
-    (file_name(name) == text).then_some(name)
 }

@@ -126,7 +126,7 @@ fn a_write_outside_the_file_is_an_error_and_changes_nothing() {
 fn a_file_that_was_not_finished_is_gone_after_the_next_start() {
     let place = TempDir::new().unwrap();
     fs::write(
-        place.path().join("segment-00000000000000000001.tmp"),
+        place.path().join("segment-00000000000000000001.wal.tmp"),
         b"half",
     )
     .unwrap();

@@ -3,8 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use bytes::Bytes;
-use decube_core::codec::DecodeError;
+use decube_core::codec::{Decode as _, Encode as _};
 use decube_core::machine::{Machine, Outbox};
 use decube_core::node::{Effect, Event, PeerMessage, Response};
 use decube_core::raft::{Membership, Refusal};
@@ -33,10 +32,17 @@ pub struct HostConfig {
     pub shutdown_timeout: Duration,
     /// How often the machine is told the wall clock.
     pub clock_interval: Duration,
-    /// How messages to peers become bytes.
-    pub encode: fn(&PeerMessage) -> Bytes,
-    /// How bytes from peers become messages.
-    pub decode: fn(&Bytes) -> Result<PeerMessage, DecodeError>,
+}
+
+impl HostConfig {
+    /// The defaults for a node.
+    pub const fn new(node: NodeId) -> Self {
+        Self {
+            node,
+            shutdown_timeout: Duration::from_secs(10),
+            clock_interval: Duration::from_secs(1),
+        }
+    }
 }
 
 /// Starts a host for `machine` on the current runtime. The machine must be fresh:
@@ -290,7 +296,7 @@ where
                 let metrics = &self.client.metrics;
                 metrics.add(Counter::MessagesIn, 1);
                 metrics.add(Counter::MessageBytesIn, count(bytes.len()));
-                match (self.config.decode)(&bytes) {
+                match PeerMessage::from_bytes(&bytes) {
                     Ok(message) => self.step(Event::Message { from, message }),
                     Err(error) => {
                         metrics.add(Counter::MessagesInvalid, 1);
@@ -459,7 +465,7 @@ where
     }
 
     fn send(&mut self, to: NodeId, message: &PeerMessage) {
-        let bytes = (self.config.encode)(message);
+        let bytes = message.to_bytes();
         let length = count(bytes.len());
         let metrics = &self.client.metrics;
         match self.ports.network.send(to, bytes) {

@@ -4,12 +4,10 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use bytes::Bytes;
-use decube_core::codec::{Decode, DecodeError, Encode, Writer};
 use decube_core::kv::{Command, LogTime};
 use decube_core::machine::{Machine, Outbox};
-use decube_core::node::{Effect, Event, PeerMessage, Request, Response};
-use decube_core::types::{NodeId, RequestId, Time};
+use decube_core::node::{Effect, Event, Request, Response};
+use decube_core::types::{NodeId, Time};
 use decube_core::wal::{FileOp, FileOpId, FileResult};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -87,8 +85,6 @@ pub(super) fn config() -> HostConfig {
         node: NODE,
         shutdown_timeout: Duration::from_secs(3),
         clock_interval: Duration::from_secs(1),
-        encode,
-        decode,
     }
 }
 
@@ -147,22 +143,6 @@ pub(super) fn accept(event: &Event, out: &mut Outbox<Effect>) {
 /// The smallest request.
 pub(super) fn tick() -> Request {
     Request::Write(Command::Tick)
-}
-
-/// Only the one message that the tests send.
-pub(super) fn encode(message: &PeerMessage) -> Bytes {
-    let PeerMessage::Forward { id, .. } = message else {
-        panic!("the toys only forward");
-    };
-    let mut writer = Writer::new();
-    id.encode(&mut writer);
-    writer.into_bytes()
-}
-
-fn decode(bytes: &Bytes) -> Result<PeerMessage, DecodeError> {
-    let id = RequestId::from_bytes(bytes)?;
-    let request = Request::Status;
-    Ok(PeerMessage::Forward { id, request })
 }
 
 pub(super) fn peers(ids: &[u128]) -> BTreeSet<NodeId> {

@@ -1,6 +1,7 @@
 //! Order and time: what a turn takes, and when the machine is woken.
 
 use bytes::Bytes;
+use decube_core::codec::Encode as _;
 use decube_core::kv::LogTime;
 use decube_core::node::{Effect, Event, PeerMessage, Request};
 use decube_core::raft::{Membership, Role};
@@ -8,7 +9,7 @@ use decube_core::store::{StoreBatch, StoreSeq};
 use decube_core::types::{NodeId, RequestId, Span, Term, Time};
 use decube_core::wal::{FileName, FileOp, FileOpId, FileResult};
 
-use super::toy::{NODE, accept, encode, join_all, peers, start, tick};
+use super::toy::{NODE, accept, join_all, peers, start, tick};
 use crate::host::{Counter, HostExit};
 use crate::network::InProcessHub;
 use crate::ports::{DiskEvent, Network, NetworkEvent};
@@ -172,9 +173,9 @@ async fn messages_go_both_ways_and_garbage_is_dropped() {
     let (id, request) = (RequestId(5), Request::Status);
     let message = PeerMessage::Forward { id, request };
     peer.send(NODE, Bytes::from_static(b"garbage")).unwrap();
-    peer.send(NODE, encode(&message)).unwrap();
+    peer.send(NODE, message.to_bytes()).unwrap();
     let from = NODE;
-    let bytes = encode(&message);
+    let bytes = message.to_bytes();
     assert_eq!(
         peer_events.recv().await,
         Some(NetworkEvent::Message { from, bytes })
