@@ -1,1 +1,4 @@
-//! io-real
+//! The real shell around the core.
+
+#[cfg(feature = "blobs")]
+pub mod blobs;

@@ -1,5 +1,7 @@
 //! Tests of the formats.
 
+#![allow(clippy::unwrap_used)]
+
 mod cases;
 mod props;
 
