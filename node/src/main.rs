@@ -1,2 +1,3 @@
-//! node
+//! The `decube` binary.
+
 fn main() {}

@@ -38,7 +38,7 @@ pub use settings::{
     StorageSettings,
 };
 pub use show::{explain, notes, show};
-pub use value::{Peer, Secret, Value};
+pub use value::{Peer, Secret, Value, bytes, node_id, socket_addr};
 
 /// A configuration that passed every check.
 #[derive(Debug, Clone)]
