@@ -4,6 +4,7 @@
 pub mod api;
 pub mod backend;
 pub mod blobs;
+pub mod cli;
 pub mod config;
 #[cfg(test)]
 mod testing;

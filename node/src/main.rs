@@ -1,3 +1,7 @@
 //! The `decube` binary.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    decube_node::cli::main(std::env::args_os())
+}

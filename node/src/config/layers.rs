@@ -192,7 +192,7 @@ impl Gather {
             match peer_fields(source, item) {
                 Ok((id, addr)) => {
                     let id_text = id.1;
-                    match (value::node_id(id_text), value::multiaddr(addr.1)) {
+                    match (value::node_id(id_text), value::peer_address(addr.1)) {
                         (Ok(id), Ok(addr)) => peers.push(value::Peer { id, addr }),
                         (id_read, addr_read) => {
                             for (name, at, error) in [

@@ -23,7 +23,7 @@ impl fmt::Debug for Secret {
 pub struct Peer {
     /// Its id, as `decube node id` prints it.
     pub id: NodeId,
-    /// Its libp2p address.
+    /// Where it is reached, `host:port`.
     pub addr: String,
 }
 
@@ -92,7 +92,7 @@ pub fn parse_scalar(kind: Kind, text: &str) -> Result<Value, String> {
 pub fn peer(id: &str, addr: &str) -> Result<Peer, String> {
     Ok(Peer {
         id: node_id(id)?,
-        addr: multiaddr(addr)?,
+        addr: peer_address(addr)?,
     })
 }
 
@@ -105,30 +105,35 @@ pub fn node_id(text: &str) -> Result<NodeId, String> {
     })
 }
 
-/// A libp2p address, or `host:port` as a shorthand for one over TCP.
-pub fn multiaddr(text: &str) -> Result<String, String> {
-    let refuse = || format!("must be an address like /ip4/10.0.0.2/tcp/7000, found `{text}`");
+/// `host:port`, from that or from a libp2p address over TCP.
+pub fn peer_address(text: &str) -> Result<String, String> {
+    let refuse =
+        || format!("must be an address like node-2:7000 or /ip4/10.0.0.2/tcp/7000, found `{text}`");
     if !text.starts_with('/') {
         let (host, port) = split_host_port(text).ok_or_else(refuse)?;
-        let scheme = match host.parse::<std::net::IpAddr>() {
-            Ok(std::net::IpAddr::V4(_)) => "ip4",
-            Ok(std::net::IpAddr::V6(_)) => "ip6",
-            Err(_) => "dns",
-        };
-        return Ok(format!("/{scheme}/{host}/tcp/{port}"));
+        return Ok(join_host_port(host, port));
     }
     let parts: Vec<&str> = text.split('/').skip(1).collect();
-    let host_ok = match parts.first().copied().zip(parts.get(1).copied()) {
-        Some(("ip4", host)) => host.parse::<std::net::Ipv4Addr>().is_ok(),
-        Some(("ip6", host)) => host.parse::<std::net::Ipv6Addr>().is_ok(),
-        Some(("dns" | "dns4" | "dns6", host)) => !host.is_empty(),
+    let [scheme, host, "tcp", port] = parts[..] else {
+        return Err(refuse());
+    };
+    let host_ok = match scheme {
+        "ip4" => host.parse::<std::net::Ipv4Addr>().is_ok(),
+        "ip6" => host.parse::<std::net::Ipv6Addr>().is_ok(),
+        "dns" | "dns4" | "dns6" => !host.is_empty() && !host.contains(':'),
         _ => false,
     };
-    let port = parts.get(3).and_then(|port| port.parse::<u16>().ok());
-    if !host_ok || parts.get(2) != Some(&"tcp") || port.is_none() || parts.len() != 4 {
-        return Err(refuse());
+    match port.parse() {
+        Ok(port) if host_ok => Ok(join_host_port(host, port)),
+        _ => Err(refuse()),
     }
-    Ok(text.to_owned())
+}
+
+fn join_host_port(host: &str, port: u16) -> String {
+    match host.contains(':') {
+        true => format!("[{host}]:{port}"),
+        false => format!("{host}:{port}"),
+    }
 }
 
 /// The first socket address that `host:port` (or `:port` for all interfaces)

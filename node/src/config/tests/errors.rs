@@ -181,7 +181,8 @@ fn nodes_of_the_cluster_are_checked_field_by_field() {
             "error: `cluster.peers[0].id` must be the 32 hexadecimal digits that `decube node id` \
              prints, found `12`",
             " --> config.yaml:4:12",
-            "error: `cluster.peers[0].addr` must be an address like /ip4/10.0.0.2/tcp/7000, found \
+            "error: `cluster.peers[0].addr` must be an address like node-2:7000 or \
+             /ip4/10.0.0.2/tcp/7000, found \
              `somewhere`",
             " --> config.yaml:4:22",
             "error: unknown field `adr` of a node",

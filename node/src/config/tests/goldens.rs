@@ -138,7 +138,8 @@ logging: {format: json, level: debug}
     assert_eq!(settings.cluster.append_entries_max, 100);
     assert!(settings.cluster.join);
     assert_eq!(settings.cluster.peers[1].id.0, 10);
-    assert_eq!(settings.cluster.peers[1].addr, "/dns/node-2/tcp/7000");
+    assert_eq!(settings.cluster.peers[0].addr, "10.0.0.1:7000");
+    assert_eq!(settings.cluster.peers[1].addr, "node-2:7000");
     assert_eq!(settings.storage.replicas, Some(2));
     assert_eq!(settings.api.json_bytes_max, 1 << 20);
     assert_eq!(settings.log.format, LogFormat::Json);
