@@ -1,0 +1,1 @@
+//! Each rule of the log by itself.
