@@ -203,9 +203,14 @@ pub fn message_size(message: &PeerMessage) -> u64 {
 fn peer_message(fold: &mut Fold, message: &PeerMessage) {
     match message {
         PeerMessage::Raft(message) => raft(fold, message),
-        PeerMessage::Forward { id, request: what } => {
+        PeerMessage::Forward {
+            id,
+            term,
+            request: what,
+        } => {
             fold.add(41);
             fold.add(id.0);
+            fold.add(term.0);
             request(fold, what);
         }
         PeerMessage::ForwardReply { id, response: what } => {

@@ -19,6 +19,7 @@
 //! | [`world`] | one run |
 //! | [`check`] | the judges |
 //! | [`fingerprint`] | the rolling digest |
+//! | [`scenario`], [`runner`] | what can be run, and running it |
 
 pub mod check;
 pub mod client;
@@ -31,6 +32,8 @@ pub mod network;
 pub mod plan;
 pub mod queue;
 pub mod rng;
+pub mod runner;
+pub mod scenario;
 pub mod store;
 pub mod subject;
 pub mod workload;

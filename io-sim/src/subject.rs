@@ -5,7 +5,8 @@
 //! trait is all that they see: plain facts, no production predicate.
 
 use decube_core::machine::Machine;
-use decube_core::node::{Config, Effect, Event, PeerMessage};
+use decube_core::codec::{Decode, Encode};
+use decube_core::node::{Config, Effect, Event, Node, PeerMessage};
 use decube_core::raft::{Membership, Role};
 use decube_core::types::{Chain, Index, LogId, NodeId, Term};
 
@@ -52,4 +53,53 @@ pub trait Subject: Machine<Event = Event, Effect = Effect> + Sized {
 
     /// A digest of everything that decides what it will do.
     fn digest(&self) -> u64;
+}
+
+impl Subject for Node {
+    fn build(config: Config) -> Self {
+        Self::new(config)
+    }
+
+    fn facts(&self) -> Option<Facts> {
+        let raft = self.raft()?;
+        Some(Facts {
+            role: raft.role(),
+            term: raft.term(),
+            leader: raft.leader(),
+            last: raft.last(),
+            base: raft.base().id,
+            committed: raft.committed(),
+            applied: self.kv().applied().index,
+        })
+    }
+
+    fn entry_at(&self, index: Index) -> Option<(Term, Chain)> {
+        let raft = self.raft()?;
+        Some((raft.term_at(index)?, raft.chain_at(index)?))
+    }
+
+    fn membership(&self) -> Option<&Membership> {
+        self.raft().map(decube_core::raft::Raft::membership)
+    }
+
+    fn state_digest(&self) -> Option<u64> {
+        Some(first_word(&self.kv().digest()))
+    }
+
+    fn over_the_wire(message: PeerMessage) -> Result<PeerMessage, String> {
+        let bytes = message.to_bytes();
+        match PeerMessage::from_bytes(&bytes) {
+            Ok(decoded) if decoded == message => Ok(decoded),
+            Ok(decoded) => Err(format!("{message:?} arrives as {decoded:?}")),
+            Err(error) => Err(format!("{message:?} can not be decoded: {error}")),
+        }
+    }
+
+    fn digest(&self) -> u64 {
+        first_word(&Self::digest(self))
+    }
+}
+
+fn first_word(digest: &[u8; 32]) -> u64 {
+    u64::from_be_bytes(*digest.first_chunk().expect("32 bytes hold 8"))
 }

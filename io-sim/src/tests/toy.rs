@@ -73,7 +73,8 @@ impl Toy {
     ) {
         if !self.is_primary() {
             self.passed_on.insert(id, ());
-            let message = PeerMessage::Forward { id, request };
+            let term = Term(1);
+            let message = PeerMessage::Forward { id, term, request };
             out.push(Effect::Send {
                 to: NodeId(1),
                 message,
@@ -262,7 +263,7 @@ impl Machine for Toy {
             Event::Start => out.push(Effect::Ready),
             Event::Request { id, request } => self.request(None, id, request, out),
             Event::Message { from, message } => match message {
-                PeerMessage::Forward { id, request } => {
+                PeerMessage::Forward { id, request, .. } => {
                     if self.taken.insert((from, id), ()).is_none() {
                         self.request(Some(from), id, request, out);
                     }

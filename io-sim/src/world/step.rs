@@ -1,5 +1,8 @@
 //! One step of one node, and what becomes of its effects.
 
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use bytes::Bytes;
 use decube_core::limits::{REQUESTS_OPEN_MAX, STORE_PAGE_BYTES};
 use decube_core::machine::Machine;
@@ -71,7 +74,11 @@ impl<S: Subject> World<S> {
             .subject
             .as_mut()
             .expect("only a running node takes a step");
-        subject.step(local, event, &mut out);
+        // A broken invariant stops the node; here it is a finding like any other.
+        let step = AssertUnwindSafe(|| subject.step(local, event, &mut out));
+        if let Err(panic) = catch_unwind(step) {
+            return Err(("panic", format!("slot {slot}: {}", panic_message(&*panic))));
+        }
         let cut = host.doom.filter(|_| !out.is_empty()).map(|doom| {
             let draw = self.crash_point.at(entity, self.events);
             (draw.index(out.len() + 1), doom)
@@ -427,6 +434,11 @@ impl<S: Subject> World<S> {
             self.events
         ));
     }
+}
+
+fn panic_message(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message")
 }
 
 fn committed(store: &mut impl Store, batch: &StoreBatch) -> Event {
