@@ -328,15 +328,6 @@ fn a_node_that_lost_its_state_gets_it_back_from_the_leader() {
     let victim = follower_of(&cluster, leader);
     cluster.hosts.get_mut(&victim).unwrap().disk.store.clear();
     cluster.restart(victim);
-    cluster.run_for(Span::from_secs(20));
-    extern crate std;
-    std::eprintln!(
-        "V {:?} {:?} {:?}",
-        cluster.hosts[&victim].node.raft(),
-        cluster.hosts[&victim].halted,
-        cluster.hosts[&victim].node.kv().applied()
-    );
-    std::eprintln!("L {:?}", cluster.hosts[&leader].node.raft());
     cluster.run_until("the repair", |cluster| {
         let host = &cluster.hosts[&victim];
         host.node.kv().applied() == cluster.hosts[&leader].node.kv().applied()
