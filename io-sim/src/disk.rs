@@ -117,6 +117,12 @@ impl Disk {
         Some(now.max(self.stalled_until) + draw.exponential(mean * 1_000))
     }
 
+    /// Whether the operation under way changes files: then its failure is final.
+    pub fn is_changing(&self) -> bool {
+        let reads = |op: &FileOp| matches!(op, FileOp::Read { .. } | FileOp::List);
+        self.queue.front().is_some_and(|(_, op)| !reads(op))
+    }
+
     /// Completes the first operation of the queue.
     pub fn complete(&mut self, config: &SimConfig) -> (FileOpId, FileResult) {
         let (id, op) = self.queue.pop_front().expect("an operation was under way");

@@ -41,7 +41,13 @@ fn main() {
                 line.truncate(300);
                 println!("{} {seed}: {line}", scenario.name());
                 if count == 1 {
-                    println!("{}", runner::explain(report));
+                    let mut spec = report.spec.clone();
+                    if let Ok(from) = std::env::var("DECUBE_LOG_FROM") {
+                        spec.log = Some((from.parse().expect("a number"), u64::MAX));
+                        println!("{}", runner::run(&spec));
+                    } else {
+                        println!("{}", runner::explain(report));
+                    }
                 }
             }
         }

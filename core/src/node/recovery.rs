@@ -200,16 +200,9 @@ impl Replay {
         } else {
             self.entries.retain(|entry| entry.id.index > base.id.index);
         }
-        // The head of a segment repeats a base that is older than entries that
-        // were dropped with earlier segments; then the log goes on after it.
-        if self
-            .entries
-            .first()
-            .is_some_and(|entry| entry.id.index != base.id.index.next())
-        {
-            self.entries.clear();
-            self.broken = true;
-        }
+        // Whether the entries join the base is only known at the end: the head of
+        // a kept segment repeats a base that is older than the entries that were
+        // dropped with earlier segments, and the newer base follows later.
         self.base = Some(base);
     }
 
@@ -226,16 +219,21 @@ impl Replay {
         if entry.id.index <= base {
             return;
         }
-        // Entries are appended without a gap, so a gap is a hole in the log:
-        // nothing behind it can be used until it is cut off or filled.
-        self.broken |= entry.id.index != self.last().next();
+        // Entries are appended without a gap, so a gap between two of them is a
+        // hole in the log: nothing behind it can be used until it is cut off or
+        // filled.
+        let joins = self
+            .entries
+            .last()
+            .is_none_or(|last| entry.id.index == last.id.index.next());
+        self.broken |= !joins;
         if !self.broken {
             self.entries.push(entry);
         }
     }
 
     /// What Raft starts from, or `None` for an empty disk.
-    fn finish(self, log: &wal::Recovered, applied: Index) -> Option<Recovered> {
+    fn finish(mut self, log: &wal::Recovered, applied: Index) -> Option<Recovered> {
         if self.base.is_none() && log.damage.is_empty() {
             assert!(self.entries.is_empty(), "a log begins with its base");
             return None;
@@ -243,6 +241,11 @@ impl Replay {
         let hard_state_lost =
             self.base.is_none() || log.damage.iter().any(|damage| damage.may_hide_state);
         let base = self.base.unwrap_or_default();
+        let first = self.entries.first().map(|entry| entry.id.index);
+        if first.is_some_and(|first| first != base.id.index.next()) {
+            self.entries.clear();
+            self.broken = true;
+        }
         let damaged = !log.damage.is_empty() || self.broken;
         Some(Recovered {
             hard_state: self.hard_state,

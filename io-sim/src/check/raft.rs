@@ -143,7 +143,8 @@ impl RaftChecker {
         let me = slot_id(slot);
         let shadow = &mut self.shadows[slot];
         match &message.body {
-            Body::PreVote { .. } => Ok(()),
+            // The term of a pre-vote is only asked about.
+            Body::PreVote { .. } | Body::PreVoteReply { .. } => Ok(()),
             Body::Vote { .. } => {
                 shadow.shown_term = shadow.shown_term.max(message.term);
                 self.vote(slot, message.term, me)?;

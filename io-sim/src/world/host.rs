@@ -55,7 +55,9 @@ pub(super) struct Host<S: Subject> {
     pub(super) wake_at: Option<u64>,
     /// The process asked to end: by a graceful stop, or because it halted.
     pub(super) exits: Option<Exit>,
-    /// A file operation failed: it must halt in this step.
+    /// The operation whose failure the process can not survive.
+    pub(super) fatal: Option<FileOpId>,
+    /// That failure was reported: it must halt in this step.
     pub(super) must_halt: bool,
     /// How often in a row it halted without becoming ready.
     pub(super) futile_starts: u64,
@@ -93,6 +95,7 @@ impl<S: Subject> Host<S> {
             open: BTreeMap::new(),
             wake_at: None,
             exits: None,
+            fatal: None,
             must_halt: false,
             futile_starts: 0,
             dead: false,

@@ -55,6 +55,7 @@ impl<S: Subject> World<S> {
         host.doom = None;
         host.wake_at = None;
         host.exits = None;
+        host.fatal = None;
         host.must_halt = false;
         for (id, client) in std::mem::take(&mut host.open) {
             let Some(client) = client else { continue };

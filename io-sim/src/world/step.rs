@@ -62,13 +62,9 @@ impl<S: Subject> World<S> {
         }
         let mut out = std::mem::take(&mut self.outbox);
         let host = &mut self.hosts[slot];
-        host.must_halt |= matches!(
-            event,
-            Event::File {
-                result: FileResult::Failed(_),
-                ..
-            }
-        );
+        if let Event::File { id, .. } = &event {
+            host.must_halt |= host.fatal == Some(*id);
+        }
         let local = host.clock.local(self.now);
         let subject = host
             .subject
@@ -366,6 +362,7 @@ impl<S: Subject> World<S> {
         if host.process != process {
             return Ok(());
         }
+        let changing = host.disk.is_changing();
         let (id, result) = host.disk.complete(&self.config);
         if host.sync_asked.front().is_some_and(|(sync, _)| *sync == id) {
             let (_, asked) = host.sync_asked.pop_front().expect("it has a front");
@@ -376,6 +373,9 @@ impl<S: Subject> World<S> {
         self.schedule_disk(slot);
         let failed = matches!(result, FileResult::Failed(_));
         self.coverage.disk_failures += u64::from(failed);
+        if failed && changing {
+            self.hosts[slot].fatal = Some(id);
+        }
         self.give(slot, Event::File { id, result })
     }
 
