@@ -5,10 +5,7 @@ use alloc::vec::Vec;
 
 use super::cluster::{Cluster, id};
 use super::solo::{Solo, at, log_of};
-use crate::raft::{
-    AppendResult, Body, CampaignId, Context, Effect, Event, InflightId, Membership, Refusal, Role,
-    RoundId,
-};
+use crate::raft::{AppendResult, Body, CampaignId, Event, Role};
 use crate::types::{Index, Span, Term};
 
 /// A request for a vote by a candidate with this log.
