@@ -14,7 +14,7 @@ use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
 use super::error::{FetchError, SnapshotError};
-use super::remote::{Record, Registration, Remote, RemoteError, with_retries};
+use super::remote::{Registration, Remote, RemoteError, with_retries};
 
 /// Data segments fetched ahead of the one in use.
 const AHEAD: usize = 2;
@@ -23,18 +23,11 @@ const AHEAD: usize = 2;
 const KEPT_DATA: usize = 1;
 const KEPT_METADATA: usize = 3;
 
-/// A snapshot's manifest, checked against the record that led to it.
-pub(super) struct Opened {
-    pub record: Record,
-    pub hash: SegmentId,
-    pub manifest: Arc<Manifest>,
-}
-
-/// Finds a snapshot and reads its manifest.
+/// Finds a snapshot and reads its manifest, checked against the record.
 pub(super) async fn open<R: Remote>(
     remote: &Arc<R>,
     id: &SnapshotId,
-) -> Result<Opened, SnapshotError> {
+) -> Result<Arc<Manifest>, SnapshotError> {
     let record = remote.lookup(id).await?;
     let record = record.ok_or_else(|| SnapshotError::NotFound(id.clone()))?;
     let damaged = |finding: String| SnapshotError::Damaged {
@@ -64,11 +57,7 @@ pub(super) async fn open<R: Remote>(
             "its Merkle root is not the registered one".to_owned(),
         ));
     }
-    Ok(Opened {
-        record,
-        hash,
-        manifest: Arc::new(manifest),
-    })
+    Ok(Arc::new(manifest))
 }
 
 /// Fetches and verifies the segments of one snapshot, a little ahead of their

@@ -6,6 +6,7 @@ mod error;
 mod fetch;
 mod progress;
 mod remote;
+mod report;
 mod restore;
 mod stat;
 mod verify;
@@ -13,7 +14,7 @@ mod verify;
 #[cfg(test)]
 mod tests;
 
-pub use cli::{SnapshotArgs, main, run};
+pub use cli::{DecubSnapshot, SnapshotArgs, run};
 pub use create::{CreateRequest, Created, create};
 pub use error::{FetchError, SnapshotError};
 pub use progress::Progress;

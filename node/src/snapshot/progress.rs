@@ -121,9 +121,11 @@ impl Progress {
         self.reused_bytes.load(Ordering::Relaxed)
     }
 
-    /// Seconds since the start, never zero.
-    pub fn seconds(&self) -> f64 {
-        self.started.elapsed().as_secs_f64().max(0.001)
+    /// Milliseconds since the start, never zero.
+    pub fn elapsed_ms(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis())
+            .unwrap_or(u64::MAX)
+            .max(1)
     }
 
     /// Removes the bar, so that text can be printed.

@@ -20,17 +20,16 @@ pub async fn verify<R: Remote>(
     progress: &Arc<Progress>,
     cancelled: &Arc<AtomicBool>,
 ) -> Result<Arc<Manifest>, SnapshotError> {
-    let opened = open(remote, id).await?;
-    let manifest = opened.manifest.clone();
+    let manifest = open(remote, id).await?;
     progress.phase("verifying");
     progress.total(manifest.segments.iter().map(|segment| segment.length).sum());
     let fetcher = Fetcher::new(Handle::current(), remote.clone(), manifest.clone());
-    let (progress, cancelled) = (progress.clone(), cancelled.clone());
+    let (checked, progress, cancelled) = (manifest.clone(), progress.clone(), cancelled.clone());
     on_thread("snapshot-verify", move || {
-        verify_blocking(fetcher, &manifest, &progress, &cancelled)
+        verify_blocking(fetcher, &checked, &progress, &cancelled)
     })
     .await?;
-    Ok(opened.manifest)
+    Ok(manifest)
 }
 
 fn verify_blocking<R: Remote>(

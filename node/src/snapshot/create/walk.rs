@@ -170,10 +170,10 @@ impl Walker {
             return self.directory(parent, name, depth).map(Item::Node);
         }
         let key = (stat.device, stat.inode);
-        if stat.links > 1 {
-            if let Some(group) = self.links.get(&key) {
-                return Ok(Item::HardLink { group: *group });
-            }
+        if stat.links > 1
+            && let Some(group) = self.links.get(&key)
+        {
+            return Ok(Item::HardLink { group: *group });
         }
         let mut node = self.leaf(parent, name, &stat)?;
         if stat.links > 1 {

@@ -85,7 +85,7 @@ fn timestamps(modified: Timestamp) -> Timestamps {
     Timestamps {
         last_access: Timespec {
             tv_sec: 0,
-            tv_nsec: UTIME_OMIT.into(),
+            tv_nsec: UTIME_OMIT,
         },
         last_modification: Timespec {
             tv_sec: modified.seconds,

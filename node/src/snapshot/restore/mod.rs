@@ -67,20 +67,16 @@ pub async fn restore<R: Remote>(
     progress: &Arc<Progress>,
     cancelled: &Arc<AtomicBool>,
 ) -> Result<Restored, SnapshotError> {
-    let opened = open(remote, &request.id).await?;
-    let manifest = opened.manifest.clone();
+    let manifest = open(remote, &request.id).await?;
     progress.phase("restoring");
     progress.total(manifest.totals.data_bytes);
     let fetcher = Fetcher::new(Handle::current(), remote.clone(), manifest.clone());
-    let (progress, cancelled) = (progress.clone(), cancelled.clone());
+    let (restored, progress, cancelled) = (manifest.clone(), progress.clone(), cancelled.clone());
     let notes = on_thread("snapshot-restore", move || {
-        restore_blocking(fetcher, &manifest, &request, &progress, &cancelled)
+        restore_blocking(fetcher, &restored, &request, &progress, &cancelled)
     })
     .await?;
-    Ok(Restored {
-        manifest: opened.manifest,
-        notes,
-    })
+    Ok(Restored { manifest, notes })
 }
 
 fn restore_blocking<R: Remote>(
