@@ -43,6 +43,9 @@ pub const MESSAGE_BYTES_MAX: usize = 4 << 20;
 pub const WAL_SEGMENT_BYTES: u64 = 64 << 20;
 /// Bytes of one WAL record's payload.
 pub const WAL_RECORD_BYTES_MAX: usize = 4 << 20;
+/// Bytes of records that a WAL holds before they are written; its owner's own
+/// bounds keep it far below.
+pub const WAL_PENDING_BYTES_MAX: u64 = 256 << 20;
 /// Bytes that a WAL reads at once when it recovers.
 pub const WAL_READ_BYTES: u64 = 1 << 20;
 /// The unit that a disk writes atomically, as far as the WAL assumes.
@@ -68,10 +71,14 @@ pub const KV_HISTORY_BYTES_MAX: usize = 64 << 20;
 pub const KV_SESSIONS_MAX: usize = 100_000;
 /// Answers kept per session for retries.
 pub const KV_SESSION_ANSWERS_MAX: usize = 64;
+/// Seconds that an unused session may live at most.
+pub const KV_SESSION_TTL_SECS_MAX: u64 = 24 * 3600;
 /// Leases at once.
 pub const KV_LEASES_MAX: usize = 100_000;
 /// Keys bound to one lease.
 pub const KV_LEASE_KEYS_MAX: usize = 10_000;
+/// Seconds that a lease may live at most without renewal.
+pub const KV_LEASE_TTL_SECS_MAX: u64 = 365 * 24 * 3600;
 
 /// Bytes of a key of the engine under the state.
 pub const STORE_KEY_BYTES_MAX: usize = KV_KEY_BYTES_MAX + 64;
@@ -81,8 +88,16 @@ pub const STORE_PAGE_BYTES: usize = 1 << 20;
 /// Client requests that a node has open.
 pub const REQUESTS_OPEN_MAX: usize = 65_536;
 
+/// Forwarded requests of one peer that a leader remembers, to know duplicates.
+pub const FORWARDS_REMEMBERED: usize = 4096;
+
+/// Elements of one list inside a recorded event.
+pub const RECORDED_LIST_MAX: usize = 1 << 20;
+
 /// Nodes in a Merkle proof: no tree with a `u64` size is deeper.
 pub const MERKLE_PATH_MAX: usize = 64;
+/// Entries in one log proof.
+pub const LOG_PROOF_ENTRIES_MAX: usize = 1024;
 /// Bytes of one snapshot or object segment.
 pub const SEGMENT_BYTES: u64 = 64 << 20;
 /// The smallest segment that a snapshot may be cut into (its last ones may be
@@ -136,6 +151,7 @@ const _: () = assert!(
     ENTRY_BYTES_MAX + 1024 <= WAL_RECORD_BYTES_MAX,
     "one entry fits a record"
 );
+const _: () = assert!(WAL_PENDING_BYTES_MAX >= 2 * UNCOMMITTED_BYTES_MAX as u64);
 const _: () = assert!((WAL_RECORD_BYTES_MAX as u64) * 4 <= WAL_SEGMENT_BYTES);
 const _: () = assert!(WAL_SEGMENT_BYTES.is_multiple_of(SECTOR_BYTES as u64));
 const _: () = assert!(LOG_TRAILING_ENTRIES < LOG_ENTRIES_MAX);

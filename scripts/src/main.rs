@@ -1,2 +1,53 @@
-//! scripts
-fn main() {}
+//! The project's own tools: `cargo xtask COMMAND`.
+
+mod graph;
+mod tidy;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+const HELP: &str = "\
+The project's own tools.
+
+Usage: cargo xtask COMMAND
+
+Commands:
+  tidy     Check the style rules that neither rustfmt nor clippy knows
+  graph    Check the dependency edges between the packages and print them
+  stats    Print sizes: files, functions, asserts, comments
+  help     Print this text
+
+Examples:
+  cargo xtask tidy
+  cargo xtask graph
+";
+
+fn main() -> ExitCode {
+    let command = std::env::args().nth(1).unwrap_or_else(|| "help".to_owned());
+    let root = workspace_root();
+    let outcome = match command.as_str() {
+        "tidy" => tidy::check(&root),
+        "graph" => graph::check(&root),
+        "stats" => tidy::stats(&root),
+        "help" | "--help" | "-h" => {
+            print!("{HELP}");
+            Ok(())
+        }
+        other => Err(format!("unknown command `{other}`\n\n{HELP}")),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("error: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The folder of the workspace, wherever the command was called.
+fn workspace_root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("the package lies in the workspace")
+        .to_path_buf()
+}

@@ -2,7 +2,7 @@
 
 use super::request::{Request, Response};
 use crate::raft;
-use crate::types::RequestId;
+use crate::types::{RequestId, Term};
 
 /// A message between two nodes of a cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,8 +11,13 @@ pub enum PeerMessage {
     Raft(raft::Message),
     /// A request that only the leader can serve, passed on by another node.
     Forward {
-        /// Chosen by the sender, echoed in the answer.
+        /// Chosen by the sender, echoed in the answer, never used twice by a
+        /// process.
         id: RequestId,
+        /// The term that the receiver is taken to lead. It serves the request
+        /// only in that term: a late duplicate that arrives after a restart or a
+        /// change of leaders must not happen a second time.
+        term: Term,
         /// What a client asked.
         request: Request,
     },

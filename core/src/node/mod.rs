@@ -1,4 +1,53 @@
-//! The composition root: the one machine that shells drive.
+//! The composition root: [`Node`] is the one machine that shells drive.
+//!
+//! # Purpose
+//! A node owns the machines of the protocols, routes events to them and lifts
+//! their effects. It adds what lies between them and nothing else: which record
+//! of the write-ahead log belongs to which write of Raft, which entry answers
+//! which client, when the log may be compacted, and how a snapshot of the state
+//! is opened, sent, staged and swapped in.
+//!
+//! ```text
+//!  Request ──► requests ──► Raft ──Persist──► Wal ──File──► shell
+//!                 ▲           │◄──Persisted─────┘◄─completion──┘
+//!                 │           ├──Send──► shell ──► peers
+//!              Outcome ◄── Kv ◄──Apply
+//!                              └──StoreOps──► StoreCommit ──► shell
+//! ```
+//!
+//! # Persistence
+//! | what | where | before |
+//! |---|---|---|
+//! | term, vote, entries, base | write-ahead log, one atomic batch per write of Raft | anything that Raft gates on it |
+//! | the replicated state | the store, one atomic batch per group of applied entries, not synced | – (rebuildable from the log) |
+//! | the state up to `base` | the store, synced | the log is compacted to `base` |
+//! | an installed snapshot | the store, synced, under a new generation | Raft drops the log before it |
+//!
+//! # Invariants
+//! N1. The log base never passes what is durable in the store.
+//! N2. Every open request has exactly one place: parked, forwarded, proposed or
+//! reading; it leaves it with exactly one answer.
+//! N3. Nothing is applied while a snapshot is being installed.
+//! N4. Writes to the log carry consecutive numbers and complete in order.
+//!
+//! # Adversary
+//! Peers are authenticated by the transport and trusted to crash, not to lie;
+//! still no message of theirs may make the node panic. Clients are hostile.
+//!
+//! # Files
+//! | file | holds |
+//! |---|---|
+//! | `config.rs`, `event.rs`, `effect.rs`, `message.rs`, `request.rs` | the vocabulary |
+//! | `state.rs` | [`Node`] and what it remembers |
+//! | `step.rs` | the only mutator: routing of events and of the machines' effects |
+//! | `recovery.rs` | from files and store pages to a running Raft |
+//! | `requests.rs` | clients: propose, read, forward, park, time out |
+//! | `apply.rs` | committed entries into the state, answers and watches |
+//! | `storage.rs` | batches of the log and of the store, compaction |
+//! | `snapshots.rs` | snapshots to and from peers |
+//! | `records.rs` | the records of the write-ahead log |
+//! | `wire.rs` | the encoding of messages and events |
+//! | `invariants.rs` | N1 to N4 |
 
 pub mod config;
 pub mod effect;
@@ -6,40 +55,23 @@ pub mod event;
 pub mod message;
 pub mod request;
 
+mod apply;
+mod invariants;
+mod records;
+mod recovery;
+mod requests;
+mod snapshots;
+mod state;
+mod step;
+mod storage;
+mod wire;
+
+#[cfg(test)]
+mod tests;
+
 pub use config::Config;
 pub use effect::Effect;
 pub use event::Event;
 pub use message::PeerMessage;
 pub use request::{Changes, Consistency, Request, Response, Status};
-
-use crate::machine::{Machine, Outbox};
-use crate::types::Time;
-
-/// A node of a cluster.
-#[derive(Debug)]
-pub struct Node {
-    config: Config,
-}
-
-impl Node {
-    /// A node that has not started: feed it [`Event::Clock`] and [`Event::Start`].
-    pub fn new(config: Config) -> Self {
-        Self { config }
-    }
-
-    /// What it was built from.
-    pub fn config(&self) -> &Config {
-        &self.config
-    }
-}
-
-impl Machine for Node {
-    type Event = Event;
-    type Effect = Effect;
-
-    fn step(&mut self, _now: Time, _event: Event, _out: &mut Outbox<Effect>) {}
-
-    fn deadline(&self) -> Option<Time> {
-        None
-    }
-}
+pub use state::Node;

@@ -48,4 +48,20 @@ impl Config {
             mutant: Mutant::None,
         }
     }
+    /// Checks that the values make sense together.
+    ///
+    /// # Panics
+    /// If they do not: an operator's mistake must stop the node at its start.
+    pub fn validate(&self) {
+        assert!(self.heartbeat > Span::ZERO, "a heartbeat takes time");
+        assert!(
+            self.heartbeat < self.election_timeout_min,
+            "a follower must hear a heartbeat before it loses patience"
+        );
+        assert!((1..=limits::APPEND_ENTRIES_MAX).contains(&self.append_entries_max));
+        assert!(self.append_bytes_max <= limits::APPEND_BYTES_MAX);
+        assert!((1..=limits::INFLIGHT_MESSAGES_MAX).contains(&self.inflight_messages_max));
+        assert!((1..=limits::INFLIGHT_BYTES_MAX).contains(&self.inflight_bytes_max));
+        assert!(self.uncommitted_bytes_max <= limits::UNCOMMITTED_BYTES_MAX);
+    }
 }

@@ -40,6 +40,15 @@ pub struct HardState {
     /// A position known to be committed. Not needed for safety (P8): it is
     /// written along with the next batch to shorten a restart.
     pub commit: Index,
+    /// The number of the present start of the process: one more than the last,
+    /// written before anything is said. It is the node's
+    /// [`Incarnation`](super::message::Incarnation) in every acknowledgement, so
+    /// that those from before a loss are void (see [`super::repair`]).
+    pub incarnation: u64,
+    /// Set while the node repairs its log: the last index that it may have
+    /// acknowledged and lost. Durable, or a second crash would make a voter of a
+    /// node that misses entries.
+    pub repair_upto: Option<Index>,
 }
 
 /// Who takes part. Sorted, without duplicates. While `outgoing` is not empty the

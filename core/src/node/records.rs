@@ -1,0 +1,117 @@
+//! The records of the write-ahead log: how Raft's writes look on disk.
+
+use bytes::Bytes;
+
+use crate::codec::{Decode, DecodeError, Encode, Reader, Writer};
+use crate::raft::{Base, Entry, HardState, Persist};
+use crate::types::Index;
+use crate::wal::{Batch, Record, RecordKind, WalSeq};
+
+/// A base with its effect on the entries that stand before it in the log.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct BaseRecord {
+    pub(super) base: Base,
+    /// All entries before this record are void, not only those up to the base.
+    pub(super) reset: bool,
+}
+
+/// A decoded record.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Content {
+    HardState(HardState),
+    Base(BaseRecord),
+    Truncate(Index),
+    Entry(Entry),
+}
+
+impl Encode for BaseRecord {
+    fn encode(&self, writer: &mut Writer) {
+        writer.bool(self.reset);
+        writer.put(&self.base);
+    }
+}
+
+impl Decode for BaseRecord {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            reset: reader.bool()?,
+            base: reader.get()?,
+        })
+    }
+}
+
+/// The batch of one write of Raft. The hard state comes first: a term is never
+/// younger than the first entry of it (P2), even for a reader of half a batch.
+pub(super) fn batch(seq: WalSeq, persist: &Persist) -> Batch {
+    let mut records = alloc::vec::Vec::with_capacity(persist.append.len().saturating_add(3));
+    if let Some(hard_state) = &persist.hard_state {
+        records.push(hard_state_record(hard_state));
+    }
+    if let Some(base) = &persist.base {
+        records.push(base_record(base, persist.reset));
+    }
+    if let Some(from) = persist.truncate_from {
+        records.push(Record {
+            kind: RecordKind::Truncate,
+            index: from.0,
+            payload: Bytes::new(),
+        });
+    }
+    records.extend(persist.append.iter().map(entry_record));
+    assert!(
+        !records.is_empty(),
+        "Raft asks only for writes that write something"
+    );
+    Batch { seq, records }
+}
+
+/// Term, vote and commit.
+pub(super) fn hard_state_record(hard_state: &HardState) -> Record {
+    Record {
+        kind: RecordKind::HardState,
+        index: 0,
+        payload: hard_state.to_bytes(),
+    }
+}
+
+/// Where the log begins.
+pub(super) fn base_record(base: &Base, reset: bool) -> Record {
+    let index = base.id.index.0;
+    let payload = BaseRecord {
+        base: base.clone(),
+        reset,
+    }
+    .to_bytes();
+    Record {
+        kind: RecordKind::Base,
+        index,
+        payload,
+    }
+}
+
+fn entry_record(entry: &Entry) -> Record {
+    Record {
+        kind: RecordKind::Entry,
+        index: entry.id.index.0,
+        payload: entry.to_bytes(),
+    }
+}
+
+/// Decodes a record. The log has checked its checksum, so an error here is a
+/// version that this program does not know, not damage.
+pub(super) fn decode(record: &Record) -> Result<Content, DecodeError> {
+    Ok(match record.kind {
+        RecordKind::HardState => Content::HardState(HardState::from_bytes(&record.payload)?),
+        RecordKind::Base => Content::Base(BaseRecord::from_bytes(&record.payload)?),
+        RecordKind::Truncate => Content::Truncate(Index(record.index)),
+        RecordKind::Entry => {
+            let entry = Entry::from_bytes(&record.payload)?;
+            if entry.id.index.0 != record.index {
+                return Err(DecodeError::Invalid {
+                    what: "index of an entry record",
+                });
+            }
+            Content::Entry(entry)
+        }
+    })
+}

@@ -1,0 +1,253 @@
+//! From files and store pages to a running Raft.
+
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+
+use super::effect::Effect;
+use super::records::{self, BaseRecord, Content};
+use super::state::{Inner, Node, Ops, Phase};
+use crate::kv::{Kv, Loader, wipe_ops};
+use crate::machine::Outbox;
+use crate::raft::{Base, Entry, HardState, Raft, Recovered};
+use crate::types::{Index, Time};
+use crate::wal;
+
+/// What has been read so far.
+#[derive(Debug)]
+pub(super) struct Recovery {
+    wal: Option<wal::Recovered>,
+    loader: Option<Loader>,
+    store: Option<StoreImage>,
+    /// Removes what an interrupted installation left in the store.
+    cleanup: Ops,
+}
+
+/// What the store held.
+#[derive(Debug)]
+enum StoreImage {
+    /// Nothing: a new node.
+    Empty,
+    /// A sound state.
+    State(Box<Kv>),
+    /// Something that is not what was written: it must be replaced.
+    Damaged,
+}
+
+impl Node {
+    /// Begins to read the log and the store, side by side.
+    pub(super) fn start(&mut self, now: Time, out: &mut Outbox<Effect>) {
+        assert!(matches!(self.phase, Phase::New), "a node starts once");
+        self.requests.seed_forward_ids(self.clock.wall);
+        let loader = Some(Loader::new(self.config.kv_config()));
+        self.phase = Phase::Recovering(Box::new(Recovery {
+            wal: None,
+            loader,
+            store: None,
+            cleanup: Ops::new(),
+        }));
+        self.step_wal(now, wal::Event::Start);
+        out.push(Effect::StoreScan { from: Bytes::new() });
+    }
+
+    pub(super) fn on_wal_recovered(
+        &mut self,
+        now: Time,
+        recovered: wal::Recovered,
+        out: &mut Outbox<Effect>,
+    ) {
+        let Phase::Recovering(recovery) = &mut self.phase else {
+            return;
+        };
+        recovery.wal = Some(recovered);
+        self.finish_recovery(now, out);
+    }
+
+    pub(super) fn on_store_page(
+        &mut self,
+        now: Time,
+        pairs: Vec<(Bytes, Bytes)>,
+        done: bool,
+        out: &mut Outbox<Effect>,
+    ) {
+        let Phase::Recovering(recovery) = &mut self.phase else {
+            return;
+        };
+        let Some(mut loader) = recovery.loader.take() else {
+            return;
+        };
+        let next = pairs.last().map(|(key, _)| key.clone());
+        loader.push(pairs);
+        if let Some(from) = next
+            && !done
+        {
+            recovery.loader = Some(loader);
+            out.push(Effect::StoreScan { from });
+            return;
+        }
+        self.storage.set_generation(loader.next_generation());
+        recovery.cleanup = loader.cleanup();
+        recovery.store = Some(match loader.finish() {
+            Ok(None) => StoreImage::Empty,
+            Ok(Some(kv)) => StoreImage::State(Box::new(kv)),
+            Err(_) => StoreImage::Damaged,
+        });
+        self.finish_recovery(now, out);
+    }
+
+    fn finish_recovery(&mut self, now: Time, out: &mut Outbox<Effect>) {
+        let Phase::Recovering(recovery) = &mut self.phase else {
+            return;
+        };
+        if recovery.wal.is_none() || recovery.store.is_none() {
+            return;
+        }
+        let log = recovery.wal.take().expect("checked above");
+        let store = recovery.store.take().expect("checked above");
+        let cleanup = core::mem::take(&mut recovery.cleanup);
+        let mut replay = Replay::default();
+        if let Err(reason) = replay.run(&log) {
+            self.halt(reason, out);
+            return;
+        }
+        let store_damaged = matches!(store, StoreImage::Damaged);
+        if let StoreImage::State(kv) = store {
+            self.kv = *kv;
+        }
+        self.storage.stored = self.kv.applied().index;
+        let recovered = match replay.finish(&log, self.kv.applied().index) {
+            Some(recovered) => recovered,
+            None => self.bootstrap(now),
+        };
+        let cleanup = if store_damaged { wipe_ops() } else { cleanup };
+        self.enter(now, recovered, cleanup, out);
+    }
+
+    /// An empty disk: the log begins with the first members.
+    fn bootstrap(&mut self, now: Time) -> Recovered {
+        let membership = self.config.bootstrap.clone();
+        let base = Base {
+            membership,
+            ..Base::default()
+        };
+        self.persist_bootstrap(now, base.clone());
+        Recovered {
+            base,
+            ..Recovered::default()
+        }
+    }
+
+    fn enter(&mut self, now: Time, recovered: Recovered, cleanup: Ops, out: &mut Outbox<Effect>) {
+        self.storage.hard_state = recovered.hard_state;
+        self.storage.base = recovered.base.clone();
+        self.set_wal_head(now);
+        if !cleanup.is_empty() {
+            self.commit_to_store(cleanup, Index::ZERO, false, out);
+        }
+        let raft = Raft::new(
+            now,
+            self.config.raft_config(),
+            recovered,
+            &mut self.raft_out,
+        );
+        self.queue.extend(self.raft_out.drain().map(Inner::Raft));
+        self.raft = Some(raft);
+        self.phase = Phase::Running;
+        out.push(Effect::Ready);
+    }
+}
+
+/// The log, record by record.
+///
+/// Records repeat: each segment begins with copies of the hard state and the
+/// base, and after a prune the first entries come before the base that they
+/// follow. So entries are gathered by index, and held against the base at the end.
+#[derive(Debug, Default)]
+struct Replay {
+    hard_state: HardState,
+    base: Option<Base>,
+    entries: BTreeMap<Index, Entry>,
+    /// The highest index seen at all.
+    highest: Index,
+}
+
+impl Replay {
+    fn run(&mut self, log: &wal::Recovered) -> Result<(), &'static str> {
+        for record in &log.records {
+            let content = records::decode(record).map_err(|_| {
+                "the log holds records that this version does not understand: \
+                 start the node with the version that wrote them"
+            })?;
+            match content {
+                Content::HardState(hard_state) => self.hard_state = hard_state,
+                Content::Base(record) => self.on_base(record),
+                Content::Truncate(from) => self.truncate(from),
+                Content::Entry(entry) => {
+                    // An entry replaces what stood at its index and behind, even
+                    // if the record that cut it off is lost in a hole.
+                    self.truncate(entry.id.index);
+                    self.highest = self.highest.max(entry.id.index);
+                    self.entries.insert(entry.id.index, entry);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn on_base(&mut self, BaseRecord { base, reset }: BaseRecord) {
+        self.highest = self.highest.max(base.id.index);
+        if reset {
+            self.entries.clear();
+        }
+        self.base = Some(base);
+    }
+
+    fn truncate(&mut self, from: Index) {
+        drop(self.entries.split_off(&from));
+    }
+
+    /// What Raft starts from, or `None` for an empty disk.
+    fn finish(mut self, log: &wal::Recovered, applied: Index) -> Option<Recovered> {
+        if self.base.is_none() && log.damage.is_empty() {
+            assert!(self.entries.is_empty(), "a log begins with its base");
+            return None;
+        }
+        let hard_state_lost =
+            self.base.is_none() || log.damage.iter().any(|damage| damage.may_hide_state);
+        let base = self.base.take().unwrap_or_default();
+        let found = self.entries.keys().next_back().copied().unwrap_or_default();
+        let entries = self.entries_after(base.id.index);
+        let last = entries.last().map_or(base.id.index, |entry| entry.id.index);
+        let is_loss = |damage: &wal::Damage| match damage.before_index {
+            // Behind a hole below the base nothing is missing, nor around one
+            // whose neighbours follow each other.
+            Some(index) => index > base.id.index.next().0 && index != damage.after_index + 1,
+            None => true,
+        };
+        let damaged = last < found || log.damage.iter().any(is_loss);
+        Some(Recovered {
+            hard_state: self.hard_state,
+            base,
+            entries,
+            applied,
+            damaged_upto: damaged.then_some(self.highest),
+            hard_state_lost,
+        })
+    }
+
+    /// The entries behind the base, up to the first gap.
+    fn entries_after(&mut self, base: Index) -> Vec<Entry> {
+        let mut entries = Vec::new();
+        let mut next = base.next();
+        for (index, entry) in self.entries.split_off(&next) {
+            if index != next {
+                break;
+            }
+            next = next.next();
+            entries.push(entry);
+        }
+        entries
+    }
+}

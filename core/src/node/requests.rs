@@ -1,0 +1,698 @@
+//! Clients: every open request has exactly one place, and leaves it with exactly
+//! one answer (N2).
+//!
+//! A request that only the leader can serve is proposed or read here if this
+//! node leads, forwarded once to the leader if another one does, and parked
+//! while no leader is known.
+
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::vec::Vec;
+
+use sha2::{Digest as _, Sha256};
+
+use super::effect::Effect;
+use super::message::PeerMessage;
+use super::request::{Consistency, Request, Response};
+use super::state::{Node, Origin, Parked, Phase, Watch};
+use crate::codec::Encode;
+use crate::kv::{Command, Envelope, LogTime, Query};
+use crate::limits::{FORWARDS_REMEMBERED, REQUESTS_OPEN_MAX};
+use crate::machine::Outbox;
+use crate::raft::{self, Context, Refusal, Role};
+use crate::types::{Index, LogId, NodeId, RequestId, Span, Term, Time};
+
+/// The shortest time between two own `Tick`s.
+const TICK_INTERVAL_MIN: Span = Span::from_millis(100);
+
+/// All open requests.
+#[derive(Debug, Default)]
+pub(super) struct Requests {
+    next_context: u64,
+    next_forward: u64,
+    /// Requests in Raft's hands.
+    in_raft: BTreeMap<Context, InRaft>,
+    /// Proposals that have a place in the log.
+    placed: BTreeMap<Index, (LogId, Context)>,
+    /// Reads that wait for their index to be applied.
+    reads: BTreeMap<(Index, Context), Query>,
+    /// Requests that another node works on.
+    forwards: BTreeMap<RequestId, Forwarded>,
+    /// Requests without a leader to serve them.
+    parked: VecDeque<Parked>,
+    /// Requests that this leader can serve as soon as it has committed an entry
+    /// of its own term.
+    early: VecDeque<Early>,
+    /// Deadlines in the order of their making, which is that of their coming.
+    deadlines: VecDeque<(Time, Place)>,
+    /// Forwarded requests that were taken in this leadership.
+    seen: BTreeMap<NodeId, BTreeSet<RequestId>>,
+    last_tick: Time,
+}
+
+#[derive(Debug)]
+struct Early {
+    origin: Origin,
+    request: Request,
+    deadline: Time,
+}
+
+#[derive(Debug)]
+struct InRaft {
+    origin: Option<Origin>,
+    kind: Kind,
+}
+
+#[derive(Debug)]
+enum Kind {
+    /// A proposal, and its place in the log once it has one.
+    Write(Option<Index>),
+    /// A read; its query moves to `reads` under its index once that is known.
+    Read(Query),
+    /// A read that waits for its index.
+    Waiting(Index),
+    /// A change of the membership.
+    Change,
+}
+
+#[derive(Debug)]
+struct Forwarded {
+    client: RequestId,
+    to: NodeId,
+    changes_state: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Place {
+    Raft(Context),
+    Forward(RequestId),
+}
+
+impl Requests {
+    pub(super) fn open(&self) -> usize {
+        self.in_raft
+            .len()
+            .saturating_add(self.forwards.len())
+            .saturating_add(self.parked.len())
+            .saturating_add(self.early.len())
+    }
+
+    pub(super) fn deadline(&self) -> Option<Time> {
+        let parked = self.parked.front().map(|parked| parked.deadline);
+        let early = self.early.front().map(|early| early.deadline);
+        let placed = self.deadlines.front().map(|(due, _)| *due);
+        [parked, early, placed].into_iter().flatten().min()
+    }
+
+    /// Forward ids of this process are above those of any earlier one, as long
+    /// as the wall clock does not run back across a restart; the term in each
+    /// forward covers that case.
+    pub(super) fn seed_forward_ids(&mut self, wall: LogTime) {
+        self.next_forward = wall.0;
+    }
+
+    /// Leadership has ended: the next one begins without memory of forwards.
+    pub(super) fn forget_peers(&mut self) {
+        self.seen.clear();
+    }
+
+    pub(super) fn digest_into(&self, hasher: &mut Sha256) {
+        hasher.update(self.next_context.to_be_bytes());
+        hasher.update(self.next_forward.to_be_bytes());
+        for context in self.in_raft.keys() {
+            hasher.update(context.0.to_be_bytes());
+        }
+        for (index, (id, _)) in &self.placed {
+            hasher.update(index.0.to_be_bytes());
+            hasher.update(id.term.0.to_be_bytes());
+        }
+        for forward in self.forwards.keys() {
+            hasher.update(forward.0.to_be_bytes());
+        }
+        for parked in &self.parked {
+            hasher.update(parked.id.0.to_be_bytes());
+        }
+    }
+
+    /// Whether each request in Raft's hands is known by one place only.
+    pub(super) fn is_consistent(&self) -> bool {
+        let placed_known = self
+            .placed
+            .values()
+            .all(|(_, c)| self.in_raft.contains_key(c));
+        let reads_known = self.reads.keys().all(|(_, c)| self.in_raft.contains_key(c));
+        let bounded = self.open() <= REQUESTS_OPEN_MAX.saturating_add(1);
+        placed_known && reads_known && bounded
+    }
+
+    fn enter_raft(&mut self, origin: Option<Origin>, kind: Kind, deadline: Time) -> Context {
+        self.next_context = self.next_context.checked_add(1).expect("contexts suffice");
+        let context = Context(self.next_context);
+        self.in_raft.insert(context, InRaft { origin, kind });
+        if origin.is_some() {
+            self.deadlines.push_back((deadline, Place::Raft(context)));
+        }
+        context
+    }
+
+    /// Takes a request out of Raft's hands, wherever it stood there.
+    fn leave_raft(&mut self, context: Context) -> Option<InRaft> {
+        let left = self.in_raft.remove(&context)?;
+        match left.kind {
+            Kind::Write(Some(index)) => drop(self.placed.remove(&index)),
+            Kind::Waiting(index) => drop(self.reads.remove(&(index, context))),
+            Kind::Write(None) | Kind::Read(_) | Kind::Change => {}
+        }
+        Some(left)
+    }
+
+    /// Takes the request placed at this index, and whether it is the entry that
+    /// was applied there.
+    pub(super) fn take_placed(&mut self, applied: LogId) -> Option<(Option<Origin>, bool)> {
+        let (id, context) = self.placed.remove(&applied.index)?;
+        let left = self
+            .in_raft
+            .remove(&context)
+            .expect("a placed proposal is in Raft's hands");
+        Some((left.origin, id == applied))
+    }
+
+    /// Takes the reads that may be answered once `applied` is applied.
+    pub(super) fn take_reads(&mut self, applied: Index) -> Vec<(Option<Origin>, Query)> {
+        let mut ready = Vec::new();
+        while let Some((&(index, context), _)) = self.reads.first_key_value() {
+            if index > applied {
+                break;
+            }
+            let query = self
+                .reads
+                .remove(&(index, context))
+                .expect("first key was there");
+            if let Some(left) = self.in_raft.remove(&context) {
+                ready.push((left.origin, query));
+            }
+        }
+        ready
+    }
+}
+
+impl Node {
+    /// A client of this node asks something.
+    pub(super) fn on_request(
+        &mut self,
+        now: Time,
+        id: RequestId,
+        request: Request,
+        out: &mut Outbox<Effect>,
+    ) {
+        match self.phase {
+            Phase::Running => {}
+            Phase::New | Phase::Recovering(_) => return self.park(now, id, request, out),
+            Phase::Stopping { .. } | Phase::Ended => {
+                return reply(id, Response::Refused(Refusal::Unavailable), out);
+            }
+        }
+        match request {
+            Request::Status => {
+                let status = self.status().expect("a running node has a Raft");
+                reply(id, Response::Status(status), out);
+            }
+            Request::Read {
+                query,
+                consistency: Consistency::Stale,
+            } => {
+                reply(id, Response::Read(self.kv.query(&query)), out);
+            }
+            Request::Watch { from, to, since } => self.watch(id, from, to, since, out),
+            request => self.dispatch(now, id, request, out),
+        }
+    }
+
+    /// Proposes, forwards or parks a request that needs the leader.
+    fn dispatch(&mut self, now: Time, id: RequestId, request: Request, out: &mut Outbox<Effect>) {
+        if self.requests.open() >= REQUESTS_OPEN_MAX || self.storage.is_congested() {
+            return reply(id, Response::Refused(Refusal::Busy), out);
+        }
+        let deadline = now.saturating_add(self.config.request_timeout);
+        match self.known_leader() {
+            Some((leader, _)) if leader == self.config.id => {
+                self.lead(now, Origin::Client(id), request, deadline, out);
+            }
+            Some((leader, term)) => self.forward(id, request, leader, term, deadline, out),
+            None => self.park(now, id, request, out),
+        }
+    }
+
+    /// Keeps a request until somebody can serve it.
+    fn park(&mut self, now: Time, id: RequestId, request: Request, out: &mut Outbox<Effect>) {
+        if self.requests.open() >= REQUESTS_OPEN_MAX {
+            return reply(id, Response::Refused(Refusal::Busy), out);
+        }
+        let deadline = now.saturating_add(self.config.request_timeout);
+        self.requests.parked.push_back(Parked {
+            id,
+            request,
+            deadline,
+        });
+    }
+
+    /// Serves a request as the leader.
+    fn lead(
+        &mut self,
+        now: Time,
+        origin: Origin,
+        request: Request,
+        deadline: Time,
+        out: &mut Outbox<Effect>,
+    ) {
+        match request {
+            Request::Write(command) => {
+                let context = self
+                    .requests
+                    .enter_raft(Some(origin), Kind::Write(None), deadline);
+                self.propose(now, context, command);
+            }
+            request @ (Request::Read { .. } | Request::ChangeMembership(_))
+                if !self.raft.as_ref().is_some_and(raft::Raft::is_ready_leader) =>
+            {
+                self.requests.early.push_back(Early {
+                    origin,
+                    request,
+                    deadline,
+                });
+            }
+            Request::Read { query, .. } => {
+                let context = self
+                    .requests
+                    .enter_raft(Some(origin), Kind::Read(query), deadline);
+                self.step_raft(now, raft::Event::Read { context });
+            }
+            Request::ChangeMembership(target) => {
+                let context = self
+                    .requests
+                    .enter_raft(Some(origin), Kind::Change, deadline);
+                self.step_raft(now, raft::Event::ChangeMembership { context, target });
+            }
+            Request::TransferLeadership { to } => {
+                let response = self.transfer(now, to);
+                self.answer(origin, response, out);
+            }
+            Request::Status | Request::Watch { .. } => {
+                self.answer(origin, Response::Refused(Refusal::Unavailable), out);
+            }
+        }
+    }
+
+    fn transfer(&mut self, now: Time, to: NodeId) -> Response {
+        let raft = self.raft.as_ref().expect("only a leader transfers");
+        if !raft.membership().voters.contains(&to) {
+            let rule = "leadership can be handed to a voter only";
+            return Response::Refused(Refusal::InvalidMembership { rule });
+        }
+        self.step_raft(now, raft::Event::Transfer { to });
+        Response::Accepted
+    }
+
+    fn propose(&mut self, now: Time, context: Context, command: Command) {
+        let envelope = Envelope {
+            proposed_at: self.clock.wall_at(now),
+            command,
+        };
+        self.step_raft(
+            now,
+            raft::Event::Propose {
+                context,
+                data: envelope.to_bytes(),
+            },
+        );
+    }
+
+    fn forward(
+        &mut self,
+        client: RequestId,
+        request: Request,
+        to: NodeId,
+        term: Term,
+        deadline: Time,
+        out: &mut Outbox<Effect>,
+    ) {
+        let id = RequestId(self.requests.next_forward);
+        self.requests.next_forward = id.0.checked_add(1).expect("forward ids suffice");
+        let changes_state = !matches!(request, Request::Read { .. });
+        self.requests.forwards.insert(
+            id,
+            Forwarded {
+                client,
+                to,
+                changes_state,
+            },
+        );
+        self.requests
+            .deadlines
+            .push_back((deadline, Place::Forward(id)));
+        out.push(Effect::Send {
+            to,
+            message: PeerMessage::Forward { id, term, request },
+        });
+    }
+
+    /// Another node passes a request of its client on.
+    pub(super) fn on_forward(
+        &mut self,
+        now: Time,
+        from: NodeId,
+        id: RequestId,
+        term: Term,
+        request: Request,
+        out: &mut Outbox<Effect>,
+    ) {
+        let origin = Origin::Peer(from, id);
+        let leads = self.raft.as_ref().is_some_and(|raft| {
+            raft.role() == Role::Leader && raft.term() == term && raft.membership().contains(from)
+        });
+        if !leads || !matches!(self.phase, Phase::Running) {
+            let leader = self.known_leader().map(|(leader, _)| leader);
+            let refusal = Refusal::NotLeader { leader };
+            return self.answer(origin, Response::Refused(refusal), out);
+        }
+        if !self.is_first_sight(from, id) {
+            return;
+        }
+        if self.requests.open() >= REQUESTS_OPEN_MAX || self.storage.is_congested() {
+            return self.answer(origin, Response::Refused(Refusal::Busy), out);
+        }
+        let deadline = now.saturating_add(self.config.request_timeout);
+        self.lead(now, origin, request, deadline, out);
+    }
+
+    /// Whether a forward is not a duplicate. Ids that are too old to be told
+    /// apart are taken for duplicates: their sender has long given up.
+    fn is_first_sight(&mut self, from: NodeId, id: RequestId) -> bool {
+        let seen = self.requests.seen.entry(from).or_default();
+        let full = seen.len() >= FORWARDS_REMEMBERED;
+        if full && seen.first().is_some_and(|oldest| id < *oldest) {
+            return false;
+        }
+        let first = seen.insert(id);
+        if seen.len() > FORWARDS_REMEMBERED {
+            seen.pop_first();
+        }
+        first
+    }
+
+    pub(super) fn on_forward_reply(
+        &mut self,
+        from: NodeId,
+        id: RequestId,
+        response: Response,
+        out: &mut Outbox<Effect>,
+    ) {
+        let expected = self
+            .requests
+            .forwards
+            .get(&id)
+            .is_some_and(|forward| forward.to == from);
+        if !expected {
+            return;
+        }
+        let forward = self.requests.forwards.remove(&id).expect("looked up above");
+        reply(forward.client, response, out);
+    }
+
+    /// A peer is unreachable: what it was working on may or may not happen.
+    pub(super) fn forget_forwards_to(&mut self, peer: NodeId, out: &mut Outbox<Effect>) {
+        let lost: Vec<RequestId> = self
+            .requests
+            .forwards
+            .iter()
+            .filter(|(_, forward)| forward.to == peer)
+            .map(|(id, _)| *id)
+            .collect();
+        for id in lost {
+            let forward = self.requests.forwards.remove(&id).expect("collected above");
+            reply(forward.client, lost_answer(forward.changes_state), out);
+        }
+    }
+
+    pub(super) fn on_proposed(&mut self, context: Context, id: LogId, out: &mut Outbox<Effect>) {
+        let Some(proposal) = self.requests.in_raft.get_mut(&context) else {
+            return;
+        };
+        if let Kind::Write(place) = &mut proposal.kind {
+            *place = Some(id.index);
+        } else {
+            let left = self.requests.leave_raft(context).expect("looked up above");
+            if let Some(origin) = left.origin {
+                self.answer(origin, Response::Accepted, out);
+            }
+            return;
+        }
+        let before = self.requests.placed.insert(id.index, (id, context));
+        // An older proposal at the same index was cut off with its entry.
+        if let Some((_, void)) = before
+            && let Some(InRaft {
+                origin: Some(origin),
+                ..
+            }) = self.requests.in_raft.remove(&void)
+        {
+            let refusal = Refusal::NotLeader {
+                leader: Some(self.config.id),
+            };
+            self.answer(origin, Response::Refused(refusal), out);
+        }
+    }
+
+    pub(super) fn on_refused(
+        &mut self,
+        context: Context,
+        reason: Refusal,
+        out: &mut Outbox<Effect>,
+    ) {
+        let Some(left) = self.requests.leave_raft(context) else {
+            return;
+        };
+        match left.origin {
+            Some(origin) => self.answer(origin, Response::Refused(reason), out),
+            None => self.tick_in_flight = false,
+        }
+    }
+
+    pub(super) fn on_read_ready(
+        &mut self,
+        context: Context,
+        index: Index,
+        out: &mut Outbox<Effect>,
+    ) {
+        let Some(read) = self.requests.in_raft.get_mut(&context) else {
+            return;
+        };
+        let kind = core::mem::replace(&mut read.kind, Kind::Waiting(index));
+        let Kind::Read(query) = kind else {
+            unreachable!("a read is announced once: {kind:?}")
+        };
+        self.requests.reads.insert((index, context), query);
+        self.answer_reads(out);
+    }
+
+    /// Answers every read whose index is applied.
+    pub(super) fn answer_reads(&mut self, out: &mut Outbox<Effect>) {
+        for (origin, query) in self.requests.take_reads(self.kv.applied().index) {
+            let answer = self.kv.query(&query);
+            if let Some(origin) = origin {
+                self.answer(origin, Response::Read(answer), out);
+            }
+        }
+    }
+
+    pub(super) fn answer(&self, origin: Origin, response: Response, out: &mut Outbox<Effect>) {
+        match origin {
+            Origin::Client(id) => reply(id, response, out),
+            Origin::Peer(to, id) => {
+                out.push(Effect::Send {
+                    to,
+                    message: PeerMessage::ForwardReply { id, response },
+                });
+            }
+        }
+    }
+
+    /// A leader may be known now: parked requests go on their way.
+    pub(super) fn unpark(&mut self, now: Time, out: &mut Outbox<Effect>) {
+        if self.known_leader().is_none() || !matches!(self.phase, Phase::Running) {
+            return;
+        }
+        for parked in core::mem::take(&mut self.requests.parked) {
+            self.on_request(now, parked.id, parked.request, out);
+        }
+    }
+
+    /// Something was committed, or leadership ended: what came too early is taken
+    /// up again.
+    pub(super) fn retry_early(&mut self, now: Time, out: &mut Outbox<Effect>) {
+        let Some(raft) = &self.raft else { return };
+        let leads = raft.role() == Role::Leader;
+        if self.requests.early.is_empty() || (leads && !raft.is_ready_leader()) {
+            return;
+        }
+        for early in core::mem::take(&mut self.requests.early) {
+            match early.origin {
+                _ if leads => self.lead(now, early.origin, early.request, early.deadline, out),
+                Origin::Client(id) => self.dispatch(now, id, early.request, out),
+                Origin::Peer(..) => {
+                    let leader = self.known_leader().map(|(leader, _)| leader);
+                    let refusal = Refusal::NotLeader { leader };
+                    self.answer(early.origin, Response::Refused(refusal), out);
+                }
+            }
+        }
+    }
+
+    pub(super) fn expire_requests(&mut self, now: Time, out: &mut Outbox<Effect>) {
+        while self
+            .requests
+            .parked
+            .front()
+            .is_some_and(|parked| parked.deadline <= now)
+        {
+            let parked = self.requests.parked.pop_front().expect("front was there");
+            let refusal = Refusal::NotLeader { leader: None };
+            reply(parked.id, Response::Refused(refusal), out);
+        }
+        while self
+            .requests
+            .early
+            .front()
+            .is_some_and(|early| early.deadline <= now)
+        {
+            let early = self.requests.early.pop_front().expect("front was there");
+            self.answer(early.origin, Response::Refused(Refusal::NotReady), out);
+        }
+        while self
+            .requests
+            .deadlines
+            .front()
+            .is_some_and(|(due, _)| *due <= now)
+        {
+            let (_, place) = self
+                .requests
+                .deadlines
+                .pop_front()
+                .expect("front was there");
+            self.expire(place, out);
+        }
+    }
+
+    fn expire(&mut self, place: Place, out: &mut Outbox<Effect>) {
+        match place {
+            Place::Raft(context) => {
+                let Some(left) = self.requests.leave_raft(context) else {
+                    return;
+                };
+                let changes_state = !matches!(left.kind, Kind::Read(_) | Kind::Waiting(_));
+                if let Some(origin) = left.origin {
+                    self.answer(origin, lost_answer(changes_state), out);
+                }
+            }
+            Place::Forward(id) => {
+                let Some(forward) = self.requests.forwards.remove(&id) else {
+                    return;
+                };
+                reply(forward.client, lost_answer(forward.changes_state), out);
+            }
+        }
+    }
+
+    /// The node ends: nobody will learn any more how open requests end.
+    pub(super) fn answer_all_unknown(&mut self, out: &mut Outbox<Effect>) {
+        let requests = core::mem::take(&mut self.requests);
+        for left in requests.in_raft.into_values() {
+            if let Some(origin) = left.origin {
+                self.answer(origin, Response::Unknown, out);
+            }
+        }
+        for forward in requests.forwards.into_values() {
+            reply(forward.client, Response::Unknown, out);
+        }
+        for early in requests.early {
+            self.answer(early.origin, Response::Refused(Refusal::Unavailable), out);
+        }
+        for parked in requests.parked {
+            reply(parked.id, Response::Refused(Refusal::Unavailable), out);
+        }
+    }
+
+    fn watch(
+        &mut self,
+        id: RequestId,
+        from: bytes::Bytes,
+        to: Option<bytes::Bytes>,
+        since: crate::types::Revision,
+        out: &mut Outbox<Effect>,
+    ) {
+        if self.watches.len() >= REQUESTS_OPEN_MAX {
+            return reply(id, Response::Refused(Refusal::Busy), out);
+        }
+        let past = match since.0 {
+            0 => Ok(Vec::new()),
+            _ => self.kv.changes_since(&from, to.as_deref(), since),
+        };
+        match past {
+            Err(oldest) => reply(id, Response::Compacted { oldest }, out),
+            Ok(changes) => {
+                reply(
+                    id,
+                    Response::Watching {
+                        revision: self.revision(),
+                    },
+                    out,
+                );
+                if !changes.is_empty() {
+                    out.push(Effect::Changed {
+                        id,
+                        changes: super::Changes { changes },
+                    });
+                }
+                self.watches.insert(id, Watch { from, to });
+            }
+        }
+    }
+
+    /// A client is gone. What was proposed for it goes on; nobody is told.
+    pub(super) fn cancel(&mut self, id: RequestId) {
+        self.watches.remove(&id);
+        self.requests.parked.retain(|parked| parked.id != id);
+    }
+
+    /// When this leader has to let log time pass for something to expire.
+    pub(super) fn tick_deadline(&self) -> Option<Time> {
+        let raft = self.raft.as_ref()?;
+        if raft.role() != Role::Leader || self.tick_in_flight {
+            return None;
+        }
+        let due = self.clock.time_of(self.kv.next_expiry()?);
+        Some(due.max(self.requests.last_tick.saturating_add(TICK_INTERVAL_MIN)))
+    }
+
+    pub(super) fn propose_tick(&mut self, now: Time) {
+        if self.tick_deadline().is_none_or(|due| due > now) {
+            return;
+        }
+        self.tick_in_flight = true;
+        self.requests.last_tick = now;
+        let context = self.requests.enter_raft(None, Kind::Write(None), now);
+        self.propose(now, context, Command::Tick);
+    }
+}
+
+/// What is said when nothing more will be heard: of a read, that it did not
+/// happen; of a change, that nobody knows.
+fn lost_answer(changes_state: bool) -> Response {
+    if changes_state {
+        Response::Unknown
+    } else {
+        Response::Refused(Refusal::Unavailable)
+    }
+}
+
+fn reply(id: RequestId, response: Response, out: &mut Outbox<Effect>) {
+    out.push(Effect::Reply { id, response });
+}

@@ -1,0 +1,195 @@
+//! Snapshots of the state to peers that are too far behind, and from a leader.
+
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+
+use bytes::Bytes;
+
+use super::effect::Effect;
+use super::request::Response;
+use super::state::Node;
+use crate::kv::{Frozen, Kv, ReplaceOps, Staging};
+use crate::machine::Outbox;
+use crate::raft::{self, SnapshotMeta};
+use crate::store::StoreSeq;
+use crate::types::{Index, NodeId, Time};
+
+/// Transfers under way.
+#[derive(Debug, Default)]
+pub(super) struct Snapshots {
+    /// To peers: the frozen states that they read.
+    outgoing: BTreeMap<NodeId, Frozen>,
+    /// From a leader: the chunks so far.
+    staging: Option<Incoming>,
+    /// A complete snapshot on its way into the store.
+    installing: Option<Installing>,
+}
+
+#[derive(Debug)]
+struct Incoming {
+    meta: SnapshotMeta,
+    next_chunk: u64,
+    staging: Staging,
+}
+
+#[derive(Debug)]
+struct Installing {
+    meta: SnapshotMeta,
+    kv: Box<Kv>,
+    /// Batches that are still to be given to the store.
+    batches: ReplaceOps,
+    /// The last batch given to it.
+    under_way: StoreSeq,
+}
+
+impl Snapshots {
+    pub(super) fn close(&mut self, peer: NodeId) {
+        self.outgoing.remove(&peer);
+    }
+
+    pub(super) fn is_installing(&self) -> bool {
+        self.installing.is_some()
+    }
+}
+
+impl Node {
+    /// Freezes the applied state for a peer.
+    pub(super) fn open_snapshot(&mut self, now: Time, peer: NodeId) {
+        let raft = self.raft.as_ref().expect("Raft asked for it");
+        let frozen = self.kv.freeze();
+        let base = raft
+            .base_at(frozen.applied().index)
+            .expect("what is applied is in the log");
+        assert_eq!(
+            base.id,
+            frozen.applied(),
+            "the snapshot covers what is applied"
+        );
+        let meta = SnapshotMeta {
+            base,
+            digest: frozen.digest(),
+        };
+        self.snapshots.outgoing.insert(peer, frozen);
+        self.step_raft(now, raft::Event::SnapshotOpened { peer, meta });
+    }
+
+    pub(super) fn read_snapshot(&mut self, now: Time, peer: NodeId, chunk: u64) {
+        let Some(frozen) = self.snapshots.outgoing.get_mut(&peer) else {
+            return;
+        };
+        let Some((data, last)) = frozen.chunk(chunk) else {
+            return;
+        };
+        self.step_raft(
+            now,
+            raft::Event::SnapshotChunk {
+                peer,
+                chunk,
+                data,
+                last,
+            },
+        );
+    }
+
+    /// Takes a chunk of a leader's snapshot; the first one begins anew.
+    pub(super) fn stage_snapshot(
+        &mut self,
+        now: Time,
+        meta: SnapshotMeta,
+        chunk: u64,
+        data: &Bytes,
+        last: bool,
+        out: &mut Outbox<Effect>,
+    ) {
+        if chunk == 0 {
+            let staging = Staging::new(self.config.kv_config());
+            self.snapshots.staging = Some(Incoming {
+                meta: meta.clone(),
+                next_chunk: 0,
+                staging,
+            });
+        }
+        let Some(incoming) = &mut self.snapshots.staging else {
+            return;
+        };
+        assert_eq!(
+            incoming.meta, meta,
+            "Raft begins a new snapshot with chunk 0"
+        );
+        assert_eq!(incoming.next_chunk, chunk, "Raft stages chunks in order");
+        incoming.next_chunk = chunk.checked_add(1).expect("chunk numbers suffice");
+        if incoming.staging.push_chunk(data).is_err() {
+            self.snapshots.staging = None;
+            return self.step_raft(now, raft::Event::SnapshotRefused);
+        }
+        if last {
+            self.begin_install(now, out);
+        }
+    }
+
+    /// All chunks are here: check them, then make them the store's content.
+    fn begin_install(&mut self, now: Time, out: &mut Outbox<Effect>) {
+        let incoming = self
+            .snapshots
+            .staging
+            .take()
+            .expect("the last chunk was just staged");
+        let generation = self.storage.take_generation();
+        let kv = match incoming.staging.finish(incoming.meta.digest, generation) {
+            Ok(kv) if kv.applied() == incoming.meta.base.id => kv,
+            _ => return self.step_raft(now, raft::Event::SnapshotRefused),
+        };
+        let batches = kv.replace_ops();
+        let meta = incoming.meta;
+        let under_way = StoreSeq::default();
+        self.snapshots.installing = Some(Installing {
+            meta,
+            kv: Box::new(kv),
+            batches,
+            under_way,
+        });
+        self.on_install_progress(now, out);
+    }
+
+    /// A store batch completed: go on with the install, or finish it. One batch
+    /// is in the store's hands at a time, so that a large snapshot does not fill
+    /// memory twice.
+    pub(super) fn on_install_progress(&mut self, now: Time, out: &mut Outbox<Effect>) {
+        let committed = self.storage.committed_seq();
+        let Some(installing) = &mut self.snapshots.installing else {
+            return;
+        };
+        if committed < installing.under_way {
+            return;
+        }
+        if let Some(ops) = installing.batches.next() {
+            let seq = self.commit_to_store(ops, Index::ZERO, true, out);
+            let installing = self.snapshots.installing.as_mut().expect("still there");
+            installing.under_way = seq;
+            return;
+        }
+        let installing = self.snapshots.installing.take().expect("checked above");
+        self.kv = *installing.kv;
+        self.storage.stored = self.kv.applied().index;
+        assert_eq!(self.kv.applied(), installing.meta.base.id);
+        self.end_watches(out);
+        self.step_raft(
+            now,
+            raft::Event::SnapshotInstalled {
+                meta: installing.meta,
+            },
+        );
+        self.answer_reads(out);
+    }
+
+    /// The snapshot jumps over revisions that watchers never saw.
+    fn end_watches(&mut self, out: &mut Outbox<Effect>) {
+        let oldest = self.kv.revision();
+        for id in core::mem::take(&mut self.watches).into_keys() {
+            out.push(Effect::Reply {
+                id,
+                response: Response::Compacted { oldest },
+            });
+        }
+    }
+}

@@ -1,0 +1,343 @@
+use alloc::format;
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+
+use super::cluster::{Cluster, Disk, members};
+use crate::kv::{Command, Condition, Found, Op, Outcome, Query, SessionId};
+use crate::node::{Consistency, Event, Request, Response};
+use crate::raft::{Membership, Refusal, Role};
+use crate::types::{Index, NodeId, Revision, Span};
+
+fn put(key: &str, value: &str) -> Op {
+    Op::Put {
+        key: Bytes::copy_from_slice(key.as_bytes()),
+        value: Bytes::copy_from_slice(value.as_bytes()),
+        condition: Condition::Always,
+        lease: None,
+    }
+}
+
+fn write(key: &str, value: &str) -> Request {
+    Request::Write(Command::Once {
+        op: put(key, value),
+    })
+}
+
+fn read(key: &str, consistency: Consistency) -> Request {
+    let key = Bytes::copy_from_slice(key.as_bytes());
+    Request::Read {
+        query: Query::Get { key },
+        consistency,
+    }
+}
+
+fn value_of(response: Response) -> Option<Bytes> {
+    match response {
+        Response::Read(answer) => match answer.found {
+            Found::One(pair) => pair.map(|pair| pair.value),
+            other => panic!("{other:?}"),
+        },
+        other => panic!("{other:?}"),
+    }
+}
+
+fn expect_written(response: Response) -> Outcome {
+    match response {
+        Response::Written { outcome, .. } => outcome,
+        other => panic!("not written: {other:?}"),
+    }
+}
+
+fn follower_of(cluster: &Cluster, leader: NodeId) -> NodeId {
+    *cluster
+        .hosts
+        .keys()
+        .find(|id| **id != leader)
+        .expect("there is another node")
+}
+
+#[test]
+fn one_node_alone_commits() {
+    let mut cluster = Cluster::new(1);
+    let leader = cluster.elect();
+    expect_written(cluster.ask(leader, write("a", "1")));
+    let value = value_of(cluster.ask(leader, read("a", Consistency::Linearizable)));
+    assert_eq!(value.as_deref(), Some(&b"1"[..]));
+}
+
+#[test]
+fn a_write_through_any_node_is_read_through_any_node() {
+    let mut cluster = Cluster::new(3);
+    cluster.elect();
+    let nodes: Vec<NodeId> = cluster.hosts.keys().copied().collect();
+    for (count, through) in nodes.iter().enumerate() {
+        let value = format!("{count}");
+        expect_written(cluster.ask(*through, write("a", &value)));
+        for at in &nodes {
+            let read = value_of(cluster.ask(*at, read("a", Consistency::Linearizable)));
+            assert_eq!(read.as_deref(), Some(value.as_bytes()));
+        }
+    }
+}
+
+#[test]
+fn what_was_acknowledged_survives_a_restart_of_every_node() {
+    let mut cluster = Cluster::new(3);
+    let leader = cluster.elect();
+    for number in 0..50 {
+        expect_written(cluster.ask(leader, write(&format!("k{number}"), "v")));
+    }
+    for id in members(3).voters {
+        cluster.restart(id);
+    }
+    let leader = cluster.elect();
+    for number in 0..50 {
+        let value = value_of(cluster.ask(
+            leader,
+            read(&format!("k{number}"), Consistency::Linearizable),
+        ));
+        assert_eq!(value.as_deref(), Some(&b"v"[..]));
+    }
+    let digests: Vec<[u8; 32]> = {
+        cluster.run_for(Span::from_secs(1));
+        cluster
+            .hosts
+            .values()
+            .map(|host| host.node.kv().digest())
+            .collect()
+    };
+    assert!(
+        digests.windows(2).all(|pair| pair[0] == pair[1]),
+        "equal logs, equal states"
+    );
+}
+
+#[test]
+fn a_request_without_a_leader_waits_for_one() {
+    let mut cluster = Cluster::new(3);
+    let response = cluster.ask(NodeId(2), write("early", "bird"));
+    expect_written(response);
+}
+
+#[test]
+fn a_request_that_finds_no_leader_in_time_is_refused_and_did_not_happen() {
+    let mut cluster = Cluster::new(3);
+    cluster.elect();
+    for id in members(3).voters {
+        cluster.cut.insert(id);
+    }
+    cluster.run_for(Span::from_secs(5));
+    let response = cluster.ask(NodeId(1), write("lost", "1"));
+    assert_eq!(
+        response,
+        Response::Refused(Refusal::NotLeader { leader: None })
+    );
+}
+
+#[test]
+fn a_cut_off_leader_answers_unknown_and_its_entry_may_vanish() {
+    let mut cluster = Cluster::new(3);
+    let old = cluster.elect();
+    cluster.cut.insert(old);
+    let id = cluster.request(old, write("a", "minority"));
+    cluster.run_until("the answer", |cluster| cluster.replies.contains_key(&id));
+    assert_eq!(cluster.replies[&id], Response::Unknown);
+    let new = cluster.elect();
+    assert_ne!(new, old);
+    expect_written(cluster.ask(new, write("a", "majority")));
+    cluster.cut.clear();
+    let value = value_of(cluster.ask(old, read("a", Consistency::Linearizable)));
+    assert_eq!(value.as_deref(), Some(&b"majority"[..]));
+}
+
+#[test]
+fn a_session_makes_a_retried_write_happen_once() {
+    let mut cluster = Cluster::new(3);
+    let leader = cluster.elect();
+    let open = Command::OpenSession {
+        nonce: 9,
+        ttl: Span::from_secs(60),
+    };
+    let session = match expect_written(cluster.ask(leader, Request::Write(open))) {
+        Outcome::SessionOpened(session) => session,
+        other => panic!("{other:?}"),
+    };
+    let command = |session: SessionId| Command::InSession {
+        session,
+        sequence: 1,
+        answered_upto: 0,
+        op: Op::Put {
+            key: Bytes::from_static(b"once"),
+            value: Bytes::from_static(b"1"),
+            condition: Condition::Absent,
+            lease: None,
+        },
+    };
+    let first = expect_written(cluster.ask(leader, Request::Write(command(session))));
+    assert!(matches!(first, Outcome::Changed { .. }), "{first:?}");
+    let again = expect_written(cluster.ask(
+        follower_of(&cluster, leader),
+        Request::Write(command(session)),
+    ));
+    assert_eq!(first, again);
+}
+
+#[test]
+fn a_lease_ends_by_itself_and_takes_its_keys_along() {
+    let mut cluster = Cluster::new(3);
+    let leader = cluster.elect();
+    let grant = Command::Once {
+        op: Op::LeaseGrant {
+            ttl: Span::from_secs(2),
+        },
+    };
+    let lease = match expect_written(cluster.ask(leader, Request::Write(grant))) {
+        Outcome::Lease { lease, .. } => lease,
+        other => panic!("{other:?}"),
+    };
+    let op = Op::Put {
+        key: Bytes::from_static(b"ephemeral"),
+        value: Bytes::from_static(b"1"),
+        condition: Condition::Always,
+        lease: Some(lease),
+    };
+    expect_written(cluster.ask(leader, Request::Write(Command::Once { op })));
+    cluster.run_for(Span::from_secs(4));
+    let value = value_of(cluster.ask(leader, read("ephemeral", Consistency::Linearizable)));
+    assert_eq!(value, None);
+}
+
+#[test]
+fn a_watch_sees_every_change_in_order() {
+    let mut cluster = Cluster::new(3);
+    let leader = cluster.elect();
+    let at = follower_of(&cluster, leader);
+    let watch = Request::Watch {
+        from: Bytes::from_static(b"w"),
+        to: None,
+        since: Revision(0),
+    };
+    let id = cluster.request(at, watch);
+    cluster.run_until("the watch", |cluster| cluster.replies.contains_key(&id));
+    for number in 0..5 {
+        expect_written(cluster.ask(leader, write(&format!("w{number}"), "v")));
+    }
+    cluster.run_for(Span::from_secs(1));
+    let seen: Vec<Bytes> = cluster
+        .changed
+        .iter()
+        .filter(|(to, _)| *to == id)
+        .flat_map(|(_, changes)| changes.changes.iter().map(|change| change.key.clone()))
+        .collect();
+    assert_eq!(seen, ["w0", "w1", "w2", "w3", "w4"]);
+}
+
+#[test]
+fn the_log_is_compacted_and_a_lagging_node_gets_a_snapshot() {
+    let mut cluster = Cluster::tuned(3, |config| {
+        config.log_entries_max = 40;
+        config.log_trailing_entries = 5;
+    });
+    let leader = cluster.elect();
+    let behind = follower_of(&cluster, leader);
+    cluster.cut.insert(behind);
+    for number in 0..200 {
+        expect_written(cluster.ask(leader, write(&format!("k{number}"), "v")));
+    }
+    let base = cluster.hosts[&leader].node.raft().unwrap().base().id.index;
+    assert!(base > Index(100), "the log was compacted: base {base}");
+    cluster.cut.clear();
+    cluster.run_until("the lagging node to catch up", |cluster| {
+        let applied = |id: &NodeId| cluster.hosts[id].node.kv().applied();
+        applied(&behind) == applied(&leader)
+    });
+    let digest = |id: &NodeId| cluster.hosts[id].node.kv().digest();
+    assert_eq!(digest(&behind), digest(&leader));
+    cluster.restart(behind);
+    cluster.run_until("the restarted node to catch up", |cluster| {
+        cluster.hosts[&behind].node.kv().digest() == cluster.hosts[&leader].node.kv().digest()
+    });
+}
+
+#[test]
+fn a_node_joins_as_a_learner_and_becomes_a_voter() {
+    let mut cluster = Cluster::new(3);
+    let leader = cluster.elect();
+    expect_written(cluster.ask(leader, write("a", "1")));
+    cluster.start(NodeId(4), Membership::default(), Disk::default());
+    let mut target = members(3);
+    target.learners.push(NodeId(4));
+    assert_eq!(
+        cluster.ask(leader, Request::ChangeMembership(target)),
+        Response::Accepted
+    );
+    cluster.run_until("the learner to catch up", |cluster| {
+        cluster.hosts[&NodeId(4)].node.kv().applied() == cluster.hosts[&leader].node.kv().applied()
+    });
+    let response = cluster.ask(leader, Request::ChangeMembership(members(4)));
+    assert_eq!(response, Response::Accepted);
+    cluster.run_until("the joint membership to be left", |cluster| {
+        let membership = cluster.hosts[&NodeId(4)].node.raft().unwrap().membership();
+        membership.voters.len() == 4 && membership.outgoing.is_empty()
+    });
+}
+
+#[test]
+fn leadership_is_handed_over_on_request_and_at_shutdown() {
+    let mut cluster = Cluster::new(3);
+    let old = cluster.elect();
+    let to = follower_of(&cluster, old);
+    assert_eq!(
+        cluster.ask(old, Request::TransferLeadership { to }),
+        Response::Accepted
+    );
+    cluster.run_until("the new leader", |cluster| cluster.leader() == Some(to));
+    cluster.event(to, Event::Shutdown);
+    cluster.run_until("the stop", |cluster| cluster.hosts[&to].stopped);
+    cluster.run_until("another leader", |cluster| {
+        cluster.leader().is_some_and(|id| id != to)
+    });
+}
+
+#[test]
+fn a_failing_disk_halts_the_node_and_not_the_cluster() {
+    let mut cluster = Cluster::new(3);
+    let leader = cluster.elect();
+    cluster.event(leader, Event::StoreFailed);
+    cluster.run_until("the halt", |cluster| {
+        cluster.hosts[&leader].halted.is_some()
+    });
+    assert!(cluster.hosts[&leader].node.has_ended());
+    cluster.hosts.remove(&leader);
+    cluster.run_until("another leader", |cluster| cluster.leader().is_some());
+    let next = cluster.elect();
+    expect_written(cluster.ask(next, write("a", "1")));
+}
+
+#[test]
+fn a_node_that_lost_its_state_gets_it_back_from_the_leader() {
+    let mut cluster = Cluster::tuned(3, |config| {
+        config.log_entries_max = 40;
+        config.log_trailing_entries = 5;
+    });
+    let leader = cluster.elect();
+    for number in 0..100 {
+        expect_written(cluster.ask(leader, write(&format!("k{number}"), "v")));
+    }
+    let victim = follower_of(&cluster, leader);
+    cluster.hosts.get_mut(&victim).unwrap().disk.store.clear();
+    cluster.restart(victim);
+    cluster.run_until("the repair", |cluster| {
+        let host = &cluster.hosts[&victim];
+        host.node.kv().applied() == cluster.hosts[&leader].node.kv().applied()
+            && host
+                .node
+                .raft()
+                .is_some_and(|raft| raft.role() == Role::Follower)
+    });
+    assert_eq!(
+        cluster.hosts[&victim].node.kv().digest(),
+        cluster.hosts[&leader].node.kv().digest()
+    );
+}

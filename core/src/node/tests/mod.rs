@@ -1,0 +1,6 @@
+//! A node, and three of them, over disks and a network that do no harm. What
+//! faults do to them is the simulator's business.
+
+mod cases;
+mod cluster;
+mod wire;

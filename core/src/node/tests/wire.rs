@@ -1,0 +1,150 @@
+use alloc::vec;
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+use proptest::prelude::*;
+
+use crate::codec::{Decode, Encode};
+use crate::kv::{Command, LogTime, Query};
+use crate::node::{Consistency, Event, PeerMessage, Request, Response};
+use crate::raft::{Membership, Refusal};
+use crate::store::StoreSeq;
+use crate::types::{Index, LogId, NodeId, RequestId, Revision, Term};
+use crate::wal::{FileError, FileName, FileOpId, FileResult};
+
+fn requests() -> Vec<Request> {
+    vec![
+        Request::Write(Command::Tick),
+        Request::Read {
+            query: Query::Get {
+                key: Bytes::from_static(b"k"),
+            },
+            consistency: Consistency::Stale,
+        },
+        Request::Watch {
+            from: Bytes::from_static(b"a"),
+            to: Some(Bytes::from_static(b"b")),
+            since: Revision(9),
+        },
+        Request::Status,
+        Request::ChangeMembership(Membership {
+            voters: vec![NodeId(1)],
+            ..Membership::default()
+        }),
+        Request::TransferLeadership { to: NodeId(2) },
+    ]
+}
+
+fn events() -> Vec<Event> {
+    let mut events = vec![
+        Event::Start,
+        Event::Wake,
+        Event::Clock { wall: LogTime(5) },
+        Event::PeerUp { peer: NodeId(3) },
+        Event::PeerDown { peer: NodeId(3) },
+        Event::Cancel { id: RequestId(1) },
+        Event::File {
+            id: FileOpId(1),
+            result: FileResult::Done,
+        },
+        Event::File {
+            id: FileOpId(2),
+            result: FileResult::Listed(vec![
+                (FileName::Superblock(1), 512),
+                (FileName::Segment(7), 1 << 20),
+            ]),
+        },
+        Event::File {
+            id: FileOpId(3),
+            result: FileResult::Data(Bytes::from_static(b"data")),
+        },
+        Event::File {
+            id: FileOpId(4),
+            result: FileResult::Failed(FileError::Full),
+        },
+        Event::StoreCommitted { seq: StoreSeq(4) },
+        Event::StorePage {
+            pairs: vec![(Bytes::from_static(b"k"), Bytes::from_static(b"v"))],
+            done: true,
+        },
+        Event::StoreFailed,
+        Event::Shutdown,
+    ];
+    for request in requests() {
+        events.push(Event::Request {
+            id: RequestId(6),
+            request: request.clone(),
+        });
+        let message = PeerMessage::Forward {
+            id: RequestId(8),
+            term: Term(2),
+            request,
+        };
+        events.push(Event::Message {
+            from: NodeId(2),
+            message,
+        });
+    }
+    for response in responses() {
+        let message = PeerMessage::ForwardReply {
+            id: RequestId(8),
+            response,
+        };
+        events.push(Event::Message {
+            from: NodeId(2),
+            message,
+        });
+    }
+    events
+}
+
+fn responses() -> Vec<Response> {
+    vec![
+        Response::Watching {
+            revision: Revision(3),
+        },
+        Response::Compacted {
+            oldest: Revision(4),
+        },
+        Response::Accepted,
+        Response::Unknown,
+        Response::Refused(Refusal::NotLeader {
+            leader: Some(NodeId(1)),
+        }),
+        Response::Refused(Refusal::NotReady),
+        Response::Refused(Refusal::NotCaughtUp { node: NodeId(4) }),
+        Response::Written {
+            at: LogId::new(Term(1), Index(2)),
+            outcome: crate::kv::Outcome::Ticked,
+        },
+    ]
+}
+
+#[test]
+fn every_kind_of_event_survives_the_wire() {
+    for event in events() {
+        assert_eq!(Event::from_bytes(&event.to_bytes()).as_ref(), Ok(&event));
+    }
+}
+
+#[test]
+fn every_prefix_of_an_event_is_refused() {
+    for event in events() {
+        let bytes = event.to_bytes();
+        for length in 0..bytes.len() {
+            assert!(
+                Event::from_bytes(&bytes.slice(..length)).is_err(),
+                "{event:?} cut at {length}"
+            );
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_make_the_decoder_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        if let Ok(message) = PeerMessage::from_slice(&bytes) {
+            prop_assert_eq!(message.to_bytes().to_vec(), bytes);
+        }
+    }
+}

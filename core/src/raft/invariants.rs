@@ -1,0 +1,99 @@
+//! What is true after every step. Checked on each one in debug builds and in the
+//! simulator, and on a sample of them in release.
+
+use super::effect::Role;
+use super::persist::HELD_MAX;
+use super::state::{Lead, Raft};
+use crate::limits::{PERSISTS_PENDING_MAX, READS_PENDING_MAX};
+use crate::mutant::Mutant;
+use crate::types::{Index, LogId};
+
+impl Raft {
+    /// Panics if an invariant is broken: the node must stop, since whatever it
+    /// does next could spread the damage.
+    pub fn invariants(&self) {
+        if self.config.mutant != Mutant::None && cfg!(feature = "mutants") {
+            // A planted bug is for the independent checkers to find.
+            return;
+        }
+        self.role_invariants();
+        self.position_invariants();
+        self.bound_invariants();
+        if let Some(lead) = &self.lead {
+            self.leader_invariants(lead);
+        }
+    }
+
+    /// R1 The role agrees with what it needs.
+    fn role_invariants(&self) {
+        assert_eq!(self.role == Role::Leader, self.lead.is_some());
+        assert_eq!(self.role == Role::Repairing, self.repair.is_some());
+        assert_eq!(self.role == Role::Halted, self.halt_reason.is_some());
+        if self.role == Role::Leader {
+            assert_eq!(self.leader, Some(self.config.id));
+            assert_eq!(self.hard.voted_for, Some(self.config.id));
+        }
+        if self.role == Role::Candidate {
+            assert_eq!(self.hard.voted_for, Some(self.config.id));
+            assert!(self.leader.is_none());
+        }
+    }
+
+    /// R2 Positions are ordered: base <= applied <= handed <= committed and
+    /// durable <= last.
+    fn position_invariants(&self) {
+        let base = self.log.base().id;
+        let last = self.log.last();
+        assert!(base <= last);
+        assert!(self.applied <= self.handed);
+        assert!(self.commit <= last.index, "only existing entries commit");
+        assert!(self.commit >= base.index, "the base is committed");
+        assert!(
+            last.term <= self.hard.term,
+            "P2: terms before their entries"
+        );
+        if base.index == Index::ZERO {
+            assert_eq!(base, LogId::ZERO, "nothing precedes the first entry");
+        }
+        assert!(self.gate.flushed() <= last.index);
+        assert!(self.gate.durable() <= self.gate.flushed());
+        if self.repair.is_none() && self.role != Role::Halted {
+            assert!(self.applied >= base.index, "the state reaches the log");
+            assert!(self.handed <= self.commit, "only committed entries apply");
+        }
+    }
+
+    /// R3 Everything kept has a bound.
+    fn bound_invariants(&self) {
+        assert!(self.gate.pending_len() <= PERSISTS_PENDING_MAX);
+        assert!(self.gate.held_len() <= HELD_MAX);
+        assert!(self.log.membership().broken_rule().is_none());
+    }
+
+    /// R4 What a leader knows of others is possible.
+    fn leader_invariants(&self, lead: &Lead) {
+        let last = self.log.last();
+        assert!(lead.noop <= last.index);
+        assert!(lead.reads.len() <= READS_PENDING_MAX);
+        assert!(
+            lead.peers
+                .is_sorted_by(|earlier, later| earlier.id < later.id)
+        );
+        for peer in &lead.peers {
+            peer.invariants(&self.config);
+            assert!(peer.matched <= last.index, "nobody is ahead of the leader");
+            assert!(peer.next <= last.index.next());
+            assert!(peer.confirmed_round <= peer.told_round);
+            assert!(peer.id != self.config.id);
+        }
+        let uncommitted: usize = match self.commit < last.index {
+            true => self
+                .log
+                .range(self.commit.next(), last.index)
+                .map(|entry| entry.data.len())
+                .sum(),
+            false => 0,
+        };
+        assert_eq!(uncommitted, lead.uncommitted_bytes);
+    }
+}

@@ -1,0 +1,413 @@
+//! Construction, the turn, and the routing of events.
+
+use super::config::Config;
+use super::effect::{Effect, Refusal, Role};
+use super::election::Campaign;
+use super::event::{Event, PersistSeq};
+use super::message::{Body, Message};
+use super::persist::Gate;
+use super::state::{Announced, Raft};
+use super::types::Recovered;
+use crate::machine::{Machine, Outbox};
+use crate::mutant::Mutant;
+use crate::types::{Index, NodeId, Term, Time};
+
+/// Terms and positions above this are lies: no cluster lives to see them, and
+/// the arithmetic below never overflows.
+const NUMBER_MAX: u64 = u64::MAX >> 1;
+
+impl Raft {
+    /// Starts a node from what it found on its disk. The node is a follower, or
+    /// `Repairing`, or `Halted`; its new incarnation is the first thing that it
+    /// writes.
+    ///
+    /// # Panics
+    /// If the configuration contradicts itself.
+    pub fn new(now: Time, config: Config, recovered: Recovered, out: &mut Outbox<Effect>) -> Self {
+        config.validate();
+        let found = super::repair::examine(&config, recovered);
+        let base = found.log.base().id.index;
+        let last = found.log.last().index;
+        let mut hard = found.hard;
+        hard.incarnation = hard.incarnation.saturating_add(1);
+        let commit = hard.commit.max(found.applied).max(base).min(last);
+        let mut raft = Self {
+            now,
+            steps: 0,
+            role: Role::Follower,
+            leader: None,
+            contact: None,
+            election_at: now,
+            campaign: Campaign::new(hard.incarnation),
+            lead: None,
+            commit,
+            handed: found.applied,
+            applied: found.applied,
+            gate: Gate::new(found.hard, last),
+            log: found.log,
+            staging: None,
+            repair: None,
+            halt_reason: None,
+            flush_wanted: true,
+            announced: Announced::default(),
+            hard,
+            config,
+        };
+        raft.gate.mark_hard();
+        raft.reset_election_timer();
+        if let Some(reason) = found.halt {
+            raft.halt(reason, out);
+        } else if let Some(upto) = found.damaged_upto {
+            raft.begin_repair(upto, found.state_lost);
+        }
+        raft.settle(out);
+        raft.invariants();
+        raft
+    }
+
+    /// Says the same to a peer as soon as term and vote are durable (P1).
+    pub(super) fn send(&mut self, to: NodeId, body: Body, out: &mut Outbox<Effect>) {
+        self.send_after(to, body, None, out);
+    }
+
+    /// Sends a message once the write `need` and the present term and vote are
+    /// durable.
+    pub(super) fn send_after(
+        &mut self,
+        to: NodeId,
+        body: Body,
+        need: Option<PersistSeq>,
+        out: &mut Outbox<Effect>,
+    ) {
+        assert!(to != self.config.id, "no node writes to itself");
+        let message = Message {
+            term: self.hard.term,
+            body,
+        };
+        let vote = matches!(message.body, Body::VoteReply { .. });
+        if vote && self.config.mutant.is(Mutant::VoteNotDurable) {
+            out.push(Effect::Send { to, message });
+            return;
+        }
+        match need.max(self.gate.need_hard()) {
+            None => out.push(Effect::Send { to, message }),
+            Some(need) => {
+                self.gate.hold(need, to, message);
+                self.flush_wanted = true;
+            }
+        }
+    }
+
+    /// Stops for good. Nothing that waits is ever said.
+    pub(super) fn halt(&mut self, reason: &'static str, out: &mut Outbox<Effect>) {
+        self.end_leadership(out);
+        self.gate.drop_held();
+        self.role = Role::Halted;
+        self.leader = None;
+        self.repair = None;
+        self.staging = None;
+        self.flush_wanted = false;
+        self.halt_reason = Some(reason);
+    }
+
+    /// Whether the node takes part in nothing any more.
+    pub(super) fn is_halted(&self) -> bool {
+        self.role == Role::Halted
+    }
+
+    /// Routes one event.
+    fn dispatch(&mut self, event: Event, out: &mut Outbox<Effect>) {
+        match event {
+            Event::Wake => {
+                self.on_timers(out);
+                self.flush(out);
+            }
+            Event::Message { from, message } => self.on_message(from, message, out),
+            Event::Propose { context, data } => self.on_propose(context, data, out),
+            Event::Read { context } => self.on_read(context, out),
+            Event::ChangeMembership { context, target } => {
+                self.on_change_membership(context, target, out);
+            }
+            Event::Transfer { to } => self.on_transfer(to),
+            Event::Persisted { seq } => self.on_persisted(seq, out),
+            Event::StoreFailed => self.halt("the disk failed", out),
+            Event::Applied { upto } => self.on_applied(upto),
+            Event::Compact { upto } => self.on_compact(upto),
+            Event::SnapshotOpened { peer, meta } => self.on_snapshot_opened(peer, meta, out),
+            Event::SnapshotChunk {
+                peer,
+                chunk,
+                data,
+                last,
+            } => self.on_snapshot_chunk(peer, chunk, data, last, out),
+            Event::SnapshotInstalled { meta } => self.on_snapshot_installed(&meta, out),
+            Event::SnapshotRefused => self.on_snapshot_refused(out),
+            Event::PeerDown { peer } => self.on_peer_down(peer),
+            Event::PeerUp { peer } => self.on_peer_up(peer),
+        }
+    }
+
+    /// A halted node answers its clients and does nothing else.
+    fn dispatch_halted(event: &Event, out: &mut Outbox<Effect>) {
+        match event {
+            Event::Propose { context, .. }
+            | Event::Read { context }
+            | Event::ChangeMembership { context, .. } => out.push(Effect::Refused {
+                context: *context,
+                reason: Refusal::Unavailable,
+            }),
+            _ => {}
+        }
+    }
+
+    /// What the clock brings about.
+    fn on_timers(&mut self, out: &mut Outbox<Effect>) {
+        if self.lead.is_some() {
+            self.on_leader_timers(out);
+        } else if self.repair.is_none() && self.now >= self.election_at {
+            self.on_election_timeout(out);
+        }
+    }
+
+    /// The end of a turn: one write, and one Append per peer. The Appends do not
+    /// wait for the leader's own write (P4).
+    fn flush(&mut self, out: &mut Outbox<Effect>) {
+        self.flush_wanted = false;
+        if let Some(persist) = self.gate.take(self.hard_state(), &self.log) {
+            assert!(persist.seq > self.gate.done());
+            out.push(Effect::Persist(persist));
+        }
+        self.broadcast(out);
+    }
+
+    /// A message of a peer, whose identity is proven and whose word is not.
+    fn on_message(&mut self, from: NodeId, message: Message, out: &mut Outbox<Effect>) {
+        if from == self.config.id || !is_sane(&message) {
+            return;
+        }
+        let term = message.term;
+        match &message.body {
+            Body::PreVote { campaign, last } => {
+                self.on_pre_vote(from, term, *campaign, *last, out);
+                return;
+            }
+            Body::PreVoteReply { campaign, granted } if *granted => {
+                self.on_pre_vote_granted(from, term, *campaign, out);
+                return;
+            }
+            Body::Vote { transfer, .. } if term > self.hard.term => {
+                if !transfer && self.is_sticky() {
+                    return;
+                }
+            }
+            _ => {}
+        }
+        if term < self.hard.term {
+            self.on_stale(from, &message.body, out);
+            return;
+        }
+        if term > self.hard.term {
+            self.become_follower(term, None, out);
+        }
+        self.on_current(from, message.body, out);
+    }
+
+    /// A message of the present term.
+    fn on_current(&mut self, from: NodeId, body: Body, out: &mut Outbox<Effect>) {
+        assert!(!self.is_halted());
+        match body {
+            Body::PreVote { .. } => unreachable!("handled before terms are compared"),
+            Body::PreVoteReply { campaign, .. } => self.on_pre_vote_refused(from, campaign, out),
+            Body::Vote { campaign, last, .. } => self.on_vote(from, campaign, last, out),
+            Body::VoteReply { campaign, granted } => {
+                self.on_vote_reply(from, campaign, granted, out);
+            }
+            Body::Append {
+                inflight,
+                round,
+                prev,
+                prev_chain,
+                commit,
+                entries,
+            } => {
+                if self.accept_leader(from, out) {
+                    let append = super::follow::Incoming {
+                        from,
+                        inflight,
+                        round,
+                        prev,
+                        prev_chain,
+                        commit,
+                    };
+                    self.on_append(append, entries, out);
+                }
+            }
+            Body::AppendReply {
+                inflight,
+                round,
+                incarnation,
+                result,
+            } => self.on_append_reply(from, inflight, round, incarnation, result, out),
+            Body::Snapshot {
+                inflight,
+                round,
+                meta,
+                chunk,
+                data,
+                last,
+            } => {
+                if self.accept_leader(from, out) {
+                    let incoming = super::snapshot::Incoming {
+                        from,
+                        inflight,
+                        round,
+                    };
+                    self.on_snapshot(incoming, meta, chunk, data, last, out);
+                }
+            }
+            Body::SnapshotReply {
+                inflight,
+                round,
+                incarnation,
+                result,
+            } => self.on_snapshot_reply(from, inflight, round, incarnation, result, out),
+            Body::TimeoutNow => self.on_timeout_now(from, out),
+        }
+    }
+
+    /// A write is durable.
+    fn on_persisted(&mut self, seq: PersistSeq, out: &mut Outbox<Effect>) {
+        if !self.gate.complete(seq) {
+            return;
+        }
+        for (to, message) in self.gate.release() {
+            assert!(message.term <= self.hard.term);
+            out.push(Effect::Send { to, message });
+        }
+        self.count_own_vote(out);
+        self.leave_repair_if_whole();
+        if self.gate.is_dirty(&self.log) {
+            self.flush_wanted = true;
+        }
+    }
+
+    /// The state machine has come further.
+    fn on_applied(&mut self, upto: Index) {
+        assert!(upto <= self.handed, "applied what was never given");
+        self.applied = self.applied.max(upto);
+    }
+
+    /// The log before `upto` may go.
+    fn on_compact(&mut self, upto: Index) {
+        let upto = upto.min(self.applied).min(self.gate.durable());
+        if upto <= self.log.base().id.index || upto > self.log.last().index {
+            return;
+        }
+        self.log.compact_to(upto);
+        self.gate.mark_base();
+        self.flush_wanted = true;
+    }
+
+    /// What follows from any event: commits, announcements, entries to apply.
+    fn settle(&mut self, out: &mut Outbox<Effect>) {
+        self.advance_commit();
+        self.advance_membership(out);
+        self.announce(out);
+        self.hand_out(out);
+        self.answer_reads(out);
+    }
+
+    /// Tells the owner what changed.
+    fn announce(&mut self, out: &mut Outbox<Effect>) {
+        let role = (self.role, self.hard.term, self.leader);
+        if self.announced.role != Some(role) {
+            self.announced.role = Some(role);
+            let (role, term, leader) = role;
+            out.push(Effect::RoleChanged { role, term, leader });
+        }
+        if self.announced.membership.as_ref() != Some(self.membership()) {
+            let membership = self.membership().clone();
+            self.announced.membership = Some(membership.clone());
+            out.push(Effect::MembershipChanged { membership });
+        }
+        if self.announced.commit != self.commit {
+            assert!(self.announced.commit < self.commit || self.repair.is_some());
+            self.announced.commit = self.commit;
+            out.push(Effect::Committed { index: self.commit });
+        }
+    }
+
+    /// Gives the state machine what is committed *and* durable here (P5), unless
+    /// it is being replaced by a snapshot.
+    fn hand_out(&mut self, out: &mut Outbox<Effect>) {
+        let upto = self.commit.min(self.gate.durable());
+        let installing = self
+            .staging
+            .as_ref()
+            .is_some_and(|staging| staging.installing);
+        if upto <= self.handed || installing || self.is_halted() {
+            return;
+        }
+        let entries = self.log.range(self.handed.next(), upto).cloned().collect();
+        self.handed = upto;
+        out.push(Effect::Apply { entries });
+    }
+}
+
+impl Machine for Raft {
+    type Event = Event;
+    type Effect = Effect;
+
+    fn step(&mut self, now: Time, event: Event, out: &mut Outbox<Effect>) {
+        assert!(now >= self.now, "the owner's time ran backwards");
+        self.now = now;
+        self.steps = self.steps.wrapping_add(1);
+        if self.is_halted() {
+            Self::dispatch_halted(&event, out);
+            return;
+        }
+        self.dispatch(event, out);
+        self.settle(out);
+        if cfg!(debug_assertions) || self.steps.is_multiple_of(1024) {
+            self.invariants();
+        }
+    }
+
+    fn deadline(&self) -> Option<Time> {
+        if self.is_halted() {
+            return None;
+        }
+        if self.flush_wanted {
+            return Some(self.now);
+        }
+        match &self.lead {
+            Some(_) => self.leader_deadline(),
+            None => (self.repair.is_none() && self.is_eligible()).then_some(self.election_at),
+        }
+    }
+}
+
+/// Whether the numbers of a message are such that arithmetic on them is safe.
+fn is_sane(message: &Message) -> bool {
+    let index_ok = |index: Index| index.0 <= NUMBER_MAX;
+    let body_ok = match &message.body {
+        Body::Append {
+            prev,
+            commit,
+            entries,
+            ..
+        } => {
+            index_ok(prev.index)
+                && index_ok(*commit)
+                && prev.term <= message.term
+                && entries.len() <= crate::limits::APPEND_ENTRIES_MAX
+        }
+        Body::Snapshot { meta, chunk, .. } => {
+            index_ok(meta.base.id.index)
+                && meta.base.id.term <= message.term
+                && *chunk <= NUMBER_MAX
+        }
+        _ => true,
+    };
+    body_ok && message.term > Term(0) && message.term.0 <= NUMBER_MAX
+}

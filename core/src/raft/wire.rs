@@ -1,0 +1,409 @@
+//! The encoding of everything that Raft stores or sends.
+//!
+//! Decoders are total and canonical: unsorted members, gaps between entries and
+//! lengths over their limit are refused before anything is kept.
+
+use super::chain::kind_tag;
+use super::log::ENTRY_OVERHEAD_BYTES;
+use super::message::{
+    AppendResult, Body, CampaignId, Incarnation, InflightId, Message, RoundId, SnapshotResult,
+};
+use super::snapshot::CHUNK_BYTES_MAX;
+use super::types::{Base, Entry, EntryKind, HardState, Membership, SnapshotMeta};
+use crate::codec::{Decode, DecodeError, Encode, Reader, Writer};
+use crate::limits::{
+    APPEND_ENTRIES_MAX, ENTRY_BYTES_MAX, LEARNERS_MAX, MESSAGE_BYTES_MAX, VOTERS_MAX,
+};
+
+const _: () = assert!(CHUNK_BYTES_MAX + 2048 < MESSAGE_BYTES_MAX);
+const _: () = assert!(ENTRY_BYTES_MAX + ENTRY_OVERHEAD_BYTES < MESSAGE_BYTES_MAX);
+
+macro_rules! codec_number {
+    ($($name:ident),+) => {$(
+        impl Encode for $name {
+            fn encode(&self, writer: &mut Writer) {
+                writer.u64(self.0);
+            }
+        }
+
+        impl Decode for $name {
+            fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+                reader.u64().map($name)
+            }
+        }
+    )+};
+}
+
+codec_number!(InflightId, RoundId, CampaignId, Incarnation);
+
+impl Encode for EntryKind {
+    fn encode(&self, writer: &mut Writer) {
+        writer.u8(kind_tag(*self));
+    }
+}
+
+impl Decode for EntryKind {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        match reader.u8()? {
+            0 => Ok(Self::Noop),
+            1 => Ok(Self::Membership),
+            2 => Ok(Self::App),
+            tag => Err(DecodeError::UnknownTag {
+                what: "entry kind",
+                tag,
+            }),
+        }
+    }
+}
+
+impl Encode for Entry {
+    fn encode(&self, writer: &mut Writer) {
+        writer.put(&self.id);
+        writer.put(&self.kind);
+        writer.put(&self.chain);
+        writer.blob(&self.data);
+    }
+}
+
+impl Decode for Entry {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            id: reader.get()?,
+            kind: reader.get()?,
+            chain: reader.get()?,
+            data: reader.blob(ENTRY_BYTES_MAX)?,
+        })
+    }
+}
+
+impl Encode for HardState {
+    fn encode(&self, writer: &mut Writer) {
+        writer.put(&self.term);
+        writer.put(&self.voted_for);
+        writer.put(&self.commit);
+        writer.u64(self.incarnation);
+        writer.put(&self.repair_upto);
+    }
+}
+
+impl Decode for HardState {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            term: reader.get()?,
+            voted_for: reader.get()?,
+            commit: reader.get()?,
+            incarnation: reader.u64()?,
+            repair_upto: reader.get()?,
+        })
+    }
+}
+
+impl Encode for Membership {
+    fn encode(&self, writer: &mut Writer) {
+        writer.seq(&self.voters);
+        writer.seq(&self.outgoing);
+        writer.seq(&self.learners);
+    }
+}
+
+impl Decode for Membership {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let membership = Self {
+            voters: reader.seq(VOTERS_MAX)?,
+            outgoing: reader.seq(VOTERS_MAX)?,
+            learners: reader.seq(LEARNERS_MAX)?,
+        };
+        match membership.broken_rule() {
+            Some(what) => Err(DecodeError::Invalid { what }),
+            None => Ok(membership),
+        }
+    }
+}
+
+impl Encode for Base {
+    fn encode(&self, writer: &mut Writer) {
+        writer.put(&self.id);
+        writer.put(&self.chain);
+        writer.put(&self.membership);
+    }
+}
+
+impl Decode for Base {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            id: reader.get()?,
+            chain: reader.get()?,
+            membership: reader.get()?,
+        })
+    }
+}
+
+impl Encode for SnapshotMeta {
+    fn encode(&self, writer: &mut Writer) {
+        writer.put(&self.base);
+        writer.raw(&self.digest);
+    }
+}
+
+impl Decode for SnapshotMeta {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            base: reader.get()?,
+            digest: reader.array()?,
+        })
+    }
+}
+
+impl Encode for AppendResult {
+    fn encode(&self, writer: &mut Writer) {
+        match self {
+            Self::Match { upto } => {
+                writer.u8(0);
+                writer.put(upto);
+            }
+            Self::Reject { prev, hint } => {
+                writer.u8(1);
+                writer.put(prev);
+                writer.put(hint);
+            }
+            Self::Busy => writer.u8(2),
+        }
+    }
+}
+
+impl Decode for AppendResult {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        match reader.u8()? {
+            0 => Ok(Self::Match {
+                upto: reader.get()?,
+            }),
+            1 => Ok(Self::Reject {
+                prev: reader.get()?,
+                hint: reader.get()?,
+            }),
+            2 => Ok(Self::Busy),
+            tag => Err(DecodeError::UnknownTag {
+                what: "append result",
+                tag,
+            }),
+        }
+    }
+}
+
+impl Encode for SnapshotResult {
+    fn encode(&self, writer: &mut Writer) {
+        match self {
+            Self::Next { chunk } => {
+                writer.u8(0);
+                writer.u64(*chunk);
+            }
+            Self::Installed { upto } => {
+                writer.u8(1);
+                writer.put(upto);
+            }
+            Self::Refused => writer.u8(2),
+        }
+    }
+}
+
+impl Decode for SnapshotResult {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        match reader.u8()? {
+            0 => Ok(Self::Next {
+                chunk: reader.u64()?,
+            }),
+            1 => Ok(Self::Installed {
+                upto: reader.get()?,
+            }),
+            2 => Ok(Self::Refused),
+            tag => Err(DecodeError::UnknownTag {
+                what: "snapshot result",
+                tag,
+            }),
+        }
+    }
+}
+
+impl Encode for Message {
+    fn encode(&self, writer: &mut Writer) {
+        writer.put(&self.term);
+        writer.put(&self.body);
+    }
+}
+
+impl Decode for Message {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            term: reader.get()?,
+            body: reader.get()?,
+        })
+    }
+}
+
+impl Encode for Body {
+    fn encode(&self, writer: &mut Writer) {
+        match self {
+            Self::PreVote { campaign, last } => {
+                writer.u8(0);
+                writer.put(campaign);
+                writer.put(last);
+            }
+            Self::PreVoteReply { campaign, granted } => {
+                writer.u8(1);
+                writer.put(campaign);
+                writer.bool(*granted);
+            }
+            Self::Vote {
+                campaign,
+                last,
+                transfer,
+            } => {
+                writer.u8(2);
+                writer.put(campaign);
+                writer.put(last);
+                writer.bool(*transfer);
+            }
+            Self::VoteReply { campaign, granted } => {
+                writer.u8(3);
+                writer.put(campaign);
+                writer.bool(*granted);
+            }
+            Self::Append {
+                inflight,
+                round,
+                prev,
+                prev_chain,
+                commit,
+                entries,
+            } => {
+                writer.u8(4);
+                writer.put(inflight);
+                writer.put(round);
+                writer.put(prev);
+                writer.put(prev_chain);
+                writer.put(commit);
+                writer.seq(entries);
+            }
+            Self::AppendReply {
+                inflight,
+                round,
+                incarnation,
+                result,
+            } => {
+                writer.u8(5);
+                writer.put(inflight);
+                writer.put(round);
+                writer.put(incarnation);
+                writer.put(result);
+            }
+            Self::Snapshot {
+                inflight,
+                round,
+                meta,
+                chunk,
+                data,
+                last,
+            } => {
+                writer.u8(6);
+                writer.put(inflight);
+                writer.put(round);
+                writer.put(meta);
+                writer.u64(*chunk);
+                writer.blob(data);
+                writer.bool(*last);
+            }
+            Self::SnapshotReply {
+                inflight,
+                round,
+                incarnation,
+                result,
+            } => {
+                writer.u8(7);
+                writer.put(inflight);
+                writer.put(round);
+                writer.put(incarnation);
+                writer.put(result);
+            }
+            Self::TimeoutNow => writer.u8(8),
+        }
+    }
+}
+
+impl Decode for Body {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        match reader.u8()? {
+            0 => Ok(Self::PreVote {
+                campaign: reader.get()?,
+                last: reader.get()?,
+            }),
+            1 => Ok(Self::PreVoteReply {
+                campaign: reader.get()?,
+                granted: reader.bool()?,
+            }),
+            2 => Ok(Self::Vote {
+                campaign: reader.get()?,
+                last: reader.get()?,
+                transfer: reader.bool()?,
+            }),
+            3 => Ok(Self::VoteReply {
+                campaign: reader.get()?,
+                granted: reader.bool()?,
+            }),
+            4 => decode_append(reader),
+            5 => Ok(Self::AppendReply {
+                inflight: reader.get()?,
+                round: reader.get()?,
+                incarnation: reader.get()?,
+                result: reader.get()?,
+            }),
+            6 => Ok(Self::Snapshot {
+                inflight: reader.get()?,
+                round: reader.get()?,
+                meta: reader.get()?,
+                chunk: reader.u64()?,
+                data: reader.blob(CHUNK_BYTES_MAX)?,
+                last: reader.bool()?,
+            }),
+            7 => Ok(Self::SnapshotReply {
+                inflight: reader.get()?,
+                round: reader.get()?,
+                incarnation: reader.get()?,
+                result: reader.get()?,
+            }),
+            8 => Ok(Self::TimeoutNow),
+            tag => Err(DecodeError::UnknownTag {
+                what: "raft message",
+                tag,
+            }),
+        }
+    }
+}
+
+/// Decodes an Append. Entries that do not follow each other never get further
+/// (logcabin #160).
+fn decode_append(reader: &mut Reader<'_>) -> Result<Body, DecodeError> {
+    let inflight = reader.get()?;
+    let round = reader.get()?;
+    let prev: crate::types::LogId = reader.get()?;
+    let prev_chain = reader.get()?;
+    let commit = reader.get()?;
+    let entries: alloc::vec::Vec<Entry> = reader.seq(APPEND_ENTRIES_MAX)?;
+    let mut before = prev;
+    for entry in &entries {
+        let follows = before.index.0.checked_add(1) == Some(entry.id.index.0);
+        if !follows || entry.id.term < before.term {
+            return Err(DecodeError::Invalid {
+                what: "order of entries",
+            });
+        }
+        before = entry.id;
+    }
+    Ok(Body::Append {
+        inflight,
+        round,
+        prev,
+        prev_chain,
+        commit,
+        entries,
+    })
+}
