@@ -22,7 +22,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use decube_core::codec::{Decode as _, Encode as _};
 use decube_core::limits::SEGMENT_BYTES;
-use decube_core::snapshot::{Manifest, SegmentId, SegmentTree, SnapshotId};
+use decube_core::snapshot::{Manifest, SegmentId, SnapshotId, segments_root};
 use tokio::sync::mpsc;
 
 use self::packer::Packer;
@@ -124,7 +124,7 @@ pub async fn create<R: Remote>(
         segment_bytes: request.segment_bytes,
         roots,
         totals,
-        merkle_root: SegmentTree::root_of(&segments),
+        merkle_root: segments_root(&segments),
         segments,
         omissions,
     };

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use bytes::Bytes;
 use decube_core::codec::{Decode as _, Encode as _};
 use decube_core::snapshot::{
-    Item, Kind, Manifest, PageRef, SegmentId, SegmentKind, SegmentRef, SegmentTree,
+    Item, Kind, Manifest, PageRef, SegmentId, SegmentKind, SegmentRef, segments_root,
 };
 
 use super::super::remote::{Record, Registration};
@@ -317,7 +317,7 @@ fn plant_tree(remote: &MemoryRemote, template: &Manifest, page: &Bytes, uses: us
         kind: SegmentKind::Metadata,
     }];
     let mut manifest = template.clone();
-    manifest.merkle_root = SegmentTree::root_of(&segments);
+    manifest.merkle_root = segments_root(&segments);
     manifest.segments = segments;
     let Item::Node(root) = &mut manifest.roots[0].item else {
         panic!("the root is a directory")
