@@ -6,5 +6,6 @@ pub mod backend;
 pub mod blobs;
 pub mod cli;
 pub mod config;
+pub mod snapshot;
 #[cfg(test)]
 mod testing;
