@@ -18,7 +18,7 @@
 //! | [`network`] | connections between nodes: in one process, or over libp2p |
 //! | `verifier` | fast signature checks |
 //!
-//! Features: `blobs`, `embedded` (the pure-Rust store), `rocksdb`, `libp2p`,
+//! Features: `embedded` (the pure-Rust store), `rocksdb`, `libp2p`, `blobs`,
 //! `fast-crypto`. Without any of them what is left is the host, its ports and
 //! the file disk: what the simulation lanes need, and quick to compile.
 
