@@ -6,5 +6,6 @@ pub mod backend;
 pub mod blobs;
 pub mod cli;
 pub mod config;
+pub mod launch;
 #[cfg(test)]
 mod testing;
