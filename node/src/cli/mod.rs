@@ -10,8 +10,10 @@
 mod catalog;
 mod client;
 mod config;
+mod dev;
 mod exit;
 mod kv;
+mod node;
 mod object;
 mod output;
 mod status;
@@ -38,6 +40,8 @@ pub struct Cli {
 
 const EXAMPLES: &str = "\
 Examples:
+  decube dev
+  decube node --config config.yaml
   decube kv put greeting hello
   decube kv get greeting
   decube object put backup.tar ./backup.tar
@@ -46,6 +50,10 @@ Examples:
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run a whole cluster in one process, for trying things out
+    Dev(dev::DevArgs),
+    /// Run a node
+    Node(node::NodeArgs),
     /// Keys and values of the cluster
     #[command(subcommand)]
     Kv(kv::KvCommand),
@@ -136,6 +144,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 fn run(command: Command) -> Outcome {
     match command {
+        Command::Dev(args) => dev::run(args),
+        Command::Node(args) => node::run(args),
         Command::Kv(command) => wait(kv::run(command)),
         Command::Object(command) => wait(object::run(command)),
         Command::Catalog(command) => wait(catalog::run(command)),
