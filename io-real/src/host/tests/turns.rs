@@ -171,7 +171,7 @@ async fn messages_go_both_ways_and_garbage_is_dropped() {
     });
     assert_eq!(peer_events.recv().await, Some(NetworkEvent::Up(NODE)));
     let (id, request) = (RequestId(5), Request::Status);
-    let message = PeerMessage::Forward { id, request };
+    let message = PeerMessage::Forward { id, term: decube_core::types::Term(1), request };
     peer.send(NODE, Bytes::from_static(b"garbage")).unwrap();
     peer.send(NODE, message.to_bytes()).unwrap();
     let from = NODE;
