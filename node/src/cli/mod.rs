@@ -10,8 +10,10 @@
 mod catalog;
 mod client;
 mod config;
+mod dev;
 mod exit;
 mod kv;
+mod node;
 mod object;
 mod output;
 mod status;
@@ -38,6 +40,8 @@ pub struct Cli {
 
 const EXAMPLES: &str = "\
 Examples:
+  decube dev
+  decube node --config config.yaml
   decube kv put greeting hello
   decube kv get greeting
   decube object put backup.tar ./backup.tar
@@ -46,6 +50,10 @@ Examples:
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run a whole cluster in one process, for trying things out
+    Dev(dev::DevArgs),
+    /// Run a node
+    Node(node::NodeArgs),
     /// Keys and values of the cluster
     #[command(subcommand)]
     Kv(kv::KvCommand),
@@ -140,6 +148,8 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
     let done = match command {
         // Reports by itself, with exit codes of its own for partial snapshots.
         Command::Snapshot(args) => return Ok(crate::snapshot::run(args)),
+        Command::Dev(args) => dev::run(args),
+        Command::Node(args) => node::run(args),
         Command::Kv(command) => wait(kv::run(command)),
         Command::Object(command) => wait(object::run(command)),
         Command::Catalog(command) => wait(catalog::run(command)),
