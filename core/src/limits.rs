@@ -96,6 +96,8 @@ pub const RECORDED_LIST_MAX: usize = 1 << 20;
 
 /// Nodes in a Merkle proof: no tree with a `u64` size is deeper.
 pub const MERKLE_PATH_MAX: usize = 64;
+/// Entries in one log proof.
+pub const LOG_PROOF_ENTRIES_MAX: usize = 1024;
 /// Bytes of one snapshot or object segment.
 pub const SEGMENT_BYTES: u64 = 64 << 20;
 

@@ -15,6 +15,7 @@
 //! | [`store`] | the key-value engines, on a thread of their own |
 
 //! | [`data_dir`] | the lock, the keys and the format of a data directory |
+//! | `verifier` | checks signatures faster than the core can |
 //! | [`network`] | connections between nodes: in one process, or over libp2p |
 
 //!
@@ -33,3 +34,5 @@ pub mod host;
 pub mod network;
 pub mod ports;
 pub mod store;
+#[cfg(feature = "fast-crypto")]
+pub mod verifier;

@@ -10,11 +10,27 @@ use serde_json::Value;
 /// be among its direct dependencies.
 const LAYERS: &[(&str, &[&str], &[&str])] = &[
     ("proto", &[], &["tokio", "libp2p", "rocksdb"]),
-    ("core", &["proto"], &["tokio", "libp2p", "rocksdb", "rand", "serde_json"]),
-    ("io-sim", &["core", "proto"], &["libp2p", "rocksdb", "tokio"]),
+    (
+        "core",
+        &["proto"],
+        &["tokio", "libp2p", "rocksdb", "rand", "serde_json"],
+    ),
+    (
+        "io-sim",
+        &["core", "proto"],
+        &["libp2p", "rocksdb", "tokio"],
+    ),
     ("io-real", &["core", "proto"], &["io-sim"]),
-    ("sim-tests", &["core", "io-sim", "io-real"], &["libp2p", "rocksdb"]),
-    ("node", &["core", "io-sim", "io-real", "proto"], &["rocksdb"]),
+    (
+        "sim-tests",
+        &["core", "io-sim", "io-real"],
+        &["libp2p", "rocksdb"],
+    ),
+    (
+        "node",
+        &["core", "io-sim", "io-real", "proto"],
+        &["rocksdb"],
+    ),
     ("scripts", &["proto"], &["tokio", "libp2p", "rocksdb"]),
 ];
 
@@ -32,9 +48,19 @@ pub fn check(root: &Path) -> Result<(), String> {
             errors.push(format!("package `{name}` is missing"));
             continue;
         };
-        let edges: Vec<&str> =
-            dependencies.iter().map(String::as_str).filter(|d| ours.contains(d)).collect();
-        println!("{name:10} -> {}", if edges.is_empty() { "-".into() } else { edges.join(", ") });
+        let edges: Vec<&str> = dependencies
+            .iter()
+            .map(String::as_str)
+            .filter(|d| ours.contains(d))
+            .collect();
+        println!(
+            "{name:10} -> {}",
+            if edges.is_empty() {
+                "-".into()
+            } else {
+                edges.join(", ")
+            }
+        );
         for edge in &edges {
             if !allowed.contains(edge) {
                 errors.push(format!("`{name}` must not depend on `{edge}`"));
@@ -48,7 +74,11 @@ pub fn check(root: &Path) -> Result<(), String> {
     }
     errors.extend(unlisted_packages(&direct, &ours));
     errors.extend(reaches_cplusplus(root)?);
-    if errors.is_empty() { Ok(()) } else { Err(errors.join("\n       ")) }
+    if errors.is_empty() {
+        Ok(())
+    } else {
+        Err(errors.join("\n       "))
+    }
 }
 
 fn metadata(root: &Path) -> Result<Value, String> {
@@ -66,11 +96,16 @@ fn metadata(root: &Path) -> Result<Value, String> {
 /// The direct dependencies of each package, development and build ones left out:
 /// an oracle used by a test is no layer.
 fn direct_dependencies(metadata: &Value) -> Result<BTreeMap<String, BTreeSet<String>>, String> {
-    let packages = metadata["packages"].as_array().ok_or("cargo metadata has no packages")?;
+    let packages = metadata["packages"]
+        .as_array()
+        .ok_or("cargo metadata has no packages")?;
     let mut direct = BTreeMap::new();
     for package in packages {
         let name = package["name"].as_str().unwrap_or_default().to_owned();
-        let dependencies = package["dependencies"].as_array().cloned().unwrap_or_default();
+        let dependencies = package["dependencies"]
+            .as_array()
+            .cloned()
+            .unwrap_or_default();
         let normal = dependencies
             .iter()
             .filter(|dependency| dependency["kind"].is_null())
@@ -95,7 +130,16 @@ fn unlisted_packages(
 /// What `cargo test -p sim-tests` compiles must be free of C++.
 fn reaches_cplusplus(root: &Path) -> Result<Vec<String>, String> {
     let output = Command::new(env!("CARGO"))
-        .args(["tree", "-p", "sim-tests", "--prefix", "none", "--locked", "--format", "{p}"])
+        .args([
+            "tree",
+            "-p",
+            "sim-tests",
+            "--prefix",
+            "none",
+            "--locked",
+            "--format",
+            "{p}",
+        ])
         .current_dir(root)
         .output()
         .map_err(|error| format!("cargo tree does not start: {error}"))?;
@@ -103,8 +147,12 @@ fn reaches_cplusplus(root: &Path) -> Result<Vec<String>, String> {
         return Err(String::from_utf8_lossy(&output.stderr).into_owned());
     }
     let text = String::from_utf8_lossy(&output.stdout);
-    let names: BTreeSet<&str> =
-        text.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    let names: BTreeSet<&str> = text
+        .lines()
+        .filter_map(|line| line.split_whitespace().next())
+        .collect();
     let reached = CPLUSPLUS.iter().filter(|name| names.contains(**name));
-    Ok(reached.map(|name| format!("`sim-tests` reaches `{name}`, which compiles C++")).collect())
+    Ok(reached
+        .map(|name| format!("`sim-tests` reaches `{name}`, which compiles C++"))
+        .collect())
 }

@@ -13,11 +13,23 @@ const SKIPPED: &[&str] = &["target", ".git", "node_modules", "gen"];
 /// Text that must not stand in any Rust file: the text, and what to do instead.
 /// The needles are split so that this table does not find itself.
 const BANNED: &[(&str, &str)] = &[
-    (concat!("todo", "!("), "finish it, or name the limit in the docs"),
-    (concat!("unimplemented", "!("), "finish it, or name the limit in the docs"),
+    (
+        concat!("todo", "!("),
+        "finish it, or name the limit in the docs",
+    ),
+    (
+        concat!("unimplemented", "!("),
+        "finish it, or name the limit in the docs",
+    ),
     (concat!("dbg", "!("), "remove it"),
-    (concat!("#[", "ignore"), "a test that does not run proves nothing"),
-    (concat!("FIX", "ME"), "fix it, or name the limit in the docs"),
+    (
+        concat!("#[", "ignore"),
+        "a test that does not run proves nothing",
+    ),
+    (
+        concat!("FIX", "ME"),
+        "fix it, or name the limit in the docs",
+    ),
     (concat!("// TO", "DO"), "explain it in the docs instead"),
 ];
 
@@ -32,12 +44,22 @@ const BANNED_IN_CORE: &[(&str, &str)] = &[
     (concat!("static ", "mut "), "no state outside the machine"),
     (concat!(": f", "32"), "no floats in decisions"),
     (concat!(": f", "64"), "no floats in decisions"),
-    (concat!(".unw", "rap()"), "state why it holds with expect(), or return an error"),
+    (
+        concat!(".unw", "rap()"),
+        "state why it holds with expect(), or return an error",
+    ),
 ];
 
 /// The files that every protocol folder has.
-const PROTOCOL_FILES: &[&str] =
-    &["mod.rs", "config.rs", "state.rs", "event.rs", "effect.rs", "step.rs", "invariants.rs"];
+const PROTOCOL_FILES: &[&str] = &[
+    "mod.rs",
+    "config.rs",
+    "state.rs",
+    "event.rs",
+    "effect.rs",
+    "step.rs",
+    "invariants.rs",
+];
 const PROTOCOL_FOLDERS: &[&str] = &["core/src/raft", "core/src/wal", "core/src/node"];
 
 struct File {
@@ -68,7 +90,9 @@ pub fn check(root: &Path) -> Result<(), String> {
     for folder in PROTOCOL_FOLDERS {
         for name in PROTOCOL_FILES {
             if !root.join(folder).join(name).is_file() {
-                errors.push(format!("{folder}/{name}: missing; every protocol folder has it"));
+                errors.push(format!(
+                    "{folder}/{name}: missing; every protocol folder has it"
+                ));
             }
         }
     }
@@ -76,20 +100,43 @@ pub fn check(root: &Path) -> Result<(), String> {
         println!("tidy: {} Rust files checked, no complaint", files.len());
         return Ok(());
     }
-    Err(format!("{} complaints\n{}", errors.len(), errors.join("\n")))
+    Err(format!(
+        "{} complaints\n{}",
+        errors.len(),
+        errors.join("\n")
+    ))
 }
 
 /// Prints sizes for each package.
 pub fn stats(root: &Path) -> Result<(), String> {
     let files = rust_files(root)?;
-    println!("{:10} {:>6} {:>7} {:>6} {:>9} {:>9}", "", "files", "lines", "fns", "asserts/fn", "tests");
-    for package in ["core", "io-sim", "io-real", "sim-tests", "node", "proto", "scripts"] {
+    println!(
+        "{:10} {:>6} {:>7} {:>6} {:>9} {:>9}",
+        "", "files", "lines", "fns", "asserts/fn", "tests"
+    );
+    for package in [
+        "core",
+        "io-sim",
+        "io-real",
+        "sim-tests",
+        "node",
+        "proto",
+        "scripts",
+    ] {
         let of_package = |file: &&File| file.path.split('/').next() == Some(package);
-        let (tests, production): (Vec<&File>, Vec<&File>) =
-            files.iter().filter(of_package).partition(|file| file.is_test());
-        let lines: usize = production.iter().map(|file| file.text.lines().count()).sum();
+        let (tests, production): (Vec<&File>, Vec<&File>) = files
+            .iter()
+            .filter(of_package)
+            .partition(|file| file.is_test());
+        let lines: usize = production
+            .iter()
+            .map(|file| file.text.lines().count())
+            .sum();
         let test_lines: usize = tests.iter().map(|file| file.text.lines().count()).sum();
-        let functions: usize = production.iter().map(|file| functions(&file.text).len()).sum();
+        let functions: usize = production
+            .iter()
+            .map(|file| functions(&file.text).len())
+            .sum();
         let asserts: usize = production.iter().map(|file| asserts(&file.text)).sum();
         let hundredths = (asserts * 100).checked_div(functions).unwrap_or(0);
         println!(
@@ -122,7 +169,10 @@ fn rust_files(root: &Path) -> Result<Vec<File>, String> {
         let text = std::fs::read_to_string(&path)
             .map_err(|error| format!("{}: {error}", path.display()))?;
         let relative = path.strip_prefix(root).unwrap_or(&path);
-        Ok(File { path: relative.display().to_string(), text })
+        Ok(File {
+            path: relative.display().to_string(),
+            text,
+        })
     };
     paths.into_iter().map(read).collect()
 }
@@ -145,7 +195,11 @@ fn walk(folder: &Path, found: &mut Vec<PathBuf>) -> std::io::Result<()> {
 
 fn check_lengths(file: &File, errors: &mut Vec<String>) {
     let lines = file.text.lines().count();
-    let limit = if file.is_test() { TEST_FILE_LINES_MAX } else { FILE_LINES_MAX };
+    let limit = if file.is_test() {
+        TEST_FILE_LINES_MAX
+    } else {
+        FILE_LINES_MAX
+    };
     if lines > limit {
         errors.push(format!("{}: {lines} lines, at most {limit}", file.path));
     }
@@ -160,7 +214,11 @@ fn check_banned(file: &File, errors: &mut Vec<String>) {
     for (number, line) in file.text.lines().enumerate() {
         let mut complain = |(needle, advice): &(&str, &str)| {
             if line.contains(needle) {
-                errors.push(format!("{}:{}: `{needle}`: {advice}", file.path, number + 1));
+                errors.push(format!(
+                    "{}:{}: `{needle}`: {advice}",
+                    file.path,
+                    number + 1
+                ));
             }
         };
         BANNED.iter().for_each(&mut complain);
@@ -197,7 +255,8 @@ fn functions(text: &str) -> Vec<(usize, usize)> {
         let indent = line.len() - trimmed.len();
         let closing = format!("{}}}", " ".repeat(indent));
         let end = lines[start..].iter().position(|line| {
-            *line == closing || (line.len() - line.trim_start().len() == indent && line.ends_with(';'))
+            *line == closing
+                || (line.len() - line.trim_start().len() == indent && line.ends_with(';'))
         });
         let one_line = trimmed.ends_with('}');
         match end {
@@ -211,7 +270,14 @@ fn functions(text: &str) -> Vec<(usize, usize)> {
 
 fn is_function(trimmed: &str) -> bool {
     let mut rest = trimmed;
-    for prefix in ["pub(crate) ", "pub(super) ", "pub ", "const ", "async ", "unsafe "] {
+    for prefix in [
+        "pub(crate) ",
+        "pub(super) ",
+        "pub ",
+        "const ",
+        "async ",
+        "unsafe ",
+    ] {
         rest = rest.strip_prefix(prefix).unwrap_or(rest);
     }
     rest.starts_with("fn ")

@@ -1,4 +1,3 @@
-use alloc::vec;
 use alloc::vec::Vec;
 
 use bytes::Bytes;
@@ -86,7 +85,7 @@ proptest! {
 #[test]
 fn a_sequence_over_its_limit_is_refused() {
     let mut writer = Writer::new();
-    writer.seq(&vec![Term(1); 5]);
+    writer.seq(&[Term(1); 5]);
     let error = Reader::new(writer.as_slice()).seq::<Term>(4).unwrap_err();
     assert_eq!(
         error,

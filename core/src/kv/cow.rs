@@ -11,6 +11,7 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::cmp::Ordering;
 
 use bytes::Bytes;
 
@@ -41,8 +42,18 @@ pub struct Position {
 #[derive(Debug, Clone)]
 struct Leaf {
     /// The key of the first pair, here so that a search touches no other leaf.
-    first: Bytes,
-    pairs: Arc<Vec<(Bytes, Bytes)>>,
+    first: Key,
+    pairs: Arc<Vec<(Key, Bytes)>>,
+}
+
+/// A key with its first bytes in line: a search compares those and follows a
+/// pointer only where they are equal, which is what makes it fast.
+#[derive(Debug, Clone)]
+struct Key {
+    /// The first 16 bytes, padded with zeros. Orders as the bytes do, except that
+    /// it takes a key for equal to the key padded with zeros.
+    prefix: u128,
+    bytes: Bytes,
 }
 
 impl CowMap {
@@ -56,14 +67,18 @@ impl CowMap {
         let leaf = self.leaves.get(self.leaf_of(key)?)?;
         let slot = leaf.search(key).ok()?;
         let (stored, value) = &leaf.pairs[slot];
-        assert!(stored == key, "a search must find the key it looked for");
-        Some((stored, value))
+        assert!(
+            stored.bytes == key,
+            "a search must find the key it looked for"
+        );
+        Some((&stored.bytes, value))
     }
 
     /// Sets a key and gives back the value it had.
     pub fn insert(&mut self, key: Bytes, value: Bytes) -> Option<Bytes> {
         let Some(index) = self.leaf_of(&key) else {
-            self.leaves.push(Leaf::of(Vec::from([(key, value)])));
+            self.leaves
+                .push(Leaf::of(Vec::from([(Key::of(key), value)])));
             self.len = 1;
             return None;
         };
@@ -76,11 +91,13 @@ impl CowMap {
             }
             Err(slot) if slot == LEAF_PAIRS_MAX && is_last => {
                 // Ascending insertion, as when loading: full leaves, no split.
-                self.leaves.push(Leaf::of(Vec::from([(key, value)])));
+                self.leaves
+                    .push(Leaf::of(Vec::from([(Key::of(key), value)])));
                 self.len += 1;
                 None
             }
             Err(slot) => {
+                let key = Key::of(key);
                 if slot == 0 {
                     leaf.first = key.clone();
                 }
@@ -153,9 +170,10 @@ impl CowMap {
         if self.leaves.is_empty() {
             return None;
         }
+        let prefix = prefix_of(key);
         let after = self
             .leaves
-            .partition_point(|leaf| leaf.first.as_ref() <= key);
+            .partition_point(|leaf| leaf.first.compare(prefix, key) != Ordering::Greater);
         Some(after.saturating_sub(1))
     }
 
@@ -192,7 +210,7 @@ impl CowMap {
 }
 
 impl Leaf {
-    fn of(pairs: Vec<(Bytes, Bytes)>) -> Self {
+    fn of(pairs: Vec<(Key, Bytes)>) -> Self {
         let (first, _) = pairs.first().expect("a leaf is never empty");
         Self {
             first: first.clone(),
@@ -201,9 +219,31 @@ impl Leaf {
     }
 
     fn search(&self, key: &[u8]) -> Result<usize, usize> {
+        let prefix = prefix_of(key);
         self.pairs
-            .binary_search_by(|(stored, _)| stored.as_ref().cmp(key))
+            .binary_search_by(|(stored, _)| stored.compare(prefix, key))
     }
+}
+
+impl Key {
+    fn of(bytes: Bytes) -> Self {
+        Self {
+            prefix: prefix_of(&bytes),
+            bytes,
+        }
+    }
+
+    fn compare(&self, prefix: u128, key: &[u8]) -> Ordering {
+        let by_prefix = self.prefix.cmp(&prefix);
+        by_prefix.then_with(|| self.bytes.as_ref().cmp(key))
+    }
+}
+
+fn prefix_of(key: &[u8]) -> u128 {
+    let mut prefix = [0; 16];
+    let length = key.len().min(prefix.len());
+    prefix[..length].copy_from_slice(&key[..length]);
+    u128::from_be_bytes(prefix)
 }
 
 /// The pairs of a [`CowMap`] from a position on.
@@ -228,7 +268,7 @@ impl<'a> Iterator for Pairs<'a> {
             let leaf = self.map.leaves.get(self.position.leaf)?;
             if let Some((key, value)) = leaf.pairs.get(self.position.slot) {
                 self.position.slot += 1;
-                return Some((key, value));
+                return Some((&key.bytes, value));
             }
             self.position.leaf += 1;
             self.position.slot = 0;

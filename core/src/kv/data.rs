@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use super::command::{Condition, LeaseId, Op, Outcome};
-use super::layout::{DATA, DATA_PREFIX_BYTES, data_pair, data_value};
+use super::layout::{DATA, DATA_PREFIX_BYTES, data_origin, data_pair, data_value};
 use super::query::{Change, Pair};
 use super::rules;
 use super::state::{Kv, Turn, image_key, size};
@@ -147,12 +147,12 @@ impl Kv {
 
     fn put_key(&mut self, turn: &mut Turn<'_>, key: &Bytes, value: &Bytes, lease: Option<LeaseId>) {
         let modified = Revision(turn.index.0);
-        let old = self.pair(key);
-        let created = old.as_ref().map_or(modified, |old| old.created);
+        let old = self.get(DATA, key).map(|(_, value)| data_origin(value));
+        let created = old.map_or(modified, |(created, _)| created);
         let stored = data_value(created, modified, lease, value);
         let (image_key, _) = self.set(turn, DATA, key, stored.clone());
         let pair = data_pair(&image_key, &stored);
-        let before = old.as_ref().and_then(|old| old.lease);
+        let before = old.and_then(|(_, lease)| lease);
         if before != lease {
             if let Some(before) = before {
                 self.unbind_key(before, key);

@@ -245,9 +245,7 @@ pub(super) fn data_pair(key: &Bytes, value: &Bytes) -> Pair {
         key.first() == Some(&DATA),
         "only the data space holds pairs"
     );
-    let mut prefix = Reader::new(value);
-    let mut number = || prefix.u64().expect("every data value has its prefix");
-    let (created, modified, lease) = (number(), number(), number());
+    let [created, modified, lease] = data_prefix(value);
     Pair {
         key: key.slice(1..),
         value: value.slice(DATA_PREFIX_BYTES..),
@@ -255,6 +253,17 @@ pub(super) fn data_pair(key: &Bytes, value: &Bytes) -> Pair {
         modified: Revision(modified),
         lease: (lease != 0).then_some(LeaseId(lease)),
     }
+}
+
+/// From a value of the data space: when its key was made, and its lease.
+pub(super) fn data_origin(value: &Bytes) -> (Revision, Option<LeaseId>) {
+    let [created, _, lease] = data_prefix(value);
+    (Revision(created), (lease != 0).then_some(LeaseId(lease)))
+}
+
+fn data_prefix(value: &Bytes) -> [u64; 3] {
+    let mut prefix = Reader::new(value);
+    [(); 3].map(|()| prefix.u64().expect("every data value has its prefix"))
 }
 
 /// The value of the data space.

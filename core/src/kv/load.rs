@@ -145,7 +145,9 @@ impl Loader {
         };
         self.highest = self.highest.max(Some(generation));
         if self.meta.is_some_and(|meta| meta.generation == generation) {
-            self.image.insert(image_key, value);
+            // Copies: a pair must not keep a page of the store in memory.
+            let image_key = Bytes::copy_from_slice(&image_key);
+            self.image.insert(image_key, Bytes::copy_from_slice(&value));
         } else {
             self.stale = true;
         }
@@ -275,7 +277,7 @@ fn check_answer(
 ) -> Result<(), ImageError> {
     let record = derived.sessions.get(&session);
     let record = record.ok_or(ImageError::Inconsistent("answer without a session"))?;
-    let ahead = sequence.checked_sub(record.answered_upto).unwrap_or(0);
+    let ahead = sequence.saturating_sub(record.answered_upto);
     ensure(
         ahead > 0 && ahead <= size(config.session_answers_max),
         "answer outside the window",

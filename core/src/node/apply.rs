@@ -14,12 +14,19 @@ use crate::types::Time;
 impl Node {
     /// Applies a group of entries, as one batch of the store.
     pub(super) fn apply(&mut self, now: Time, entries: &[Entry], out: &mut Outbox<Effect>) {
-        assert!(!self.snapshots.is_installing(), "N3: Raft applies nothing during an install");
+        assert!(
+            !self.snapshots.is_installing(),
+            "N3: Raft applies nothing during an install"
+        );
         let Some(last) = entries.last() else { return };
         let upto = last.id.index;
         let mut ops = Ops::new();
         for entry in entries {
-            assert_eq!(entry.id.index, self.kv.applied().index.next(), "entries are contiguous");
+            assert_eq!(
+                entry.id.index,
+                self.kv.applied().index.next(),
+                "entries are contiguous"
+            );
             self.apply_one(entry, &mut ops, out);
         }
         assert_eq!(self.kv.applied(), last.id);
@@ -40,13 +47,18 @@ impl Node {
         if !changes.is_empty() {
             self.tell_watches(&changes, out);
         }
-        let Some((origin, is_ours)) = self.requests.take_placed(entry.id) else { return };
+        let Some((origin, is_ours)) = self.requests.take_placed(entry.id) else {
+            return;
+        };
         let Some(origin) = origin else {
             self.tick_in_flight = false;
             return;
         };
         let response = match outcome {
-            Some(outcome) if is_ours => Response::Written { at: entry.id, outcome },
+            Some(outcome) if is_ours => Response::Written {
+                at: entry.id,
+                outcome,
+            },
             // Another entry stands where the proposal was: it is void for ever.
             _ => Response::Refused(Refusal::NotLeader {
                 leader: self.known_leader().map(|(leader, _)| leader),
@@ -62,7 +74,9 @@ impl Node {
             Ok(envelope) => self.kv.apply(entry.id, &envelope, ops),
             Err(_) => {
                 self.kv.note_applied(entry.id, ops);
-                Outcome::Invalid { rule: "the entry is not a command of this version" }
+                Outcome::Invalid {
+                    rule: "the entry is not a command of this version",
+                }
             }
         }
     }
@@ -74,7 +88,10 @@ impl Node {
             };
             let changes: Vec<Change> = changes.iter().filter(wanted).cloned().collect();
             if !changes.is_empty() {
-                out.push(Effect::Changed { id: *id, changes: Changes { changes } });
+                out.push(Effect::Changed {
+                    id: *id,
+                    changes: Changes { changes },
+                });
             }
         }
     }

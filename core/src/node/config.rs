@@ -52,16 +52,25 @@ impl Config {
 impl Config {
     /// The configuration of the node's log.
     pub(super) fn wal_config(&self) -> crate::wal::Config {
-        crate::wal::Config { segment_bytes: self.wal_segment_bytes, mutant: self.mutant }
+        crate::wal::Config {
+            segment_bytes: self.wal_segment_bytes,
+            mutant: self.mutant,
+        }
     }
 
     /// The configuration of the node's state machine.
     pub(super) fn kv_config(&self) -> crate::kv::Config {
-        crate::kv::Config { mutant: self.mutant, ..crate::kv::Config::default() }
+        crate::kv::Config {
+            mutant: self.mutant,
+            ..crate::kv::Config::default()
+        }
     }
 
     /// The configuration of the node's Raft machine.
     pub(super) fn raft_config(&self) -> raft::Config {
-        raft::Config { mutant: self.mutant, ..self.raft.clone() }
+        raft::Config {
+            mutant: self.mutant,
+            ..self.raft.clone()
+        }
     }
 }

@@ -33,7 +33,10 @@ impl Encode for BaseRecord {
 
 impl Decode for BaseRecord {
     fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { reset: reader.bool()?, base: reader.get()? })
+        Ok(Self {
+            reset: reader.bool()?,
+            base: reader.get()?,
+        })
     }
 }
 
@@ -55,24 +58,43 @@ pub(super) fn batch(seq: WalSeq, persist: &Persist) -> Batch {
         });
     }
     records.extend(persist.append.iter().map(entry_record));
-    assert!(!records.is_empty(), "Raft asks only for writes that write something");
+    assert!(
+        !records.is_empty(),
+        "Raft asks only for writes that write something"
+    );
     Batch { seq, records }
 }
 
 /// Term, vote and commit.
 pub(super) fn hard_state_record(hard_state: &HardState) -> Record {
-    Record { kind: RecordKind::HardState, index: 0, payload: hard_state.to_bytes() }
+    Record {
+        kind: RecordKind::HardState,
+        index: 0,
+        payload: hard_state.to_bytes(),
+    }
 }
 
 /// Where the log begins.
 pub(super) fn base_record(base: &Base, reset: bool) -> Record {
     let index = base.id.index.0;
-    let payload = BaseRecord { base: base.clone(), reset }.to_bytes();
-    Record { kind: RecordKind::Base, index, payload }
+    let payload = BaseRecord {
+        base: base.clone(),
+        reset,
+    }
+    .to_bytes();
+    Record {
+        kind: RecordKind::Base,
+        index,
+        payload,
+    }
 }
 
 fn entry_record(entry: &Entry) -> Record {
-    Record { kind: RecordKind::Entry, index: entry.id.index.0, payload: entry.to_bytes() }
+    Record {
+        kind: RecordKind::Entry,
+        index: entry.id.index.0,
+        payload: entry.to_bytes(),
+    }
 }
 
 /// Decodes a record. The log has checked its checksum, so an error here is a
@@ -85,7 +107,9 @@ pub(super) fn decode(record: &Record) -> Result<Content, DecodeError> {
         RecordKind::Entry => {
             let entry = Entry::from_bytes(&record.payload)?;
             if entry.id.index.0 != record.index {
-                return Err(DecodeError::Invalid { what: "index of an entry record" });
+                return Err(DecodeError::Invalid {
+                    what: "index of an entry record",
+                });
             }
             Content::Entry(entry)
         }

@@ -41,7 +41,12 @@ impl Node {
         assert!(matches!(self.phase, Phase::New), "a node starts once");
         self.requests.seed_forward_ids(self.clock.wall);
         let loader = Some(Loader::new(self.config.kv_config()));
-        self.phase = Phase::Recovering(Recovery { wal: None, loader, store: None, cleanup: Ops::new() });
+        self.phase = Phase::Recovering(Box::new(Recovery {
+            wal: None,
+            loader,
+            store: None,
+            cleanup: Ops::new(),
+        }));
         self.step_wal(now, wal::Event::Start);
         out.push(Effect::StoreScan { from: Bytes::new() });
     }
@@ -52,7 +57,9 @@ impl Node {
         recovered: wal::Recovered,
         out: &mut Outbox<Effect>,
     ) {
-        let Phase::Recovering(recovery) = &mut self.phase else { return };
+        let Phase::Recovering(recovery) = &mut self.phase else {
+            return;
+        };
         recovery.wal = Some(recovered);
         self.finish_recovery(now, out);
     }
@@ -64,8 +71,12 @@ impl Node {
         done: bool,
         out: &mut Outbox<Effect>,
     ) {
-        let Phase::Recovering(recovery) = &mut self.phase else { return };
-        let Some(mut loader) = recovery.loader.take() else { return };
+        let Phase::Recovering(recovery) = &mut self.phase else {
+            return;
+        };
+        let Some(mut loader) = recovery.loader.take() else {
+            return;
+        };
         let next = pairs.last().map(|(key, _)| key.clone());
         loader.push(pairs);
         if let Some(from) = next
@@ -86,7 +97,9 @@ impl Node {
     }
 
     fn finish_recovery(&mut self, now: Time, out: &mut Outbox<Effect>) {
-        let Phase::Recovering(recovery) = &mut self.phase else { return };
+        let Phase::Recovering(recovery) = &mut self.phase else {
+            return;
+        };
         if recovery.wal.is_none() || recovery.store.is_none() {
             return;
         }
@@ -103,7 +116,7 @@ impl Node {
             self.kv = *kv;
         }
         self.storage.stored = self.kv.applied().index;
-        let recovered = match replay.finish(&log, self.kv.applied().index, store_damaged) {
+        let recovered = match replay.finish(&log, self.kv.applied().index) {
             Some(recovered) => recovered,
             None => self.bootstrap(now),
         };
@@ -114,25 +127,30 @@ impl Node {
     /// An empty disk: the log begins with the first members.
     fn bootstrap(&mut self, now: Time) -> Recovered {
         let membership = self.config.bootstrap.clone();
-        let base = Base { membership, ..Base::default() };
+        let base = Base {
+            membership,
+            ..Base::default()
+        };
         self.persist_bootstrap(now, base.clone());
-        Recovered { base, ..Recovered::default() }
+        Recovered {
+            base,
+            ..Recovered::default()
+        }
     }
 
-    fn enter(
-        &mut self,
-        now: Time,
-        recovered: Recovered,
-        cleanup: Ops,
-        out: &mut Outbox<Effect>,
-    ) {
+    fn enter(&mut self, now: Time, recovered: Recovered, cleanup: Ops, out: &mut Outbox<Effect>) {
         self.storage.hard_state = recovered.hard_state;
         self.storage.base = recovered.base.clone();
         self.set_wal_head(now);
         if !cleanup.is_empty() {
             self.commit_to_store(cleanup, Index::ZERO, false, out);
         }
-        let raft = Raft::new(now, self.config.raft_config(), recovered, &mut self.raft_out);
+        let raft = Raft::new(
+            now,
+            self.config.raft_config(),
+            recovered,
+            &mut self.raft_out,
+        );
         self.queue.extend(self.raft_out.drain().map(Inner::Raft));
         self.raft = Some(raft);
         self.phase = Phase::Running;
@@ -184,7 +202,11 @@ impl Replay {
         }
         // The head of a segment repeats a base that is older than entries that
         // were dropped with earlier segments; then the log goes on after it.
-        if self.entries.first().is_some_and(|entry| entry.id.index != base.id.index.next()) {
+        if self
+            .entries
+            .first()
+            .is_some_and(|entry| entry.id.index != base.id.index.next())
+        {
             self.entries.clear();
             self.broken = true;
         }
@@ -213,12 +235,7 @@ impl Replay {
     }
 
     /// What Raft starts from, or `None` for an empty disk.
-    fn finish(
-        self,
-        log: &wal::Recovered,
-        applied: Index,
-        store_damaged: bool,
-    ) -> Option<Recovered> {
+    fn finish(self, log: &wal::Recovered, applied: Index) -> Option<Recovered> {
         if self.base.is_none() && log.damage.is_empty() {
             assert!(self.entries.is_empty(), "a log begins with its base");
             return None;
@@ -227,21 +244,6 @@ impl Replay {
             self.base.is_none() || log.damage.iter().any(|damage| damage.may_hide_state);
         let base = self.base.unwrap_or_default();
         let damaged = !log.damage.is_empty() || self.broken;
-        // Without the state up to the base this node can not follow its own log:
-        // it asks the leader for everything, and meanwhile votes for nobody.
-        let state_lost = store_damaged || applied < base.id.index;
-        if state_lost {
-            let membership = base.membership.clone();
-            let base = Base { membership, ..Base::default() };
-            return Some(Recovered {
-                hard_state: HardState { commit: Index::ZERO, ..self.hard_state },
-                base,
-                entries: Vec::new(),
-                applied: Index::ZERO,
-                damaged_upto: Some(self.highest),
-                hard_state_lost,
-            });
-        }
         Some(Recovered {
             hard_state: self.hard_state,
             base,

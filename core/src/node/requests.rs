@@ -39,11 +39,21 @@ pub(super) struct Requests {
     forwards: BTreeMap<RequestId, Forwarded>,
     /// Requests without a leader to serve them.
     parked: VecDeque<Parked>,
+    /// Requests that this leader can serve as soon as it has committed an entry
+    /// of its own term.
+    early: VecDeque<Early>,
     /// Deadlines in the order of their making, which is that of their coming.
     deadlines: VecDeque<(Time, Place)>,
     /// Forwarded requests that were taken in this leadership.
     seen: BTreeMap<NodeId, BTreeSet<RequestId>>,
     last_tick: Time,
+}
+
+#[derive(Debug)]
+struct Early {
+    origin: Origin,
+    request: Request,
+    deadline: Time,
 }
 
 #[derive(Debug)]
@@ -83,12 +93,14 @@ impl Requests {
             .len()
             .saturating_add(self.forwards.len())
             .saturating_add(self.parked.len())
+            .saturating_add(self.early.len())
     }
 
     pub(super) fn deadline(&self) -> Option<Time> {
         let parked = self.parked.front().map(|parked| parked.deadline);
+        let early = self.early.front().map(|early| early.deadline);
         let placed = self.deadlines.front().map(|(due, _)| *due);
-        [parked, placed].into_iter().flatten().min()
+        [parked, early, placed].into_iter().flatten().min()
     }
 
     /// Forward ids of this process are above those of any earlier one, as long
@@ -123,7 +135,10 @@ impl Requests {
 
     /// Whether each request in Raft's hands is known by one place only.
     pub(super) fn is_consistent(&self) -> bool {
-        let placed_known = self.placed.values().all(|(_, c)| self.in_raft.contains_key(c));
+        let placed_known = self
+            .placed
+            .values()
+            .all(|(_, c)| self.in_raft.contains_key(c));
         let reads_known = self.reads.keys().all(|(_, c)| self.in_raft.contains_key(c));
         let bounded = self.open() <= REQUESTS_OPEN_MAX.saturating_add(1);
         placed_known && reads_known && bounded
@@ -154,7 +169,10 @@ impl Requests {
     /// was applied there.
     pub(super) fn take_placed(&mut self, applied: LogId) -> Option<(Option<Origin>, bool)> {
         let (id, context) = self.placed.remove(&applied.index)?;
-        let left = self.in_raft.remove(&context).expect("a placed proposal is in Raft's hands");
+        let left = self
+            .in_raft
+            .remove(&context)
+            .expect("a placed proposal is in Raft's hands");
         Some((left.origin, id == applied))
     }
 
@@ -165,7 +183,10 @@ impl Requests {
             if index > applied {
                 break;
             }
-            let query = self.reads.remove(&(index, context)).expect("first key was there");
+            let query = self
+                .reads
+                .remove(&(index, context))
+                .expect("first key was there");
             if let Some(left) = self.in_raft.remove(&context) {
                 ready.push((left.origin, query));
             }
@@ -183,15 +204,22 @@ impl Node {
         request: Request,
         out: &mut Outbox<Effect>,
     ) {
-        if !matches!(self.phase, Phase::Running) {
-            return reply(id, Response::Refused(Refusal::Unavailable), out);
+        match self.phase {
+            Phase::Running => {}
+            Phase::New | Phase::Recovering(_) => return self.park(now, id, request, out),
+            Phase::Stopping { .. } | Phase::Ended => {
+                return reply(id, Response::Refused(Refusal::Unavailable), out);
+            }
         }
         match request {
             Request::Status => {
                 let status = self.status().expect("a running node has a Raft");
                 reply(id, Response::Status(status), out);
             }
-            Request::Read { query, consistency: Consistency::Stale } => {
+            Request::Read {
+                query,
+                consistency: Consistency::Stale,
+            } => {
                 reply(id, Response::Read(self.kv.query(&query)), out);
             }
             Request::Watch { from, to, since } => self.watch(id, from, to, since, out),
@@ -200,13 +228,7 @@ impl Node {
     }
 
     /// Proposes, forwards or parks a request that needs the leader.
-    fn dispatch(
-        &mut self,
-        now: Time,
-        id: RequestId,
-        request: Request,
-        out: &mut Outbox<Effect>,
-    ) {
+    fn dispatch(&mut self, now: Time, id: RequestId, request: Request, out: &mut Outbox<Effect>) {
         if self.requests.open() >= REQUESTS_OPEN_MAX || self.storage.is_congested() {
             return reply(id, Response::Refused(Refusal::Busy), out);
         }
@@ -216,8 +238,21 @@ impl Node {
                 self.lead(now, Origin::Client(id), request, deadline, out);
             }
             Some((leader, term)) => self.forward(id, request, leader, term, deadline, out),
-            None => self.requests.parked.push_back(Parked { id, request, deadline }),
+            None => self.park(now, id, request, out),
         }
+    }
+
+    /// Keeps a request until somebody can serve it.
+    fn park(&mut self, now: Time, id: RequestId, request: Request, out: &mut Outbox<Effect>) {
+        if self.requests.open() >= REQUESTS_OPEN_MAX {
+            return reply(id, Response::Refused(Refusal::Busy), out);
+        }
+        let deadline = now.saturating_add(self.config.request_timeout);
+        self.requests.parked.push_back(Parked {
+            id,
+            request,
+            deadline,
+        });
     }
 
     /// Serves a request as the leader.
@@ -231,15 +266,30 @@ impl Node {
     ) {
         match request {
             Request::Write(command) => {
-                let context = self.requests.enter_raft(Some(origin), Kind::Write(None), deadline);
+                let context = self
+                    .requests
+                    .enter_raft(Some(origin), Kind::Write(None), deadline);
                 self.propose(now, context, command);
             }
+            request @ (Request::Read { .. } | Request::ChangeMembership(_))
+                if !self.raft.as_ref().is_some_and(raft::Raft::is_ready_leader) =>
+            {
+                self.requests.early.push_back(Early {
+                    origin,
+                    request,
+                    deadline,
+                });
+            }
             Request::Read { query, .. } => {
-                let context = self.requests.enter_raft(Some(origin), Kind::Read(query), deadline);
+                let context = self
+                    .requests
+                    .enter_raft(Some(origin), Kind::Read(query), deadline);
                 self.step_raft(now, raft::Event::Read { context });
             }
             Request::ChangeMembership(target) => {
-                let context = self.requests.enter_raft(Some(origin), Kind::Change, deadline);
+                let context = self
+                    .requests
+                    .enter_raft(Some(origin), Kind::Change, deadline);
                 self.step_raft(now, raft::Event::ChangeMembership { context, target });
             }
             Request::TransferLeadership { to } => {
@@ -263,8 +313,17 @@ impl Node {
     }
 
     fn propose(&mut self, now: Time, context: Context, command: Command) {
-        let envelope = Envelope { proposed_at: self.clock.wall_at(now), command };
-        self.step_raft(now, raft::Event::Propose { context, data: envelope.to_bytes() });
+        let envelope = Envelope {
+            proposed_at: self.clock.wall_at(now),
+            command,
+        };
+        self.step_raft(
+            now,
+            raft::Event::Propose {
+                context,
+                data: envelope.to_bytes(),
+            },
+        );
     }
 
     fn forward(
@@ -279,9 +338,21 @@ impl Node {
         let id = RequestId(self.requests.next_forward);
         self.requests.next_forward = id.0.checked_add(1).expect("forward ids suffice");
         let changes_state = !matches!(request, Request::Read { .. });
-        self.requests.forwards.insert(id, Forwarded { client, to, changes_state });
-        self.requests.deadlines.push_back((deadline, Place::Forward(id)));
-        out.push(Effect::Send { to, message: PeerMessage::Forward { id, term, request } });
+        self.requests.forwards.insert(
+            id,
+            Forwarded {
+                client,
+                to,
+                changes_state,
+            },
+        );
+        self.requests
+            .deadlines
+            .push_back((deadline, Place::Forward(id)));
+        out.push(Effect::Send {
+            to,
+            message: PeerMessage::Forward { id, term, request },
+        });
     }
 
     /// Another node passes a request of its client on.
@@ -335,7 +406,11 @@ impl Node {
         response: Response,
         out: &mut Outbox<Effect>,
     ) {
-        let expected = self.requests.forwards.get(&id).is_some_and(|forward| forward.to == from);
+        let expected = self
+            .requests
+            .forwards
+            .get(&id)
+            .is_some_and(|forward| forward.to == from);
         if !expected {
             return;
         }
@@ -359,7 +434,9 @@ impl Node {
     }
 
     pub(super) fn on_proposed(&mut self, context: Context, id: LogId, out: &mut Outbox<Effect>) {
-        let Some(proposal) = self.requests.in_raft.get_mut(&context) else { return };
+        let Some(proposal) = self.requests.in_raft.get_mut(&context) else {
+            return;
+        };
         if let Kind::Write(place) = &mut proposal.kind {
             *place = Some(id.index);
         } else {
@@ -372,9 +449,14 @@ impl Node {
         let before = self.requests.placed.insert(id.index, (id, context));
         // An older proposal at the same index was cut off with its entry.
         if let Some((_, void)) = before
-            && let Some(InRaft { origin: Some(origin), .. }) = self.requests.in_raft.remove(&void)
+            && let Some(InRaft {
+                origin: Some(origin),
+                ..
+            }) = self.requests.in_raft.remove(&void)
         {
-            let refusal = Refusal::NotLeader { leader: Some(self.config.id) };
+            let refusal = Refusal::NotLeader {
+                leader: Some(self.config.id),
+            };
             self.answer(origin, Response::Refused(refusal), out);
         }
     }
@@ -385,7 +467,9 @@ impl Node {
         reason: Refusal,
         out: &mut Outbox<Effect>,
     ) {
-        let Some(left) = self.requests.leave_raft(context) else { return };
+        let Some(left) = self.requests.leave_raft(context) else {
+            return;
+        };
         match left.origin {
             Some(origin) => self.answer(origin, Response::Refused(reason), out),
             None => self.tick_in_flight = false,
@@ -398,9 +482,13 @@ impl Node {
         index: Index,
         out: &mut Outbox<Effect>,
     ) {
-        let Some(read) = self.requests.in_raft.get_mut(&context) else { return };
+        let Some(read) = self.requests.in_raft.get_mut(&context) else {
+            return;
+        };
         let kind = core::mem::replace(&mut read.kind, Kind::Waiting(index));
-        let Kind::Read(query) = kind else { unreachable!("a read is announced once: {kind:?}") };
+        let Kind::Read(query) = kind else {
+            unreachable!("a read is announced once: {kind:?}")
+        };
         self.requests.reads.insert((index, context), query);
         self.answer_reads(out);
     }
@@ -419,7 +507,10 @@ impl Node {
         match origin {
             Origin::Client(id) => reply(id, response, out),
             Origin::Peer(to, id) => {
-                out.push(Effect::Send { to, message: PeerMessage::ForwardReply { id, response } });
+                out.push(Effect::Send {
+                    to,
+                    message: PeerMessage::ForwardReply { id, response },
+                });
             }
         }
     }
@@ -430,18 +521,62 @@ impl Node {
             return;
         }
         for parked in core::mem::take(&mut self.requests.parked) {
-            self.dispatch(now, parked.id, parked.request, out);
+            self.on_request(now, parked.id, parked.request, out);
+        }
+    }
+
+    /// Something was committed, or leadership ended: what came too early is taken
+    /// up again.
+    pub(super) fn retry_early(&mut self, now: Time, out: &mut Outbox<Effect>) {
+        let Some(raft) = &self.raft else { return };
+        let leads = raft.role() == Role::Leader;
+        if self.requests.early.is_empty() || (leads && !raft.is_ready_leader()) {
+            return;
+        }
+        for early in core::mem::take(&mut self.requests.early) {
+            match early.origin {
+                _ if leads => self.lead(now, early.origin, early.request, early.deadline, out),
+                Origin::Client(id) => self.dispatch(now, id, early.request, out),
+                Origin::Peer(..) => {
+                    let leader = self.known_leader().map(|(leader, _)| leader);
+                    let refusal = Refusal::NotLeader { leader };
+                    self.answer(early.origin, Response::Refused(refusal), out);
+                }
+            }
         }
     }
 
     pub(super) fn expire_requests(&mut self, now: Time, out: &mut Outbox<Effect>) {
-        while self.requests.parked.front().is_some_and(|parked| parked.deadline <= now) {
+        while self
+            .requests
+            .parked
+            .front()
+            .is_some_and(|parked| parked.deadline <= now)
+        {
             let parked = self.requests.parked.pop_front().expect("front was there");
             let refusal = Refusal::NotLeader { leader: None };
             reply(parked.id, Response::Refused(refusal), out);
         }
-        while self.requests.deadlines.front().is_some_and(|(due, _)| *due <= now) {
-            let (_, place) = self.requests.deadlines.pop_front().expect("front was there");
+        while self
+            .requests
+            .early
+            .front()
+            .is_some_and(|early| early.deadline <= now)
+        {
+            let early = self.requests.early.pop_front().expect("front was there");
+            self.answer(early.origin, Response::Refused(Refusal::NotReady), out);
+        }
+        while self
+            .requests
+            .deadlines
+            .front()
+            .is_some_and(|(due, _)| *due <= now)
+        {
+            let (_, place) = self
+                .requests
+                .deadlines
+                .pop_front()
+                .expect("front was there");
             self.expire(place, out);
         }
     }
@@ -449,14 +584,18 @@ impl Node {
     fn expire(&mut self, place: Place, out: &mut Outbox<Effect>) {
         match place {
             Place::Raft(context) => {
-                let Some(left) = self.requests.leave_raft(context) else { return };
+                let Some(left) = self.requests.leave_raft(context) else {
+                    return;
+                };
                 let changes_state = !matches!(left.kind, Kind::Read(_) | Kind::Waiting(_));
                 if let Some(origin) = left.origin {
                     self.answer(origin, lost_answer(changes_state), out);
                 }
             }
             Place::Forward(id) => {
-                let Some(forward) = self.requests.forwards.remove(&id) else { return };
+                let Some(forward) = self.requests.forwards.remove(&id) else {
+                    return;
+                };
                 reply(forward.client, lost_answer(forward.changes_state), out);
             }
         }
@@ -472,6 +611,9 @@ impl Node {
         }
         for forward in requests.forwards.into_values() {
             reply(forward.client, Response::Unknown, out);
+        }
+        for early in requests.early {
+            self.answer(early.origin, Response::Refused(Refusal::Unavailable), out);
         }
         for parked in requests.parked {
             reply(parked.id, Response::Refused(Refusal::Unavailable), out);
@@ -496,9 +638,18 @@ impl Node {
         match past {
             Err(oldest) => reply(id, Response::Compacted { oldest }, out),
             Ok(changes) => {
-                reply(id, Response::Watching { revision: self.revision() }, out);
+                reply(
+                    id,
+                    Response::Watching {
+                        revision: self.revision(),
+                    },
+                    out,
+                );
                 if !changes.is_empty() {
-                    out.push(Effect::Changed { id, changes: super::Changes { changes } });
+                    out.push(Effect::Changed {
+                        id,
+                        changes: super::Changes { changes },
+                    });
                 }
                 self.watches.insert(id, Watch { from, to });
             }
@@ -535,7 +686,11 @@ impl Node {
 /// What is said when nothing more will be heard: of a read, that it did not
 /// happen; of a change, that nobody knows.
 fn lost_answer(changes_state: bool) -> Response {
-    if changes_state { Response::Unknown } else { Response::Refused(Refusal::Unavailable) }
+    if changes_state {
+        Response::Unknown
+    } else {
+        Response::Refused(Refusal::Unavailable)
+    }
 }
 
 fn reply(id: RequestId, response: Response, out: &mut Outbox<Effect>) {

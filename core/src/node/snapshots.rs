@@ -57,17 +57,38 @@ impl Node {
     pub(super) fn open_snapshot(&mut self, now: Time, peer: NodeId) {
         let raft = self.raft.as_ref().expect("Raft asked for it");
         let frozen = self.kv.freeze();
-        let base = raft.base_at(frozen.applied().index).expect("what is applied is in the log");
-        assert_eq!(base.id, frozen.applied(), "the snapshot covers what is applied");
-        let meta = SnapshotMeta { base, digest: frozen.digest() };
+        let base = raft
+            .base_at(frozen.applied().index)
+            .expect("what is applied is in the log");
+        assert_eq!(
+            base.id,
+            frozen.applied(),
+            "the snapshot covers what is applied"
+        );
+        let meta = SnapshotMeta {
+            base,
+            digest: frozen.digest(),
+        };
         self.snapshots.outgoing.insert(peer, frozen);
         self.step_raft(now, raft::Event::SnapshotOpened { peer, meta });
     }
 
     pub(super) fn read_snapshot(&mut self, now: Time, peer: NodeId, chunk: u64) {
-        let Some(frozen) = self.snapshots.outgoing.get_mut(&peer) else { return };
-        let Some((data, last)) = frozen.chunk(chunk) else { return };
-        self.step_raft(now, raft::Event::SnapshotChunk { peer, chunk, data, last });
+        let Some(frozen) = self.snapshots.outgoing.get_mut(&peer) else {
+            return;
+        };
+        let Some((data, last)) = frozen.chunk(chunk) else {
+            return;
+        };
+        self.step_raft(
+            now,
+            raft::Event::SnapshotChunk {
+                peer,
+                chunk,
+                data,
+                last,
+            },
+        );
     }
 
     /// Takes a chunk of a leader's snapshot; the first one begins anew.
@@ -82,10 +103,19 @@ impl Node {
     ) {
         if chunk == 0 {
             let staging = Staging::new(self.config.kv_config());
-            self.snapshots.staging = Some(Incoming { meta: meta.clone(), next_chunk: 0, staging });
+            self.snapshots.staging = Some(Incoming {
+                meta: meta.clone(),
+                next_chunk: 0,
+                staging,
+            });
         }
-        let Some(incoming) = &mut self.snapshots.staging else { return };
-        assert_eq!(incoming.meta, meta, "Raft begins a new snapshot with chunk 0");
+        let Some(incoming) = &mut self.snapshots.staging else {
+            return;
+        };
+        assert_eq!(
+            incoming.meta, meta,
+            "Raft begins a new snapshot with chunk 0"
+        );
         assert_eq!(incoming.next_chunk, chunk, "Raft stages chunks in order");
         incoming.next_chunk = chunk.checked_add(1).expect("chunk numbers suffice");
         if incoming.staging.push_chunk(data).is_err() {
@@ -99,7 +129,11 @@ impl Node {
 
     /// All chunks are here: check them, then make them the store's content.
     fn begin_install(&mut self, now: Time, out: &mut Outbox<Effect>) {
-        let incoming = self.snapshots.staging.take().expect("the last chunk was just staged");
+        let incoming = self
+            .snapshots
+            .staging
+            .take()
+            .expect("the last chunk was just staged");
         let generation = self.storage.take_generation();
         let kv = match incoming.staging.finish(incoming.meta.digest, generation) {
             Ok(kv) if kv.applied() == incoming.meta.base.id => kv,
@@ -108,7 +142,12 @@ impl Node {
         let batches = kv.replace_ops();
         let meta = incoming.meta;
         let under_way = StoreSeq::default();
-        self.snapshots.installing = Some(Installing { meta, kv: Box::new(kv), batches, under_way });
+        self.snapshots.installing = Some(Installing {
+            meta,
+            kv: Box::new(kv),
+            batches,
+            under_way,
+        });
         self.on_install_progress(now, out);
     }
 
@@ -117,7 +156,9 @@ impl Node {
     /// memory twice.
     pub(super) fn on_install_progress(&mut self, now: Time, out: &mut Outbox<Effect>) {
         let committed = self.storage.committed_seq();
-        let Some(installing) = &mut self.snapshots.installing else { return };
+        let Some(installing) = &mut self.snapshots.installing else {
+            return;
+        };
         if committed < installing.under_way {
             return;
         }
@@ -132,7 +173,12 @@ impl Node {
         self.storage.stored = self.kv.applied().index;
         assert_eq!(self.kv.applied(), installing.meta.base.id);
         self.end_watches(out);
-        self.step_raft(now, raft::Event::SnapshotInstalled { meta: installing.meta });
+        self.step_raft(
+            now,
+            raft::Event::SnapshotInstalled {
+                meta: installing.meta,
+            },
+        );
         self.answer_reads(out);
     }
 
@@ -140,7 +186,10 @@ impl Node {
     fn end_watches(&mut self, out: &mut Outbox<Effect>) {
         let oldest = self.kv.revision();
         for id in core::mem::take(&mut self.watches).into_keys() {
-            out.push(Effect::Reply { id, response: Response::Compacted { oldest } });
+            out.push(Effect::Reply {
+                id,
+                response: Response::Compacted { oldest },
+            });
         }
     }
 }

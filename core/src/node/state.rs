@@ -10,7 +10,7 @@ use super::recovery::Recovery;
 use super::requests::Requests;
 use super::snapshots::Snapshots;
 use super::storage::Storage;
-use super::{Request, Response, Status};
+use super::{Request, Status};
 use crate::kv::{Kv, LogTime};
 use crate::machine::Outbox;
 use crate::raft::{self, Raft};
@@ -53,7 +53,7 @@ pub(super) enum Phase {
     /// Before `Event::Start`.
     New,
     /// Reading the disk.
-    Recovering(Recovery),
+    Recovering(alloc::boxed::Box<Recovery>),
     /// Taking part.
     Running,
     /// Stopping gracefully; leadership is given up until the deadline at most.
@@ -84,12 +84,17 @@ pub(super) struct Clock {
 impl Clock {
     /// The wall time now.
     pub(super) fn wall_at(&self, now: Time) -> LogTime {
-        LogTime(self.wall.0.saturating_add(now.saturating_since(self.read_at).0))
+        LogTime(
+            self.wall
+                .0
+                .saturating_add(now.saturating_since(self.read_at).0),
+        )
     }
 
     /// When the wall clock will show `wall`, if it does not already.
     pub(super) fn time_of(&self, wall: LogTime) -> Time {
-        self.read_at.saturating_add(Span(wall.0.saturating_sub(self.wall.0)))
+        self.read_at
+            .saturating_add(Span(wall.0.saturating_sub(self.wall.0)))
     }
 }
 
@@ -196,9 +201,6 @@ pub(super) enum Origin {
     /// A client of another node.
     Peer(NodeId, RequestId),
 }
-
-/// An answer on its way out.
-pub(super) type Answer = (Origin, Response);
 
 /// A request that no leader could be found for yet.
 #[derive(Debug)]

@@ -32,14 +32,23 @@ impl Machine for Node {
             return None;
         }
         let stopping = match self.phase {
-            Phase::Stopping { transfer_deadline, last_batch: None } => Some(transfer_deadline),
+            Phase::Stopping {
+                transfer_deadline,
+                last_batch: None,
+            } => Some(transfer_deadline),
             _ => None,
         };
         let raft = self.raft.as_ref().and_then(Machine::deadline);
-        [raft, self.wal.deadline(), self.requests.deadline(), self.tick_deadline(), stopping]
-            .into_iter()
-            .flatten()
-            .min()
+        [
+            raft,
+            self.wal.deadline(),
+            self.requests.deadline(),
+            self.tick_deadline(),
+            stopping,
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 }
 
@@ -93,7 +102,12 @@ impl Node {
     fn on_wake(&mut self, now: Time, out: &mut Outbox<Effect>) {
         self.expire_requests(now, out);
         self.propose_tick(now);
-        if self.raft.as_ref().and_then(Machine::deadline).is_some_and(|due| due <= now) {
+        if self
+            .raft
+            .as_ref()
+            .and_then(Machine::deadline)
+            .is_some_and(|due| due <= now)
+        {
             self.step_raft(now, raft::Event::Wake);
             self.route(now, out);
         }
@@ -134,7 +148,10 @@ impl Node {
         match effect {
             raft::Effect::Persist(persist) => self.persist(now, &persist),
             raft::Effect::Send { to, message } => {
-                out.push(Effect::Send { to, message: PeerMessage::Raft(message) });
+                out.push(Effect::Send {
+                    to,
+                    message: PeerMessage::Raft(message),
+                });
             }
             raft::Effect::Apply { entries } => self.apply(now, &entries, out),
             raft::Effect::Proposed { context, id } => self.on_proposed(context, id, out),
@@ -143,18 +160,24 @@ impl Node {
             raft::Effect::SnapshotOpen { peer } => self.open_snapshot(now, peer),
             raft::Effect::SnapshotRead { peer, chunk } => self.read_snapshot(now, peer, chunk),
             raft::Effect::SnapshotClose { peer } => self.snapshots.close(peer),
-            raft::Effect::SnapshotStage { meta, chunk, data, last } => {
+            raft::Effect::SnapshotStage {
+                meta,
+                chunk,
+                data,
+                last,
+            } => {
                 self.stage_snapshot(now, meta, chunk, &data, last, out);
             }
             raft::Effect::RoleChanged { role, term, leader } => {
                 self.on_role_changed(role, out);
                 out.push(Effect::RoleChanged { role, term, leader });
+                self.retry_early(now, out);
                 self.unpark(now, out);
             }
             raft::Effect::MembershipChanged { membership } => {
                 out.push(Effect::MembershipChanged { membership });
             }
-            raft::Effect::Committed { .. } => {}
+            raft::Effect::Committed { .. } => self.retry_early(now, out),
         }
     }
 
@@ -198,11 +221,17 @@ impl Node {
 
     /// The voter whose log is closest to this leader's.
     fn best_successor(&self) -> Option<crate::types::NodeId> {
-        let raft = self.raft.as_ref().filter(|raft| raft.role() == Role::Leader)?;
+        let raft = self
+            .raft
+            .as_ref()
+            .filter(|raft| raft.role() == Role::Leader)?;
         let voters = &raft.membership().voters;
         let mut matched = raft.matched();
         matched.retain(|(node, _)| *node != self.config.id && voters.contains(node));
-        matched.into_iter().max_by_key(|(_, index)| *index).map(|(node, _)| node)
+        matched
+            .into_iter()
+            .max_by_key(|(_, index)| *index)
+            .map(|(node, _)| node)
     }
 
     /// What may have become possible by this step, whatever the event was.
@@ -216,13 +245,25 @@ impl Node {
     }
 
     fn maybe_stop(&mut self, now: Time, out: &mut Outbox<Effect>) {
-        let Phase::Stopping { transfer_deadline, last_batch } = self.phase else { return };
-        let leads = self.raft.as_ref().is_some_and(|raft| raft.role() == Role::Leader);
+        let Phase::Stopping {
+            transfer_deadline,
+            last_batch,
+        } = self.phase
+        else {
+            return;
+        };
+        let leads = self
+            .raft
+            .as_ref()
+            .is_some_and(|raft| raft.role() == Role::Leader);
         match last_batch {
             None if leads && self.best_successor().is_some() && now < transfer_deadline => {}
             None => {
                 let seq = self.sync_store(out);
-                self.phase = Phase::Stopping { transfer_deadline, last_batch: Some(seq) };
+                self.phase = Phase::Stopping {
+                    transfer_deadline,
+                    last_batch: Some(seq),
+                };
             }
             Some(seq) if self.storage.committed_seq() >= seq => {
                 self.answer_all_unknown(out);

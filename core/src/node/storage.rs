@@ -83,7 +83,12 @@ impl Storage {
     }
 
     fn next_store_seq(&mut self) -> StoreSeq {
-        self.store_seq = StoreSeq(self.store_seq.0.checked_add(1).expect("batch numbers suffice"));
+        self.store_seq = StoreSeq(
+            self.store_seq
+                .0
+                .checked_add(1)
+                .expect("batch numbers suffice"),
+        );
         self.store_seq
     }
 }
@@ -92,7 +97,9 @@ impl Node {
     /// Appends one write of Raft to the log, as one atomic batch.
     pub(super) fn persist(&mut self, now: Time, persist: &Persist) {
         let prune_below = persist.base.as_ref().map(|base| base.id.index.next());
-        self.append(now, Some(persist.seq), prune_below, |seq| records::batch(seq, persist));
+        self.append(now, Some(persist.seq), prune_below, |seq| {
+            records::batch(seq, persist)
+        });
         if persist.hard_state.is_none() && persist.base.is_none() {
             return;
         }
@@ -120,10 +127,23 @@ impl Node {
         prune_below: Option<Index>,
         batch: impl FnOnce(WalSeq) -> wal::Batch,
     ) {
-        assert!(self.storage.wal_pending.len() < PERSISTS_PENDING_MAX, "Raft bounds its writes");
-        let seq = WalSeq(self.storage.wal_seq.0.checked_add(1).expect("batch numbers suffice"));
+        assert!(
+            self.storage.wal_pending.len() < PERSISTS_PENDING_MAX,
+            "Raft bounds its writes"
+        );
+        let seq = WalSeq(
+            self.storage
+                .wal_seq
+                .0
+                .checked_add(1)
+                .expect("batch numbers suffice"),
+        );
         self.storage.wal_seq = seq;
-        self.storage.wal_pending.push_back(Pending { seq, persist, prune_below });
+        self.storage.wal_pending.push_back(Pending {
+            seq,
+            persist,
+            prune_below,
+        });
         self.step_wal(now, wal::Event::Append(batch(seq)));
     }
 
@@ -145,7 +165,11 @@ impl Node {
             if pending.seq > seq {
                 break;
             }
-            let pending = self.storage.wal_pending.pop_front().expect("front was there");
+            let pending = self
+                .storage
+                .wal_pending
+                .pop_front()
+                .expect("front was there");
             if let Some(seq) = pending.persist {
                 self.step_raft(now, raft::Event::Persisted { seq });
             }
@@ -220,7 +244,12 @@ impl Node {
     fn compact(&mut self, now: Time) {
         self.storage.compacting = false;
         let Some(raft) = &self.raft else { return };
-        let keep_from = self.kv.applied().index.0.saturating_sub(self.config.log_trailing_entries);
+        let keep_from = self
+            .kv
+            .applied()
+            .index
+            .0
+            .saturating_sub(self.config.log_trailing_entries);
         let upto = Index(keep_from).min(self.storage.stored);
         if upto > raft.base().id.index {
             self.step_raft(now, raft::Event::Compact { upto });

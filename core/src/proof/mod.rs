@@ -1,1 +1,51 @@
-//! Placeholder, filled by its owner.
+//! Pure verifiers of portable proofs: what anybody can check without asking the
+//! cluster again.
+//!
+//! **Purpose.** A cluster's log, attested. Each voter signs the [`LogHead`] of
+//! what it has applied; a majority of signatures makes a [`SignedHead`]; a
+//! [`LogProof`] shows entries under such a head.
+//!
+//! **Sources.** Raft paper §5.3 (Log Matching: equal index and term mean equal
+//! prefix), RFC 6962 for the tree. The whitepaper's `LogProof` and
+//! `VerifyLogProof` compare a checksum that the prover chose with itself and
+//! prove nothing; the names stay, the meaning is [`LogProof`] and
+//! [`verify_log_proof`].
+//!
+//! **What a log proof says.** Raft tolerates crashes, not lies, so a proof says
+//! *who attested*: a majority of the voters that the verifier trusts. In the
+//! tiers of the documentation it is *majority-attested*: more than the claim of
+//! one leader, less than the finality of the global ledger.
+//!
+//! **Invariants.**
+//! - L1: signers are distinct members of the trusted set, and the majority is
+//!   counted over the trusted set; nothing about it comes from the message.
+//! - L2: every field of a proof is either signed or leads to something signed;
+//!   nothing is ignored.
+//! - L3: cheap checks come before signatures, signatures before hashing of many
+//!   entries; all counts are bounded by [`crate::limits`].
+//!
+//! **Adversary.** Writes every byte of a proof and holds the keys of fewer than
+//! a majority of the trusted voters.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `chain.rs` | [`entry_hash`], [`chain_next`]: what Raft chains |
+//! | `voters.rs` | [`TrustedVoters`] |
+//! | `head.rs` | [`LogHead`], [`SignedHead`], [`ProvenHead`], [`verify_head_extension`] |
+//! | `log.rs` | [`LogProof`], [`verify_log_proof`], [`ProvenEntries`] |
+//! | `split_view.rs` | [`SplitView`]: evidence that a cluster forked its log |
+
+pub mod chain;
+pub mod head;
+pub mod log;
+pub mod split_view;
+pub mod voters;
+
+#[cfg(test)]
+mod tests;
+
+pub use chain::{chain_next, entry_hash, entry_hash_of, kind_code};
+pub use head::{HeadError, HeadSignature, LogHead, ProvenHead, SignedHead, verify_head_extension};
+pub use log::{LogProof, LogProofError, Payload, ProofEntry, ProvenEntries, verify_log_proof};
+pub use split_view::{ProvenSplitView, SplitView, SplitViewError};
+pub use voters::{TrustedVoters, VotersError};

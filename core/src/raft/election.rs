@@ -60,9 +60,13 @@ impl Campaign {
 }
 
 impl Raft {
-    /// Whether this node counts in decisions.
-    pub(super) fn is_voter(&self) -> bool {
+    /// Whether this node may stand for election. A voter of the committed
+    /// membership may, even if a later one without it is in the log: until that
+    /// one is committed, nobody else may be able to win (Raft dissertation
+    /// §4.2.2).
+    pub(super) fn is_eligible(&self) -> bool {
         self.membership().votes(self.config.id)
+            || self.log.membership_at(self.commit).votes(self.config.id)
     }
 
     /// Whether a leader was heard so recently that another is not wanted (Raft
@@ -96,7 +100,7 @@ impl Raft {
     /// The leader was not heard for too long, or the last attempt led nowhere.
     pub(super) fn on_election_timeout(&mut self, out: &mut Outbox<Effect>) {
         assert!(self.lead.is_none());
-        if !self.is_voter()
+        if !self.is_eligible()
             || self
                 .staging
                 .as_ref()
@@ -125,7 +129,7 @@ impl Raft {
     /// Stands for election in a new term. The requests and the node's own vote
     /// wait for the disk (P1).
     pub(super) fn stand(&mut self, transfer: bool, out: &mut Outbox<Effect>) {
-        assert!(self.is_voter());
+        assert!(self.is_eligible());
         assert!(self.repair.is_none(), "a damaged log never leads");
         self.adopt_term(self.hard.term.next());
         self.hard.voted_for = Some(self.config.id);
@@ -256,7 +260,7 @@ impl Raft {
             .staging
             .as_ref()
             .is_some_and(|staging| staging.installing);
-        if asked_by_leader && self.is_voter() && !installing {
+        if asked_by_leader && self.is_eligible() && !installing {
             self.stand(true, out);
         }
     }
@@ -335,6 +339,8 @@ impl Raft {
         self.gate.mark_hard();
         self.gate.drop_held();
         self.flush_wanted = true;
+        // Another leader may cut its chunks at other places.
+        self.staging.take_if(|staging| !staging.installing);
         if let Some(repair) = &mut self.repair {
             repair.first_round = None;
         }

@@ -85,6 +85,7 @@ pub(super) fn examine(config: &Config, recovered: Recovered) -> Found {
         hard,
         applied,
         damaged_upto: damaged_upto
+            .max(hard.repair_upto)
             .map(|upto| upto.max(promised))
             .or(missing.then_some(promised)),
         state_lost,
@@ -105,11 +106,11 @@ impl Raft {
             });
             self.gate.mark_reset(Index::ZERO);
             self.commit = Index::ZERO;
-            self.handed = Index::ZERO;
-            self.applied = Index::ZERO;
         } else {
             self.gate.mark_unknown_tail(self.log.last().index);
         }
+        self.hard.repair_upto = Some(damaged_upto);
+        self.gate.mark_hard();
         self.role = Role::Repairing;
         self.repair = Some(Repair {
             damaged_upto,
@@ -151,9 +152,13 @@ impl Raft {
         let Some(confirmed) = repair.confirmed else {
             return;
         };
-        if self.gate.durable() >= confirmed.max(repair.damaged_upto) {
+        let whole = self.gate.durable() >= confirmed.max(repair.damaged_upto);
+        if whole && self.commit >= self.handed {
             assert!(self.log.last().index >= confirmed);
             self.repair = None;
+            self.hard.repair_upto = None;
+            self.gate.mark_hard();
+            self.flush_wanted = true;
             self.role = Role::Follower;
             self.reset_election_timer();
         }

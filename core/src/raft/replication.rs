@@ -147,6 +147,9 @@ impl Raft {
         let heartbeat = self.now >= lead.heartbeat_at;
         if heartbeat {
             lead.heartbeat_at = self.now.saturating_add(self.config.heartbeat);
+            // Each heartbeat is a round of its own: a repairing follower waits for
+            // a round that began after its repair, reads or no reads.
+            lead.round_wanted = true;
         }
         if core::mem::take(&mut lead.round_wanted) {
             lead.round = RoundId(lead.round.0 + 1);

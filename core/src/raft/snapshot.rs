@@ -265,12 +265,7 @@ impl Raft {
             self.reply_snapshot(incoming, SnapshotResult::Installed { upto }, out);
             return;
         }
-        let same = self
-            .staging
-            .as_ref()
-            .is_some_and(|staging| staging.meta == meta);
-        let next = self.staging.as_ref().map_or(0, |staging| staging.next);
-        let next = if same { next } else { 0 };
+        let next = self.next_chunk(&incoming, &meta, chunk);
         if chunk != next {
             self.reply_snapshot(incoming, SnapshotResult::Next { chunk: next }, out);
             return;
@@ -333,6 +328,18 @@ impl Raft {
             && staging.incoming.from == self.leader.unwrap_or(self.config.id)
         {
             self.reply_snapshot(staging.incoming, SnapshotResult::Refused, out);
+        }
+    }
+
+    /// The chunk that would continue what is staged. A later message with chunk 0
+    /// means that the leader opened its snapshot anew.
+    fn next_chunk(&self, incoming: &Incoming, meta: &SnapshotMeta, chunk: u64) -> u64 {
+        match &self.staging {
+            Some(staging) if staging.meta == *meta => {
+                let anew = chunk == 0 && incoming.inflight > staging.incoming.inflight;
+                if anew { 0 } else { staging.next }
+            }
+            _ => 0,
         }
     }
 

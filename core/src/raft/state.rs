@@ -181,6 +181,11 @@ impl Raft {
         peers.map(|peer| (peer.id, peer.matched)).collect()
     }
 
+    /// Bytes that the kept log takes in memory.
+    pub fn log_bytes(&self) -> usize {
+        self.log.bytes()
+    }
+
     /// Why the node halted, for people.
     pub fn halt_reason(&self) -> Option<&'static str> {
         self.halt_reason
@@ -198,7 +203,7 @@ impl Raft {
 
     /// Whether a leader has committed an entry of its own term: only then does
     /// it know what is committed (Raft paper §8).
-    pub(super) fn is_ready_leader(&self) -> bool {
+    pub fn is_ready_leader(&self) -> bool {
         self.lead
             .as_ref()
             .is_some_and(|lead| self.commit >= lead.noop)

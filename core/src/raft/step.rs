@@ -382,7 +382,7 @@ impl Machine for Raft {
         }
         match &self.lead {
             Some(_) => self.leader_deadline(),
-            None => (self.repair.is_none() && self.is_voter()).then_some(self.election_at),
+            None => (self.repair.is_none() && self.is_eligible()).then_some(self.election_at),
         }
     }
 }

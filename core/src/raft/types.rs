@@ -45,6 +45,10 @@ pub struct HardState {
     /// [`Incarnation`](super::message::Incarnation) in every acknowledgement, so
     /// that those from before a loss are void (see [`super::repair`]).
     pub incarnation: u64,
+    /// Set while the node repairs its log: the last index that it may have
+    /// acknowledged and lost. Durable, or a second crash would make a voter of a
+    /// node that misses entries.
+    pub repair_upto: Option<Index>,
 }
 
 /// Who takes part. Sorted, without duplicates. While `outgoing` is not empty the

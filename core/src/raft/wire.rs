@@ -82,6 +82,7 @@ impl Encode for HardState {
         writer.put(&self.voted_for);
         writer.put(&self.commit);
         writer.u64(self.incarnation);
+        writer.put(&self.repair_upto);
     }
 }
 
@@ -92,6 +93,7 @@ impl Decode for HardState {
             voted_for: reader.get()?,
             commit: reader.get()?,
             incarnation: reader.u64()?,
+            repair_upto: reader.get()?,
         })
     }
 }

@@ -1,11 +1,15 @@
 //! Tests of the replicated state: rules one by one (`cases`), laws over random
 //! histories (`laws`), a comparison with an independent model (`model`), hostile
-//! bytes (`wire`), the map underneath (`cow`), and planted bugs (`mutants`).
+//! bytes (`wire`), the map and the digest underneath, and planted bugs (`mutants`).
+
+#![allow(clippy::unwrap_used, reason = "a test may panic where it fails")]
 
 mod cases;
 mod cow;
+mod digest;
 mod laws;
 mod leases;
+mod model;
 mod sessions;
 mod snapshots;
 mod wire;
@@ -290,13 +294,18 @@ pub(super) fn any_command() -> impl Strategy<Value = Command> {
     ]
 }
 
-/// A log: commands with clocks that mostly rise and sometimes fall.
+/// A log: commands with clocks that mostly rise and sometimes fall, and ids that
+/// mostly name what an earlier entry made.
 pub(super) fn any_log(entries: usize) -> impl Strategy<Value = Vec<Envelope>> {
     proptest::collection::vec((any_command(), 0u64..12), 1..entries).prop_map(|steps| {
         let mut clock = 50u64;
+        let mut made = Made::default();
         let mut log = Vec::new();
-        for (command, step) in steps {
+        for (mut command, step) in steps {
             clock = if step == 11 { clock - 9 } else { clock + step };
+            made.resolve(&mut command);
+            made.index += 1;
+            made.note(&command);
             log.push(Envelope {
                 proposed_at: LogTime(clock),
                 command,
@@ -304,4 +313,72 @@ pub(super) fn any_log(entries: usize) -> impl Strategy<Value = Vec<Envelope>> {
         }
         log
     })
+}
+
+/// The entries that may have made something, for ids that lead somewhere.
+#[derive(Debug, Default)]
+struct Made {
+    index: u64,
+    sessions: Vec<u64>,
+    leases: Vec<u64>,
+    locks: Vec<(Bytes, u64)>,
+}
+
+impl Made {
+    fn note(&mut self, command: &Command) {
+        match command {
+            Command::OpenSession { .. } => self.sessions.push(self.index),
+            Command::InSession { op, .. } | Command::Once { op } => match op {
+                Op::LeaseGrant { .. } => self.leases.push(self.index),
+                Op::LockAcquire { name, .. } => self.locks.push((name.clone(), self.index)),
+                _ => {}
+            },
+            _ => {}
+        }
+    }
+
+    fn resolve(&self, command: &mut Command) {
+        match command {
+            Command::CloseSession { session } => session.0 = recent(&self.sessions, session.0),
+            Command::InSession { session, op, .. } => {
+                session.0 = recent(&self.sessions, session.0);
+                self.resolve_op(op);
+            }
+            Command::Once { op } => self.resolve_op(op),
+            Command::OpenSession { .. } | Command::Tick => {}
+        }
+    }
+
+    fn resolve_op(&self, op: &mut Op) {
+        match op {
+            Op::Put { lease, .. } => {
+                *lease = lease.map(|lease| LeaseId(recent(&self.leases, lease.0)));
+            }
+            Op::Txn { ops, .. } => ops.iter_mut().for_each(|op| self.resolve_op(op)),
+            Op::LeaseRenew { lease } | Op::LeaseRevoke { lease } => {
+                lease.0 = recent(&self.leases, lease.0);
+            }
+            Op::LockAcquire { name, lease } => {
+                lease.0 = recent(&self.leases, lease.0);
+                // Few names, so that holders meet.
+                name.truncate(1);
+            }
+            Op::LockRelease { name, token } => {
+                if let Some((held, index)) = self.locks.iter().rev().nth(recent_place(token.0)) {
+                    (*name, token.0) = (held.clone(), *index);
+                }
+            }
+            Op::Delete { .. } | Op::DeleteRange { .. } | Op::LeaseGrant { .. } => {}
+        }
+    }
+}
+
+/// Mostly one of the last few, now and then something that never was.
+fn recent(made: &[u64], wish: u64) -> u64 {
+    let place = recent_place(wish);
+    made.iter().rev().nth(place).copied().unwrap_or(wish)
+}
+
+fn recent_place(wish: u64) -> usize {
+    usize::try_from(wish % 6).expect("below six")
 }

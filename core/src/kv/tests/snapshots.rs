@@ -215,10 +215,9 @@ fn an_empty_store_has_no_state_and_an_unfinished_first_one_is_cleaned() {
 fn rot_anywhere_in_the_store_is_found() {
     let rig = full_rig();
     let pairs: Vec<(Bytes, Bytes)> = rig.disk.0.clone().into_iter().collect();
-    for number in 0..pairs.len() {
+    for (number, (key, value)) in pairs.iter().enumerate() {
         for (in_key, bit) in [(true, 7), (false, 0), (false, 77)] {
             let mut disk = rig.disk.clone();
-            let (key, value) = &pairs[number];
             let mut rotten = if in_key { key.to_vec() } else { value.to_vec() };
             let last = rotten.len() - 1;
             rotten[last.saturating_sub(bit / 8)] ^= 1 << (bit % 8);
@@ -238,7 +237,7 @@ fn rot_anywhere_in_the_store_is_found() {
             }
         }
         let mut disk = rig.disk.clone();
-        disk.0.remove(&pairs[number].0);
+        disk.0.remove(key);
         assert!(
             !matches!(disk.load(kv_config()), Ok(Some(_))),
             "a lost pair"
@@ -368,8 +367,8 @@ proptest! {
             0..9,
         ),
     ) {
-        let mut disk = Disk::default();
-        disk.0 = pairs.into_iter().map(|(key, value)| (key.into(), value.into())).collect();
+        let pairs = pairs.into_iter().map(|(key, value)| (key.into(), value.into()));
+        let disk = Disk(pairs.collect());
         let mut loader = Loader::new(kv_config());
         loader.push(disk.0.clone());
         let _ = loader.cleanup();

@@ -19,12 +19,17 @@ fn put(key: &str, value: &str) -> Op {
 }
 
 fn write(key: &str, value: &str) -> Request {
-    Request::Write(Command::Once { op: put(key, value) })
+    Request::Write(Command::Once {
+        op: put(key, value),
+    })
 }
 
 fn read(key: &str, consistency: Consistency) -> Request {
     let key = Bytes::copy_from_slice(key.as_bytes());
-    Request::Read { query: Query::Get { key }, consistency }
+    Request::Read {
+        query: Query::Get { key },
+        consistency,
+    }
 }
 
 fn value_of(response: Response) -> Option<Bytes> {
@@ -45,7 +50,11 @@ fn expect_written(response: Response) -> Outcome {
 }
 
 fn follower_of(cluster: &Cluster, leader: NodeId) -> NodeId {
-    *cluster.hosts.keys().find(|id| **id != leader).expect("there is another node")
+    *cluster
+        .hosts
+        .keys()
+        .find(|id| **id != leader)
+        .expect("there is another node")
 }
 
 #[test]
@@ -84,14 +93,24 @@ fn what_was_acknowledged_survives_a_restart_of_every_node() {
     }
     let leader = cluster.elect();
     for number in 0..50 {
-        let value = value_of(cluster.ask(leader, read(&format!("k{number}"), Consistency::Linearizable)));
+        let value = value_of(cluster.ask(
+            leader,
+            read(&format!("k{number}"), Consistency::Linearizable),
+        ));
         assert_eq!(value.as_deref(), Some(&b"v"[..]));
     }
     let digests: Vec<[u8; 32]> = {
         cluster.run_for(Span::from_secs(1));
-        cluster.hosts.values().map(|host| host.node.kv().digest()).collect()
+        cluster
+            .hosts
+            .values()
+            .map(|host| host.node.kv().digest())
+            .collect()
     };
-    assert!(digests.windows(2).all(|pair| pair[0] == pair[1]), "equal logs, equal states");
+    assert!(
+        digests.windows(2).all(|pair| pair[0] == pair[1]),
+        "equal logs, equal states"
+    );
 }
 
 #[test]
@@ -110,7 +129,10 @@ fn a_request_that_finds_no_leader_in_time_is_refused_and_did_not_happen() {
     }
     cluster.run_for(Span::from_secs(5));
     let response = cluster.ask(NodeId(1), write("lost", "1"));
-    assert_eq!(response, Response::Refused(Refusal::NotLeader { leader: None }));
+    assert_eq!(
+        response,
+        Response::Refused(Refusal::NotLeader { leader: None })
+    );
 }
 
 #[test]
@@ -133,7 +155,10 @@ fn a_cut_off_leader_answers_unknown_and_its_entry_may_vanish() {
 fn a_session_makes_a_retried_write_happen_once() {
     let mut cluster = Cluster::new(3);
     let leader = cluster.elect();
-    let open = Command::OpenSession { nonce: 9, ttl: Span::from_secs(60) };
+    let open = Command::OpenSession {
+        nonce: 9,
+        ttl: Span::from_secs(60),
+    };
     let session = match expect_written(cluster.ask(leader, Request::Write(open))) {
         Outcome::SessionOpened(session) => session,
         other => panic!("{other:?}"),
@@ -151,7 +176,10 @@ fn a_session_makes_a_retried_write_happen_once() {
     };
     let first = expect_written(cluster.ask(leader, Request::Write(command(session))));
     assert!(matches!(first, Outcome::Changed { .. }), "{first:?}");
-    let again = expect_written(cluster.ask(follower_of(&cluster, leader), Request::Write(command(session))));
+    let again = expect_written(cluster.ask(
+        follower_of(&cluster, leader),
+        Request::Write(command(session)),
+    ));
     assert_eq!(first, again);
 }
 
@@ -159,7 +187,11 @@ fn a_session_makes_a_retried_write_happen_once() {
 fn a_lease_ends_by_itself_and_takes_its_keys_along() {
     let mut cluster = Cluster::new(3);
     let leader = cluster.elect();
-    let grant = Command::Once { op: Op::LeaseGrant { ttl: Span::from_secs(2) } };
+    let grant = Command::Once {
+        op: Op::LeaseGrant {
+            ttl: Span::from_secs(2),
+        },
+    };
     let lease = match expect_written(cluster.ask(leader, Request::Write(grant))) {
         Outcome::Lease { lease, .. } => lease,
         other => panic!("{other:?}"),
@@ -181,7 +213,11 @@ fn a_watch_sees_every_change_in_order() {
     let mut cluster = Cluster::new(3);
     let leader = cluster.elect();
     let at = follower_of(&cluster, leader);
-    let watch = Request::Watch { from: Bytes::from_static(b"w"), to: None, since: Revision(0) };
+    let watch = Request::Watch {
+        from: Bytes::from_static(b"w"),
+        to: None,
+        since: Revision(0),
+    };
     let id = cluster.request(at, watch);
     cluster.run_until("the watch", |cluster| cluster.replies.contains_key(&id));
     for number in 0..5 {
@@ -232,7 +268,10 @@ fn a_node_joins_as_a_learner_and_becomes_a_voter() {
     cluster.start(NodeId(4), Membership::default(), Disk::default());
     let mut target = members(3);
     target.learners.push(NodeId(4));
-    assert_eq!(cluster.ask(leader, Request::ChangeMembership(target)), Response::Accepted);
+    assert_eq!(
+        cluster.ask(leader, Request::ChangeMembership(target)),
+        Response::Accepted
+    );
     cluster.run_until("the learner to catch up", |cluster| {
         cluster.hosts[&NodeId(4)].node.kv().applied() == cluster.hosts[&leader].node.kv().applied()
     });
@@ -249,11 +288,16 @@ fn leadership_is_handed_over_on_request_and_at_shutdown() {
     let mut cluster = Cluster::new(3);
     let old = cluster.elect();
     let to = follower_of(&cluster, old);
-    assert_eq!(cluster.ask(old, Request::TransferLeadership { to }), Response::Accepted);
+    assert_eq!(
+        cluster.ask(old, Request::TransferLeadership { to }),
+        Response::Accepted
+    );
     cluster.run_until("the new leader", |cluster| cluster.leader() == Some(to));
     cluster.event(to, Event::Shutdown);
     cluster.run_until("the stop", |cluster| cluster.hosts[&to].stopped);
-    cluster.run_until("another leader", |cluster| cluster.leader().is_some_and(|id| id != to));
+    cluster.run_until("another leader", |cluster| {
+        cluster.leader().is_some_and(|id| id != to)
+    });
 }
 
 #[test]
@@ -261,7 +305,9 @@ fn a_failing_disk_halts_the_node_and_not_the_cluster() {
     let mut cluster = Cluster::new(3);
     let leader = cluster.elect();
     cluster.event(leader, Event::StoreFailed);
-    cluster.run_until("the halt", |cluster| cluster.hosts[&leader].halted.is_some());
+    cluster.run_until("the halt", |cluster| {
+        cluster.hosts[&leader].halted.is_some()
+    });
     assert!(cluster.hosts[&leader].node.has_ended());
     cluster.hosts.remove(&leader);
     cluster.run_until("another leader", |cluster| cluster.leader().is_some());
@@ -285,7 +331,10 @@ fn a_node_that_lost_its_state_gets_it_back_from_the_leader() {
     cluster.run_until("the repair", |cluster| {
         let host = &cluster.hosts[&victim];
         host.node.kv().applied() == cluster.hosts[&leader].node.kv().applied()
-            && host.node.raft().is_some_and(|raft| raft.role() == Role::Follower)
+            && host
+                .node
+                .raft()
+                .is_some_and(|raft| raft.role() == Role::Follower)
     });
     assert_eq!(
         cluster.hosts[&victim].node.kv().digest(),

@@ -45,7 +45,10 @@ pub(super) struct Cluster {
 }
 
 pub(super) fn members(count: u128) -> Membership {
-    Membership { voters: (1..=count).map(NodeId).collect(), ..Membership::default() }
+    Membership {
+        voters: (1..=count).map(NodeId).collect(),
+        ..Membership::default()
+    }
 }
 
 impl Cluster {
@@ -76,7 +79,13 @@ impl Cluster {
         config.wal_segment_bytes = 1 << 20;
         (self.tune)(&mut config);
         let node = Node::new(config);
-        let host = Host { node, disk, halted: None, stopped: false, ready: false };
+        let host = Host {
+            node,
+            disk,
+            halted: None,
+            stopped: false,
+            ready: false,
+        };
         self.hosts.insert(id, host);
         let wall = LogTime(1_700_000_000_000_000_000_u64.saturating_add(self.now.0));
         self.inbox.push_back((id, Event::Clock { wall }));
@@ -147,7 +156,11 @@ impl Cluster {
             return self.deliver(to, event);
         }
         let due = |host: &Host| host.node.deadline();
-        let next = self.hosts.iter().filter_map(|(id, host)| Some((due(host)?, *id))).min();
+        let next = self
+            .hosts
+            .iter()
+            .filter_map(|(id, host)| Some((due(host)?, *id)))
+            .min();
         match next {
             Some((at, id)) => {
                 self.now = self.now.max(at);
@@ -159,7 +172,9 @@ impl Cluster {
 
     fn deliver(&mut self, id: NodeId, event: Event) {
         let mut out = Outbox::new();
-        let Some(host) = self.hosts.get_mut(&id) else { return };
+        let Some(host) = self.hosts.get_mut(&id) else {
+            return;
+        };
         host.node.step(self.now, event, &mut out);
         for effect in out.drain().collect::<Vec<_>>() {
             self.carry_out(id, effect);
@@ -171,7 +186,8 @@ impl Cluster {
         match effect {
             Effect::Send { to, message } => {
                 if !self.cut.contains(&id) && !self.cut.contains(&to) {
-                    self.inbox.push_back((to, Event::Message { from: id, message }));
+                    self.inbox
+                        .push_back((to, Event::Message { from: id, message }));
                 }
             }
             Effect::Reply { id, response } => {
@@ -181,11 +197,13 @@ impl Cluster {
             Effect::Changed { id, changes } => self.changed.push((id, changes)),
             Effect::File { id: op_id, op } => {
                 let result = host.disk.execute(op);
-                self.inbox.push_back((id, Event::File { id: op_id, result }));
+                self.inbox
+                    .push_back((id, Event::File { id: op_id, result }));
             }
             Effect::StoreCommit(batch) => {
                 batch.ops.into_iter().for_each(|op| host.disk.store_op(op));
-                self.inbox.push_back((id, Event::StoreCommitted { seq: batch.seq }));
+                self.inbox
+                    .push_back((id, Event::StoreCommitted { seq: batch.seq }));
             }
             Effect::StoreScan { from } => {
                 let pairs: Vec<_> = host
@@ -212,7 +230,10 @@ impl Disk {
         let at = |offset: u64| usize::try_from(offset).expect("small files");
         match op {
             FileOp::List => FileResult::Listed(
-                self.files.iter().map(|(name, data)| (*name, data.len() as u64)).collect(),
+                self.files
+                    .iter()
+                    .map(|(name, data)| (*name, data.len() as u64))
+                    .collect(),
             ),
             FileOp::Create { file, len } => {
                 if self.files.contains_key(&file) {

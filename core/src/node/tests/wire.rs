@@ -16,7 +16,9 @@ fn requests() -> Vec<Request> {
     vec![
         Request::Write(Command::Tick),
         Request::Read {
-            query: Query::Get { key: Bytes::from_static(b"k") },
+            query: Query::Get {
+                key: Bytes::from_static(b"k"),
+            },
             consistency: Consistency::Stale,
         },
         Request::Watch {
@@ -25,7 +27,10 @@ fn requests() -> Vec<Request> {
             since: Revision(9),
         },
         Request::Status,
-        Request::ChangeMembership(Membership { voters: vec![NodeId(1)], ..Membership::default() }),
+        Request::ChangeMembership(Membership {
+            voters: vec![NodeId(1)],
+            ..Membership::default()
+        }),
         Request::TransferLeadership { to: NodeId(2) },
     ]
 }
@@ -38,7 +43,10 @@ fn events() -> Vec<Event> {
         Event::PeerUp { peer: NodeId(3) },
         Event::PeerDown { peer: NodeId(3) },
         Event::Cancel { id: RequestId(1) },
-        Event::File { id: FileOpId(1), result: FileResult::Done },
+        Event::File {
+            id: FileOpId(1),
+            result: FileResult::Done,
+        },
         Event::File {
             id: FileOpId(2),
             result: FileResult::Listed(vec![
@@ -46,8 +54,14 @@ fn events() -> Vec<Event> {
                 (FileName::Segment(7), 1 << 20),
             ]),
         },
-        Event::File { id: FileOpId(3), result: FileResult::Data(Bytes::from_static(b"data")) },
-        Event::File { id: FileOpId(4), result: FileResult::Failed(FileError::Full) },
+        Event::File {
+            id: FileOpId(3),
+            result: FileResult::Data(Bytes::from_static(b"data")),
+        },
+        Event::File {
+            id: FileOpId(4),
+            result: FileResult::Failed(FileError::Full),
+        },
         Event::StoreCommitted { seq: StoreSeq(4) },
         Event::StorePage {
             pairs: vec![(Bytes::from_static(b"k"), Bytes::from_static(b"v"))],
@@ -57,24 +71,46 @@ fn events() -> Vec<Event> {
         Event::Shutdown,
     ];
     for request in requests() {
-        events.push(Event::Request { id: RequestId(6), request: request.clone() });
-        let message = PeerMessage::Forward { id: RequestId(8), term: Term(2), request };
-        events.push(Event::Message { from: NodeId(2), message });
+        events.push(Event::Request {
+            id: RequestId(6),
+            request: request.clone(),
+        });
+        let message = PeerMessage::Forward {
+            id: RequestId(8),
+            term: Term(2),
+            request,
+        };
+        events.push(Event::Message {
+            from: NodeId(2),
+            message,
+        });
     }
     for response in responses() {
-        let message = PeerMessage::ForwardReply { id: RequestId(8), response };
-        events.push(Event::Message { from: NodeId(2), message });
+        let message = PeerMessage::ForwardReply {
+            id: RequestId(8),
+            response,
+        };
+        events.push(Event::Message {
+            from: NodeId(2),
+            message,
+        });
     }
     events
 }
 
 fn responses() -> Vec<Response> {
     vec![
-        Response::Watching { revision: Revision(3) },
-        Response::Compacted { oldest: Revision(4) },
+        Response::Watching {
+            revision: Revision(3),
+        },
+        Response::Compacted {
+            oldest: Revision(4),
+        },
         Response::Accepted,
         Response::Unknown,
-        Response::Refused(Refusal::NotLeader { leader: Some(NodeId(1)) }),
+        Response::Refused(Refusal::NotLeader {
+            leader: Some(NodeId(1)),
+        }),
         Response::Refused(Refusal::NotReady),
         Response::Refused(Refusal::NotCaughtUp { node: NodeId(4) }),
         Response::Written {
@@ -96,7 +132,10 @@ fn every_prefix_of_an_event_is_refused() {
     for event in events() {
         let bytes = event.to_bytes();
         for length in 0..bytes.len() {
-            assert!(Event::from_bytes(&bytes.slice(..length)).is_err(), "{event:?} cut at {length}");
+            assert!(
+                Event::from_bytes(&bytes.slice(..length)).is_err(),
+                "{event:?} cut at {length}"
+            );
         }
     }
 }

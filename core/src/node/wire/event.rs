@@ -67,15 +67,35 @@ impl Decode for Event {
         Ok(match reader.u8()? {
             0 => Self::Start,
             1 => Self::Wake,
-            2 => Self::Clock { wall: LogTime(reader.u64()?) },
-            3 => Self::Message { from: reader.get()?, message: reader.get()? },
-            4 => Self::PeerUp { peer: reader.get()? },
-            5 => Self::PeerDown { peer: reader.get()? },
-            6 => Self::Request { id: reader.get()?, request: reader.get()? },
+            2 => Self::Clock {
+                wall: LogTime(reader.u64()?),
+            },
+            3 => Self::Message {
+                from: reader.get()?,
+                message: reader.get()?,
+            },
+            4 => Self::PeerUp {
+                peer: reader.get()?,
+            },
+            5 => Self::PeerDown {
+                peer: reader.get()?,
+            },
+            6 => Self::Request {
+                id: reader.get()?,
+                request: reader.get()?,
+            },
             7 => Self::Cancel { id: reader.get()? },
-            8 => Self::File { id: FileOpId(reader.u64()?), result: reader.get()? },
-            9 => Self::StoreCommitted { seq: StoreSeq(reader.u64()?) },
-            10 => Self::StorePage { pairs: decode_pairs(reader)?, done: reader.bool()? },
+            8 => Self::File {
+                id: FileOpId(reader.u64()?),
+                result: reader.get()?,
+            },
+            9 => Self::StoreCommitted {
+                seq: StoreSeq(reader.u64()?),
+            },
+            10 => Self::StorePage {
+                pairs: decode_pairs(reader)?,
+                done: reader.bool()?,
+            },
             11 => Self::StoreFailed,
             12 => Self::Shutdown,
             tag => return Err(DecodeError::UnknownTag { what: "event", tag }),
@@ -94,7 +114,12 @@ fn encode_pairs(pairs: &[(Bytes, Bytes)], writer: &mut Writer) {
 fn decode_pairs(reader: &mut Reader<'_>) -> Result<Vec<(Bytes, Bytes)>, DecodeError> {
     let count = reader.length(RECORDED_LIST_MAX)?;
     (0..count)
-        .map(|_| Ok((reader.blob(STORE_KEY_BYTES_MAX)?, reader.blob(MESSAGE_BYTES_MAX)?)))
+        .map(|_| {
+            Ok((
+                reader.blob(STORE_KEY_BYTES_MAX)?,
+                reader.blob(MESSAGE_BYTES_MAX)?,
+            ))
+        })
         .collect()
 }
 
@@ -119,9 +144,14 @@ impl Decode for FileName {
         match tag {
             0 => u8::try_from(number)
                 .map(Self::Superblock)
-                .map_err(|_| DecodeError::Invalid { what: "superblock number" }),
+                .map_err(|_| DecodeError::Invalid {
+                    what: "superblock number",
+                }),
             1 => Ok(Self::Segment(number)),
-            tag => Err(DecodeError::UnknownTag { what: "file name", tag }),
+            tag => Err(DecodeError::UnknownTag {
+                what: "file name",
+                tag,
+            }),
         }
     }
 }
@@ -173,9 +203,19 @@ impl Decode for FileResult {
                 1 => FileError::Full,
                 2 => FileError::Missing,
                 3 => FileError::Exists,
-                tag => return Err(DecodeError::UnknownTag { what: "file error", tag }),
+                tag => {
+                    return Err(DecodeError::UnknownTag {
+                        what: "file error",
+                        tag,
+                    });
+                }
             }),
-            tag => return Err(DecodeError::UnknownTag { what: "file result", tag }),
+            tag => {
+                return Err(DecodeError::UnknownTag {
+                    what: "file result",
+                    tag,
+                });
+            }
         })
     }
 }

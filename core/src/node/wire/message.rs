@@ -3,9 +3,7 @@
 use alloc::vec::Vec;
 
 use crate::codec::{Decode, DecodeError, Encode, Reader, Writer};
-use crate::limits::{
-    KV_KEY_BYTES_MAX, KV_RANGE_PAIRS_MAX, LEARNERS_MAX, VOTERS_MAX,
-};
+use crate::limits::{KV_KEY_BYTES_MAX, KV_RANGE_PAIRS_MAX, LEARNERS_MAX, VOTERS_MAX};
 use crate::node::message::PeerMessage;
 use crate::node::request::{Changes, Consistency, Request, Response, Status};
 use crate::raft::{Membership, Refusal, Role};
@@ -37,9 +35,21 @@ impl Decode for PeerMessage {
     fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(match reader.u8()? {
             0 => Self::Raft(reader.get()?),
-            1 => Self::Forward { id: reader.get()?, term: reader.get()?, request: reader.get()? },
-            2 => Self::ForwardReply { id: reader.get()?, response: reader.get()? },
-            tag => return Err(DecodeError::UnknownTag { what: "peer message", tag }),
+            1 => Self::Forward {
+                id: reader.get()?,
+                term: reader.get()?,
+                request: reader.get()?,
+            },
+            2 => Self::ForwardReply {
+                id: reader.get()?,
+                response: reader.get()?,
+            },
+            tag => {
+                return Err(DecodeError::UnknownTag {
+                    what: "peer message",
+                    tag,
+                });
+            }
         })
     }
 }
@@ -90,18 +100,36 @@ impl Decode for Request {
                 consistency: match reader.u8()? {
                     0 => Consistency::Linearizable,
                     1 => Consistency::Stale,
-                    tag => return Err(DecodeError::UnknownTag { what: "consistency", tag }),
+                    tag => {
+                        return Err(DecodeError::UnknownTag {
+                            what: "consistency",
+                            tag,
+                        });
+                    }
                 },
             },
             2 => {
                 let from = reader.blob(KV_KEY_BYTES_MAX)?;
-                let to = if reader.bool()? { Some(reader.blob(KV_KEY_BYTES_MAX)?) } else { None };
-                Self::Watch { from, to, since: reader.get()? }
+                let to = if reader.bool()? {
+                    Some(reader.blob(KV_KEY_BYTES_MAX)?)
+                } else {
+                    None
+                };
+                Self::Watch {
+                    from,
+                    to,
+                    since: reader.get()?,
+                }
             }
             3 => Self::Status,
             4 => Self::ChangeMembership(reader.get()?),
             5 => Self::TransferLeadership { to: reader.get()? },
-            tag => return Err(DecodeError::UnknownTag { what: "request", tag }),
+            tag => {
+                return Err(DecodeError::UnknownTag {
+                    what: "request",
+                    tag,
+                });
+            }
         })
     }
 }
@@ -143,15 +171,27 @@ impl Encode for Response {
 impl Decode for Response {
     fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(match reader.u8()? {
-            0 => Self::Written { at: reader.get()?, outcome: reader.get()? },
+            0 => Self::Written {
+                at: reader.get()?,
+                outcome: reader.get()?,
+            },
             1 => Self::Read(reader.get()?),
-            2 => Self::Watching { revision: reader.get()? },
-            3 => Self::Compacted { oldest: reader.get()? },
+            2 => Self::Watching {
+                revision: reader.get()?,
+            },
+            3 => Self::Compacted {
+                oldest: reader.get()?,
+            },
             4 => Self::Status(reader.get()?),
             5 => Self::Accepted,
             6 => Self::Refused(reader.get()?),
             7 => Self::Unknown,
-            tag => return Err(DecodeError::UnknownTag { what: "response", tag }),
+            tag => {
+                return Err(DecodeError::UnknownTag {
+                    what: "response",
+                    tag,
+                });
+            }
         })
     }
 }
@@ -199,7 +239,9 @@ impl Decode for Status {
 
 fn decode_matched(reader: &mut Reader<'_>) -> Result<Vec<(NodeId, Index)>, DecodeError> {
     let count = reader.length(VOTERS_MAX * 2 + LEARNERS_MAX)?;
-    (0..count).map(|_| Ok((reader.get()?, reader.get()?))).collect()
+    (0..count)
+        .map(|_| Ok((reader.get()?, reader.get()?)))
+        .collect()
 }
 
 impl Encode for Changes {
@@ -210,7 +252,9 @@ impl Encode for Changes {
 
 impl Decode for Changes {
     fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { changes: reader.seq(KV_RANGE_PAIRS_MAX)? })
+        Ok(Self {
+            changes: reader.seq(KV_RANGE_PAIRS_MAX)?,
+        })
     }
 }
 
@@ -270,16 +314,25 @@ impl Encode for Refusal {
 impl Decode for Refusal {
     fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(match reader.u8()? {
-            0 => Self::NotLeader { leader: reader.get()? },
+            0 => Self::NotLeader {
+                leader: reader.get()?,
+            },
             1 => Self::NotReady,
             2 => Self::Transferring,
             3 => Self::Busy,
             4 => Self::TooLarge,
             5 => Self::ChangeInProgress,
             6 => Self::InvalidMembership { rule: FOREIGN_RULE },
-            7 => Self::NotCaughtUp { node: reader.get()? },
+            7 => Self::NotCaughtUp {
+                node: reader.get()?,
+            },
             8 => Self::Unavailable,
-            tag => return Err(DecodeError::UnknownTag { what: "refusal", tag }),
+            tag => {
+                return Err(DecodeError::UnknownTag {
+                    what: "refusal",
+                    tag,
+                });
+            }
         })
     }
 }

@@ -5,7 +5,7 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use super::cluster::Disk;
-use crate::raft::{AppendResult, Body, Entry, HardState, Message};
+use crate::raft::{AppendResult, Body, Entry, HardState, Membership, Message};
 use crate::types::{Chain, Index, LogId, NodeId, Term};
 
 /// What has been promised so far.
@@ -88,6 +88,31 @@ impl Checker {
         self.require(matching, "equal entries with different histories");
     }
 
+    /// A commit stands on a majority of the voters, old and new ones.
+    pub fn committed<'a>(
+        &mut self,
+        membership: &Membership,
+        entry: Option<LogId>,
+        disks: impl Iterator<Item = (NodeId, &'a Disk)> + Clone,
+    ) {
+        let Some(entry) = entry else {
+            return;
+        };
+        let mut stands = true;
+        for voters in [&membership.voters, &membership.outgoing] {
+            let holding = disks.clone().filter(|(node, disk)| {
+                voters.contains(node) && (disk.was_damaged || disk.holds(entry))
+            });
+            stands &= voters.is_empty() || holding.count() * 2 > voters.len();
+        }
+        self.require(stands, "committed without a quorum of disks");
+    }
+
+    /// A read sees at least what was applied anywhere when it was asked for.
+    pub fn read(&mut self, floor: Index, index: Index) {
+        self.require(index >= floor, "a stale read");
+    }
+
     /// The entry applied at an index, on any node.
     pub fn applied_at(&self, index: Index) -> Option<&Entry> {
         self.applied.get(&index)
@@ -96,11 +121,6 @@ impl Checker {
     /// The highest index applied anywhere.
     pub fn applied_max(&self) -> Index {
         self.applied.keys().next_back().copied().unwrap_or_default()
-    }
-
-    /// The terms that had a leader.
-    pub fn leaders(&self) -> &BTreeMap<Term, NodeId> {
-        &self.leaders
     }
 
     fn require(&mut self, holds: bool, promise: &'static str) {

@@ -29,6 +29,9 @@ pub struct Disk {
     /// Set by a test that damages the log.
     pub damaged_upto: Option<Index>,
     pub hard_state_lost: bool,
+    /// Whether it ever lost synced entries: an acknowledgement given before may
+    /// still be on its way, so it vouches for nothing in the checks.
+    pub was_damaged: bool,
 }
 
 /// The state machine of the tests: the list of all it applied.
@@ -106,6 +109,10 @@ pub struct Cluster {
     seed: u64,
     random: u64,
     next_context: u64,
+    /// What was applied anywhere when a read was asked for.
+    reads: BTreeMap<Context, Index>,
+    /// Reads that became ready.
+    pub reads_ready: u64,
 }
 
 /// A node id.
@@ -134,6 +141,8 @@ impl Cluster {
             seed,
             random: seed.wrapping_mul(0x9e37_79b9).wrapping_add(1),
             next_context: 0,
+            reads: BTreeMap::new(),
+            reads_ready: 0,
         };
         for number in 1..=count {
             cluster.add(id(number), voters.clone());
@@ -236,6 +245,7 @@ impl Cluster {
     pub fn read(&mut self, at: NodeId) -> Context {
         self.next_context += 1;
         let context = Context(self.next_context);
+        self.reads.insert(context, self.checker.applied_max());
         self.event(at, Event::Read { context });
         context
     }
@@ -350,6 +360,7 @@ impl Cluster {
         let last = node.disk.entries.last().map(|entry| entry.id.index);
         node.disk.entries.retain(|entry| entry.id.index < from);
         node.disk.damaged_upto = last;
+        node.disk.was_damaged = true;
     }
 
     /// A number below `bound`.
@@ -432,12 +443,27 @@ impl Cluster {
                         self.checker.leader(at, term);
                     }
                 }
+                Effect::ReadReady { context, index } => {
+                    let floor = self.reads.get(&context).copied().unwrap_or_default();
+                    self.checker.read(floor, index);
+                    self.reads_ready += 1;
+                }
+                Effect::Committed { index } => self.check_commit(at, index),
                 Effect::Proposed { .. }
                 | Effect::Refused { .. }
-                | Effect::ReadReady { .. }
-                | Effect::MembershipChanged { .. }
-                | Effect::Committed { .. } => {}
+                | Effect::MembershipChanged { .. } => {}
             }
+        }
+    }
+
+    /// A leader's commit stands on the disks of a majority.
+    fn check_commit(&mut self, at: NodeId, index: Index) {
+        let raft = self.raft(at);
+        if raft.role() == Role::Leader && raft.durable() >= raft.base().id.index {
+            let membership = raft.membership().clone();
+            let entry = raft.term_at(index).map(|term| LogId::new(term, index));
+            let disks = self.nodes.iter().map(|(id, node)| (*id, &node.disk));
+            self.checker.committed(&membership, entry, disks);
         }
     }
 
@@ -597,6 +623,12 @@ impl Disk {
             assert_eq!(entry.id.index, self.last().next(), "writes are contiguous");
             self.entries.push(entry);
         }
+    }
+
+    /// Whether an entry is durable here, in the log or behind its base.
+    pub fn holds(&self, entry: LogId) -> bool {
+        let kept = self.entries.iter().any(|kept| kept.id == entry);
+        kept || self.base.id.index >= entry.index
     }
 
     /// The last durable index.

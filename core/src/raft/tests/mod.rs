@@ -2,4 +2,7 @@
 
 mod check;
 mod cluster;
+#[cfg(feature = "mutants")]
+mod mutants;
+mod props;
 mod smoke;

@@ -1,0 +1,56 @@
+//! Every planted bug has to be found by the schedules of `props`, or these prove
+//! nothing. Found means: a checker saw a broken promise, the node's own asserts
+//! stopped it, or the cluster did not recover.
+
+extern crate std;
+
+use super::props::{Mix, run_schedule};
+use crate::mutant::Mutant;
+
+/// The seeds that a mutant may survive.
+const SEEDS_MAX: u64 = 400;
+
+/// How many seeds it took, or `None`.
+fn hunt(mutant: Mutant) -> Option<u64> {
+    (0..SEEDS_MAX).find(|seed| {
+        let mix = Mix {
+            membership: seed % 2 == 0,
+            damage: false,
+            harsh: seed % 4 < 2,
+        };
+        let run = move || run_schedule(*seed + 5000, mix, mutant, true);
+        match std::panic::catch_unwind(run) {
+            Ok(cluster) => !cluster.checker.violations.is_empty(),
+            Err(_) => true,
+        }
+    })
+}
+
+macro_rules! killed {
+    ($($name:ident: $mutant:ident),+ $(,)?) => {$(
+        #[test]
+        fn $name() {
+            let took = hunt(Mutant::$mutant);
+            assert!(took.is_some(), "survived {SEEDS_MAX} seeds");
+            std::println!("{} took {:?}", stringify!($mutant), took);
+        }
+    )+};
+}
+
+killed! {
+    vote_not_durable: VoteNotDurable,
+    vote_forgotten_in_term: VoteForgottenInTerm,
+    commit_old_term: CommitOldTerm,
+    commit_beyond_verified: CommitBeyondVerified,
+    truncate_matching: TruncateMatching,
+    up_to_date_by_index: UpToDateByIndex,
+    leader_counts_unsynced: LeaderCountsUnsynced,
+    ack_before_sync: AckBeforeSync,
+    skip_prev_check: SkipPrevCheck,
+    quorum_too_small: QuorumTooSmall,
+    learner_counts: LearnerCounts,
+    read_before_term_commit: ReadBeforeTermCommit,
+    read_round_reused: ReadRoundReused,
+    membership_at_commit: MembershipAtCommit,
+    snapshot_keeps_membership: SnapshotKeepsMembership,
+}
