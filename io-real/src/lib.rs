@@ -13,11 +13,9 @@
 //! | [`ports`] | the traits between the host and its adapters |
 //! | [`disk`] | the files of the write-ahead log, on a thread of their own |
 //! | [`store`] | the key-value engines, on a thread of their own |
-
 //! | [`data_dir`] | the lock, the keys and the format of a data directory |
 //! | `verifier` | checks signatures faster than the core can |
 //! | [`network`] | connections between nodes: in one process, or over libp2p |
-
 //!
 //! Features: `embedded` (the pure-Rust store), `rocksdb`, `libp2p`,
 //! `fast-crypto`. Without any of them what is left is the host, its ports and
