@@ -121,7 +121,8 @@ impl<S: Subject> World<S> {
             .all(|slot| {
                 let host = &self.hosts[slot];
                 let facts = host.subject.as_ref().and_then(Subject::facts);
-                host.dead || facts.is_some_and(|facts| facts.applied.0 >= index)
+                let lost = host.damaged && host.futile_starts > 1;
+            host.dead || lost || facts.is_some_and(|facts| facts.applied.0 >= index)
             })
     }
 
