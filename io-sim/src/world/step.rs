@@ -372,6 +372,9 @@ impl<S: Subject> World<S> {
         self.coverage.disk_failures += u64::from(failed);
         if failed && changing {
             self.hosts[slot].fatal = Some(id);
+        } else if failed {
+            self.checker.damaged(slot);
+            self.hosts[slot].damaged = true;
         }
         self.give(slot, Event::File { id, result })
     }
