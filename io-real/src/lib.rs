@@ -14,10 +14,11 @@
 //! | [`disk`] | the files of the write-ahead log, on a thread of their own |
 //! | [`store`] | the key-value engines, on a thread of their own |
 //! | [`data_dir`] | the lock, the keys and the format of a data directory |
+//! | [`journal`] | the flight recorder and the replay of what it wrote |
 //! | `verifier` | checks signatures faster than the core can |
 //! | [`network`] | connections between nodes: in one process, or over libp2p |
 //!
-//! Features: `embedded` (the pure-Rust store), `rocksdb`, `libp2p`,
+//! Features: `embedded` (the pure-Rust store), `libp2p`,
 //! `fast-crypto`. Without any of them what is left is the host, its ports and
 //! the file disk: what the simulation lanes need, and quick to compile.
 
@@ -29,6 +30,7 @@
 pub mod data_dir;
 pub mod disk;
 pub mod host;
+pub mod journal;
 pub mod network;
 pub mod ports;
 pub mod store;
