@@ -15,10 +15,11 @@
 //! | [`store`] | the key-value engines, on a thread of their own |
 //! | `blobs` | the local content-addressed store of segments |
 //! | [`data_dir`] | the lock, the keys and the format of a data directory |
+//! | [`journal`] | the flight recorder and the replay of what it wrote |
 //! | `verifier` | checks signatures faster than the core can |
 //! | [`network`] | connections between nodes: in one process, or over libp2p |
 //!
-//! Features: `embedded` (the pure-Rust store), `rocksdb`, `libp2p`, `blobs`,
+//! Features: `embedded` (the pure-Rust store), `libp2p`, `blobs`,
 //! `fast-crypto`. Without any of them what is left is the host, its ports and
 //! the file disk: what the simulation lanes need, and quick to compile.
 
@@ -32,6 +33,7 @@ pub mod blobs;
 pub mod data_dir;
 pub mod disk;
 pub mod host;
+pub mod journal;
 pub mod network;
 pub mod ports;
 pub mod store;

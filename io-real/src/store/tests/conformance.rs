@@ -29,7 +29,7 @@ fn memory_store_conforms() {
 
 /// An engine in directories of a real file system. A crash is a copy of the
 /// directory taken while the engine is open: what a killed process leaves.
-#[cfg(any(feature = "embedded", feature = "rocksdb"))]
+#[cfg(feature = "embedded")]
 mod on_files {
     use std::path::Path;
 
@@ -76,14 +76,4 @@ fn embedded_store_conforms() {
         place: None,
     };
     conformance::run(&mut harness, 2);
-}
-
-#[cfg(feature = "rocksdb")]
-#[test]
-fn rocksdb_store_conforms() {
-    let mut harness = on_files::OnFiles {
-        open: |path| crate::store::RocksStore::open(path).unwrap(),
-        place: None,
-    };
-    conformance::run(&mut harness, 3);
 }
