@@ -7,5 +7,6 @@ pub mod blobs;
 pub mod cli;
 pub mod config;
 pub mod launch;
+pub mod snapshot;
 #[cfg(test)]
 mod testing;

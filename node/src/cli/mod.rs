@@ -64,6 +64,8 @@ enum Command {
     /// The catalog of snapshots and images
     #[command(subcommand)]
     Catalog(catalog::CatalogCommand),
+    /// Make, inspect, verify and restore snapshots of directories
+    Snapshot(crate::snapshot::SnapshotArgs),
     /// What a node knows of itself and its cluster
     Status(status::StatusArgs),
     /// Check, show and explain the configuration
@@ -138,7 +140,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     match run(cli.command) {
-        Ok(()) => ExitCode::from(exit::DONE),
+        Ok(code) => code,
         Err(failure) => {
             eprintln!("{failure}");
             ExitCode::from(failure.code)
@@ -146,8 +148,10 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
-fn run(command: Command) -> Outcome {
-    match command {
+fn run(command: Command) -> Result<ExitCode, Failure> {
+    let done = match command {
+        // Reports by itself, with exit codes of its own for partial snapshots.
+        Command::Snapshot(args) => return Ok(crate::snapshot::run(args)),
         Command::Dev(args) => dev::run(args),
         Command::Node(args) => node::run(args),
         Command::Kv(command) => wait(kv::run(command)),
@@ -161,7 +165,8 @@ fn run(command: Command) -> Outcome {
             clap_complete::generate(shell, &mut Cli::command(), "decube", &mut script);
             output::raw(&script)
         }
-    }
+    };
+    done.map(|()| ExitCode::from(exit::DONE))
 }
 
 /// The name of the program chooses the tool: `decubectl` is `decube`.
