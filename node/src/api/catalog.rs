@@ -33,6 +33,8 @@ const STATUSES: [&str; 6] = [
     "failed",
     "deleted",
 ];
+/// How often a replacement without a condition is tried against others.
+const PUT_ATTEMPTS: usize = 8;
 /// Entries on one page.
 const PAGE_MAX: u64 = 100;
 /// Entries of one query's answer.
@@ -75,26 +77,38 @@ pub async fn put(
 ) -> ApiResult<Response> {
     check_kind(&kind)?;
     let key = key(&kind, &id)?;
-    let (_, found) = gateway.pair(key.clone(), Consistency::Linearizable).await?;
-    let created_at = found
-        .as_ref()
-        .map(Entry::decode)
-        .transpose()?
-        .map(|entry| entry.created_at);
-    let entry = Entry::of_body(&body, created_at.unwrap_or_else(text::now))?;
-    let wanted = match (condition(&headers)?, &found) {
+    let given = condition(&headers)?;
+    // In a session an answer is final: the same number gets the same one again.
+    let repeats = given == Condition::Always && !headers.contains_key("decube-session");
+    for _ in 0..PUT_ATTEMPTS {
+        let (_, found) = gateway.pair(key.clone(), Consistency::Linearizable).await?;
+        let known = found.as_ref().map(Entry::decode).transpose()?;
+        let created_at = known.map_or_else(text::now, |entry| entry.created_at);
+        let entry = Entry::of_body(&body, created_at)?;
         // Without a condition of the client's, the entry must still be the one
-        // whose time of creation is kept.
-        (Condition::Always, Some(pair)) => Condition::Revision(pair.modified),
-        (Condition::Always, None) => Condition::Absent,
-        (given, _) => given,
-    };
-    let op = put_op(key, entry.encode()?, wanted);
-    let (at, outcome) = gateway.write(command(&headers, op)?).await?;
-    match check(outcome)? {
-        Outcome::Changed { revision, .. } => Ok(written(at, Some(revision), entry.show(&id))),
-        other => Err(unexpected(&other)),
+        // whose time of creation is kept; if it is not, it is read again.
+        let wanted = match (&given, &found) {
+            (Condition::Always, Some(pair)) => Condition::Revision(pair.modified),
+            (Condition::Always, None) => Condition::Absent,
+            (given, _) => given.clone(),
+        };
+        let op = put_op(key.clone(), entry.encode()?, wanted);
+        match gateway.write(command(&headers, op)?).await? {
+            (_, Outcome::ConditionFailed { .. }) if repeats => {}
+            (at, outcome) => {
+                return match check(outcome)? {
+                    Outcome::Changed { revision, .. } => {
+                        Ok(written(at, Some(revision), entry.show(&id)))
+                    }
+                    other => Err(unexpected(&other)),
+                };
+            }
+        }
     }
+    Err(ApiError::new(
+        Code::Busy,
+        "the entry was changed by others again and again",
+    ))
 }
 
 /// `GET /catalog/{type}/{id}`.

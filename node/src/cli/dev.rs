@@ -223,7 +223,7 @@ fn introduce(running: &[Running], data: &Path) {
 async fn stop_all(running: Vec<Running>) -> Outcome {
     // All at once: a node that is alone can not hand leadership over.
     let exits = futures::future::join_all(running.into_iter().map(Running::stop)).await;
-    exits.into_iter().map(ended).collect()
+    exits.into_iter().try_for_each(ended)
 }
 
 /// A directory of this user that outlives the process.

@@ -20,6 +20,8 @@ pub const FORBIDDEN: u8 = 5;
 pub const UNAVAILABLE: u8 = 6;
 /// Bytes are not what they must be.
 pub const INTEGRITY: u8 = 7;
+/// The simulator found something.
+pub const FINDINGS: u8 = 8;
 /// Interrupted.
 pub const INTERRUPTED: u8 = 130;
 

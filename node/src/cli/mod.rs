@@ -5,7 +5,7 @@
 //!
 //! Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 conflict or
 //! precondition, 5 not allowed, 6 unavailable or timed out (may be retried),
-//! 7 integrity, 130 interrupted.
+//! 7 integrity, 8 the simulator found something, 130 interrupted.
 
 mod catalog;
 mod client;
@@ -16,6 +16,7 @@ mod kv;
 mod node;
 mod object;
 mod output;
+mod sim;
 mod status;
 #[cfg(test)]
 mod tests;
@@ -70,6 +71,9 @@ enum Command {
     /// Check, show and explain the configuration
     #[command(subcommand)]
     Config(config::ConfigCommand),
+    /// Run the core in the simulator
+    #[command(subcommand)]
+    Sim(sim::SimCommand),
     /// Print a completion script for a shell
     #[command(after_help = "Example:\n  decube completions bash > /etc/bash_completion.d/decube")]
     Completions {
@@ -155,6 +159,7 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Catalog(command) => wait(catalog::run(command)),
         Command::Status(args) => wait(status::run(args)),
         Command::Config(command) => config::run(command),
+        Command::Sim(command) => sim::run(command),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "decube", &mut script);

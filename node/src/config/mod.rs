@@ -34,8 +34,7 @@ pub use diagnostic::{Diagnostic, Origin, Report};
 pub use layers::{Layers, Resolved};
 pub use schema::{Effect, KEYS, Key, Kind};
 pub use settings::{
-    ApiSettings, ClusterSettings, LimitSettings, LogFormat, LogSettings, RecordSettings, Settings,
-    StorageSettings,
+    ApiSettings, ClusterSettings, LimitSettings, LogFormat, LogSettings, Settings, StorageSettings,
 };
 pub use show::{explain, notes, show};
 pub use value::{Peer, Secret, Value, bytes, node_id, socket_addr};

@@ -97,6 +97,7 @@ const CAS: Effect = Effect::NotYet(
 );
 const GRPC: Effect = Effect::NotYet("gRPC is not part of this release");
 const GOSSIP: Effect = Effect::NotYet("gossip between clusters is not part of this release");
+const RECORD: Effect = Effect::NotYet("the flight recorder is not part of this release");
 const LABEL: Effect = Effect::NotYet("a label for people; nothing depends on it");
 
 const MS_MAX: u64 = 24 * 3_600_000;
@@ -358,13 +359,11 @@ pub const KEYS: &[Key] = &[
     )
     .about("Bytes of the head of a request."),
     key("record.dir", Kind::Path, None)
-        .about("Where the flight recorder writes; without it nothing is recorded."),
-    key(
-        "record.bytes_max",
-        bytes(1 << 20, 1 << 40),
-        Some("268435456"),
-    )
-    .about("Bytes of records kept; the oldest go first."),
+        .about("Where the flight recorder would write.")
+        .effect(RECORD),
+    key("record.bytes_max", bytes(1 << 20, 1 << 40), None)
+        .about("Bytes of records that would be kept.")
+        .effect(RECORD),
     key(
         "logging.level",
         Kind::Word(&["error", "warn", "info", "debug", "trace"]),

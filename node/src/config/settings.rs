@@ -20,8 +20,6 @@ pub struct Settings {
     pub api: ApiSettings,
     /// `limits.*`.
     pub limits: LimitSettings,
-    /// `record.*`, if a directory is given.
-    pub record: Option<RecordSettings>,
     /// `logging.*`.
     pub log: LogSettings,
 }
@@ -98,15 +96,6 @@ pub struct LimitSettings {
     pub header_bytes_max: usize,
 }
 
-/// `record.*`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RecordSettings {
-    /// Where records go.
-    pub dir: PathBuf,
-    /// Bytes kept.
-    pub bytes_max: u64,
-}
-
 /// `logging.*`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogSettings {
@@ -142,10 +131,6 @@ impl Settings {
             storage: read.storage(),
             api: read.api(),
             limits: read.limits(),
-            record: read.path("record.dir").map(|dir| RecordSettings {
-                dir,
-                bytes_max: read.count("record.bytes_max"),
-            }),
             log: read.log(),
         };
         settings.check(resolved, &mut errors);

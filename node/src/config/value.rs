@@ -154,7 +154,10 @@ pub fn socket_addr(text: &str) -> std::io::Result<SocketAddr> {
 pub fn duration_text(span: Duration) -> String {
     let ms = span.as_millis();
     let units = [(3_600_000, "h"), (60_000, "m"), (1000, "s")];
-    match units.iter().find(|(unit, _)| ms > 0 && ms % unit == 0) {
+    match units
+        .iter()
+        .find(|(unit, _)| ms > 0 && ms.is_multiple_of(*unit))
+    {
         Some((unit, name)) => format!("{}{name}", ms / unit),
         None => format!("{ms}ms"),
     }

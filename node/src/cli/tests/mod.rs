@@ -32,6 +32,10 @@ fn commands_of_the_documents_are_understood() {
         "decube status",
         "decube config check --config config.yaml --set a.b=c",
         "decube config explain api.rest.bind_addr",
+        "decube sim run --seed 42 --set nodes=5 --log 10..20 --trace x.dct",
+        "decube sim swarm --seeds 10 --seconds 60 --first-seed 7",
+        "decube sim replay x.dct --mode regress",
+        "decube sim cat x.dct",
         "decube completions bash",
     ] {
         Cli::try_parse_from(line.split(' ')).unwrap_or_else(|error| panic!("{line}: {error}"));
@@ -47,6 +51,8 @@ fn wrong_usage_is_refused() {
         "decube kv get k --output yaml",
         "decube catalog query --type pods",
         "decube dev --nodes 8",
+        "decube sim run",
+        "decube sim run --seed 1 --scenario nonsense",
         "decube nonsense",
     ] {
         let error = Cli::try_parse_from(line.split(' ')).expect_err(line);
