@@ -13,11 +13,12 @@
 //! | [`ports`] | the traits between the host and its adapters |
 //! | [`disk`] | the files of the write-ahead log, on a thread of their own |
 //! | [`store`] | the key-value engines, on a thread of their own |
+//! | `blobs` | the local content-addressed store of segments |
 //! | [`data_dir`] | the lock, the keys and the format of a data directory |
+//! | `verifier` | checks signatures faster than the core can |
 //! | [`network`] | connections between nodes: in one process, or over libp2p |
-//! | `verifier` | fast signature checks |
 //!
-//! Features: `embedded` (the pure-Rust store), `rocksdb`, `libp2p`,
+//! Features: `embedded` (the pure-Rust store), `rocksdb`, `libp2p`, `blobs`,
 //! `fast-crypto`. Without any of them what is left is the host, its ports and
 //! the file disk: what the simulation lanes need, and quick to compile.
 
@@ -26,6 +27,8 @@
     allow(clippy::unwrap_used, reason = "a panic is how a test fails")
 )]
 
+#[cfg(feature = "blobs")]
+pub mod blobs;
 pub mod data_dir;
 pub mod disk;
 pub mod host;
