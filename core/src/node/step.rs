@@ -73,7 +73,7 @@ impl Node {
                 "the state store failed: check the disk and its free space, then restart the node",
                 out,
             ),
-            Event::Shutdown => self.begin_stop(now),
+            Event::Shutdown => self.begin_stop(now, out),
         }
     }
 
@@ -201,11 +201,15 @@ impl Node {
         }
     }
 
-    fn begin_stop(&mut self, now: Time) {
+    fn begin_stop(&mut self, now: Time, out: &mut Outbox<Effect>) {
         match self.phase {
             Phase::Running => {}
+            // Nothing was taken on yet, so there is nothing to finish; but the
+            // shell waits to be told.
             Phase::New | Phase::Recovering(_) => {
+                self.answer_all_unknown(out);
                 self.phase = Phase::Ended;
+                out.push(Effect::Stopped);
                 return;
             }
             Phase::Stopping { .. } | Phase::Ended => return,
