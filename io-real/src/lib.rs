@@ -15,8 +15,8 @@
 //! | [`store`] | the key-value engines, on a thread of their own |
 //! | `blobs` | the local content-addressed store of segments |
 //! | [`data_dir`] | the lock, the keys and the format of a data directory |
+//! | `verifier` | checks signatures faster than the core can |
 //! | [`network`] | connections between nodes: in one process, or over libp2p |
-//! | `verifier` | fast signature checks |
 //!
 //! Features: `embedded` (the pure-Rust store), `rocksdb`, `libp2p`, `blobs`,
 //! `fast-crypto`. Without any of them what is left is the host, its ports and

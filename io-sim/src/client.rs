@@ -187,6 +187,20 @@ impl Clients {
         RequestId(self.next_request)
     }
 
+    /// The run ends: what was asked and not answered stays open.
+    pub fn close(&mut self) {
+        for at in 0..self.clients.len() {
+            let current = self.clients[at].current.as_ref();
+            let writes = |current: &Current| {
+                matches!(current.request, Request::Write(_)) && !current.opens_session
+            };
+            if current.is_some_and(writes) {
+                self.leave_open(at);
+                self.clients[at].current = None;
+            }
+        }
+    }
+
     /// A client's timer went off.
     pub fn wake(
         &mut self,

@@ -88,7 +88,7 @@ settings! {
     sync_fail_ppm = 0;
     /// Writes that fail.
     write_fail_ppm = 0;
-    /// Reads that fail.
+    /// Reads that fail, inside the fault budget.
     read_fail_ppm = 0;
     /// Creations that find no space.
     full_ppm = 0;
@@ -277,7 +277,7 @@ impl SimConfig {
             self.write_fail_ppm = s.magnitude(10, 1_000);
             self.full_ppm = s.magnitude(1_000, 50_000);
         }
-        if s.chance(250_000) {
+        if ranges.damage && s.chance(250_000) {
             self.read_fail_ppm = s.magnitude(1_000, 100_000);
         }
         if s.coin() {

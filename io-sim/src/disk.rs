@@ -51,6 +51,8 @@ pub struct Disk {
     fault: Keyed,
     crash: Keyed,
     crashes: u64,
+    /// Whether reads may fail: that is damage, so it needs the fault budget.
+    may_lose_reads: bool,
     /// The next sync fails.
     fail_next_sync: bool,
     stalled_until: u64,
@@ -88,6 +90,7 @@ impl Disk {
             fault: Keyed::new(seed, Domain::DiskFault),
             crash: Keyed::new(seed, Domain::CrashDisk),
             crashes: 0,
+            may_lose_reads: false,
             fail_next_sync: false,
             stalled_until: 0,
             stats: DiskStats::default(),
@@ -155,6 +158,11 @@ impl Disk {
         if power {
             self.lose_power(config);
         }
+    }
+
+    /// Reads of this disk may fail.
+    pub fn allow_lost_reads(&mut self) {
+        self.may_lose_reads = true;
     }
 
     /// The next sync fails.
@@ -319,7 +327,7 @@ impl Disk {
         len: u64,
         draw: Draw,
     ) -> FileResult {
-        if draw.chance(ppm(config.read_fail_ppm)) {
+        if self.may_lose_reads && draw.chance(ppm(config.read_fail_ppm)) {
             return FileResult::Failed(FileError::Io);
         }
         let Some(file) = self.files.get(&name) else {

@@ -5,7 +5,7 @@
 //! not occur.
 
 use crate::config::SimConfig;
-use crate::rng::{Domain, Stream};
+use crate::rng::{Domain, Keyed, Stream};
 
 /// A kind of fault. The words are what traces say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -145,6 +145,7 @@ pub struct Fault {
 pub fn draw(seed: u64, config: &SimConfig) -> Vec<Fault> {
     let mut planner = Planner {
         stream: Stream::new(seed, Domain::Plan),
+        victims: victims(seed, config),
         config,
         faults: Vec::new(),
     };
@@ -157,8 +158,17 @@ pub fn draw(seed: u64, config: &SimConfig) -> Vec<Fault> {
     faults
 }
 
+/// The fault budget: the slots whose disks may return something else than what
+/// was synced. Always fewer than a quorum, because no protocol survives more.
+pub fn victims(seed: u64, config: &SimConfig) -> Vec<u64> {
+    let budget = (config.nodes.max(1) - 1) / 2;
+    let first = Keyed::new(seed, Domain::Rot).at(0, 0).below(config.nodes.max(1));
+    (0..budget).map(|next| (first + next) % config.nodes).collect()
+}
+
 struct Planner<'a> {
     stream: Stream,
+    victims: Vec<u64>,
     config: &'a SimConfig,
     faults: Vec<Fault>,
 }
@@ -244,18 +254,15 @@ impl Planner<'_> {
             let slot = self.slot();
             self.add(FaultKind::SyncFailure, 0, [slot, 0, 0]);
         }
-        // The fault budget: fewer than a quorum of disks may ever be damaged.
-        let budget = (self.config.nodes.max(1) - 1) / 2;
-        if budget == 0 {
+        if self.victims.is_empty() {
             return;
         }
-        let first = self.stream.range(0, self.config.nodes - 1);
         for (kind, count) in [
             (FaultKind::Rot, self.config.rots),
             (FaultKind::Misdirect, self.config.misdirects),
         ] {
             for _ in 0..count {
-                let slot = (first + self.stream.range(0, budget - 1)) % self.config.nodes;
+                let slot = *self.stream.pick(&self.victims);
                 let place = self.stream.draw().0;
                 let at = self.moment();
                 self.add_at(kind, at, 0, [slot, place, 0]);

@@ -17,6 +17,8 @@ pub struct Facts {
     pub role: Role,
     /// Its term.
     pub term: Term,
+    /// Whom it voted for in that term.
+    pub voted_for: Option<NodeId>,
     /// The leader that it follows.
     pub leader: Option<NodeId>,
     /// The end of its log.
@@ -65,6 +67,7 @@ impl Subject for Node {
         Some(Facts {
             role: raft.role(),
             term: raft.term(),
+            voted_for: raft.hard_state().voted_for,
             leader: raft.leader(),
             last: raft.last(),
             base: raft.base().id,

@@ -6,5 +6,7 @@ pub mod backend;
 pub mod blobs;
 pub mod cli;
 pub mod config;
+pub mod launch;
+pub mod snapshot;
 #[cfg(test)]
 mod testing;

@@ -193,7 +193,8 @@ impl Raft {
     ) {
         let current = self.role == Role::PreCandidate
             && campaign == self.campaign.id
-            && term == self.hard.term.next();
+            && term == self.hard.term.next()
+            && self.membership().votes(from);
         if current {
             self.campaign.count(from, true);
             self.count_pre_votes(out);
@@ -207,7 +208,8 @@ impl Raft {
         campaign: CampaignId,
         out: &mut Outbox<Effect>,
     ) {
-        if self.role == Role::PreCandidate && campaign == self.campaign.id {
+        let current = self.role == Role::PreCandidate && campaign == self.campaign.id;
+        if current && self.membership().votes(from) {
             self.campaign.count(from, false);
             self.count_pre_votes(out);
         }
@@ -247,7 +249,8 @@ impl Raft {
         granted: bool,
         out: &mut Outbox<Effect>,
     ) {
-        if self.role == Role::Candidate && campaign == self.campaign.id {
+        let current = self.role == Role::Candidate && campaign == self.campaign.id;
+        if current && self.membership().votes(from) {
             self.campaign.count(from, granted);
             self.count_votes(out);
         }

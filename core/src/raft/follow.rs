@@ -51,6 +51,7 @@ impl Raft {
         entries: Vec<Entry>,
         out: &mut Outbox<Effect>,
     ) {
+        self.note_first_round(head.round);
         if self
             .staging
             .as_ref()

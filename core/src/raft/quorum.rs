@@ -48,10 +48,8 @@ fn majority(
     assert!(voters.len() <= VOTERS_MAX);
     assert!(extra.len() <= LEARNERS_MAX);
     let mut sorted = [0; COUNTED_MAX];
-    let mut count = 0;
-    for node in voters.iter().chain(extra) {
+    for (count, node) in voters.iter().chain(extra).enumerate() {
         insert_descending(&mut sorted, count, value(*node));
-        count += 1;
     }
     let place = voters.len() / 2;
     if mutant.is(Mutant::QuorumTooSmall) {

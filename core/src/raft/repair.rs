@@ -129,18 +129,22 @@ impl Raft {
         AppendResult::Reject { prev, hint }
     }
 
+    /// Notes the first round heard of in this term. It began before the leader
+    /// can have met this incarnation, since that takes an answer.
+    pub(super) fn note_first_round(&mut self, round: RoundId) {
+        if let Some(repair) = &mut self.repair {
+            repair.first_round.get_or_insert(round);
+        }
+    }
+
     /// Notes what the leader reports as committed in rounds begun since.
     pub(super) fn note_round(&mut self, head: &Incoming) {
         let own_term = self.log.term_at(head.commit) == Some(self.hard.term);
-        let Some(repair) = &mut self.repair else {
-            return;
-        };
-        match repair.first_round {
-            None => repair.first_round = Some(head.round),
-            Some(first) if head.round > first && own_term => {
-                repair.confirmed = repair.confirmed.max(Some(head.commit));
-            }
-            Some(_) => {}
+        if let Some(repair) = &mut self.repair
+            && own_term
+            && repair.first_round.is_some_and(|first| head.round > first)
+        {
+            repair.confirmed = repair.confirmed.max(Some(head.commit));
         }
     }
 

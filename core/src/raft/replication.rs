@@ -189,7 +189,7 @@ impl Raft {
         result: AppendResult,
         out: &mut Outbox<Effect>,
     ) {
-        let Some(current) = self.hear(from, inflight, round, incarnation) else {
+        let Some(current) = self.hear(from, inflight, round, incarnation, out) else {
             return;
         };
         match result {
@@ -215,21 +215,25 @@ impl Raft {
         inflight: InflightId,
         round: RoundId,
         incarnation: Incarnation,
+        out: &mut Outbox<Effect>,
     ) -> Option<bool> {
         let next = self.log.last().index.next();
         let lead = self.lead.as_mut()?;
         let fresh = lead.next_inflight;
         let latest_round = lead.round;
-        if inflight >= fresh || round > latest_round {
-            return None;
-        }
         let reused = self.config.mutant.is(Mutant::ReadRoundReused);
         let peer = lead.peer_mut(from)?;
+        if inflight >= fresh || round > peer.told_round {
+            return None;
+        }
         match peer.incarnation {
             Some(known) if incarnation < known => return None,
             Some(known) if incarnation > known => {
                 // What it acknowledged may be lost: it starts over, and a round
                 // begun from now on tells it that we know (see `repair`).
+                if let Mode::Snapshot(_) = peer.mode {
+                    out.push(Effect::SnapshotClose { peer: from });
+                }
                 peer.renew(incarnation, next, fresh);
                 lead.round_wanted = true;
                 self.flush_wanted = true;

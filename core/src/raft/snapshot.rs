@@ -182,15 +182,11 @@ impl Raft {
         out: &mut Outbox<Effect>,
     ) {
         let last = self.log.last().index;
-        let was_sending = self.sending(from).is_some();
-        if self.hear(from, inflight, round, incarnation).is_none() {
+        let heard = self.hear(from, inflight, round, incarnation, out);
+        if heard.is_none() {
             return;
         }
         let Some(sending) = self.sending(from) else {
-            if was_sending {
-                // A new incarnation: whatever it had staged is gone.
-                out.push(Effect::SnapshotClose { peer: from });
-            }
             return;
         };
         let Sending::Waiting {

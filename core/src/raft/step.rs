@@ -195,10 +195,10 @@ impl Raft {
                 self.on_pre_vote_granted(from, term, *campaign, out);
                 return;
             }
-            Body::Vote { transfer, .. } if term > self.hard.term => {
-                if !transfer && self.is_sticky() {
-                    return;
-                }
+            Body::Vote { transfer, .. }
+                if term > self.hard.term && !transfer && self.is_sticky() =>
+            {
+                return;
             }
             _ => {}
         }

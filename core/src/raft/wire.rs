@@ -243,16 +243,17 @@ impl Decode for Message {
     }
 }
 
+/// Appends several encodable values.
+macro_rules! put {
+    ($writer:ident: $($value:expr),+) => {{ $($writer.put($value);)+ }};
+}
+
 impl Encode for Body {
     fn encode(&self, writer: &mut Writer) {
+        writer.u8(tag(self));
         match self {
-            Self::PreVote { campaign, last } => {
-                writer.u8(0);
-                writer.put(campaign);
-                writer.put(last);
-            }
-            Self::PreVoteReply { campaign, granted } => {
-                writer.u8(1);
+            Self::PreVote { campaign, last } => put!(writer: campaign, last),
+            Self::PreVoteReply { campaign, granted } | Self::VoteReply { campaign, granted } => {
                 writer.put(campaign);
                 writer.bool(*granted);
             }
@@ -261,15 +262,8 @@ impl Encode for Body {
                 last,
                 transfer,
             } => {
-                writer.u8(2);
-                writer.put(campaign);
-                writer.put(last);
+                put!(writer: campaign, last);
                 writer.bool(*transfer);
-            }
-            Self::VoteReply { campaign, granted } => {
-                writer.u8(3);
-                writer.put(campaign);
-                writer.bool(*granted);
             }
             Self::Append {
                 inflight,
@@ -279,12 +273,7 @@ impl Encode for Body {
                 commit,
                 entries,
             } => {
-                writer.u8(4);
-                writer.put(inflight);
-                writer.put(round);
-                writer.put(prev);
-                writer.put(prev_chain);
-                writer.put(commit);
+                put!(writer: inflight, round, prev, prev_chain, commit);
                 writer.seq(entries);
             }
             Self::AppendReply {
@@ -292,13 +281,7 @@ impl Encode for Body {
                 round,
                 incarnation,
                 result,
-            } => {
-                writer.u8(5);
-                writer.put(inflight);
-                writer.put(round);
-                writer.put(incarnation);
-                writer.put(result);
-            }
+            } => put!(writer: inflight, round, incarnation, result),
             Self::Snapshot {
                 inflight,
                 round,
@@ -307,10 +290,7 @@ impl Encode for Body {
                 data,
                 last,
             } => {
-                writer.u8(6);
-                writer.put(inflight);
-                writer.put(round);
-                writer.put(meta);
+                put!(writer: inflight, round, meta);
                 writer.u64(*chunk);
                 writer.blob(data);
                 writer.bool(*last);
@@ -320,15 +300,24 @@ impl Encode for Body {
                 round,
                 incarnation,
                 result,
-            } => {
-                writer.u8(7);
-                writer.put(inflight);
-                writer.put(round);
-                writer.put(incarnation);
-                writer.put(result);
-            }
-            Self::TimeoutNow => writer.u8(8),
+            } => put!(writer: inflight, round, incarnation, result),
+            Self::TimeoutNow => {}
         }
+    }
+}
+
+/// The byte that stands for a kind of message.
+const fn tag(body: &Body) -> u8 {
+    match body {
+        Body::PreVote { .. } => 0,
+        Body::PreVoteReply { .. } => 1,
+        Body::Vote { .. } => 2,
+        Body::VoteReply { .. } => 3,
+        Body::Append { .. } => 4,
+        Body::AppendReply { .. } => 5,
+        Body::Snapshot { .. } => 6,
+        Body::SnapshotReply { .. } => 7,
+        Body::TimeoutNow => 8,
     }
 }
 

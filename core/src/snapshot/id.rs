@@ -5,9 +5,8 @@ use alloc::string::String;
 use core::fmt;
 use core::str::FromStr;
 
-use sha2::{Digest as _, Sha256};
-
 use crate::codec::{Decode, DecodeError, Encode, Reader, Writer};
+use crate::crypto::{Digest, sha256};
 use crate::limits::SNAPSHOT_ID_BYTES_MAX;
 
 /// The name of a segment: the SHA-256 of its bytes.
@@ -36,7 +35,7 @@ pub struct InvalidSnapshotId;
 impl SegmentId {
     /// The name of these bytes.
     pub fn of(bytes: &[u8]) -> Self {
-        Self(Sha256::digest(bytes).into())
+        Self(sha256(bytes).0)
     }
 }
 
@@ -50,7 +49,7 @@ impl SnapshotId {
 impl fmt::Display for SegmentId {
     /// 64 lowercase hexadecimal digits.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        fmt::Display::fmt(&Digest(self.0), f)
     }
 }
 
@@ -67,19 +66,10 @@ impl FromStr for SegmentId {
 
     /// Takes the bare digits and the forms `sha256:…` and `0x…`.
     fn from_str(text: &str) -> Result<Self, InvalidSegmentId> {
-        let digits = text
-            .strip_prefix("sha256:")
-            .or_else(|| text.strip_prefix("0x"))
-            .unwrap_or(text);
-        let (pairs, rest) = digits.as_bytes().as_chunks::<2>();
-        if pairs.len() != 32 || !rest.is_empty() {
-            return Err(InvalidSegmentId);
-        }
-        let mut bytes = [0; 32];
-        for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
-            *byte = (hex_value(*high)? << 4) | hex_value(*low)?;
-        }
-        Ok(Self(bytes))
+        let digest: Result<Digest, _> = text.parse();
+        digest
+            .map(|Digest(bytes)| Self(bytes))
+            .map_err(|_| InvalidSegmentId)
     }
 }
 
@@ -133,15 +123,5 @@ impl Decode for SnapshotId {
             .ok_or(DecodeError::Invalid {
                 what: "snapshot id",
             })
-    }
-}
-
-/// The value of one hexadecimal digit.
-const fn hex_value(digit: u8) -> Result<u8, InvalidSegmentId> {
-    match digit {
-        b'0'..=b'9' => Ok(digit - b'0'),
-        b'a'..=b'f' => Ok(digit - b'a' + 10),
-        b'A'..=b'F' => Ok(digit - b'A' + 10),
-        _ => Err(InvalidSegmentId),
     }
 }

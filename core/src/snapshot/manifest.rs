@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use super::id::{SegmentId, SnapshotId};
-use super::root::SegmentTree;
+use super::root::segments_root;
 use super::tree::{Item, name_is_valid};
 use crate::codec::{Decode, DecodeError, Encode, Reader, Writer};
 use crate::limits::{
@@ -33,7 +33,7 @@ pub struct Manifest {
     pub totals: Totals,
     /// The segments of the data stream, then those of the metadata stream.
     pub segments: Vec<SegmentRef>,
-    /// The [`SegmentTree`] over `segments`.
+    /// The [`segments_root`] over `segments`.
     pub merkle_root: [u8; 32],
     /// Paths that could not be stored. A snapshot that has any is `PARTIAL`.
     pub omissions: Vec<Omission>,
@@ -117,7 +117,7 @@ impl Manifest {
             && self.roots.iter().all(|root| root_path_is_valid(&root.path))
             && roots_are_apart(&self.roots)
             && segments_are_full(&self.segments, self.segment_bytes)
-            && self.merkle_root == SegmentTree::root_of(&self.segments)
+            && self.merkle_root == segments_root(&self.segments)
     }
 }
 

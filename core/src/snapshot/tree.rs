@@ -12,7 +12,7 @@ use crate::limits::{
 };
 
 /// The version of the page format.
-const PAGE_VERSION: u8 = 1;
+pub(super) const PAGE_VERSION: u8 = 1;
 
 /// A run of entries of one directory, strictly ascending by raw name. A directory
 /// is a list of pages, and its names ascend across them too.

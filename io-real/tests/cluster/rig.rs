@@ -134,7 +134,12 @@ impl<F: Fabric> Cluster<F> {
         let cluster = ClusterId::from_name("test");
         let mut config = Config::new(id, cluster, self.members.clone(), 7);
         config.wal_segment_bytes = 1 << 20;
-        let (handle, task) = host::spawn(HostConfig::new(id), Node::new(config), ports, ());
+        let host = HostConfig {
+            // The last nodes of a cluster have nobody to hand leadership to.
+            shutdown_timeout: Duration::from_secs(2),
+            ..HostConfig::new(id)
+        };
+        let (handle, task) = host::spawn(host, Node::new(config), ports, ());
         place.running = Some(Running {
             handle,
             task,

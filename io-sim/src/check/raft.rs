@@ -39,8 +39,8 @@ struct Shadow {
     shown_term: Term,
     /// The event of the step that brought the present term.
     term_since: u64,
-    /// When each vote request first arrived in this process.
-    vote_asked: BTreeMap<(Term, NodeId), u64>,
+    /// The event of the step that brought the present vote.
+    vote_since: u64,
     /// When the latest completed sync was asked for.
     synced: u64,
     /// Whether its disk was damaged: it may have lost what it acknowledged.
@@ -100,7 +100,7 @@ impl RaftChecker {
         let shadow = &mut self.shadows[slot];
         shadow.facts = None;
         shadow.recovering = true;
-        shadow.vote_asked.clear();
+        shadow.vote_since = 0;
         shadow.acking = None;
         shadow.log.clear();
         shadow.synced = 0;
@@ -115,19 +115,6 @@ impl RaftChecker {
     /// A sync that was asked for in the step of `asked` has completed.
     pub fn synced(&mut self, slot: usize, asked: u64) {
         self.shadows[slot].synced = self.shadows[slot].synced.max(asked);
-    }
-
-    /// A message is about to be delivered.
-    pub fn arriving(&mut self, slot: usize, from: NodeId, message: &PeerMessage) {
-        if let PeerMessage::Raft(message) = message
-            && let Body::Vote { .. } = message.body
-        {
-            let event = self.event;
-            self.shadows[slot]
-                .vote_asked
-                .entry((message.term, from))
-                .or_insert(event);
-        }
     }
 
     /// A message leaves a node.
@@ -154,13 +141,9 @@ impl RaftChecker {
             }
             Body::VoteReply { granted: true, .. } => {
                 shadow.shown_term = shadow.shown_term.max(message.term);
-                let asked = shadow
-                    .vote_asked
-                    .get(&(message.term, to))
-                    .copied()
-                    .unwrap_or(0);
                 self.vote(slot, message.term, to)?;
-                self.durable_since(slot, asked, "grants a vote")
+                let decided = self.decided(slot, message.term, to);
+                self.durable_since(slot, decided, "grants a vote")
             }
             Body::AppendReply {
                 result: AppendResult::Match { upto },
@@ -208,6 +191,19 @@ impl RaftChecker {
         ))
     }
 
+    /// The event in which a slot decided a vote. One that it did not show after
+    /// its last step was decided in this step.
+    fn decided(&self, slot: usize, term: Term, candidate: NodeId) -> u64 {
+        let shadow = &self.shadows[slot];
+        match shadow.facts {
+            Some(facts) if facts.term > term => 0,
+            Some(facts) if facts.term == term && facts.voted_for == Some(candidate) => {
+                shadow.vote_since
+            }
+            _ => self.event,
+        }
+    }
+
     fn durable_since(&self, slot: usize, event: u64, what: &str) -> Result<(), Finding> {
         let synced = self.shadows[slot].synced;
         if synced >= event {
@@ -231,6 +227,10 @@ impl RaftChecker {
         };
         if before.is_some_and(|before| before.term != facts.term) {
             shadow.term_since = event;
+        }
+        let vote = |facts: Facts| (facts.term, facts.voted_for);
+        if before.is_some_and(|before| vote(before) != vote(*facts)) {
+            shadow.vote_since = event;
         }
         if facts.term >= floor {
             return Ok(());

@@ -312,6 +312,7 @@ impl Subject for Toy {
         Some(Facts {
             role,
             term: Term(1),
+            voted_for: None,
             leader: Some(NodeId(1)),
             last: LogId::ZERO,
             base: LogId::ZERO,

@@ -134,6 +134,7 @@ impl<S: Subject> World<S> {
         };
         if let Some(what) = what {
             self.checker.damaged(slot);
+            self.hosts[slot].damaged = true;
             self.coverage.damages += 1;
             if self.log.is_some() {
                 self.describe(slot, "**", &what);

@@ -8,7 +8,7 @@
 use super::World;
 use crate::check::raft::{Finding, all_voters, id_slot};
 use crate::config::SimConfig;
-use crate::plan::FaultKind;
+use crate::plan;
 use crate::rng::{Domain, Keyed};
 use crate::subject::Subject;
 
@@ -52,13 +52,13 @@ impl<S: Subject> World<S> {
     fn heal(&mut self) -> Result<(), Finding> {
         self.healed = true;
         self.network.heal();
+        let dead = self.choose_dead();
         calm(&mut self.config);
         for slot in 0..self.hosts.len() {
             self.hosts[slot].disk.heal();
             self.hosts[slot].doom = None;
             self.resume(slot)?;
         }
-        let dead = self.choose_dead();
         for slot in 0..self.hosts.len() {
             if dead.contains(&slot) {
                 self.hosts[slot].dead = true;
@@ -80,15 +80,11 @@ impl<S: Subject> World<S> {
         if self.config.reconfigurations > 0 || spare == 0 {
             return Vec::new();
         }
-        let damaged = |kind| matches!(kind, FaultKind::Rot | FaultKind::Misdirect);
-        let mut slots: Vec<u64> = if self.plan.iter().any(|fault| damaged(fault.kind)) {
-            let victims = self.plan.iter().filter(|fault| damaged(fault.kind));
-            let mut slots: Vec<u64> = victims.map(|fault| fault.args[0]).collect();
-            slots.sort_unstable();
-            slots.dedup();
-            slots
-        } else {
-            (0..nodes).collect()
+        let config = &self.config;
+        let damage = config.rots + config.misdirects + config.read_fail_ppm > 0;
+        let mut slots: Vec<u64> = match damage {
+            true => plan::victims(self.seed, config),
+            false => (0..nodes).collect(),
         };
         let mut draw = draw;
         let count = draw.below(spare + 1);
@@ -121,7 +117,8 @@ impl<S: Subject> World<S> {
             .all(|slot| {
                 let host = &self.hosts[slot];
                 let facts = host.subject.as_ref().and_then(Subject::facts);
-                host.dead || facts.is_some_and(|facts| facts.applied.0 >= index)
+                let lost = host.damaged && host.futile_starts > 1;
+            host.dead || lost || facts.is_some_and(|facts| facts.applied.0 >= index)
             })
     }
 

@@ -59,7 +59,11 @@ pub(super) struct Host<S: Subject> {
     pub(super) fatal: Option<FileOpId>,
     /// That failure was reported: it must halt in this step.
     pub(super) must_halt: bool,
-    /// How often in a row it halted without becoming ready.
+    /// The event in which the process became ready.
+    pub(super) ready: Option<u64>,
+    /// Its disk was damaged: it may rightly stay out for ever.
+    pub(super) damaged: bool,
+    /// How often in a row it halted as soon as it was ready, or before.
     pub(super) futile_starts: u64,
     /// It will not be started again.
     pub(super) dead: bool,
@@ -97,6 +101,8 @@ impl<S: Subject> Host<S> {
             exits: None,
             fatal: None,
             must_halt: false,
+            ready: None,
+            damaged: false,
             futile_starts: 0,
             dead: false,
             wall_offset: 0,

@@ -37,7 +37,7 @@ use crate::client::{Clients, Ending, Intent};
 use crate::config::SimConfig;
 use crate::fingerprint::{CHECKPOINT_EVENTS, Rolling};
 use crate::network::{DecisionKey, Network};
-use crate::plan::{Fault, FaultKind};
+use crate::plan::{self, Fault, FaultKind};
 use crate::queue::{Queue, Tie};
 use crate::rng::{Domain, Keyed};
 use crate::subject::Subject;
@@ -200,6 +200,7 @@ impl<S: Subject> World<S> {
         if self.violation.is_none() {
             self.converge();
         }
+        self.clients.close();
         if self.violation.is_none() {
             self.check_history();
         }
@@ -207,6 +208,10 @@ impl<S: Subject> World<S> {
     }
 
     fn prepare(&mut self) {
+        for slot in plan::victims(self.seed, &self.config) {
+            let slot = usize::try_from(slot).expect("few slots");
+            self.hosts[slot].disk.allow_lost_reads();
+        }
         for slot in 0..self.hosts.len() {
             self.schedule(0, Happening::Boot { slot });
         }

@@ -55,6 +55,7 @@ impl<S: Subject> World<S> {
         host.doom = None;
         host.wake_at = None;
         host.exits = None;
+        host.ready = None;
         host.fatal = None;
         host.must_halt = false;
         for (id, client) in std::mem::take(&mut host.open) {
@@ -77,9 +78,10 @@ impl<S: Subject> World<S> {
         if self.log.is_some() {
             self.describe(slot, "!!", reason);
         }
+        let ran = self.hosts[slot].ready.is_some_and(|ready| ready < self.events);
         self.crash(slot, true);
         let host = &mut self.hosts[slot];
-        host.futile_starts += 1;
+        host.futile_starts = if ran { 1 } else { host.futile_starts + 1 };
         if host.futile_starts > FUTILE_STARTS_MAX {
             host.dead = true;
             return;

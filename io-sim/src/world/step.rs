@@ -57,9 +57,6 @@ impl<S: Subject> World<S> {
         let mut fold = Fold(self.now ^ entity << 56);
         fingerprint::event(&mut fold, &event);
         self.checker.begin(self.events);
-        if let Event::Message { from, message } = &event {
-            self.checker.arriving(slot, *from, message);
-        }
         let mut out = std::mem::take(&mut self.outbox);
         let host = &mut self.hosts[slot];
         if let Event::File { id, .. } = &event {
@@ -209,7 +206,7 @@ impl<S: Subject> World<S> {
                 Ok(())
             }
             Effect::Ready => {
-                self.hosts[slot].futile_starts = 0;
+                self.hosts[slot].ready = Some(self.events);
                 Ok(())
             }
             Effect::Stopped => {
@@ -375,6 +372,9 @@ impl<S: Subject> World<S> {
         self.coverage.disk_failures += u64::from(failed);
         if failed && changing {
             self.hosts[slot].fatal = Some(id);
+        } else if failed {
+            self.checker.damaged(slot);
+            self.hosts[slot].damaged = true;
         }
         self.give(slot, Event::File { id, result })
     }

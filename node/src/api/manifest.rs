@@ -1,7 +1,9 @@
 //! What an object is made of, as the replicated state keeps it.
 
 use bytes::Bytes;
+use decube_core::crypto::Digest;
 use decube_core::limits::SEGMENT_BYTES;
+use decube_core::merkle::{Frontier, LeafHash};
 use serde_json::{Value, json};
 
 use super::error::{ApiError, ApiResult, Code};
@@ -23,6 +25,8 @@ pub struct Manifest {
     pub sha256: SegmentId,
     /// Its segments in order, all of [`SEGMENT_BYTES`] but the last.
     pub segments: Segments,
+    /// The RFC 6962 root over the digests of the segments.
+    pub merkle_root: Digest,
     /// What the client said it is.
     pub content_type: String,
     /// When it was stored, in nanoseconds since the Unix epoch.
@@ -58,6 +62,7 @@ impl Manifest {
             "v": 1,
             "size": self.size,
             "sha256": self.sha256.to_string(),
+            "merkle_root": self.merkle_root.to_string(),
             "content_type": self.content_type,
             "uploaded_ns": self.uploaded_ns,
         });
@@ -89,6 +94,7 @@ impl Manifest {
                 size: value["size"].as_u64()?,
                 sha256: id(&value["sha256"])?,
                 segments,
+                merkle_root: value["merkle_root"].as_str()?.parse().ok()?,
                 content_type: value["content_type"].as_str()?.to_owned(),
                 uploaded_ns: value["uploaded_ns"].as_u64()?,
             };
@@ -114,8 +120,18 @@ impl Manifest {
             "cid": self.sha256.to_string(),
             "size": self.size,
             "chunks": self.count(),
+            "merkle_root": self.merkle_root.to_string(),
             "content_type": self.content_type,
             "uploaded": text::rfc3339(self.uploaded_ns),
         })
     }
+}
+
+/// The root over the segments of an object, so that one of them can be proven.
+pub fn merkle_root(segments: &[SegmentId]) -> Digest {
+    let mut tree = Frontier::new();
+    for id in segments {
+        tree.append(LeafHash::of(&id.0));
+    }
+    tree.root()
 }

@@ -68,6 +68,11 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
     layer::around(routes, gateway)
 }
 
+/// A router for scrapers alone: health and metrics.
+pub fn metrics_router(gateway: Arc<Gateway>) -> Router {
+    layer::around(operations().fallback(layer::no_route), gateway)
+}
+
 /// Objects, segments and chunks.
 fn storage() -> Router<Shared> {
     let object = get(objects::get).put(objects::put).delete(objects::delete);

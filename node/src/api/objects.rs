@@ -30,7 +30,7 @@ use super::error::{ApiError, ApiResult, Code};
 use super::extract::{Captured, Params, check_id, content_length};
 use super::gateway::check;
 use super::kv::{after_prefix, prefixed, put_op, unexpected, written};
-use super::manifest::{INLINE_MAX, Manifest, SEGMENTS_MAX, Segments};
+use super::manifest::{INLINE_MAX, Manifest, SEGMENTS_MAX, Segments, merkle_root};
 use super::range::{Wanted, wanted};
 use super::segments::{BodyReader, blob_error, permit, stream_out};
 use super::text;
@@ -67,6 +67,7 @@ pub async fn put(
     let manifest = Manifest {
         size: received.size,
         sha256: received.sha256,
+        merkle_root: merkle_root(&received.segments),
         segments: list_segments(&gateway, received.segments).await?,
         content_type: content_type(&headers),
         uploaded_ns: text::now_ns(),

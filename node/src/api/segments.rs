@@ -128,10 +128,14 @@ pub fn permit(gateway: &Shared) -> ApiResult<OwnedSemaphorePermit> {
     })
 }
 
-/// The name in the path.
+/// The name in the path: 64 hexadecimal digits, bare or after `sha256:` or `0x`.
 pub fn segment_id(text: &str) -> ApiResult<SegmentId> {
-    text.parse()
-        .map_err(|reason: &str| ApiError::new(Code::InvalidId, reason))
+    let bare = text
+        .strip_prefix("sha256:")
+        .or_else(|| text.strip_prefix("0x"))
+        .unwrap_or(text);
+    bare.parse()
+        .map_err(|_| ApiError::new(Code::InvalidId, "a SHA-256 is 64 hexadecimal digits"))
 }
 
 /// The error of the store as one of the API.

@@ -10,62 +10,15 @@ mod replicated;
 #[cfg(test)]
 mod tests;
 
-use std::fmt;
 use std::ops::Range;
 use std::pin::Pin;
-use std::str::FromStr;
 
 use decube_core::types::NodeId;
 use futures::future::BoxFuture;
-use sha2::{Digest as _, Sha256};
 use tokio::io::AsyncRead;
 
+pub use decube_core::snapshot::SegmentId;
 pub use replicated::ReplicatedBlobs;
-
-/// The name of a segment: the SHA-256 of its bytes.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SegmentId(pub [u8; 32]);
-
-impl SegmentId {
-    /// The name of these bytes.
-    pub fn of(bytes: &[u8]) -> Self {
-        Self(Sha256::digest(bytes).into())
-    }
-}
-
-impl fmt::Display for SegmentId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
-}
-
-impl fmt::Debug for SegmentId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl FromStr for SegmentId {
-    type Err = &'static str;
-
-    /// 64 hexadecimal digits, bare or after `sha256:` or `0x`.
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let refused = "a SHA-256 is 64 hexadecimal digits";
-        let bare = text
-            .strip_prefix("sha256:")
-            .or_else(|| text.strip_prefix("0x"))
-            .unwrap_or(text);
-        if bare.len() != 64 || !bare.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            return Err(refused);
-        }
-        let mut digest = [0; 32];
-        for (byte, pair) in digest.iter_mut().zip(bare.as_bytes().chunks(2)) {
-            let pair = std::str::from_utf8(pair).map_err(|_| refused)?;
-            *byte = u8::from_str_radix(pair, 16).map_err(|_| refused)?;
-        }
-        Ok(Self(digest))
-    }
-}
 
 /// Bytes on their way.
 pub type Body = Pin<Box<dyn AsyncRead + Send>>;

@@ -10,8 +10,10 @@
 mod catalog;
 mod client;
 mod config;
+mod dev;
 mod exit;
 mod kv;
+mod node;
 mod object;
 mod output;
 mod status;
@@ -38,6 +40,8 @@ pub struct Cli {
 
 const EXAMPLES: &str = "\
 Examples:
+  decube dev
+  decube node --config config.yaml
   decube kv put greeting hello
   decube kv get greeting
   decube object put backup.tar ./backup.tar
@@ -46,6 +50,10 @@ Examples:
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run a whole cluster in one process, for trying things out
+    Dev(dev::DevArgs),
+    /// Run a node
+    Node(node::NodeArgs),
     /// Keys and values of the cluster
     #[command(subcommand)]
     Kv(kv::KvCommand),
@@ -55,6 +63,8 @@ enum Command {
     /// The catalog of snapshots and images
     #[command(subcommand)]
     Catalog(catalog::CatalogCommand),
+    /// Make, inspect, verify and restore snapshots of directories
+    Snapshot(crate::snapshot::SnapshotArgs),
     /// What a node knows of itself and its cluster
     Status(status::StatusArgs),
     /// Check, show and explain the configuration
@@ -126,7 +136,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     match run(cli.command) {
-        Ok(()) => ExitCode::from(exit::DONE),
+        Ok(code) => code,
         Err(failure) => {
             eprintln!("{failure}");
             ExitCode::from(failure.code)
@@ -134,8 +144,12 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
-fn run(command: Command) -> Outcome {
-    match command {
+fn run(command: Command) -> Result<ExitCode, Failure> {
+    let done = match command {
+        // Reports by itself, with exit codes of its own for partial snapshots.
+        Command::Snapshot(args) => return Ok(crate::snapshot::run(args)),
+        Command::Dev(args) => dev::run(args),
+        Command::Node(args) => node::run(args),
         Command::Kv(command) => wait(kv::run(command)),
         Command::Object(command) => wait(object::run(command)),
         Command::Catalog(command) => wait(catalog::run(command)),
@@ -146,7 +160,8 @@ fn run(command: Command) -> Outcome {
             clap_complete::generate(shell, &mut Cli::command(), "decube", &mut script);
             output::raw(&script)
         }
-    }
+    };
+    done.map(|()| ExitCode::from(exit::DONE))
 }
 
 /// The name of the program chooses the tool: `decubectl` is `decube`.

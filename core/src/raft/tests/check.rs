@@ -113,11 +113,6 @@ impl Checker {
         self.require(index >= floor, "a stale read");
     }
 
-    /// The entry applied at an index, on any node.
-    pub fn applied_at(&self, index: Index) -> Option<&Entry> {
-        self.applied.get(&index)
-    }
-
     /// The highest index applied anywhere.
     pub fn applied_max(&self) -> Index {
         self.applied.keys().next_back().copied().unwrap_or_default()

@@ -11,8 +11,8 @@ use super::disk::{CHUNK, Disk, State};
 use crate::machine::{Machine, Outbox};
 use crate::mutant::Mutant;
 use crate::raft::{
-    Base, Config, Context, Effect, Entry, Event, HardState, Membership, Message, Persist, Raft,
-    Recovered, Refusal, Role, SnapshotMeta,
+    Base, Config, Context, Effect, Entry, Event, Membership, Message, Persist, Raft, Recovered,
+    Refusal, Role, SnapshotMeta,
 };
 use crate::types::{ClusterId, Index, LogId, NodeId, Span, Time};
 
@@ -316,12 +316,6 @@ impl Cluster {
     /// Mends all cuts.
     pub fn heal(&mut self) {
         self.cut.clear();
-    }
-
-    /// Whether all running nodes have applied the same up to `index`.
-    pub fn all_applied(&self, index: Index) -> bool {
-        let running = self.nodes.values().filter(|node| node.raft.is_some());
-        running.into_iter().all(|node| node.state.applied >= index)
     }
 
     /// The answer to a request, if there was one.

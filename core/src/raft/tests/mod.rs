@@ -1,12 +1,16 @@
 //! Tests of the Raft core, on a small deterministic world of their own.
 
+mod cases;
 mod check;
 mod cluster;
 mod disk;
+mod hostile;
 #[cfg(feature = "mutants")]
 mod mutants;
 mod paper;
+mod paper_later;
 mod props;
+mod repair;
 mod smoke;
 mod solo;
 mod wire;

@@ -59,6 +59,21 @@ impl Solo {
         Self::recovered(term, log_of(terms), Mutant::None)
     }
 
+    /// A fresh node that takes eight uncommitted bytes.
+    pub fn tight() -> Self {
+        let mut config = Config::new(id(1), CLUSTER, 9);
+        config.uncommitted_bytes_max = 8;
+        let base = Base {
+            membership: Membership::of_voters([id(1), id(2), id(3)]),
+            ..Base::default()
+        };
+        let recovered = Recovered {
+            base,
+            ..Recovered::default()
+        };
+        Self::start(config, recovered)
+    }
+
     /// A node that found this on its disk.
     pub fn recovered(term: u64, entries: Vec<Entry>, mutant: Mutant) -> Self {
         let last = entries.last().map_or(Index::ZERO, |entry| entry.id.index);
@@ -95,6 +110,7 @@ impl Solo {
             writes: Vec::new(),
         };
         solo.settle();
+        solo.effects.clear();
         solo
     }
 
@@ -293,6 +309,17 @@ impl Solo {
 
     /// A one-chunk snapshot from node 2, installed at once by the state machine.
     pub fn snapshot(&mut self, term: u64, base: Base, intact: bool) {
+        let meta = self.stage(term, base);
+        self.step(if intact {
+            Event::SnapshotInstalled { meta }
+        } else {
+            Event::SnapshotRefused
+        });
+        self.settle();
+    }
+
+    /// A one-chunk snapshot from node 2 that the state machine has yet to install.
+    pub fn stage(&mut self, term: u64, base: Base) -> SnapshotMeta {
         let meta = SnapshotMeta {
             base,
             digest: [7; 32],
@@ -307,12 +334,7 @@ impl Solo {
             last: true,
         };
         self.hears(2, term, body);
-        self.step(if intact {
-            Event::SnapshotInstalled { meta }
-        } else {
-            Event::SnapshotRefused
-        });
-        self.settle();
+        meta
     }
 
     /// Entries of these terms that fit behind a position of this log.

@@ -36,25 +36,25 @@ fn merkle_root_has_the_shape_of_rfc_6962() {
     };
     let node = |left: &[u8], right: &[u8]| Sha256::digest([&[1], left, right].concat());
     let expected = node(&node(&leaf(0), &leaf(1)), &leaf(2));
-    assert_eq!(SegmentTree::root_of(&list)[..], expected[..]);
+    assert_eq!(segments_root(&list)[..], expected[..]);
     let empty = Sha256::digest([]);
-    assert_eq!(SegmentTree::root_of(&[])[..], empty[..]);
+    assert_eq!(segments_root(&[])[..], empty[..]);
 }
 
 /// Order, length and index are bound into the root.
 #[test]
 fn merkle_root_changes_with_order_length_and_repetition() {
     let list = segments(1024, 4096, 0);
-    let root = SegmentTree::root_of(&list);
+    let root = segments_root(&list);
     let mut swapped = list.clone();
     swapped.swap(1, 2);
-    assert_ne!(SegmentTree::root_of(&swapped), root);
+    assert_ne!(segments_root(&swapped), root);
     let mut shorter = list.clone();
     shorter[3].length -= 1;
-    assert_ne!(SegmentTree::root_of(&shorter), root);
+    assert_ne!(segments_root(&shorter), root);
     let mut repeated = list.clone();
     repeated.push(list[3]);
-    assert_ne!(SegmentTree::root_of(&repeated), root);
+    assert_ne!(segments_root(&repeated), root);
 }
 
 #[test]

@@ -44,7 +44,7 @@ fn manifest(segments: Vec<SegmentRef>) -> Manifest {
             directories: 1,
             ..Totals::default()
         },
-        merkle_root: SegmentTree::root_of(&segments),
+        merkle_root: segments_root(&segments),
         segments,
         omissions: Vec::new(),
     }

@@ -217,7 +217,7 @@ proptest! {
     #[test]
     fn incremental_root_equals_the_definition(count in 0..200_u64) {
         let list = segments(1024, count * 1024, 0);
-        prop_assert_eq!(SegmentTree::root_of(&list), definition(&list, 0));
+        prop_assert_eq!(segments_root(&list), definition(&list, 0));
     }
 }
 

@@ -170,8 +170,8 @@ async fn messages_go_both_ways_and_garbage_is_dropped() {
         None
     });
     assert_eq!(peer_events.recv().await, Some(NetworkEvent::Up(NODE)));
-    let (id, request) = (RequestId(5), Request::Status);
-    let message = PeerMessage::Forward { id, term: decube_core::types::Term(1), request };
+    let (id, term, request) = (RequestId(5), Term(1), Request::Status);
+    let message = PeerMessage::Forward { id, term, request };
     peer.send(NODE, Bytes::from_static(b"garbage")).unwrap();
     peer.send(NODE, message.to_bytes()).unwrap();
     let from = NODE;

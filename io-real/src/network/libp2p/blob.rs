@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use bytes::Bytes;
 use decube_core::codec::{Decode, DecodeError, Encode, Reader, Writer};
 use decube_core::types::NodeId;
 use futures::StreamExt as _;
@@ -152,14 +153,26 @@ impl BlobClient {
         body: BlobBody,
     ) -> Result<(), BlobTransferError> {
         let len = body.len;
-        let mut stream = self.open(peer, &Request::Put { hash, len }).await?;
-        let sent = copy(body, &mut stream).await;
-        match (sent, read_answer(&mut stream).await) {
-            (Ok(()), answer) => answer.map(drop),
-            // A peer that refuses does so before it has read everything; what it
-            // said explains the broken stream.
-            (Err(_), Err(refusal)) if !matches!(refusal, BlobTransferError::Io(_)) => Err(refusal),
-            (Err(error), _) => Err(error.into()),
+        let stream = self.open(peer, &Request::Put { hash, len }).await?;
+        let (mut reading, mut writing) = tokio::io::split(stream);
+        let answer = frame::read(&mut reading, HEADER_BYTES_MAX);
+        tokio::pin!(answer);
+        // A peer that refuses does so before it has taken everything.
+        let sent = tokio::select! {
+            biased;
+            answer = &mut answer => {
+                parse_answer(&answer?)?;
+                return Err(frame::invalid("an acknowledgement of half a blob").into());
+            }
+            sent = copy(body, &mut writing) => sent,
+        };
+        match sent {
+            // The dropped stream tells the peer that the rest does not come.
+            Err(CopyError::Source(error)) => Err(error.into()),
+            Ok(()) | Err(CopyError::Target(_)) => {
+                let answer = timeout(STALL_MAX, answer).await;
+                parse_answer(&answer.unwrap_or_else(|_| Err(stalled()))?).map(drop)
+            }
         }
     }
 
@@ -329,8 +342,11 @@ async fn refuse(
 /// a large blob durable first, so this waits longer than a handshake.
 async fn read_answer(stream: &mut (impl AsyncRead + Unpin)) -> Result<u64, BlobTransferError> {
     let answer = timeout(STALL_MAX, frame::read(stream, HEADER_BYTES_MAX));
-    let answer = answer.await.unwrap_or_else(|_| Err(stalled()))?;
-    match Answer::from_bytes(&answer) {
+    parse_answer(&answer.await.unwrap_or_else(|_| Err(stalled()))?)
+}
+
+fn parse_answer(answer: &Bytes) -> Result<u64, BlobTransferError> {
+    match Answer::from_bytes(answer) {
         Ok(Answer::Ok(len)) => Ok(len),
         Ok(Answer::NotFound) => Err(BlobTransferError::NotFound),
         Ok(Answer::Busy) => Err(BlobTransferError::Busy),
@@ -341,16 +357,33 @@ async fn read_answer(stream: &mut (impl AsyncRead + Unpin)) -> Result<u64, BlobT
 }
 
 /// Copies a whole body; each piece must move within [`STALL_MAX`].
-async fn copy(mut body: BlobBody, stream: &mut (impl AsyncWrite + Unpin)) -> io::Result<()> {
+async fn copy(mut body: BlobBody, stream: &mut (impl AsyncWrite + Unpin)) -> Result<(), CopyError> {
     let mut buffer = vec![0; COPY_BYTES];
     while !body.is_empty() {
-        let count = body.read(&mut buffer).await?;
+        let count = body.read(&mut buffer).await.map_err(CopyError::Source)?;
         let written = timeout(STALL_MAX, stream.write_all(&buffer[..count]));
-        written.await.unwrap_or_else(|_| Err(stalled()))?;
+        let written = written.await.unwrap_or_else(|_| Err(stalled()));
+        written.map_err(CopyError::Target)?;
     }
-    timeout(STALL_MAX, stream.flush())
-        .await
+    let flushed = timeout(STALL_MAX, stream.flush()).await;
+    flushed
         .unwrap_or_else(|_| Err(stalled()))
+        .map_err(CopyError::Target)
+}
+
+/// Which end of a copy failed.
+#[derive(Debug)]
+enum CopyError {
+    Source(io::Error),
+    Target(io::Error),
+}
+
+impl From<CopyError> for BlobTransferError {
+    fn from(error: CopyError) -> Self {
+        match error {
+            CopyError::Source(error) | CopyError::Target(error) => error.into(),
+        }
+    }
 }
 
 fn stalled() -> io::Error {

@@ -131,7 +131,7 @@ impl LinkTask {
         // A closed channel of events means that the host is gone; the port that
         // holds this link goes with it.
         let _ = self.shared.events.send(NetworkEvent::Up(self.node)).await;
-        let error = match self.pump(stream).await {
+        let error = match pump(&mut self.queued, &self.state, stream).await {
             Ok(never) => match never {},
             Err(error) => error,
         };
@@ -140,61 +140,63 @@ impl LinkTask {
         error
     }
 
-    async fn pump(
-        &mut self,
-        stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
-    ) -> io::Result<std::convert::Infallible> {
-        let (mut reading, mut writing) = tokio::io::split(stream);
-        let mut buffer = BytesMut::with_capacity(WRITE_BYTES);
-        let mut keepalive = interval(KEEPALIVE);
-        let mut heard = Instant::now();
-        let mut answer = [0; 4];
-        loop {
-            tokio::select! {
-                biased;
-                read = reading.read(&mut answer) => match read? {
-                    0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-                    _ => heard = Instant::now(),
-                },
-                _ = keepalive.tick() => {
-                    if heard.elapsed() > SILENCE_MAX {
-                        return Err(io::ErrorKind::TimedOut.into());
-                    }
-                    frame::put(&mut buffer, b"");
-                    write(&mut writing, &mut buffer).await?;
-                }
-                message = self.queued.recv() => {
-                    let Some(message) = message else {
-                        return Err(io::ErrorKind::ConnectionAborted.into());
-                    };
-                    self.gather(message, &mut buffer);
-                    write(&mut writing, &mut buffer).await?;
-                }
-            }
-        }
-    }
-
-    /// Puts a message and those right behind it into one buffer.
-    fn gather(&mut self, first: Bytes, buffer: &mut BytesMut) {
-        let mut next = Some(first);
-        while let Some(message) = next {
-            self.state
-                .queued_bytes
-                .fetch_sub(message.len(), Ordering::AcqRel);
-            frame::put(buffer, &message);
-            next = match buffer.len() < WRITE_BYTES {
-                true => self.queued.try_recv().ok(),
-                false => None,
-            };
-        }
-    }
-
     fn discard_queue(&mut self) {
         while let Ok(message) = self.queued.try_recv() {
             self.state
                 .queued_bytes
                 .fetch_sub(message.len(), Ordering::AcqRel);
         }
+    }
+}
+
+/// Sends what is queued and probes an idle stream, until something breaks.
+async fn pump(
+    queued: &mut mpsc::Receiver<Bytes>,
+    state: &State,
+    stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
+) -> io::Result<std::convert::Infallible> {
+    let (mut reading, mut writing) = tokio::io::split(stream);
+    let mut buffer = BytesMut::with_capacity(WRITE_BYTES);
+    let mut keepalive = interval(KEEPALIVE);
+    let mut heard = Instant::now();
+    let mut answer = [0; 4];
+    loop {
+        tokio::select! {
+            biased;
+            read = reading.read(&mut answer) => match read? {
+                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                _ => heard = Instant::now(),
+            },
+            _ = keepalive.tick() => {
+                if heard.elapsed() > SILENCE_MAX {
+                    return Err(io::ErrorKind::TimedOut.into());
+                }
+                frame::put(&mut buffer, b"");
+                write(&mut writing, &mut buffer).await?;
+            }
+            message = queued.recv() => {
+                let Some(message) = message else {
+                    return Err(io::ErrorKind::ConnectionAborted.into());
+                };
+                gather(queued, state, message, &mut buffer);
+                write(&mut writing, &mut buffer).await?;
+            }
+        }
+    }
+}
+
+/// Puts a message and those right behind it into one buffer.
+fn gather(queued: &mut mpsc::Receiver<Bytes>, state: &State, first: Bytes, buffer: &mut BytesMut) {
+    let mut next = Some(first);
+    while let Some(message) = next {
+        state
+            .queued_bytes
+            .fetch_sub(message.len(), Ordering::AcqRel);
+        frame::put(buffer, &message);
+        next = match buffer.len() < WRITE_BYTES {
+            true => queued.try_recv().ok(),
+            false => None,
+        };
     }
 }
 
@@ -249,6 +251,8 @@ async fn reach(
 
 /// A connection to a node: the one there is, or a new one to one of its addresses.
 pub(super) async fn connect(shared: &Shared, node: NodeId) -> io::Result<PeerId> {
+    let turn = shared.dialing(node);
+    let _turn = turn.lock().await;
     let known = shared.peer_of(node);
     if let Some(peer) = known
         && let Ok(peer) = ask(shared, Some(peer), None).await
@@ -269,7 +273,10 @@ pub(super) async fn connect(shared: &Shared, node: NodeId) -> io::Result<PeerId>
             // the expected one is only tried first.
             for peer in known.map(Some).into_iter().chain([None]) {
                 match ask(shared, peer, Some(address.clone())).await {
-                    Ok(peer) => return Ok(peer),
+                    Ok(peer) => {
+                        shared.set_answered(node, peer);
+                        return Ok(peer);
+                    }
                     Err(error) => last = error,
                 }
             }
@@ -305,4 +312,14 @@ fn jittered(pause: Duration) -> Duration {
     let _ = getrandom::fill(&mut random);
     let share = u32::from_be_bytes(random) % 512;
     pause / 2 + pause * share / 1024
+}
+
+/// A link that has nothing to send, on any stream: how it ends.
+#[cfg(test)]
+pub(super) async fn pump_alone(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> io::Error {
+    let (_queue, mut queued) = mpsc::channel(1);
+    match pump(&mut queued, &State::default(), &mut stream).await {
+        Ok(never) => match never {},
+        Err(error) => error,
+    }
 }

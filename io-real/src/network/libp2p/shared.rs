@@ -49,6 +49,12 @@ struct Peers {
     wanted: BTreeSet<NodeId>,
     /// The last certificate that each peer proved.
     certified: BTreeMap<NodeId, Certified>,
+    /// Who answered last at a node's address. Only a hint where a connection may
+    /// be: each stream proves anew who is there.
+    answered: BTreeMap<NodeId, PeerId>,
+    /// Held by the one task that dials a node, so that many transfers to a node
+    /// share a connection instead of opening one each.
+    dialing: BTreeMap<NodeId, Arc<tokio::sync::Mutex<()>>>,
 }
 
 #[derive(Debug, Clone)]
@@ -128,14 +134,29 @@ impl Shared {
         Ok(node)
     }
 
-    /// The peer id that a node last proved.
+    /// The peer id that a node last proved, or else the one that answered last
+    /// at its address.
     pub(super) fn peer_of(&self, node: NodeId) -> Option<PeerId> {
-        self.peers().certified.get(&node).map(|known| known.peer)
+        let peers = self.peers();
+        let certified = peers.certified.get(&node).map(|known| known.peer);
+        certified.or_else(|| peers.answered.get(&node).copied())
+    }
+
+    /// Remembers who answered at a node's address.
+    pub(super) fn set_answered(&self, node: NodeId, peer: PeerId) {
+        self.peers().answered.insert(node, peer);
+    }
+
+    /// The turn to dial a node.
+    pub(super) fn dialing(&self, node: NodeId) -> Arc<tokio::sync::Mutex<()>> {
+        self.peers().dialing.entry(node).or_default().clone()
     }
 
     /// Forgets the peer id of a node, because somebody else answers there.
     pub(super) fn forget(&self, node: NodeId) {
-        self.peers().certified.remove(&node);
+        let mut peers = self.peers();
+        peers.certified.remove(&node);
+        peers.answered.remove(&node);
     }
 
     pub(super) fn addresses_of(&self, node: NodeId) -> Vec<PeerAddress> {
@@ -150,6 +171,7 @@ impl Shared {
         let mut peers = self.peers();
         if addresses.is_empty() {
             peers.addresses.remove(&node);
+            peers.dialing.remove(&node);
         } else {
             peers.addresses.insert(node, addresses);
         }

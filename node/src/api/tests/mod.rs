@@ -1,6 +1,12 @@
 //! The router over a node and stores in memory.
 
+mod catalog;
+mod cluster;
+mod general;
 mod kv;
+mod query;
+mod session;
+mod storage;
 
 use std::sync::Arc;
 use std::time::Duration;

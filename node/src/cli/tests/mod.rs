@@ -14,6 +14,9 @@ fn the_command_tree_is_sound() {
 #[test]
 fn commands_of_the_documents_are_understood() {
     for line in [
+        "decube dev --nodes 3 --data /tmp/x --listen 127.0.0.1:8080",
+        "decube node --config config.yaml",
+        "decube node id --config config.yaml --set cluster.id=a",
         "decube kv get greeting",
         "decube kv get greeting --stale -o json",
         "decube kv put greeting hello --if-revision 12",
@@ -43,6 +46,7 @@ fn wrong_usage_is_refused() {
         "decube kv put k v --if-revision 1 --if-absent",
         "decube kv get k --output yaml",
         "decube catalog query --type pods",
+        "decube dev --nodes 8",
         "decube nonsense",
     ] {
         let error = Cli::try_parse_from(line.split(' ')).expect_err(line);

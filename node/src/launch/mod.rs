@@ -1,0 +1,330 @@
+//! From a configuration to a running node.
+//!
+//! The order of the start: data directory and its lock, keys, segments, transport,
+//! files and engine of the log, the node, the REST API. The order of the stop is
+//! the reverse, so that an acknowledged request was carried out by something that
+//! is still whole: stop accepting, let requests finish, hand leadership over, flush.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `mod` | the steps |
+//! | `attach` | the node and the stores behind the gateway's traits |
+//! | `log` | the log of the program |
+
+mod attach;
+mod log;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use decube_core::node::{Config, Node};
+use decube_core::raft::Membership;
+use decube_core::types::{ClusterId, NodeId, Span};
+use decube_io_real::blobs::{BlobConfig, BlobError, BlobStore};
+use decube_io_real::data_dir::{DataDir, DataDirError, NodeKeys};
+use decube_io_real::disk::{Directory, DiskThread};
+use decube_io_real::host::{self, HostConfig, HostExit, NodeHandle};
+use decube_io_real::network::libp2p::{self, Libp2pConfig, NetworkError, PeerAddress};
+use decube_io_real::ports::{Ports, SystemClock};
+use decube_io_real::store::{EmbeddedStore, StoreThread};
+use decube_io_real::verifier::FastVerifier;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+use crate::api::{self, ApiLimits, Gateway, NodeInfo, Server, ServerConfig};
+use crate::blobs::ReplicatedBlobs;
+use crate::config::{Peer, Settings, socket_addr};
+
+use attach::{ClusterPeers, HostBackend, LocalStore, ServedBlobs};
+pub use log::start_log;
+
+/// Why a node could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum LaunchError {
+    /// The data directory can not be used.
+    #[error(transparent)]
+    Data(#[from] DataDirError),
+    /// The segments can not be used.
+    #[error("segments: {0}")]
+    Blobs(#[from] BlobError),
+    /// The transport can not start.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+    /// A part of the operating system refused.
+    #[error("{what}: {reason}")]
+    System {
+        /// What was attempted.
+        what: String,
+        /// What it said.
+        reason: String,
+    },
+    /// This build can not do what the configuration asks.
+    #[error("{0}")]
+    Unsupported(String),
+}
+
+/// A node whose directories are locked and whose id is known, not yet started.
+pub struct Prepared {
+    settings: Settings,
+    data: DataDir,
+    keys: NodeKeys,
+    blobs: BlobStore,
+}
+
+/// A running node.
+pub struct Running {
+    id: NodeId,
+    gateway: Arc<Gateway>,
+    server: Server,
+    metrics: Option<Server>,
+    handle: NodeHandle,
+    host: JoinHandle<HostExit>,
+    // Held until the node has ended: nobody else may open the directory before.
+    data: DataDir,
+}
+
+impl Prepared {
+    /// Takes the directories that the settings name.
+    pub fn open(settings: Settings) -> Result<Self, LaunchError> {
+        if settings.storage.engine != "embedded" {
+            let message = "storage.engine: this build has only the embedded engine";
+            return Err(LaunchError::Unsupported(message.to_owned()));
+        }
+        let data = DataDir::open(&settings.cluster.data_dir)?;
+        let keys = data.keys()?;
+        let blobs = BlobStore::open(&settings.storage.data_dir, BlobConfig::default())?;
+        Ok(Self {
+            settings,
+            data,
+            keys,
+            blobs,
+        })
+    }
+
+    /// The id of the node.
+    pub fn id(&self) -> NodeId {
+        self.keys.node_id()
+    }
+
+    /// The settings, to be completed before the start.
+    pub fn settings_mut(&mut self) -> &mut Settings {
+        &mut self.settings
+    }
+
+    /// Starts the node and its API. The node may need a while to recover and to
+    /// find a leader; the API answers from the beginning.
+    pub async fn start(self) -> Result<Running, LaunchError> {
+        let Self {
+            settings,
+            data,
+            keys,
+            blobs,
+        } = self;
+        let id = keys.node_id();
+        // Bound first: an address that is taken must not cost an election.
+        let listener = bind("api.rest.bind_addr", &settings.api.bind_addr).await?;
+        let metrics_listener = match &settings.api.metrics_bind_addr {
+            Some(address) => Some(bind("metrics.bind_addr", address).await?),
+            None => None,
+        };
+        let network = Libp2pConfig {
+            cluster: ClusterId::from_name(&settings.cluster.id),
+            listen: vec![resolve(
+                "cluster.raft.bind_addr",
+                &settings.cluster.bind_addr,
+            )?],
+            addresses: addresses(&settings.cluster.peers, id)?,
+        };
+        let served = ServedBlobs(blobs.clone());
+        let (network, network_events, control) =
+            libp2p::start(network, &keys, Arc::new(FastVerifier), served)?;
+        let files = Directory::open(&data.wal()).map_err(system("open the log"))?;
+        let (disk, disk_events) = DiskThread::start(files).map_err(system("start a thread"))?;
+        let engine = EmbeddedStore::open(&data.store()).map_err(system("open the store"))?;
+        let (store, store_events) = StoreThread::start(engine).map_err(system("start a thread"))?;
+        let ports = Ports {
+            network,
+            network_events,
+            disk,
+            disk_events,
+            store,
+            store_events,
+            clock: SystemClock,
+        };
+        let machine = Node::new(core_config(&settings, id)?);
+        let (handle, host) = host::spawn(HostConfig::new(id), machine, ports, ());
+        let backend = Arc::new(HostBackend::new(id, handle.clone()));
+        let peers = ClusterPeers::new(id, handle.clone(), control.blobs());
+        let replicated = ReplicatedBlobs::new(
+            id,
+            Arc::new(LocalStore(blobs)),
+            Arc::new(peers),
+            settings.storage.replicas,
+        );
+        let info = NodeInfo {
+            name: settings
+                .name
+                .clone()
+                .unwrap_or_else(|| id.to_string()[..8].to_owned()),
+            cluster: settings.cluster.id.clone(),
+            address: listener
+                .local_addr()
+                .map_err(system("read an address"))?
+                .to_string(),
+        };
+        let gateway = Gateway::new(backend, replicated, api_limits(&settings), info);
+        let config = server_config(&settings);
+        let started = system("start the API");
+        let server =
+            Server::start(listener, api::router(gateway.clone()), config).map_err(started)?;
+        let metrics = match metrics_listener {
+            Some(listener) => {
+                let router = api::metrics_router(gateway.clone());
+                Some(Server::start(listener, router, config).map_err(system("serve metrics"))?)
+            }
+            None => None,
+        };
+        Ok(Running {
+            id,
+            gateway,
+            server,
+            metrics,
+            handle,
+            host,
+            data,
+        })
+    }
+}
+
+impl Running {
+    /// The id of the node.
+    pub fn id(&self) -> NodeId {
+        self.id
+    }
+
+    /// Where the API listens.
+    pub fn address(&self) -> SocketAddr {
+        self.server.address()
+    }
+
+    /// Whether requests can be expected to succeed.
+    pub fn serving(&self) -> bool {
+        self.gateway.backend.health().serving()
+    }
+
+    /// Waits until the node ends by itself, which it does only when it must.
+    pub async fn ended(&self) -> Option<HostExit> {
+        self.handle.ended().await
+    }
+
+    /// Stops gracefully; how the node ended.
+    pub async fn stop(self) -> Option<HostExit> {
+        self.gateway.stop();
+        self.server.stop().await;
+        if let Some(metrics) = self.metrics {
+            metrics.stop().await;
+        }
+        let exit = self.handle.shutdown().await;
+        // The status said it already; the task is at its end.
+        let _ = self.host.await;
+        drop(self.data);
+        exit
+    }
+}
+
+/// What the core is built from.
+fn core_config(settings: &Settings, id: NodeId) -> Result<Config, LaunchError> {
+    let cluster = &settings.cluster;
+    let mut voters: Vec<NodeId> = cluster
+        .peers
+        .iter()
+        .map(|peer| peer.id)
+        .chain([id])
+        .collect();
+    voters.sort_unstable();
+    voters.dedup();
+    if cluster.join {
+        voters.clear();
+    }
+    let bootstrap = Membership {
+        voters,
+        ..Membership::default()
+    };
+    let mut seed = [0; 8];
+    getrandom::fill(&mut seed).map_err(system("read random bytes"))?;
+    let name = ClusterId::from_name(&cluster.id);
+    let mut config = Config::new(id, name, bootstrap, u64::from_be_bytes(seed));
+    config.raft.heartbeat = span(cluster.heartbeat);
+    config.raft.election_timeout_min = span(cluster.election_timeout);
+    config.raft.append_entries_max = cluster.append_entries_max;
+    config.request_timeout = span(cluster.request_timeout);
+    config.log_entries_max = cluster.log_entries_max;
+    config.log_trailing_entries = config.log_trailing_entries.min(cluster.log_entries_max / 2);
+    Ok(config)
+}
+
+fn addresses(
+    peers: &[Peer],
+    me: NodeId,
+) -> Result<BTreeMap<NodeId, Vec<PeerAddress>>, LaunchError> {
+    let mut addresses = BTreeMap::new();
+    for peer in peers.iter().filter(|peer| peer.id != me) {
+        let address: PeerAddress = peer.addr.parse().map_err(system("cluster.peers"))?;
+        addresses.insert(peer.id, vec![address]);
+    }
+    Ok(addresses)
+}
+
+fn api_limits(settings: &Settings) -> ApiLimits {
+    ApiLimits {
+        requests_max: settings.limits.requests_max,
+        uploads_max: settings.limits.uploads_max,
+        watches_max: settings.limits.watches_max,
+        json_bytes_max: settings.api.json_bytes_max,
+        object_bytes_max: settings.limits.object_bytes_max,
+        request_timeout: settings.api.write_timeout,
+        idle_timeout: settings.api.idle_timeout,
+        // An election and a first heartbeat, with a margin.
+        retry_for: settings.cluster.election_timeout * 4 + Duration::from_secs(1),
+    }
+}
+
+fn server_config(settings: &Settings) -> ServerConfig {
+    ServerConfig {
+        connections_max: settings.limits.connections_max,
+        header_bytes_max: settings.limits.header_bytes_max,
+        header_timeout: settings.api.read_timeout,
+        shutdown_timeout: settings.api.shutdown_timeout,
+    }
+}
+
+async fn bind(key: &str, address: &str) -> Result<TcpListener, LaunchError> {
+    let what = || format!("{key}: can not listen on {address}");
+    let address = resolve(key, address)?;
+    TcpListener::bind(address)
+        .await
+        .map_err(|error| LaunchError::System {
+            what: what(),
+            reason: error.to_string(),
+        })
+}
+
+fn resolve(key: &str, address: &str) -> Result<SocketAddr, LaunchError> {
+    socket_addr(address).map_err(|error| LaunchError::System {
+        what: format!("{key}: {address} can not be looked up"),
+        reason: error.to_string(),
+    })
+}
+
+fn system<E: std::fmt::Display>(what: &'static str) -> impl FnOnce(E) -> LaunchError {
+    move |error| LaunchError::System {
+        what: what.to_owned(),
+        reason: error.to_string(),
+    }
+}
+
+fn span(duration: Duration) -> Span {
+    Span(u64::try_from(duration.as_nanos()).expect("the table keeps times within a day"))
+}

@@ -1,0 +1,140 @@
+//! `decube dev` as a user starts it, and the commands that talk to it.
+
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+use super::http::call;
+use super::process::{decube, free_port};
+
+struct Dev {
+    child: Child,
+    port: u16,
+}
+
+impl Dev {
+    fn start(data: &std::path::Path, port: u16) -> Self {
+        let child = decube()
+            .args(["dev", "--listen", &format!("127.0.0.1:{port}"), "--data"])
+            .arg(data)
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("it starts");
+        let dev = Self { child, port };
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while !dev.ready() {
+            assert!(Instant::now() < deadline, "not ready");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        dev
+    }
+
+    fn ready(&self) -> bool {
+        let all = (0..3).map(|offset| {
+            let node = ([127, 0, 0, 1], self.port + offset).into();
+            call(node, "GET", "/ready", b"").is_ok_and(|answer| answer.status == 200)
+        });
+        all.into_iter().all(|ready| ready)
+    }
+
+    fn run(&self, arguments: &[&str]) -> (i32, String, String) {
+        let output = decube()
+            .args(arguments)
+            .env("DECUBE_SERVER", format!("http://127.0.0.1:{}", self.port))
+            .output()
+            .expect("it runs");
+        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+        (
+            output.status.code().expect("an exit code"),
+            text(output.stdout),
+            text(output.stderr),
+        )
+    }
+
+    fn interrupt(&mut self) {
+        let sent = std::process::Command::new("kill")
+            .args(["-INT", &self.child.id().to_string()])
+            .status();
+        assert!(sent.expect("kill is there").success());
+        assert!(self.child.wait().expect("it ends").success());
+    }
+}
+
+impl Drop for Dev {
+    fn drop(&mut self) {
+        // Ended already, if the test came to its end.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The first of three ports in a row that were free a moment ago.
+fn three_ports() -> u16 {
+    loop {
+        let port = free_port();
+        let free = |port: u16| std::net::TcpListener::bind(("127.0.0.1", port)).is_ok();
+        if port < 65_533 && free(port + 1) && free(port + 2) {
+            return port;
+        }
+    }
+}
+
+#[test]
+fn a_development_cluster_serves_and_keeps_its_data() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let data = dir.path().join("dev");
+    let mut dev = Dev::start(&data, three_ports());
+    let (code, out, _) = dev.run(&["kv", "put", "greeting", "hello"]);
+    assert_eq!((code, out.starts_with("revision ")), (0, true), "{out}");
+    assert_eq!(dev.run(&["kv", "get", "greeting"]).1, "hello");
+    let (code, _, error) = dev.run(&["kv", "get", "nothing"]);
+    assert_eq!(
+        (
+            code,
+            error.starts_with("error: there is no key \"nothing\"")
+        ),
+        (3, true),
+        "{error}"
+    );
+    assert_eq!(dev.run(&["kv", "put", "greeting", "x", "--if-absent"]).0, 4);
+    assert!(dev.run(&["kv", "list"]).1.contains("greeting"));
+    let (code, out, _) = dev.run(&["status"]);
+    assert_eq!((code, out.matches("voter").count()), (0, 3), "{out}");
+
+    let file = dir.path().join("file");
+    std::fs::write(&file, b"some bytes").expect("written");
+    let (code, _, error) = dev.run(&["object", "put", "an object", file.to_str().expect("text")]);
+    assert_eq!(code, 0, "{error}");
+    let copy = dir.path().join("copy");
+    assert_eq!(
+        dev.run(&["object", "get", "an object", copy.to_str().expect("text")])
+            .0,
+        0
+    );
+    assert_eq!(std::fs::read(&copy).expect("written"), b"some bytes");
+    assert!(dev.run(&["object", "stat", "an object"]).1.contains("10"));
+
+    let second = decube()
+        .args(["dev", "--listen", "127.0.0.1:0", "--data"])
+        .arg(&data)
+        .output();
+    let second = second.expect("it runs");
+    assert_eq!(second.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&second.stderr).contains("is in use by process"));
+
+    dev.interrupt();
+    let dev = Dev::start(&data, dev.port);
+    assert_eq!(dev.run(&["kv", "get", "greeting"]).1, "hello");
+    assert_eq!(dev.run(&["object", "get", "an object"]).1, "some bytes");
+    assert_eq!(dev.run(&["object", "rm", "an object"]).0, 0);
+}
+
+#[test]
+fn without_a_node_the_client_says_what_to_do() {
+    let port = free_port();
+    let output = decube()
+        .args(["status", "--server", &format!("http://127.0.0.1:{port}")])
+        .output();
+    let output = output.expect("it runs");
+    assert_eq!(output.status.code(), Some(6));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("`decube dev` starts a cluster"));
+}
