@@ -36,6 +36,9 @@ pub const PERSISTS_PENDING_MAX: usize = 1024;
 /// Bytes of one chunk of a state snapshot.
 pub const SNAPSHOT_CHUNK_BYTES: usize = 256 << 10;
 
+/// Bytes that a node lets travel along with a snapshot: the sum of its log.
+pub const SNAPSHOT_ANNEX_BYTES_MAX: usize = 4 << 10;
+
 /// Bytes of one message between nodes, header included.
 pub const MESSAGE_BYTES_MAX: usize = 4 << 20;
 
@@ -98,6 +101,14 @@ pub const RECORDED_LIST_MAX: usize = 1 << 20;
 pub const MERKLE_PATH_MAX: usize = 64;
 /// Entries in one log proof.
 pub const LOG_PROOF_ENTRIES_MAX: usize = 1024;
+/// Bytes of the entries' data in one log proof that a node makes; the rest of a
+/// larger range takes another proof.
+pub const LOG_PROOF_BYTES_MAX: usize = 2 << 20;
+/// Signed heads that a node gathers shares for at once.
+pub const HEADS_GATHERED_MAX: usize = 64;
+/// Requests for a share of a head that a voter keeps for one peer until it has
+/// applied so much.
+pub const HEAD_REQUESTS_PER_PEER_MAX: usize = 128;
 /// Bytes of one snapshot or object segment.
 pub const SEGMENT_BYTES: u64 = 64 << 20;
 /// The smallest segment that a snapshot may be cut into (its last ones may be
@@ -142,7 +153,22 @@ const _: () = assert!(
 const _: () =
     assert!(APPEND_BYTES_MAX + ENTRY_BYTES_MAX + APPEND_ENTRIES_MAX * 96 < MESSAGE_BYTES_MAX);
 const _: () = assert!(
-    SNAPSHOT_CHUNK_BYTES + KV_VALUE_BYTES_MAX + KV_KEY_BYTES_MAX + 4096 < MESSAGE_BYTES_MAX
+    SNAPSHOT_CHUNK_BYTES + SNAPSHOT_ANNEX_BYTES_MAX + KV_VALUE_BYTES_MAX + KV_KEY_BYTES_MAX + 4096
+        < MESSAGE_BYTES_MAX
+);
+const _: () = assert!(ENTRY_BYTES_MAX <= LOG_PROOF_BYTES_MAX);
+const _: () = assert!(
+    LOG_PROOF_BYTES_MAX
+        + LOG_PROOF_ENTRIES_MAX * 64
+        + 2 * VOTERS_MAX * 128
+        + 4 * MERKLE_PATH_MAX * 32
+        + 4096
+        < MESSAGE_BYTES_MAX,
+    "a log proof fits a message"
+);
+const _: () = assert!(
+    MERKLE_PATH_MAX * 32 + 256 <= SNAPSHOT_ANNEX_BYTES_MAX,
+    "the sum of a log fits what travels along with a snapshot"
 );
 const _: () = assert!(KV_KEY_BYTES_MAX + KV_VALUE_BYTES_MAX + 1024 <= ENTRY_BYTES_MAX);
 const _: () =

@@ -32,6 +32,12 @@ pub enum MerkleError {
         /// The size of the tree.
         size: TreeSize,
     },
+    /// The prover does not keep what it needs for this position or size.
+    #[error("what lies before leaf {begin} is forgotten")]
+    Forgotten {
+        /// The first leaf that can be proven, and the smallest size.
+        begin: TreeSize,
+    },
     /// The newer tree is smaller than the older one.
     #[error("a tree does not shrink from {old} to {new} leaves")]
     Shrinks {

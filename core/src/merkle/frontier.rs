@@ -9,7 +9,7 @@ use crate::crypto::Digest;
 /// The right edge of a tree: the roots of the complete subtrees that the size's
 /// binary digits name, largest first. It is all that appending needs, so a node
 /// that compacts its log keeps 32 bytes per bit of the size instead of the
-/// leaves. It can not make proofs; [`super::Tree`] can.
+/// leaves. It can not make proofs; a [`super::Tree`] that begins behind it can.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Frontier {
     size: TreeSize,
@@ -41,6 +41,23 @@ impl Frontier {
         self.size = TreeSize(index.0.checked_add(1).expect("tree size overflow"));
         assert_eq!(self.nodes.len(), hash_count(self.size.0.count_ones()));
         index
+    }
+
+    /// The frontier of a tree, from the roots of the complete subtrees that the
+    /// size's binary digits name, largest first.
+    pub(super) fn from_peaks(size: TreeSize, nodes: Vec<Digest>) -> Self {
+        assert_eq!(nodes.len(), hash_count(size.0.count_ones()));
+        Self { size, nodes }
+    }
+
+    /// The complete subtrees, largest first, each with its level: it has `2^level`
+    /// leaves.
+    pub(super) fn peaks(&self) -> impl Iterator<Item = (u32, &Digest)> {
+        let size = self.size.0;
+        let levels = (0..u64::BITS).rev();
+        levels
+            .filter(move |level| size >> level & 1 == 1)
+            .zip(&self.nodes)
     }
 
     /// The number of leaves.

@@ -28,7 +28,7 @@
 //! |---|---|
 //! | `hash.rs` | [`LeafHash`], [`node_hash`], [`LeafIndex`], [`TreeSize`], [`TreeHead`] |
 //! | `error.rs` | [`MerkleError`] |
-//! | `tree.rs` | [`Tree`]: all leaves in memory, makes proofs |
+//! | `tree.rs` | [`Tree`]: the leaves behind a frontier in memory, makes proofs |
 //! | `frontier.rs` | [`Frontier`]: append and root in `O(log n)` memory |
 //! | `inclusion.rs` | [`Inclusion`] of one leaf |
 //! | `range.rs` | [`RangeProof`] of consecutive leaves |

@@ -1,10 +1,16 @@
-//! All leaves in memory: roots of every size, and proofs.
+//! The leaves behind a frontier in memory: roots of every size from there on, and
+//! proofs.
 
+use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use super::consistency::Consistency;
 use super::error::MerkleError;
-use super::hash::{LeafHash, LeafIndex, TreeHead, TreeSize, empty_root, node_hash, split_point};
+use super::frontier::Frontier;
+use super::hash::{
+    LeafHash, LeafIndex, TreeHead, TreeSize, bit_length, empty_root, hash_count, node_hash,
+    split_point,
+};
 use super::inclusion::Inclusion;
 use super::range::RangeProof;
 use crate::crypto::Digest;
@@ -12,16 +18,40 @@ use crate::crypto::Digest;
 /// A tree that keeps the hash of every complete subtree: 64 bytes a leaf. Append
 /// is `O(1)` amortised; the root of any size and any proof take `O(log n)`
 /// hashes.
+///
+/// It may begin behind a [`Frontier`], and forget what lies before a size: then
+/// it proves only leaves from there on, and extensions of trees of at least that
+/// size. What such proofs need of the leaves before are the frontier's subtrees.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Tree {
-    /// `levels[k][i]` is the root over the leaves `i * 2^k .. (i + 1) * 2^k`.
-    levels: Vec<Vec<Digest>>,
+    /// The number of leaves that are forgotten.
+    begin: u64,
+    /// `levels[k][i]` is the root over the leaves `j * 2^k .. (j + 1) * 2^k` where
+    /// `j` is `first_kept(begin, k) + i`.
+    levels: Vec<VecDeque<Digest>>,
 }
 
 impl Tree {
     /// The tree without leaves.
     pub const fn new() -> Self {
-        Self { levels: Vec::new() }
+        Self {
+            begin: 0,
+            levels: Vec::new(),
+        }
+    }
+
+    /// The tree with the leaves that the frontier sums up, all of them forgotten.
+    pub fn after(frontier: &Frontier) -> Self {
+        let begin = frontier.size().0;
+        let depth = hash_count(bit_length(begin));
+        let mut levels = Vec::new();
+        levels.resize_with(depth, VecDeque::new);
+        for (level, root) in frontier.peaks() {
+            levels[hash_count(level)].push_back(*root);
+        }
+        let tree = Self { begin, levels };
+        assert_eq!(tree.size(), frontier.size());
+        tree
     }
 
     /// Appends a leaf and returns its position.
@@ -30,11 +60,12 @@ impl Tree {
         let mut hash = *leaf.digest();
         for level in 0.. {
             if level == self.levels.len() {
-                self.levels.push(Vec::new());
+                self.levels.push(VecDeque::new());
             }
             let nodes = &mut self.levels[level];
-            nodes.push(hash);
-            // A node without a partner yet completes no larger subtree.
+            nodes.push_back(hash);
+            // A node without a partner yet completes no larger subtree. The
+            // first kept node is a left one, so partners stand side by side.
             if nodes.len() % 2 == 1 {
                 break;
             }
@@ -44,10 +75,44 @@ impl Tree {
         index
     }
 
-    /// The number of leaves.
+    /// Forgets the leaves before a size that the tree has reached. What it
+    /// forgets twice it forgets once.
+    pub fn forget_before(&mut self, size: TreeSize) -> Result<(), MerkleError> {
+        self.check_size(size)?;
+        if size.0 <= self.begin {
+            return Ok(());
+        }
+        for (level, nodes) in (0..).zip(&mut self.levels) {
+            let gone = first_kept(size.0, level) - first_kept(self.begin, level);
+            let gone = usize::try_from(gone).unwrap_or(usize::MAX);
+            drop(nodes.drain(..gone.min(nodes.len())));
+        }
+        self.begin = size.0;
+        assert!(self.size() >= size);
+        Ok(())
+    }
+
+    /// How many leaves are forgotten: the smallest size that the tree knows, and
+    /// the position of the first leaf that it proves.
+    pub const fn begin(&self) -> TreeSize {
+        TreeSize(self.begin)
+    }
+
+    /// The sum over the first `size` leaves, from which another tree can go on.
+    pub fn frontier_at(&self, size: TreeSize) -> Result<Frontier, MerkleError> {
+        self.check_size(size)?;
+        self.check_kept(size.0)?;
+        let levels = (0..bit_length(size.0)).rev();
+        let peaks = levels.filter(|level| size.0 >> level & 1 == 1);
+        let nodes = peaks.map(|level| self.node(level, (size.0 >> level) - 1));
+        Ok(Frontier::from_peaks(size, nodes.collect()))
+    }
+
+    /// The number of leaves, forgotten ones included.
     pub fn size(&self) -> TreeSize {
-        let leaves = self.levels.first().map_or(0, Vec::len);
-        TreeSize(u64::try_from(leaves).expect("a count fits 64 bits"))
+        let kept = self.levels.first().map_or(0, VecDeque::len);
+        let kept = u64::try_from(kept).expect("a count fits 64 bits");
+        TreeSize(first_kept(self.begin, 0) + kept)
     }
 
     /// The root over all leaves.
@@ -64,9 +129,10 @@ impl Tree {
         }
     }
 
-    /// The root over the first `size` leaves, or `None` if there are fewer.
+    /// The root over the first `size` leaves, or `None` if there are fewer, or
+    /// more of them are forgotten.
     pub fn root_at(&self, size: TreeSize) -> Option<Digest> {
-        if size > self.size() {
+        if size > self.size() || size.0 < self.begin {
             return None;
         }
         Some(match size.0 {
@@ -75,14 +141,12 @@ impl Tree {
         })
     }
 
-    /// The hash of one leaf.
+    /// The hash of one leaf, or `None` if it does not exist or is forgotten.
     pub fn leaf(&self, index: LeafIndex) -> Option<LeafHash> {
-        let index = usize::try_from(index.0).ok()?;
-        self.levels
-            .first()?
-            .get(index)
-            .copied()
-            .map(LeafHash::assume)
+        if index.0 < self.begin || index.0 >= self.size().0 {
+            return None;
+        }
+        Some(LeafHash::assume(self.node(0, index.0)))
     }
 
     /// Proves that a leaf stands at `index` of the first `size` leaves
@@ -96,6 +160,7 @@ impl Tree {
         if index.0 >= size.0 {
             return Err(MerkleError::IndexBeyondSize { index, size });
         }
+        self.check_kept(index.0)?;
         let mut path = Vec::new();
         let (mut begin, mut end) = (0, size.0);
         while end - begin > 1 {
@@ -125,7 +190,9 @@ impl Tree {
             return Err(MerkleError::Shrinks { old, new });
         }
         let mut path = Vec::new();
+        // Nothing has to be shown of equal trees, nor of the empty one.
         if old.0 > 0 && old < new {
+            self.check_kept(old.0)?;
             self.consistency_path(old.0, new.0, &mut path);
         }
         Ok(Consistency { old, new, path })
@@ -139,6 +206,9 @@ impl Tree {
         size: TreeSize,
     ) -> Result<RangeProof, MerkleError> {
         self.check_size(size)?;
+        // The range is checked as a whole before anything of it is looked up.
+        RangeProof::visit_outside(first, count, size, &mut |_, _| {})?;
+        self.check_kept(first.0)?;
         let mut path = Vec::new();
         RangeProof::visit_outside(first, count, size, &mut |begin, end| {
             path.push(self.subtree(begin, end));
@@ -175,12 +245,29 @@ impl Tree {
         let length = end - begin;
         if length.is_power_of_two() {
             assert!(begin.is_multiple_of(length));
-            let level = super::hash::hash_count(length.ilog2());
-            let node = usize::try_from(begin / length).expect("the node is in memory");
-            return self.levels[level][node];
+            return self.node(length.ilog2(), begin / length);
         }
         let middle = begin + split_point(length);
         node_hash(&self.subtree(begin, middle), &self.subtree(middle, end))
+    }
+
+    /// The root over the leaves `node * 2^level .. (node + 1) * 2^level`. The
+    /// caller has checked that the tree has them and did not forget it.
+    fn node(&self, level: u32, node: u64) -> Digest {
+        let first = first_kept(self.begin, level);
+        assert!(node >= first, "the callers check what is forgotten");
+        let place = usize::try_from(node - first).expect("the node is in memory");
+        self.levels[hash_count(level)][place]
+    }
+
+    /// Refuses positions and sizes of which too much is forgotten.
+    fn check_kept(&self, position: u64) -> Result<(), MerkleError> {
+        if position < self.begin {
+            return Err(MerkleError::Forgotten {
+                begin: TreeSize(self.begin),
+            });
+        }
+        Ok(())
     }
 
     /// Refuses sizes that the tree has not reached.
@@ -193,6 +280,14 @@ impl Tree {
         }
         Ok(())
     }
+}
+
+/// The first node of a level that is needed of a tree whose first `begin` leaves
+/// are forgotten. If the level's bit of `begin` is set, that is the frontier's
+/// subtree there; if not, the first one that reaches beyond `begin`. Either way
+/// its number is even: it is a left node.
+const fn first_kept(begin: u64, level: u32) -> u64 {
+    (begin >> level) & !1
 }
 
 impl FromIterator<LeafHash> for Tree {

@@ -20,6 +20,12 @@ impl Node {
         );
         let Some(last) = entries.last() else { return };
         let upto = last.id.index;
+        if !self.extend_log_tree(entries) {
+            return self.halt(
+                "a committed entry was damaged in memory: check the machine, then restart the node",
+                out,
+            );
+        }
         let mut ops = Ops::new();
         for entry in entries {
             assert_eq!(
@@ -33,6 +39,7 @@ impl Node {
         self.commit_to_store(ops, upto, false, out);
         self.step_raft(now, raft::Event::Applied { upto });
         self.answer_reads(out);
+        self.answer_head_requests(out);
     }
 
     fn apply_one(&mut self, entry: &Entry, ops: &mut Ops, out: &mut Outbox<Effect>) {

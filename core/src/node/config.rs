@@ -1,5 +1,9 @@
 //! What a node is built from.
 
+use alloc::collections::BTreeMap;
+
+use super::keys::{HeadSigner, HeadVerifier};
+use crate::crypto::PublicKey;
 use crate::mutant::Mutant;
 use crate::raft::{self, Membership};
 use crate::types::{ClusterId, NodeId, Span};
@@ -27,6 +31,16 @@ pub struct Config {
     pub log_entries_max: u64,
     /// Entries kept behind the applied index when it is compacted.
     pub log_trailing_entries: u64,
+    /// Signs the heads of the log that this node has applied, with the key that
+    /// its id follows from. Without one the node signs nothing, and proofs need a
+    /// majority of the other voters.
+    pub signer: Option<HeadSigner>,
+    /// The keys of voters, as far as they are known: a share that does not verify
+    /// under its voter's key is dropped. That of another voter is passed on as it
+    /// is; whoever checks the proof has the last word.
+    pub voter_keys: BTreeMap<NodeId, PublicKey>,
+    /// Checks shares against `voter_keys`.
+    pub head_verifier: HeadVerifier,
     /// The planted bug, if any.
     pub mutant: Mutant,
 }
@@ -44,6 +58,9 @@ impl Config {
             wal_segment_bytes: crate::limits::WAL_SEGMENT_BYTES,
             log_entries_max: crate::limits::LOG_ENTRIES_MAX,
             log_trailing_entries: crate::limits::LOG_TRAILING_ENTRIES,
+            signer: None,
+            voter_keys: BTreeMap::new(),
+            head_verifier: HeadVerifier::default(),
             mutant: Mutant::None,
         }
     }

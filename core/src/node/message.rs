@@ -1,8 +1,10 @@
 //! What nodes of a cluster say to each other.
 
 use super::request::{Request, Response};
+use crate::crypto::Signature;
+use crate::proof::LogHead;
 use crate::raft;
-use crate::types::{RequestId, Term};
+use crate::types::{Index, RequestId, Term};
 
 /// A message between two nodes of a cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,4 +30,28 @@ pub enum PeerMessage {
         /// Its answer.
         response: Response,
     },
+    /// Sign the head of the log at this size, once it is applied there.
+    HeadRequest {
+        /// Chosen by the sender, echoed in the answer.
+        id: RequestId,
+        /// How many entries.
+        size: Index,
+    },
+    /// The answer to [`PeerMessage::HeadRequest`].
+    HeadReply {
+        /// The request.
+        id: RequestId,
+        /// The signature, or nothing if the node can never give one for this
+        /// size: it has no key, was no voter there, or has compacted its log.
+        share: Option<HeadShare>,
+    },
+}
+
+/// One voter's signature under the head that it sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HeadShare {
+    /// What it signed: its own view.
+    pub head: LogHead,
+    /// Its signature over the head.
+    pub signature: Signature,
 }

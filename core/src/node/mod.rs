@@ -19,16 +19,19 @@
 //! | what | where | before |
 //! |---|---|---|
 //! | term, vote, entries, base | write-ahead log, one atomic batch per write of Raft | anything that Raft gates on it |
+//! | the sum of the log up to `base` | in the record of the base, and in snapshots | – |
 //! | the replicated state | the store, one atomic batch per group of applied entries, not synced | – (rebuildable from the log) |
 //! | the state up to `base` | the store, synced | the log is compacted to `base` |
 //! | an installed snapshot | the store, synced, under a new generation | Raft drops the log before it |
 //!
 //! # Invariants
 //! N1. The log base never passes what is durable in the store.
-//! N2. Every open request has exactly one place: parked, forwarded, proposed or
-//! reading; it leaves it with exactly one answer.
+//! N2. Every open request has exactly one place: parked, forwarded, proposed,
+//! reading or waiting for a signed head; it leaves it with exactly one answer.
 //! N3. Nothing is applied while a snapshot is being installed.
 //! N4. Writes to the log carry consecutive numbers and complete in order.
+//! N5. A head is signed only if the tree over the log is known from the base up to
+//! exactly what is applied.
 //!
 //! # Adversary
 //! Peers are authenticated by the transport and trusted to crash, not to lie;
@@ -43,20 +46,26 @@
 //! | `recovery.rs` | from files and store pages to a running Raft |
 //! | `requests.rs` | clients: propose, read, forward, park, time out |
 //! | `apply.rs` | committed entries into the state, answers and watches |
+//! | `log_tree.rs` | the tree over the applied log |
+//! | `attest.rs` | signed heads of the log, and proofs under them |
+//! | `keys.rs` | keys as parts of the configuration |
 //! | `storage.rs` | batches of the log and of the store, compaction |
 //! | `snapshots.rs` | snapshots to and from peers |
 //! | `records.rs` | the records of the write-ahead log |
 //! | `wire.rs` | the encoding of messages and events |
-//! | `invariants.rs` | N1 to N4 |
+//! | `invariants.rs` | N1 to N5 |
 
 pub mod config;
 pub mod effect;
 pub mod event;
+pub mod keys;
 pub mod message;
 pub mod request;
 
 mod apply;
+mod attest;
 mod invariants;
+mod log_tree;
 mod records;
 mod recovery;
 mod requests;
@@ -72,6 +81,7 @@ mod tests;
 pub use config::Config;
 pub use effect::Effect;
 pub use event::Event;
-pub use message::PeerMessage;
+pub use keys::{HeadSigner, HeadVerifier};
+pub use message::{HeadShare, PeerMessage};
 pub use request::{Changes, Consistency, Request, Response, Status};
 pub use state::Node;

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use crate::codec::{Decode, DecodeError, Encode, Reader, Writer};
+use crate::proof::AppliedLog;
 use crate::raft::{Base, Entry, HardState, Persist};
 use crate::types::Index;
 use crate::wal::{Batch, Record, RecordKind, WalSeq};
@@ -13,6 +14,8 @@ pub(super) struct BaseRecord {
     pub(super) base: Base,
     /// All entries before this record are void, not only those up to the base.
     pub(super) reset: bool,
+    /// The sum of the log up to the base, if it is known.
+    pub(super) sum: Option<AppliedLog>,
 }
 
 /// A decoded record.
@@ -28,6 +31,7 @@ impl Encode for BaseRecord {
     fn encode(&self, writer: &mut Writer) {
         writer.bool(self.reset);
         writer.put(&self.base);
+        writer.put(&self.sum);
     }
 }
 
@@ -36,19 +40,20 @@ impl Decode for BaseRecord {
         Ok(Self {
             reset: reader.bool()?,
             base: reader.get()?,
+            sum: reader.get()?,
         })
     }
 }
 
 /// The batch of one write of Raft. The hard state comes first: a term is never
 /// younger than the first entry of it (P2), even for a reader of half a batch.
-pub(super) fn batch(seq: WalSeq, persist: &Persist) -> Batch {
+pub(super) fn batch(seq: WalSeq, persist: &Persist, sum: Option<&AppliedLog>) -> Batch {
     let mut records = alloc::vec::Vec::with_capacity(persist.append.len().saturating_add(3));
     if let Some(hard_state) = &persist.hard_state {
         records.push(hard_state_record(hard_state));
     }
     if let Some(base) = &persist.base {
-        records.push(base_record(base, persist.reset));
+        records.push(base_record(base, sum, persist.reset));
     }
     if let Some(from) = persist.truncate_from {
         records.push(Record {
@@ -75,11 +80,12 @@ pub(super) fn hard_state_record(hard_state: &HardState) -> Record {
 }
 
 /// Where the log begins.
-pub(super) fn base_record(base: &Base, reset: bool) -> Record {
+pub(super) fn base_record(base: &Base, sum: Option<&AppliedLog>, reset: bool) -> Record {
     let index = base.id.index.0;
     let payload = BaseRecord {
         base: base.clone(),
         reset,
+        sum: sum.cloned(),
     }
     .to_bytes();
     Record {

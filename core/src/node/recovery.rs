@@ -11,6 +11,7 @@ use super::records::{self, BaseRecord, Content};
 use super::state::{Inner, Node, Ops, Phase};
 use crate::kv::{Kv, Loader, wipe_ops};
 use crate::machine::Outbox;
+use crate::proof::AppliedLog;
 use crate::raft::{Base, Entry, HardState, Raft, Recovered};
 use crate::types::{Index, Time};
 use crate::wal;
@@ -41,6 +42,7 @@ impl Node {
     pub(super) fn start(&mut self, now: Time, out: &mut Outbox<Effect>) {
         assert!(matches!(self.phase, Phase::New), "a node starts once");
         self.requests.seed_forward_ids(self.clock.wall);
+        self.attest.seed_ids(self.clock.wall.0);
         let loader = Some(Loader::new(self.config.kv_config()));
         self.phase = Phase::Recovering(Box::new(Recovery {
             wal: None,
@@ -117,6 +119,7 @@ impl Node {
             self.kv = *kv;
         }
         self.storage.stored = self.kv.applied().index;
+        self.storage.log_sum = replay.sum.take();
         let recovered = match replay.finish(&log, self.kv.applied().index) {
             Some(recovered) => recovered,
             None => self.bootstrap(now),
@@ -153,7 +156,11 @@ impl Node {
             &mut self.raft_out,
         );
         self.queue.extend(self.raft_out.drain().map(Inner::Raft));
+        // Raft may have begun its log anew.
+        let base = raft.base().clone();
         self.raft = Some(raft);
+        self.begin_log_tree(&base, self.storage.log_sum.clone());
+        self.follow_log();
         self.phase = Phase::Running;
         out.push(Effect::Ready);
     }
@@ -168,6 +175,8 @@ impl Node {
 struct Replay {
     hard_state: HardState,
     base: Option<Base>,
+    /// The sum of the log up to the base.
+    sum: Option<AppliedLog>,
     entries: BTreeMap<Index, Entry>,
     /// The highest index seen at all.
     highest: Index,
@@ -196,12 +205,13 @@ impl Replay {
         Ok(())
     }
 
-    fn on_base(&mut self, BaseRecord { base, reset }: BaseRecord) {
+    fn on_base(&mut self, BaseRecord { base, reset, sum }: BaseRecord) {
         self.highest = self.highest.max(base.id.index);
         if reset {
             self.entries.clear();
         }
         self.base = Some(base);
+        self.sum = sum;
     }
 
     fn truncate(&mut self, from: Index) {

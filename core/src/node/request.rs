@@ -1,9 +1,11 @@
 //! What clients ask of a node, and what they are answered. The REST gateway, the
 //! CLI and the simulator's clients speak the same requests.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use crate::kv::{Answer, Change, Command, Outcome, Query};
+use crate::proof::{LogProof, SignedHead};
 use crate::raft::{Membership, Refusal, Role};
 use crate::types::{Index, LogId, NodeId, Revision, Term};
 
@@ -48,6 +50,18 @@ pub enum Request {
         /// The voter.
         to: NodeId,
     },
+    /// The head of the log as this node has applied it, signed by a majority of
+    /// the voters. Served by the node asked.
+    LogHead,
+    /// Entries of the log, proven under such a head. Served by the node asked,
+    /// from its own log.
+    ProveLog {
+        /// The index of the first entry.
+        first: Index,
+        /// How many are wanted. The proof has at least one and may have fewer
+        /// than asked: those that are applied and fit one answer.
+        count: u32,
+    },
 }
 
 /// What a client is answered.
@@ -75,6 +89,19 @@ pub enum Response {
     },
     /// See [`Status`].
     Status(Status),
+    /// The answer to [`Request::LogHead`].
+    LogHead(Box<SignedHead>),
+    /// The answer to [`Request::ProveLog`]: for
+    /// [`verify_log_proof`](crate::proof::verify_log_proof).
+    LogProof(Box<LogProof>),
+    /// This node can not prove the entries asked for: they are compacted, or not
+    /// applied yet.
+    NoLogProof {
+        /// The first entry that it can prove.
+        first: Index,
+        /// The last one; before `first` if there is none.
+        last: Index,
+    },
     /// The membership change or the transfer has begun.
     Accepted,
     /// Refused; nothing happened and nothing will. Retrying is safe.

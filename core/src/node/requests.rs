@@ -223,6 +223,9 @@ impl Node {
                 reply(id, Response::Read(self.kv.query(&query)), out);
             }
             Request::Watch { from, to, since } => self.watch(id, from, to, since, out),
+            request @ (Request::LogHead | Request::ProveLog { .. }) => {
+                self.on_attest(now, id, &request, out);
+            }
             request => self.dispatch(now, id, request, out),
         }
     }
@@ -296,7 +299,10 @@ impl Node {
                 let response = self.transfer(now, to);
                 self.answer(origin, response, out);
             }
-            Request::Status | Request::Watch { .. } => {
+            Request::Status
+            | Request::Watch { .. }
+            | Request::LogHead
+            | Request::ProveLog { .. } => {
                 self.answer(origin, Response::Refused(Refusal::Unavailable), out);
             }
         }
@@ -618,6 +624,9 @@ impl Node {
         for parked in requests.parked {
             reply(parked.id, Response::Refused(Refusal::Unavailable), out);
         }
+        for client in self.attest.take_clients() {
+            reply(client, Response::Refused(Refusal::Unavailable), out);
+        }
     }
 
     fn watch(
@@ -660,6 +669,7 @@ impl Node {
     pub(super) fn cancel(&mut self, id: RequestId) {
         self.watches.remove(&id);
         self.requests.parked.retain(|parked| parked.id != id);
+        self.attest.cancel(id);
     }
 
     /// When this leader has to let log time pass for something to expire.
@@ -693,6 +703,7 @@ fn lost_answer(changes_state: bool) -> Response {
     }
 }
 
-fn reply(id: RequestId, response: Response, out: &mut Outbox<Effect>) {
+/// Answers a client of this node.
+pub(super) fn reply(id: RequestId, response: Response, out: &mut Outbox<Effect>) {
     out.push(Effect::Reply { id, response });
 }

@@ -6,6 +6,7 @@ use alloc::collections::BTreeMap;
 use bytes::Bytes;
 
 use super::effect::Effect;
+use super::log_tree;
 use super::request::Response;
 use super::state::Node;
 use crate::kv::{Frozen, Kv, ReplaceOps, Staging};
@@ -65,9 +66,11 @@ impl Node {
             frozen.applied(),
             "the snapshot covers what is applied"
         );
+        let annex = self.log_annex(&base);
         let meta = SnapshotMeta {
             base,
             digest: frozen.digest(),
+            annex,
         };
         self.snapshots.outgoing.insert(peer, frozen);
         self.step_raft(now, raft::Event::SnapshotOpened { peer, meta });
@@ -172,6 +175,8 @@ impl Node {
         self.kv = *installing.kv;
         self.storage.stored = self.kv.applied().index;
         assert_eq!(self.kv.applied(), installing.meta.base.id);
+        let sum = log_tree::sum_in(&installing.meta.annex);
+        self.begin_log_tree(&installing.meta.base, sum);
         self.end_watches(out);
         self.step_raft(
             now,
@@ -180,6 +185,7 @@ impl Node {
             },
         );
         self.answer_reads(out);
+        self.answer_head_requests(out);
     }
 
     /// The snapshot jumps over revisions that watchers never saw.

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 
 use sha2::{Digest as _, Sha256};
 
+use super::attest::Attest;
 use super::config::Config;
 use super::recovery::Recovery;
 use super::requests::Requests;
@@ -13,6 +14,7 @@ use super::storage::Storage;
 use super::{Request, Status};
 use crate::kv::{Kv, LogTime};
 use crate::machine::Outbox;
+use crate::proof::AppliedTree;
 use crate::raft::{self, Raft};
 use crate::types::{NodeId, RequestId, Revision, Span, Time};
 use crate::wal::{self, Wal};
@@ -32,6 +34,9 @@ pub struct Node {
     pub(super) requests: Requests,
     pub(super) watches: BTreeMap<RequestId, Watch>,
     pub(super) snapshots: Snapshots,
+    /// The tree over the applied log, if its sum at the base is known.
+    pub(super) log_tree: Option<AppliedTree>,
+    pub(super) attest: Attest,
     /// Set while an own `Tick` is on its way through the log.
     pub(super) tick_in_flight: bool,
     /// Effects of the inner machines that are not routed yet. Empty between steps.
@@ -103,6 +108,11 @@ impl Node {
     pub fn new(config: Config) -> Self {
         assert_eq!(config.id, config.raft.id, "one identity");
         assert_eq!(config.cluster, config.raft.cluster, "one cluster");
+        let key = config.signer.as_ref().map(|signer| signer.public_key());
+        assert!(
+            key.is_none_or(|key| key.node_id() == config.id),
+            "a node signs with the key that its id follows from"
+        );
         let kv = Kv::new(config.kv_config());
         let wal = Wal::new(config.wal_config());
         Self {
@@ -116,6 +126,8 @@ impl Node {
             requests: Requests::default(),
             watches: BTreeMap::new(),
             snapshots: Snapshots::default(),
+            log_tree: None,
+            attest: Attest::default(),
             tick_in_flight: false,
             queue: VecDeque::new(),
             raft_out: Outbox::new(),
@@ -140,7 +152,19 @@ impl Node {
 
     /// How many requests wait for an answer. For checkers and metrics.
     pub fn requests_open(&self) -> usize {
-        self.requests.open()
+        self.requests.open().saturating_add(self.attest.open())
+    }
+
+    /// Shares of heads that contradicted this node's log or did not verify. Above
+    /// zero somebody is misconfigured, damaged or lies.
+    pub fn head_disagreements(&self) -> u64 {
+        self.attest.disagreements()
+    }
+
+    /// Whether the node knows the tree over its log, so that it can sign heads
+    /// and prove entries. For checkers and metrics.
+    pub fn knows_log_tree(&self) -> bool {
+        self.known_log_tree().is_some()
     }
 
     /// Whether the node has stopped or halted and takes nothing more.
@@ -158,6 +182,10 @@ impl Node {
         hasher.update(self.kv.digest());
         self.storage.digest_into(&mut hasher);
         self.requests.digest_into(&mut hasher);
+        self.attest.digest_into(&mut hasher);
+        let tree = self.log_tree.as_ref();
+        let ends = tree.map_or([u64::MAX; 2], |tree| [tree.begin().0, tree.last().index.0]);
+        ends.iter().for_each(|end| hasher.update(end.to_be_bytes()));
         hasher.finalize().into()
     }
 

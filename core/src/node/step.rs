@@ -43,6 +43,7 @@ impl Machine for Node {
             raft,
             self.wal.deadline(),
             self.requests.deadline(),
+            self.attest.deadline(),
             self.tick_deadline(),
             stopping,
         ]
@@ -63,6 +64,7 @@ impl Node {
             Event::PeerDown { peer } => {
                 self.step_raft(now, raft::Event::PeerDown { peer });
                 self.forget_forwards_to(peer, out);
+                self.attest.forget_peer(peer);
             }
             Event::Request { id, request } => self.on_request(now, id, request, out),
             Event::Cancel { id } => self.cancel(id),
@@ -94,6 +96,10 @@ impl Node {
             PeerMessage::ForwardReply { id, response } => {
                 self.on_forward_reply(from, id, response, out);
             }
+            PeerMessage::HeadRequest { id, size } => self.on_head_request(from, id, size, out),
+            PeerMessage::HeadReply { id, share } => {
+                self.on_head_reply(from, id, share.as_ref(), out);
+            }
         }
     }
 
@@ -101,6 +107,7 @@ impl Node {
     /// goes first, because its write is what the log then flushes.
     fn on_wake(&mut self, now: Time, out: &mut Outbox<Effect>) {
         self.expire_requests(now, out);
+        self.drive_attest(now, out);
         self.propose_tick(now);
         if self
             .raft

@@ -11,6 +11,7 @@ use super::state::{Node, Ops, Phase};
 use crate::kv::Generation;
 use crate::limits::PERSISTS_PENDING_MAX;
 use crate::machine::Outbox;
+use crate::proof::AppliedLog;
 use crate::raft::{self, Base, HardState, Persist, PersistSeq};
 use crate::store::{StoreBatch, StoreOp, StoreSeq};
 use crate::types::{Index, Time};
@@ -26,6 +27,8 @@ pub(super) struct Storage {
     /// The last term, vote and base written: the head of every new segment.
     pub(super) hard_state: HardState,
     pub(super) base: Base,
+    /// The sum of the log up to the base, if it is known.
+    pub(super) log_sum: Option<AppliedLog>,
     /// The last batch given to the store.
     store_seq: StoreSeq,
     /// Batches in the store's hands: number, what they cover, whether synced.
@@ -97,8 +100,12 @@ impl Node {
     /// Appends one write of Raft to the log, as one atomic batch.
     pub(super) fn persist(&mut self, now: Time, persist: &Persist) {
         let prune_below = persist.base.as_ref().map(|base| base.id.index.next());
+        let sum = persist
+            .base
+            .as_ref()
+            .and_then(|base| self.move_log_tree(base));
         self.append(now, Some(persist.seq), prune_below, |seq| {
-            records::batch(seq, persist)
+            records::batch(seq, persist, sum.as_ref())
         });
         if persist.hard_state.is_none() && persist.base.is_none() {
             return;
@@ -108,6 +115,7 @@ impl Node {
         }
         if let Some(base) = &persist.base {
             self.storage.base = base.clone();
+            self.storage.log_sum = sum;
         }
         self.set_wal_head(now);
     }
@@ -150,7 +158,7 @@ impl Node {
     fn wal_head(&self) -> Vec<wal::Record> {
         alloc::vec![
             records::hard_state_record(&self.storage.hard_state),
-            records::base_record(&self.storage.base, false),
+            records::base_record(&self.storage.base, self.storage.log_sum.as_ref(), false),
         ]
     }
 
@@ -252,6 +260,7 @@ impl Node {
             .saturating_sub(self.config.log_trailing_entries);
         let upto = Index(keep_from).min(self.storage.stored);
         if upto > raft.base().id.index {
+            self.follow_log();
             self.step_raft(now, raft::Event::Compact { upto });
         }
     }

@@ -80,6 +80,44 @@ impl AppliedLog {
         Ok(())
     }
 
+    /// The cluster.
+    pub const fn cluster(&self) -> ClusterId {
+        self.cluster
+    }
+
+    /// The chain up to the last entry.
+    pub const fn chain(&self) -> Chain {
+        self.chain
+    }
+
+    /// The sum over the entry hashes.
+    pub(super) const fn frontier(&self) -> &Frontier {
+        &self.frontier
+    }
+
+    /// The position of the membership in force after the last entry.
+    pub(super) const fn membership_epoch(&self) -> Index {
+        self.membership_epoch
+    }
+
+    /// The sum with these parts.
+    pub(super) fn from_parts(
+        cluster: ClusterId,
+        frontier: Frontier,
+        chain: Chain,
+        term: Term,
+        membership_epoch: Index,
+    ) -> Self {
+        assert!(membership_epoch.0 <= frontier.size().0);
+        Self {
+            cluster,
+            frontier,
+            chain,
+            term,
+            membership_epoch,
+        }
+    }
+
     /// The last entry that was applied.
     pub const fn last(&self) -> LogId {
         LogId::new(self.term, Index(self.frontier.size().0))

@@ -31,12 +31,14 @@
 //! |---|---|
 //! | `chain.rs` | [`entry_hash`], [`chain_next`]: what Raft chains |
 //! | `applied.rs` | [`AppliedLog`]: what a voter has applied, ready to sign |
+//! | `applied_tree.rs` | [`AppliedTree`]: the same with the leaves behind a base, to prove them |
 //! | `voters.rs` | [`TrustedVoters`] |
 //! | `head.rs` | [`LogHead`], [`SignedHead`], [`ProvenHead`], [`verify_head_extension`] |
 //! | `log.rs` | [`LogProof`], [`verify_log_proof`], [`ProvenEntries`] |
 //! | `split_view.rs` | [`SplitView`]: evidence that a cluster forked its log |
 
 pub mod applied;
+pub mod applied_tree;
 pub mod chain;
 pub mod head;
 pub mod log;
@@ -47,6 +49,7 @@ pub mod voters;
 mod tests;
 
 pub use applied::{AppliedError, AppliedLog};
+pub use applied_tree::AppliedTree;
 pub use chain::{chain_next, entry_hash, entry_hash_of, kind_code};
 pub use head::{HeadError, HeadSignature, LogHead, ProvenHead, SignedHead, verify_head_extension};
 pub use log::{LogProof, LogProofError, Payload, ProofEntry, ProvenEntries, verify_log_proof};

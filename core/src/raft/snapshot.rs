@@ -10,7 +10,9 @@ use super::message::{Body, Incarnation, InflightId, RoundId, SnapshotResult};
 use super::progress::Mode;
 use super::state::Raft;
 use super::types::{Base, SnapshotMeta};
-use crate::limits::{KV_KEY_BYTES_MAX, KV_VALUE_BYTES_MAX, SNAPSHOT_CHUNK_BYTES};
+use crate::limits::{
+    KV_KEY_BYTES_MAX, KV_VALUE_BYTES_MAX, SNAPSHOT_ANNEX_BYTES_MAX, SNAPSHOT_CHUNK_BYTES,
+};
 use crate::machine::Outbox;
 use crate::mutant::Mutant;
 use crate::types::{Index, NodeId, Time};
@@ -102,6 +104,10 @@ impl Raft {
         assert!(
             meta.base.id.index <= self.handed,
             "a snapshot of the future"
+        );
+        assert!(
+            meta.annex.len() <= SNAPSHOT_ANNEX_BYTES_MAX,
+            "the owner bounds what travels along"
         );
         let base = self.log.base().id.index;
         match self.sending(peer) {
@@ -243,7 +249,8 @@ impl Raft {
         last: bool,
         out: &mut Outbox<Effect>,
     ) {
-        if data.len() > CHUNK_BYTES_MAX || meta.base.membership.broken_rule().is_some() {
+        let too_large = data.len() > CHUNK_BYTES_MAX || meta.annex.len() > SNAPSHOT_ANNEX_BYTES_MAX;
+        if too_large || meta.base.membership.broken_rule().is_some() {
             return;
         }
         if self

@@ -84,6 +84,10 @@ pub struct SnapshotMeta {
     pub base: Base,
     /// Identifies the content: the digest of the state at `base.id`.
     pub digest: [u8; 32],
+    /// What the owner wants to travel along with every snapshot. Raft passes it
+    /// on and reads nothing of it; at most
+    /// [`SNAPSHOT_ANNEX_BYTES_MAX`](crate::limits::SNAPSHOT_ANNEX_BYTES_MAX) bytes.
+    pub annex: Bytes,
 }
 
 /// What a node found on its disk when it started.

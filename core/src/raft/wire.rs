@@ -12,7 +12,8 @@ use super::snapshot::CHUNK_BYTES_MAX;
 use super::types::{Base, Entry, EntryKind, HardState, Membership, SnapshotMeta};
 use crate::codec::{Decode, DecodeError, Encode, Reader, Writer};
 use crate::limits::{
-    APPEND_ENTRIES_MAX, ENTRY_BYTES_MAX, LEARNERS_MAX, MESSAGE_BYTES_MAX, VOTERS_MAX,
+    APPEND_ENTRIES_MAX, ENTRY_BYTES_MAX, LEARNERS_MAX, MESSAGE_BYTES_MAX, SNAPSHOT_ANNEX_BYTES_MAX,
+    VOTERS_MAX,
 };
 
 const _: () = assert!(CHUNK_BYTES_MAX + 2048 < MESSAGE_BYTES_MAX);
@@ -142,6 +143,7 @@ impl Encode for SnapshotMeta {
     fn encode(&self, writer: &mut Writer) {
         writer.put(&self.base);
         writer.raw(&self.digest);
+        writer.blob(&self.annex);
     }
 }
 
@@ -150,6 +152,7 @@ impl Decode for SnapshotMeta {
         Ok(Self {
             base: reader.get()?,
             digest: reader.array()?,
+            annex: reader.blob(SNAPSHOT_ANNEX_BYTES_MAX)?,
         })
     }
 }

@@ -2,6 +2,7 @@
 //! attack on Merkle proofs.
 
 mod attacks;
+mod forgetting;
 mod frontier;
 mod known;
 mod oracles;

@@ -57,6 +57,11 @@ impl Cluster {
     }
 
     pub(super) fn tuned(count: u128, tune: fn(&mut Config)) -> Self {
+        Self::of(&members(count), tune)
+    }
+
+    /// A cluster with these first members.
+    pub(super) fn of(bootstrap: &Membership, tune: fn(&mut Config)) -> Self {
         let mut cluster = Self {
             now: Time(1_000_000),
             hosts: BTreeMap::new(),
@@ -67,8 +72,8 @@ impl Cluster {
             inbox: VecDeque::new(),
             next_request: 0,
         };
-        for id in members(count).voters {
-            cluster.start(id, members(count), Disk::default());
+        for id in bootstrap.members() {
+            cluster.start(id, bootstrap.clone(), Disk::default());
         }
         cluster
     }

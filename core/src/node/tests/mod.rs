@@ -3,4 +3,5 @@
 
 mod cases;
 mod cluster;
+mod proofs;
 mod wire;

@@ -1,3 +1,4 @@
+use alloc::boxed::Box;
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -5,11 +6,14 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use crate::codec::{Decode, Encode};
+use crate::crypto::fake::FakeAuthority;
+use crate::crypto::{Digest, Signer};
 use crate::kv::{Command, LogTime, Query};
-use crate::node::{Consistency, Event, PeerMessage, Request, Response};
-use crate::raft::{Membership, Refusal};
+use crate::node::{Consistency, Event, HeadShare, PeerMessage, Request, Response};
+use crate::proof::{HeadSignature, LogHead, LogProof, Payload, ProofEntry, SignedHead};
+use crate::raft::{EntryKind, Membership, Refusal};
 use crate::store::StoreSeq;
-use crate::types::{Index, LogId, NodeId, RequestId, Revision, Term};
+use crate::types::{Chain, ClusterId, Index, LogId, NodeId, RequestId, Revision, Term};
 use crate::wal::{FileError, FileName, FileOpId, FileResult};
 
 fn requests() -> Vec<Request> {
@@ -32,6 +36,11 @@ fn requests() -> Vec<Request> {
             ..Membership::default()
         }),
         Request::TransferLeadership { to: NodeId(2) },
+        Request::LogHead,
+        Request::ProveLog {
+            first: Index(3),
+            count: 9,
+        },
     ]
 }
 
@@ -95,7 +104,42 @@ fn events() -> Vec<Event> {
             message,
         });
     }
+    for share in [None, Some(share())] {
+        let message = PeerMessage::HeadReply {
+            id: RequestId(8),
+            share,
+        };
+        let from = NodeId(2);
+        events.push(Event::Message { from, message });
+    }
+    events.push(Event::Message {
+        from: NodeId(2),
+        message: PeerMessage::HeadRequest {
+            id: RequestId(8),
+            size: Index(9),
+        },
+    });
     events
+}
+
+fn share() -> HeadShare {
+    let head = LogHead {
+        cluster: ClusterId(7),
+        membership_epoch: Index(1),
+        size: Index(9),
+        root: Digest([3; 32]),
+        chain: Chain([4; 32]),
+        commit_term: Term(2),
+    };
+    let signer = FakeAuthority::new(1).signer(0);
+    let signature = signer.sign(&head.preimage());
+    HeadShare { head, signature }
+}
+
+fn signed_head() -> SignedHead {
+    let HeadShare { head, signature } = share();
+    let node = NodeId(2);
+    SignedHead::new(head, vec![HeadSignature { node, signature }])
 }
 
 fn responses() -> Vec<Response> {
@@ -108,6 +152,22 @@ fn responses() -> Vec<Response> {
         },
         Response::Accepted,
         Response::Unknown,
+        Response::NoLogProof {
+            first: Index(4),
+            last: Index(9),
+        },
+        Response::LogHead(Box::new(signed_head())),
+        Response::LogProof(Box::new(LogProof {
+            head: signed_head(),
+            first: Index(9),
+            entries: vec![ProofEntry {
+                term: Term(2),
+                kind: EntryKind::App,
+                payload: Payload::Data(Bytes::from_static(b"command")),
+            }],
+            path: vec![Digest([5; 32])],
+            extension: None,
+        })),
         Response::Refused(Refusal::NotLeader {
             leader: Some(NodeId(1)),
         }),

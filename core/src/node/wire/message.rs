@@ -1,10 +1,11 @@
 //! Requests, responses and peer messages.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use crate::codec::{Decode, DecodeError, Encode, Reader, Writer};
 use crate::limits::{KV_KEY_BYTES_MAX, KV_RANGE_PAIRS_MAX, LEARNERS_MAX, VOTERS_MAX};
-use crate::node::message::PeerMessage;
+use crate::node::message::{HeadShare, PeerMessage};
 use crate::node::request::{Changes, Consistency, Request, Response, Status};
 use crate::raft::{Membership, Refusal, Role};
 use crate::types::{Index, NodeId};
@@ -27,6 +28,16 @@ impl Encode for PeerMessage {
                 writer.put(id);
                 writer.put(response);
             }
+            Self::HeadRequest { id, size } => {
+                writer.u8(3);
+                writer.put(id);
+                writer.put(size);
+            }
+            Self::HeadReply { id, share } => {
+                writer.u8(4);
+                writer.put(id);
+                writer.put(share);
+            }
         }
     }
 }
@@ -44,12 +55,36 @@ impl Decode for PeerMessage {
                 id: reader.get()?,
                 response: reader.get()?,
             },
+            3 => Self::HeadRequest {
+                id: reader.get()?,
+                size: reader.get()?,
+            },
+            4 => Self::HeadReply {
+                id: reader.get()?,
+                share: reader.get()?,
+            },
             tag => {
                 return Err(DecodeError::UnknownTag {
                     what: "peer message",
                     tag,
                 });
             }
+        })
+    }
+}
+
+impl Encode for HeadShare {
+    fn encode(&self, writer: &mut Writer) {
+        writer.put(&self.head);
+        writer.put(&self.signature);
+    }
+}
+
+impl Decode for HeadShare {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            head: reader.get()?,
+            signature: reader.get()?,
         })
     }
 }
@@ -86,6 +121,12 @@ impl Encode for Request {
             Self::TransferLeadership { to } => {
                 writer.u8(5);
                 writer.put(to);
+            }
+            Self::LogHead => writer.u8(6),
+            Self::ProveLog { first, count } => {
+                writer.u8(7);
+                writer.put(first);
+                writer.u32(*count);
             }
         }
     }
@@ -124,6 +165,11 @@ impl Decode for Request {
             3 => Self::Status,
             4 => Self::ChangeMembership(reader.get()?),
             5 => Self::TransferLeadership { to: reader.get()? },
+            6 => Self::LogHead,
+            7 => Self::ProveLog {
+                first: reader.get()?,
+                count: reader.u32()?,
+            },
             tag => {
                 return Err(DecodeError::UnknownTag {
                     what: "request",
@@ -164,6 +210,19 @@ impl Encode for Response {
                 writer.put(refusal);
             }
             Self::Unknown => writer.u8(7),
+            Self::LogHead(signed) => {
+                writer.u8(8);
+                writer.put(&**signed);
+            }
+            Self::LogProof(proof) => {
+                writer.u8(9);
+                writer.put(&**proof);
+            }
+            Self::NoLogProof { first, last } => {
+                writer.u8(10);
+                writer.put(first);
+                writer.put(last);
+            }
         }
     }
 }
@@ -186,6 +245,12 @@ impl Decode for Response {
             5 => Self::Accepted,
             6 => Self::Refused(reader.get()?),
             7 => Self::Unknown,
+            8 => Self::LogHead(Box::new(reader.get()?)),
+            9 => Self::LogProof(Box::new(reader.get()?)),
+            10 => Self::NoLogProof {
+                first: reader.get()?,
+                last: reader.get()?,
+            },
             tag => {
                 return Err(DecodeError::UnknownTag {
                     what: "response",

@@ -2,6 +2,7 @@
 //! whitepaper's rule would have let through.
 
 mod applied;
+mod applied_tree;
 mod chain;
 mod forged;
 mod heads;

@@ -523,6 +523,7 @@ impl Cluster {
         let meta = SnapshotMeta {
             base,
             digest: state.digest(),
+            annex: Bytes::new(),
         };
         let node = self.nodes.get_mut(&at).expect("a known node");
         node.frozen.insert(peer, state);

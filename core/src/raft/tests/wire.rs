@@ -137,7 +137,11 @@ fn bodies() -> impl Strategy<Value = Body> {
             |((a, b, chunk), (base, digest), data, last)| Body::Snapshot {
                 inflight: InflightId(a),
                 round: RoundId(b),
-                meta: SnapshotMeta { base, digest },
+                meta: SnapshotMeta {
+                    base,
+                    digest,
+                    annex: data.slice(..data.len().min(9)),
+                },
                 chunk,
                 data,
                 last,

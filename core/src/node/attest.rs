@@ -1,0 +1,478 @@
+//! Signed heads of the log, and proofs under them.
+//!
+//! A client asks any node. The node fixes a size, what it has applied, and asks
+//! the voters under the membership in force there for their signatures. A voter
+//! signs what it has applied itself; if it is not that far yet it answers when it
+//! is. With the signatures of a majority (of both sets while the membership is
+//! joint) the head is complete and answers the client, or carries a proof.
+//!
+//! Nothing of this is durable: a head is a function of the committed log, so a
+//! voter that forgets what it signed signs the same again.
+
+use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
+
+use sha2::{Digest as _, Sha256};
+
+use super::effect::Effect;
+use super::message::{HeadShare, PeerMessage};
+use super::request::{Request, Response};
+use super::requests::reply;
+use super::state::{Node, Phase};
+use crate::crypto::Signature;
+use crate::limits::{
+    HEAD_REQUESTS_PER_PEER_MAX, HEADS_GATHERED_MAX, LOG_PROOF_BYTES_MAX, LOG_PROOF_ENTRIES_MAX,
+    REQUESTS_OPEN_MAX,
+};
+use crate::machine::Outbox;
+use crate::proof::{HeadSignature, LogHead, LogProof, Payload, ProofEntry, SignedHead};
+use crate::raft::{Membership, Refusal};
+use crate::types::{Index, NodeId, RequestId, Span, Time};
+
+/// How long a voter may be silent before it is asked again.
+const ASK_AGAIN: Span = Span::from_millis(300);
+
+/// Heads in the making, here and at peers.
+#[derive(Debug, Default)]
+pub(super) struct Attest {
+    last_id: u64,
+    gathering: BTreeMap<RequestId, Gathering>,
+    /// What peers want a share of as soon as it is applied here.
+    wanted: BTreeSet<(Index, NodeId, RequestId)>,
+    /// The last head that was completed here.
+    complete: Option<SignedHead>,
+    /// The last share of this node: signing is costly, and peers ask again.
+    signed: Option<HeadShare>,
+    disagreements: u64,
+}
+
+/// One head, and the shares of it so far.
+#[derive(Debug)]
+struct Gathering {
+    head: LogHead,
+    membership: Membership,
+    shares: BTreeMap<NodeId, Signature>,
+    /// Voters that can not sign it, or signed something else.
+    declined: BTreeSet<NodeId>,
+    clients: Vec<Client>,
+    ask_at: Time,
+}
+
+#[derive(Debug)]
+struct Client {
+    id: RequestId,
+    goal: Goal,
+    deadline: Time,
+}
+
+/// What a client wants the head for.
+#[derive(Debug, Clone, Copy)]
+enum Goal {
+    Head,
+    Entries { first: Index, last: Index },
+}
+
+impl Attest {
+    /// Ids of this process are above those of an earlier one, as for forwards. A
+    /// late answer to another process would be refused by its head anyway.
+    pub(super) fn seed_ids(&mut self, wall: u64) {
+        self.last_id = wall;
+    }
+
+    /// Clients that wait.
+    pub(super) fn open(&self) -> usize {
+        let clients = self.gathering.values().map(|made| made.clients.len());
+        clients.fold(0, usize::saturating_add)
+    }
+
+    pub(super) fn deadline(&self) -> Option<Time> {
+        let due = |made: &Gathering| {
+            let clients = made.clients.iter().map(|client| client.deadline);
+            clients.chain([made.ask_at]).min()
+        };
+        self.gathering.values().filter_map(due).min()
+    }
+
+    /// Shares that contradicted this node's own log, or did not verify.
+    pub(super) fn disagreements(&self) -> u64 {
+        self.disagreements
+    }
+
+    pub(super) fn cancel(&mut self, id: RequestId) {
+        for made in self.gathering.values_mut() {
+            made.clients.retain(|client| client.id != id);
+        }
+        self.gathering.retain(|_, made| !made.clients.is_empty());
+    }
+
+    /// A peer is gone: it does not wait for shares any more.
+    pub(super) fn forget_peer(&mut self, peer: NodeId) {
+        self.wanted.retain(|(_, from, _)| *from != peer);
+    }
+
+    pub(super) fn digest_into(&self, hasher: &mut Sha256) {
+        hasher.update(self.last_id.to_be_bytes());
+        hasher.update(self.disagreements.to_be_bytes());
+        for (id, made) in &self.gathering {
+            hasher.update(id.0.to_be_bytes());
+            hasher.update(made.head.root.0);
+            for node in made.shares.keys().chain(&made.declined) {
+                hasher.update(node.0.to_be_bytes());
+            }
+        }
+        for (size, from, id) in &self.wanted {
+            hasher.update(size.0.to_be_bytes());
+            hasher.update(from.0.to_be_bytes());
+            hasher.update(id.0.to_be_bytes());
+        }
+    }
+
+    fn next_id(&mut self) -> RequestId {
+        self.last_id = self.last_id.checked_add(1).expect("ids suffice");
+        RequestId(self.last_id)
+    }
+
+    /// Takes every gathering apart, for its clients.
+    pub(super) fn take_clients(&mut self) -> impl Iterator<Item = RequestId> + use<> {
+        let gathering = core::mem::take(&mut self.gathering);
+        let clients = gathering.into_values().flat_map(|made| made.clients);
+        clients.map(|client| client.id)
+    }
+}
+
+impl Gathering {
+    /// Whose share is still of use.
+    fn awaits(&self, node: NodeId) -> bool {
+        self.membership.votes(node)
+            && !self.shares.contains_key(&node)
+            && !self.declined.contains(&node)
+    }
+
+    fn is_complete(&self) -> bool {
+        is_majority(&self.membership, |node| self.shares.contains_key(&node))
+    }
+
+    /// Whether too many voters declined.
+    fn is_hopeless(&self) -> bool {
+        !is_majority(&self.membership, |node| !self.declined.contains(&node))
+    }
+
+    fn signed(&self) -> SignedHead {
+        let signature = |(node, signature): (&NodeId, &Signature)| HeadSignature {
+            node: *node,
+            signature: *signature,
+        };
+        SignedHead::new(self.head, self.shares.iter().map(signature).collect())
+    }
+}
+
+impl Node {
+    /// A client asks for a signed head, or for entries under one.
+    pub(super) fn on_attest(
+        &mut self,
+        now: Time,
+        id: RequestId,
+        request: &Request,
+        out: &mut Outbox<Effect>,
+    ) {
+        self.follow_log();
+        let Some(head) = self.head_at(self.kv.applied().index) else {
+            return reply(id, Response::Refused(Refusal::Unavailable), out);
+        };
+        let goal = match request {
+            Request::ProveLog { first, count } => {
+                let Some(last) = self.provable(*first, *count) else {
+                    return reply(id, self.no_log_proof(), out);
+                };
+                Goal::Entries {
+                    first: *first,
+                    last,
+                }
+            }
+            _ => Goal::Head,
+        };
+        if self.requests_open() >= REQUESTS_OPEN_MAX {
+            return reply(id, Response::Refused(Refusal::Busy), out);
+        }
+        // A head that is no older than what the client may have seen serves it.
+        let serves = |old: &LogHead| match goal {
+            Goal::Head => *old == head,
+            Goal::Entries { last, .. } => {
+                old.size >= last && old.membership_epoch == head.membership_epoch
+            }
+        };
+        let complete = self.attest.complete.as_ref();
+        if let Some(signed) = complete.filter(|signed| serves(&signed.head)) {
+            let response = self.attested(goal, signed);
+            return reply(id, response, out);
+        }
+        let client = Client {
+            id,
+            goal,
+            deadline: now.saturating_add(self.config.request_timeout),
+        };
+        let mut gathering = self.attest.gathering.values_mut();
+        match gathering.find(|made| serves(&made.head)) {
+            Some(made) => made.clients.push(client),
+            None => self.gather(now, head, client, out),
+        }
+    }
+
+    /// Begins to gather shares of a head.
+    fn gather(&mut self, now: Time, head: LogHead, client: Client, out: &mut Outbox<Effect>) {
+        if self.attest.gathering.len() >= HEADS_GATHERED_MAX {
+            return reply(client.id, Response::Refused(Refusal::Busy), out);
+        }
+        let raft = self.raft.as_ref().expect("a running node has a Raft");
+        let base = raft
+            .base_at(head.size)
+            .expect("the head is of the kept log");
+        let mut made = Gathering {
+            head,
+            membership: base.membership,
+            shares: BTreeMap::new(),
+            declined: BTreeSet::new(),
+            clients: alloc::vec![client],
+            ask_at: now.saturating_add(ASK_AGAIN),
+        };
+        match self.share_at(head.size) {
+            Some(share) => drop(made.shares.insert(self.config.id, share.signature)),
+            None => drop(made.declined.insert(self.config.id)),
+        }
+        let id = self.attest.next_id();
+        self.ask_voters(id, &made, out);
+        self.attest.gathering.insert(id, made);
+        self.settle(id, out);
+    }
+
+    fn ask_voters(&self, id: RequestId, made: &Gathering, out: &mut Outbox<Effect>) {
+        let size = made.head.size;
+        let voters = made.membership.members();
+        for to in voters.into_iter().filter(|node| made.awaits(*node)) {
+            assert_ne!(to, self.config.id, "its own share is there, or declined");
+            let message = PeerMessage::HeadRequest { id, size };
+            out.push(Effect::Send { to, message });
+        }
+    }
+
+    /// A peer wants this node's share of the head at `size`.
+    pub(super) fn on_head_request(
+        &mut self,
+        from: NodeId,
+        id: RequestId,
+        size: Index,
+        out: &mut Outbox<Effect>,
+    ) {
+        let is_member = |raft: &crate::raft::Raft| raft.membership().contains(from);
+        if !matches!(self.phase, Phase::Running) || !self.raft.as_ref().is_some_and(is_member) {
+            return;
+        }
+        if size <= self.kv.applied().index {
+            let share = self.share_at(size);
+            let message = PeerMessage::HeadReply { id, share };
+            out.push(Effect::Send { to: from, message });
+            return;
+        }
+        let of_peer = self
+            .attest
+            .wanted
+            .iter()
+            .filter(|(_, peer, _)| *peer == from);
+        if of_peer.count() < HEAD_REQUESTS_PER_PEER_MAX {
+            self.attest.wanted.insert((size, from, id));
+        }
+    }
+
+    /// More is applied: answers the peers that waited for it.
+    pub(super) fn answer_head_requests(&mut self, out: &mut Outbox<Effect>) {
+        let applied = self.kv.applied().index;
+        while let Some(&(size, from, id)) = self.attest.wanted.first()
+            && size <= applied
+        {
+            self.attest.wanted.pop_first();
+            self.on_head_request(from, id, size, out);
+        }
+    }
+
+    /// A voter answers. A share of another head is a disagreement about the log,
+    /// or a lie; either way it is counted and not used.
+    pub(super) fn on_head_reply(
+        &mut self,
+        from: NodeId,
+        id: RequestId,
+        share: Option<&HeadShare>,
+        out: &mut Outbox<Effect>,
+    ) {
+        let Some(made) = self.attest.gathering.get_mut(&id) else {
+            return;
+        };
+        if !made.awaits(from) {
+            return;
+        }
+        let key = self.config.voter_keys.get(&from);
+        let is_good = |share: &HeadShare| {
+            let verifier = &self.config.head_verifier;
+            let verify = |key| verifier.verify(key, &share.head.preimage(), &share.signature);
+            share.head == made.head && key.is_none_or(|key| verify(key).is_ok())
+        };
+        match share {
+            Some(share) if is_good(share) => drop(made.shares.insert(from, share.signature)),
+            other => {
+                made.declined.insert(from);
+                if other.is_some() {
+                    self.attest.disagreements = self.attest.disagreements.saturating_add(1);
+                }
+            }
+        }
+        self.settle(id, out);
+    }
+
+    /// Answers the clients of a gathering if it has succeeded or can not succeed.
+    fn settle(&mut self, id: RequestId, out: &mut Outbox<Effect>) {
+        let made = self.attest.gathering.get(&id).expect("the caller has it");
+        let signed = made.is_complete().then(|| made.signed());
+        if signed.is_none() && !made.is_hopeless() {
+            return;
+        }
+        let made = self.attest.gathering.remove(&id).expect("just seen");
+        for client in made.clients {
+            let response = match &signed {
+                Some(signed) => self.attested(client.goal, signed),
+                None => Response::Refused(Refusal::Unavailable),
+            };
+            reply(client.id, response, out);
+        }
+        let newest = self.attest.complete.as_ref().map(|signed| signed.head.size);
+        if signed.as_ref().map(|signed| signed.head.size) >= newest {
+            self.attest.complete = signed.or_else(|| self.attest.complete.take());
+        }
+    }
+
+    /// Asks silent voters again, and gives clients up whose time is over.
+    pub(super) fn drive_attest(&mut self, now: Time, out: &mut Outbox<Effect>) {
+        if self.attest.deadline().is_none_or(|due| due > now) {
+            return;
+        }
+        let mut gathering = core::mem::take(&mut self.attest.gathering);
+        for (id, made) in &mut gathering {
+            made.clients.retain(|client| {
+                if client.deadline <= now {
+                    reply(client.id, Response::Refused(Refusal::Unavailable), out);
+                }
+                client.deadline > now
+            });
+            if !made.clients.is_empty() && made.ask_at <= now {
+                made.ask_at = now.saturating_add(ASK_AGAIN);
+                self.ask_voters(*id, made, out);
+            }
+        }
+        gathering.retain(|_, made| !made.clients.is_empty());
+        self.attest.gathering = gathering;
+    }
+
+    /// What a client is answered under a complete head.
+    fn attested(&self, goal: Goal, signed: &SignedHead) -> Response {
+        let (first, last) = match goal {
+            Goal::Head => return Response::LogHead(Box::new(signed.clone())),
+            Goal::Entries { first, last } => (first, last),
+        };
+        let entries = self.proof_entries(first, last);
+        let proof = self
+            .known_log_tree()
+            .and_then(|tree| LogProof::prove(tree.tree(), signed.clone(), first, entries).ok());
+        match proof {
+            Some(proof) => Response::LogProof(Box::new(proof)),
+            // The log was compacted while the shares were gathered.
+            None => self.no_log_proof(),
+        }
+    }
+
+    /// As many of the entries as one proof carries.
+    fn proof_entries(&self, first: Index, last: Index) -> Vec<ProofEntry> {
+        let raft = self.raft.as_ref().expect("a running node has a Raft");
+        let mut bytes = 0_usize;
+        let mut entries = Vec::new();
+        let mut index = first;
+        while let Some(entry) = raft.entry(index).filter(|_| index <= last) {
+            bytes = bytes.saturating_add(entry.data.len());
+            if entries.len() >= LOG_PROOF_ENTRIES_MAX || bytes > LOG_PROOF_BYTES_MAX {
+                break;
+            }
+            entries.push(ProofEntry {
+                term: entry.id.term,
+                kind: entry.kind,
+                payload: Payload::Data(entry.data.clone()),
+            });
+            index = index.next();
+        }
+        entries
+    }
+
+    /// The last entry of the range that this node can prove, or `None` if it can
+    /// not prove its first.
+    fn provable(&self, first: Index, count: u32) -> Option<Index> {
+        let (oldest, newest) = self.provable_range();
+        let count = u64::from(count).min(u64::try_from(LOG_PROOF_ENTRIES_MAX).ok()?);
+        let last = first.0.checked_add(count.checked_sub(1)?)?;
+        let known = oldest <= first && first <= newest;
+        known.then(|| newest.min(Index(last)))
+    }
+
+    fn no_log_proof(&self) -> Response {
+        let (first, last) = self.provable_range();
+        Response::NoLogProof { first, last }
+    }
+
+    /// The first and the last entry that this node can prove now.
+    fn provable_range(&self) -> (Index, Index) {
+        let base = self.raft.as_ref().map(|raft| raft.base().id.index);
+        let tree = self.log_tree.as_ref().map(|tree| tree.begin());
+        let oldest = base.max(tree).unwrap_or_default();
+        (oldest.next(), self.kv.applied().index)
+    }
+
+    /// This node's share of the head at `size`: only of what it has applied, and
+    /// only as a voter under the membership in force there.
+    fn share_at(&mut self, size: Index) -> Option<HeadShare> {
+        self.follow_log();
+        let signer = self.config.signer.as_ref()?;
+        let membership = self.raft.as_ref()?.base_at(size)?.membership;
+        if !membership.votes(self.config.id) {
+            return None;
+        }
+        let head = self.head_at(size)?;
+        if self
+            .attest
+            .signed
+            .as_ref()
+            .is_none_or(|last| last.head != head)
+        {
+            let HeadSignature { node, signature } = head.sign(&**signer);
+            assert_eq!(node, self.config.id, "the key is this node's");
+            self.attest.signed = Some(HeadShare { head, signature });
+        }
+        self.attest.signed.clone()
+    }
+
+    /// The head at a size that is applied, kept and known.
+    fn head_at(&self, size: Index) -> Option<LogHead> {
+        let tree = self.known_log_tree()?;
+        if size > tree.last().index {
+            return None;
+        }
+        let base = self.raft.as_ref()?.base_at(size)?;
+        tree.head_at(base.id, base.chain)
+    }
+}
+
+/// Whether those that pass are a majority of the voters, and of the outgoing
+/// voters if there are any.
+fn is_majority(membership: &Membership, passes: impl Fn(NodeId) -> bool) -> bool {
+    let majority_of = |set: &[NodeId]| {
+        let count = set.iter().filter(|node| passes(**node)).count();
+        count > set.len() / 2
+    };
+    majority_of(&membership.voters)
+        && (membership.outgoing.is_empty() || majority_of(&membership.outgoing))
+}
