@@ -279,7 +279,9 @@ impl<S: Subject> World<S> {
                 _ => {}
             },
             PeerMessage::Forward { .. } => self.coverage.forwards += 1,
-            PeerMessage::ForwardReply { .. } => {}
+            PeerMessage::ForwardReply { .. }
+            | PeerMessage::HeadRequest { .. }
+            | PeerMessage::HeadReply { .. } => {}
         }
     }
 
