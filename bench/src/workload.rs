@@ -1,12 +1,14 @@
 //! What every contender replicates, and what it does with it when it applies it.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 /// Different payloads of one size, handed out in turn. They are made beforehand:
 /// a contender that can share `Bytes` need not copy them.
 #[derive(Debug, Clone)]
 pub struct Payloads {
-    pool: Vec<Bytes>,
+    pool: Arc<[Bytes]>,
     next: usize,
 }
 

@@ -141,9 +141,10 @@ fn direct<N: Node>(_threads: usize, window: usize, load: Duration) -> Sample {
 fn hosted<C: Cluster>(threads: usize, window: usize, load: Duration) -> Sample {
     runtime(threads).block_on(async {
         let cluster = C::start(Settings::LONG_LOG).await;
+        let payloads = Payloads::new(PAYLOAD);
         let phase = Arc::new(AtomicU8::new(WARMING));
         let clients: Vec<_> = (0..window)
-            .map(|_| tokio::spawn(client(cluster.clone(), phase.clone())))
+            .map(|_| tokio::spawn(client(cluster.clone(), payloads.clone(), phase.clone())))
             .collect();
         tokio::time::sleep(load / WARM_UP_PART).await;
         let (start, start_cpu) = (Instant::now(), process_cpu_ns());
@@ -169,8 +170,7 @@ struct Outcome {
     written: u64,
 }
 
-async fn client<C: Cluster>(cluster: C, phase: Arc<AtomicU8>) -> Outcome {
-    let mut payloads = Payloads::new(PAYLOAD);
+async fn client<C: Cluster>(cluster: C, mut payloads: Payloads, phase: Arc<AtomicU8>) -> Outcome {
     let mut outcome = Outcome {
         latencies: Vec::new(),
         written: 0,
