@@ -18,6 +18,7 @@
 //! | [`wal`] | the write-ahead log as a machine over file effects |
 //! | [`raft`] | consensus inside a cluster |
 //! | [`kv`] | the replicated state machine of a cluster |
+//! | [`snapshot`] | the formats of snapshots: manifest, tree, layout |
 //! | [`node`] | the composition root: the one machine that shells drive |
 //! | [`trace`] | the record and replay format |
 #![no_std]
@@ -34,6 +35,7 @@ pub mod mutant;
 pub mod node;
 pub mod proof;
 pub mod raft;
+pub mod snapshot;
 pub mod store;
 pub mod trace;
 pub mod types;

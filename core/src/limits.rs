@@ -100,6 +100,40 @@ pub const MERKLE_PATH_MAX: usize = 64;
 pub const LOG_PROOF_ENTRIES_MAX: usize = 1024;
 /// Bytes of one snapshot or object segment.
 pub const SEGMENT_BYTES: u64 = 64 << 20;
+/// The smallest segment that a snapshot may be cut into (its last ones may be
+/// shorter).
+pub const SEGMENT_BYTES_MIN: u64 = 1 << 10;
+/// Bytes of a snapshot's name.
+pub const SNAPSHOT_ID_BYTES_MAX: usize = 128;
+/// Segments of one snapshot: 64 TiB at the full segment size.
+pub const SNAPSHOT_SEGMENTS_MAX: usize = 1 << 20;
+/// Source paths of one snapshot.
+pub const SNAPSHOT_ROOTS_MAX: usize = 256;
+/// Paths that a partial snapshot may list as missing.
+pub const SNAPSHOT_OMISSIONS_MAX: usize = 10_000;
+/// Bytes of a source path or of the path of a missing file.
+pub const SNAPSHOT_PATH_BYTES_MAX: usize = 64 << 10;
+/// Bytes of one encoded page of a directory.
+pub const TREE_PAGE_BYTES_MAX: usize = 4 << 20;
+/// Bytes after which a page of a directory is closed.
+pub const TREE_PAGE_BYTES_TARGET: usize = 1 << 20;
+/// Pages of one directory.
+pub const TREE_PAGES_MAX: usize = 1 << 15;
+/// Directories inside each other.
+pub const TREE_DEPTH_MAX: usize = 1024;
+/// Bytes of one name in a directory.
+pub const TREE_NAME_BYTES_MAX: usize = 1024;
+/// Bytes of the target of a symbolic link.
+pub const TREE_LINK_BYTES_MAX: usize = 4096;
+/// Data ranges of one sparse file; the rest of a more fragmented file is stored
+/// with its holes as zeros.
+pub const TREE_EXTENTS_MAX: usize = 1 << 15;
+/// Extended attributes of one file.
+pub const TREE_XATTRS_MAX: usize = 1024;
+/// Bytes of the name of an extended attribute.
+pub const TREE_XATTR_NAME_BYTES_MAX: usize = 255;
+/// Bytes of the values of all extended attributes of one file together.
+pub const TREE_XATTR_BYTES_MAX: usize = 1 << 20;
 
 const _: () = assert!(
     ENTRY_BYTES_MAX + 1024 <= MESSAGE_BYTES_MAX,
@@ -124,3 +158,21 @@ const _: () = assert!(LOG_TRAILING_ENTRIES < LOG_ENTRIES_MAX);
 const _: () = assert!(LOG_BYTES_MAX < LOG_BYTES_HARD_MAX);
 const _: () = assert!(UNCOMMITTED_BYTES_MAX < LOG_BYTES_HARD_MAX);
 const _: () = assert!(APPEND_BYTES_MAX <= INFLIGHT_BYTES_MAX);
+const _: () = assert!(SEGMENT_BYTES_MIN <= SEGMENT_BYTES);
+const _: () = assert!(
+    SNAPSHOT_SEGMENTS_MAX * 41 < SEGMENT_BYTES as usize,
+    "a full segment list leaves room in a manifest"
+);
+// The largest entry of a directory fits a page: name, attributes and either the
+// references of a large directory, the ranges of a sparse file or a link.
+const _: () = assert!(
+    TREE_NAME_BYTES_MAX
+        + TREE_XATTRS_MAX * (TREE_XATTR_NAME_BYTES_MAX + 8)
+        + TREE_XATTR_BYTES_MAX
+        + TREE_PAGES_MAX * 44
+        + TREE_EXTENTS_MAX * 16
+        + TREE_LINK_BYTES_MAX
+        + 1024
+        <= TREE_PAGE_BYTES_MAX
+);
+const _: () = assert!(TREE_PAGE_BYTES_TARGET <= TREE_PAGE_BYTES_MAX);

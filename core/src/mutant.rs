@@ -59,6 +59,32 @@ pub enum Mutant {
 }
 
 impl Mutant {
+    /// All planted bugs.
+    pub const ALL: [Self; 22] = [
+        Self::VoteNotDurable,
+        Self::VoteForgottenInTerm,
+        Self::CommitOldTerm,
+        Self::CommitBeyondVerified,
+        Self::TruncateMatching,
+        Self::UpToDateByIndex,
+        Self::LeaderCountsUnsynced,
+        Self::AckBeforeSync,
+        Self::SkipPrevCheck,
+        Self::QuorumTooSmall,
+        Self::LearnerCounts,
+        Self::ReadBeforeTermCommit,
+        Self::ReadRoundReused,
+        Self::MembershipAtCommit,
+        Self::SnapshotKeepsMembership,
+        Self::WalTruncatesSynced,
+        Self::WalReadsPastTear,
+        Self::WalIgnoresSyncError,
+        Self::WalChecksumWithoutPosition,
+        Self::SessionAppliesTwice,
+        Self::LeaseByLocalClock,
+        Self::FencingTokenReused,
+    ];
+
     /// Whether this mutant is the one selected. Constant `false` in every build
     /// without the feature `mutants`.
     pub fn is(self, planted: Self) -> bool {

@@ -1,1 +1,43 @@
-//! io-sim
+//! The simulator: whole clusters in one thread, in virtual time, with faults.
+//!
+//! The same core that runs in production runs here against a simulated network,
+//! disk, clock and clients. A run is a pure function of its seed; a failing seed
+//! replays with one command. See [`world`] for the machinery, [`check`] for what
+//! is held to be true, [`runner`] for how to start runs.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`rng`] | frozen randomness: keyed decisions, integer samplers |
+//! | [`queue`] | what happens next |
+//! | [`clock`] | clocks that disagree |
+//! | [`network`] | what happens to each message |
+//! | [`disk`], [`store`] | stable storage and how it fails |
+//! | [`config`] | the settings of a run, drawn per seed |
+//! | [`plan`] | the faults of a run |
+//! | [`workload`], [`client`], [`history`] | what clients do and see |
+//! | [`subject`] | what the simulator knows of the machine under test |
+//! | [`world`] | one run |
+//! | [`check`] | the judges |
+//! | [`fingerprint`] | the rolling digest |
+//! | [`scenario`], [`runner`] | what can be run, and running it |
+
+pub mod check;
+pub mod client;
+pub mod clock;
+pub mod config;
+pub mod disk;
+pub mod fingerprint;
+pub mod history;
+pub mod network;
+pub mod plan;
+pub mod queue;
+pub mod rng;
+pub mod runner;
+pub mod scenario;
+pub mod store;
+pub mod subject;
+pub mod workload;
+pub mod world;
+
+#[cfg(test)]
+mod tests;

@@ -1,2 +1,7 @@
-//! node
-fn main() {}
+//! The `decube` binary.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    decube_node::cli::main(std::env::args_os())
+}

@@ -1,6 +1,7 @@
 //! From files and store pages to a running Raft.
 
 use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use bytes::Bytes;
@@ -159,13 +160,15 @@ impl Node {
 }
 
 /// The log, record by record.
+///
+/// Records repeat: each segment begins with copies of the hard state and the
+/// base, and after a prune the first entries come before the base that they
+/// follow. So entries are gathered by index, and held against the base at the end.
 #[derive(Debug, Default)]
 struct Replay {
     hard_state: HardState,
     base: Option<Base>,
-    entries: Vec<Entry>,
-    /// Set while entries are skipped because one before them is missing.
-    broken: bool,
+    entries: BTreeMap<Index, Entry>,
     /// The highest index seen at all.
     highest: Index,
 }
@@ -181,76 +184,70 @@ impl Replay {
                 Content::HardState(hard_state) => self.hard_state = hard_state,
                 Content::Base(record) => self.on_base(record),
                 Content::Truncate(from) => self.truncate(from),
-                Content::Entry(entry) => self.on_entry(entry),
+                Content::Entry(entry) => {
+                    // An entry replaces what stood at its index and behind, even
+                    // if the record that cut it off is lost in a hole.
+                    self.truncate(entry.id.index);
+                    self.highest = self.highest.max(entry.id.index);
+                    self.entries.insert(entry.id.index, entry);
+                }
             }
         }
         Ok(())
-    }
-
-    fn last(&self) -> Index {
-        let base = self.base.as_ref().map_or(Index::ZERO, |base| base.id.index);
-        self.entries.last().map_or(base, |entry| entry.id.index)
     }
 
     fn on_base(&mut self, BaseRecord { base, reset }: BaseRecord) {
         self.highest = self.highest.max(base.id.index);
         if reset {
             self.entries.clear();
-            self.broken = false;
-        } else {
-            self.entries.retain(|entry| entry.id.index > base.id.index);
-        }
-        // The head of a segment repeats a base that is older than entries that
-        // were dropped with earlier segments; then the log goes on after it.
-        if self
-            .entries
-            .first()
-            .is_some_and(|entry| entry.id.index != base.id.index.next())
-        {
-            self.entries.clear();
-            self.broken = true;
         }
         self.base = Some(base);
     }
 
     fn truncate(&mut self, from: Index) {
-        self.entries.retain(|entry| entry.id.index < from);
-        if from <= self.last().next() {
-            self.broken = false;
-        }
-    }
-
-    fn on_entry(&mut self, entry: Entry) {
-        self.highest = self.highest.max(entry.id.index);
-        let base = self.base.as_ref().map_or(Index::ZERO, |base| base.id.index);
-        if entry.id.index <= base {
-            return;
-        }
-        // Entries are appended without a gap, so a gap is a hole in the log:
-        // nothing behind it can be used until it is cut off or filled.
-        self.broken |= entry.id.index != self.last().next();
-        if !self.broken {
-            self.entries.push(entry);
-        }
+        drop(self.entries.split_off(&from));
     }
 
     /// What Raft starts from, or `None` for an empty disk.
-    fn finish(self, log: &wal::Recovered, applied: Index) -> Option<Recovered> {
+    fn finish(mut self, log: &wal::Recovered, applied: Index) -> Option<Recovered> {
         if self.base.is_none() && log.damage.is_empty() {
             assert!(self.entries.is_empty(), "a log begins with its base");
             return None;
         }
         let hard_state_lost =
             self.base.is_none() || log.damage.iter().any(|damage| damage.may_hide_state);
-        let base = self.base.unwrap_or_default();
-        let damaged = !log.damage.is_empty() || self.broken;
+        let base = self.base.take().unwrap_or_default();
+        let found = self.entries.keys().next_back().copied().unwrap_or_default();
+        let entries = self.entries_after(base.id.index);
+        let last = entries.last().map_or(base.id.index, |entry| entry.id.index);
+        let is_loss = |damage: &wal::Damage| match damage.before_index {
+            // Behind a hole below the base nothing is missing, nor around one
+            // whose neighbours follow each other.
+            Some(index) => index > base.id.index.next().0 && index != damage.after_index + 1,
+            None => true,
+        };
+        let damaged = last < found || log.damage.iter().any(is_loss);
         Some(Recovered {
             hard_state: self.hard_state,
             base,
-            entries: self.entries,
+            entries,
             applied,
             damaged_upto: damaged.then_some(self.highest),
             hard_state_lost,
         })
+    }
+
+    /// The entries behind the base, up to the first gap.
+    fn entries_after(&mut self, base: Index) -> Vec<Entry> {
+        let mut entries = Vec::new();
+        let mut next = base.next();
+        for (index, entry) in self.entries.split_off(&next) {
+            if index != next {
+                break;
+            }
+            next = next.next();
+            entries.push(entry);
+        }
+        entries
     }
 }

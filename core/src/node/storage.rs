@@ -128,7 +128,7 @@ impl Node {
         batch: impl FnOnce(WalSeq) -> wal::Batch,
     ) {
         assert!(
-            self.storage.wal_pending.len() < PERSISTS_PENDING_MAX,
+            self.storage.wal_pending.len() <= PERSISTS_PENDING_MAX,
             "Raft bounds its writes"
         );
         let seq = WalSeq(

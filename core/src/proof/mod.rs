@@ -30,11 +30,13 @@
 //! | file | holds |
 //! |---|---|
 //! | `chain.rs` | [`entry_hash`], [`chain_next`]: what Raft chains |
+//! | `applied.rs` | [`AppliedLog`]: what a voter has applied, ready to sign |
 //! | `voters.rs` | [`TrustedVoters`] |
 //! | `head.rs` | [`LogHead`], [`SignedHead`], [`ProvenHead`], [`verify_head_extension`] |
 //! | `log.rs` | [`LogProof`], [`verify_log_proof`], [`ProvenEntries`] |
 //! | `split_view.rs` | [`SplitView`]: evidence that a cluster forked its log |
 
+pub mod applied;
 pub mod chain;
 pub mod head;
 pub mod log;
@@ -44,6 +46,7 @@ pub mod voters;
 #[cfg(test)]
 mod tests;
 
+pub use applied::{AppliedError, AppliedLog};
 pub use chain::{chain_next, entry_hash, entry_hash_of, kind_code};
 pub use head::{HeadError, HeadSignature, LogHead, ProvenHead, SignedHead, verify_head_extension};
 pub use log::{LogProof, LogProofError, Payload, ProofEntry, ProvenEntries, verify_log_proof};

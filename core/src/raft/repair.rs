@@ -16,9 +16,9 @@
 use super::chain;
 use super::config::Config;
 use super::effect::Role;
+use super::follow::{Incoming, is_content_valid};
 use super::log::Log;
 use super::message::{AppendResult, RoundId};
-use super::replication::{Incoming, is_content_valid};
 use super::state::Raft;
 use super::types::{Base, HardState, Recovered};
 use crate::types::{Index, Term};

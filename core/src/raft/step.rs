@@ -231,7 +231,7 @@ impl Raft {
                 entries,
             } => {
                 if self.accept_leader(from, out) {
-                    let append = super::replication::Incoming {
+                    let append = super::follow::Incoming {
                         from,
                         inflight,
                         round,

@@ -226,6 +226,7 @@ impl Wal {
     fn carry(&mut self, record: Record) {
         match record.kind {
             RecordKind::HardState => {
+                self.holds_vote = true;
                 self.head.retain(|old| old.kind != RecordKind::HardState);
                 self.head.push(record);
             }
@@ -243,6 +244,11 @@ impl Wal {
         assert!(
             self.head.iter().any(covers),
             "the head holds a base that the pruned entries are behind"
+        );
+        let repeats_vote = self.head.iter().any(|r| r.kind == RecordKind::HardState);
+        assert!(
+            repeats_vote || !self.holds_vote,
+            "the head holds the hard state: the segments that go may hold the only one"
         );
         self.write_head(writer);
         assert!(self.to_remove.is_empty());

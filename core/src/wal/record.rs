@@ -51,7 +51,8 @@ pub struct Damage {
     /// The index of the first readable `Entry` record behind the hole, or `None`
     /// if the hole reaches the end.
     pub before_index: Option<u64>,
-    /// Whether a record that is not an `Entry` may be lost in the hole.
+    /// Whether a record that is not an `Entry` may be lost in the hole and no
+    /// `HardState` stands behind it, which would be younger.
     pub may_hide_state: bool,
     /// Where the hole begins: segment number and byte offset.
     pub segment: u64,

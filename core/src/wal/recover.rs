@@ -1,5 +1,6 @@
 //! Recovery: read everything, judge it, and open a fresh segment.
 
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 
@@ -7,6 +8,7 @@ use super::config::{BLOCK_BYTES, COUNT_MAX, SEGMENT_FILE_BYTES_MAX, in_memory, l
 use super::effect::{Effect, FileName, FileOp, Recovered};
 use super::event::{FileError, FileResult};
 use super::mark::next_superblock;
+use super::record::RecordKind;
 use super::scan::{SegmentScan, scan_segment};
 use super::state::{Extent, Phase, Purpose, Spare, Tail, Wal};
 use super::stitch::{Log, stitch};
@@ -94,7 +96,7 @@ impl Reading {
 impl Wal {
     pub(super) fn start(&mut self, out: &mut Outbox<Effect>) {
         assert!(matches!(self.phase, Phase::New), "a log starts once");
-        self.phase = Phase::Recovering(Recovery::default());
+        self.phase = Phase::Recovering(Box::default());
         self.ask(FileOp::List, Purpose::Recovery, out);
     }
 
@@ -188,6 +190,7 @@ impl Wal {
         block.synced = log.synced;
         block.state = log.state;
         self.superblock = block;
+        self.holds_vote = log.records.iter().any(|r| r.kind == RecordKind::HardState);
         self.durable = log.synced;
         self.durable_at = self.now;
         self.tail = Tail {

@@ -1,5 +1,6 @@
 //! The log's memory.
 
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 
@@ -29,6 +30,8 @@ pub struct Wal {
     pub(super) queue: Queue,
     /// What each new segment begins with.
     pub(super) head: Vec<Record>,
+    /// Whether the log holds a hard state, so that a head must repeat one.
+    pub(super) holds_vote: bool,
     /// The end of the log as written, durable or not.
     pub(super) tail: Tail,
     /// The segment that is written to, none right after recovery.
@@ -59,7 +62,7 @@ pub(super) enum Phase {
     /// Not started.
     New,
     /// Reads what is there.
-    Recovering(Recovery),
+    Recovering(Box<Recovery>),
     /// Accepts appends.
     Open,
     /// The disk failed.
@@ -185,6 +188,7 @@ impl Wal {
             job: None,
             queue: Queue::default(),
             head: Vec::new(),
+            holds_vote: false,
             tail: Tail::default(),
             active: None,
             spare: None,
@@ -208,6 +212,12 @@ impl Wal {
     /// Bytes of records that wait to be written, for the owner's back-pressure.
     pub const fn pending_bytes(&self) -> u64 {
         self.queue.bytes
+    }
+
+    /// Segment files with records. Each start that appends begins a new one, so an
+    /// owner that compacts by size alone may want to compact by this as well.
+    pub fn segment_count(&self) -> usize {
+        self.segments.len()
     }
 
     /// Asks the shell for a file operation.

@@ -77,3 +77,20 @@ fn every_field_counts() {
         chain_next(Chain([1; 32]), Digest::ZERO)
     );
 }
+
+/// Raft has its own copy of the definition; a voter could not attest a log that
+/// was chained in another way.
+#[test]
+fn raft_chains_by_the_same_definition() {
+    use crate::raft::chain as raft;
+    for kind in [EntryKind::Noop, EntryKind::Membership, EntryKind::App] {
+        assert_eq!(raft::kind_tag(kind), kind_code(kind));
+        for data in [&b""[..], b"a", &[0xff; 300]] {
+            let hash = entry_hash(ClusterId(7), ID, kind, data);
+            assert_eq!(Digest(raft::entry_hash(ClusterId(7), ID, kind, data)), hash);
+            let chain = chain_next(Chain([4; 32]), hash);
+            assert_eq!(raft::extend(Chain([4; 32]), &hash.0), chain);
+        }
+    }
+    assert_eq!(raft::EMPTY, Chain::default());
+}

@@ -1,6 +1,7 @@
 //! Every field of a proof altered, every rule about signers broken, and what the
 //! whitepaper's rule would have let through.
 
+mod applied;
 mod chain;
 mod forged;
 mod heads;

@@ -4,7 +4,7 @@
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
-use super::cluster::Disk;
+use super::disk::Disk;
 use crate::raft::{AppendResult, Body, Entry, HardState, Membership, Message};
 use crate::types::{Chain, Index, LogId, NodeId, Term};
 

@@ -2,7 +2,11 @@
 
 mod check;
 mod cluster;
+mod disk;
 #[cfg(feature = "mutants")]
 mod mutants;
+mod paper;
 mod props;
 mod smoke;
+mod solo;
+mod wire;

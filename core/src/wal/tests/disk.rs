@@ -203,16 +203,11 @@ impl Disk {
         file.stable[begin..end].copy_from_slice(&file.cached[begin..end]);
     }
 
-    /// All places where `needle` is on disk.
-    pub fn find(&self, needle: &[u8]) -> Vec<(FileName, usize)> {
-        let mut found = Vec::new();
-        for (name, file) in &self.files {
-            let hits = file.cached.windows(needle.len()).enumerate();
-            found.extend(
-                hits.filter(|(_, w)| *w == needle)
-                    .map(|(at, _)| (*name, at)),
-            );
-        }
-        found
+    /// All places where `needle` is in a file.
+    pub fn find(&self, name: FileName, needle: &[u8]) -> Vec<usize> {
+        let bytes = &self.files[&name].cached;
+        let first = needle[0];
+        let hits = (0..bytes.len()).filter(|at| bytes[*at] == first);
+        hits.filter(|at| bytes[*at..].starts_with(needle)).collect()
     }
 }

@@ -1,7 +1,10 @@
 //! Tests of the write-ahead log.
 
 mod cases;
+mod common;
+mod damage;
 mod disk;
+mod fuzz;
 mod host;
 mod model;
 mod props;

@@ -3,7 +3,11 @@
 //! The engine holds only rebuildable state: the write-ahead log is the truth.
 //! The core owns the ordering: batches are numbered, applied in order, and each
 //! is atomic. What the engine must promise is in [`Store`]; one conformance
-//! suite holds every engine to it, the simulated one included.
+//! suite ([`conformance`], under the feature of that name) holds every engine to
+//! it, the simulated one included.
+
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
 
 use alloc::vec::Vec;
 

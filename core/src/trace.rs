@@ -1,1 +1,0 @@
-//! The record and replay format.

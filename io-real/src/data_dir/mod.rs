@@ -1,0 +1,191 @@
+//! The data directory of a node.
+//!
+//! | path | what it is |
+//! |---|---|
+//! | `LOCK` | held by the one process that uses the directory; names its pid |
+//! | `FORMAT` | the version of the layout |
+//! | `keys/identity.key` | the P-256 key that the node is known by |
+//! | `keys/transport.key` | the Ed25519 key that its connections are known by |
+//! | `wal/` | the write-ahead log |
+//! | `store/` | the key-value engine |
+//! | `journal/` | the flight recorder, if it records |
+//!
+//! Whoever holds two processes on one log has lost it, so a second start is
+//! refused. Whoever loses the identity but keeps the log has a log that votes
+//! under a name that never voted, so that is refused too.
+
+mod durable;
+mod keys;
+mod lock;
+
+#[cfg(test)]
+mod tests;
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+pub use keys::NodeKeys;
+pub use lock::DirLock;
+
+/// The layout that this version writes and reads.
+const FORMAT: &str = "decube data directory, format 1\n";
+/// What may lie in a directory that is not yet a data directory.
+const HARMLESS: [&str; 3] = ["LOCK", "FORMAT.tmp", "lost+found"];
+
+/// A data directory that this process owns until the value is dropped.
+#[derive(Debug)]
+pub struct DataDir {
+    path: PathBuf,
+    _lock: DirLock,
+}
+
+/// Why a data directory can not be used. Nothing in it was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum DataDirError {
+    /// Another process uses it.
+    #[error("{path} is in use by {}; stop that process first", owner_text(*owner))]
+    Locked {
+        /// The directory.
+        path: PathBuf,
+        /// The process, if it said.
+        owner: Option<u32>,
+    },
+    /// It holds something else.
+    #[error("{path} holds {found:?}, which is not a node's data; choose an empty directory")]
+    NotOurs {
+        /// The directory.
+        path: PathBuf,
+        /// A file in it.
+        found: String,
+    },
+    /// Another version of this program wrote it.
+    #[error("{path} has the layout {found:?}; this version reads {FORMAT:?}")]
+    OtherFormat {
+        /// The directory.
+        path: PathBuf,
+        /// The layout it names.
+        found: String,
+    },
+    /// Others than the owner can read a secret.
+    #[error(
+        "{path} has mode {mode:03o}; secrets must be readable by their owner alone (chmod 600)"
+    )]
+    Exposed {
+        /// The file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// A key file holds no key.
+    #[error(
+        "{path} is damaged: {what}; restore it from a backup, or give the node a new directory"
+    )]
+    DamagedKey {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        what: &'static str,
+    },
+    /// The log is there and the key of the node that wrote it is not.
+    #[error(
+        "{path} is missing although the directory holds a log; restore it, or give the node a new directory"
+    )]
+    LostKey {
+        /// The key file.
+        path: PathBuf,
+    },
+    /// The file system refused.
+    #[error("{path}: {source}")]
+    Io {
+        /// The file or directory.
+        path: PathBuf,
+        /// What it said.
+        source: io::Error,
+    },
+}
+
+impl DataDir {
+    /// Takes a directory for this process, and makes it a data directory if it
+    /// is new or empty.
+    pub fn open(path: &Path) -> Result<Self, DataDirError> {
+        durable::create_directory(path)?;
+        let lock = DirLock::take(path)?;
+        check_format(path)?;
+        for part in ["keys", "wal", "store"] {
+            durable::create_directory(&path.join(part))?;
+        }
+        Ok(Self {
+            path: path.to_owned(),
+            _lock: lock,
+        })
+    }
+
+    /// The directory itself.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Where the files of the write-ahead log are.
+    pub fn wal(&self) -> PathBuf {
+        self.path.join("wal")
+    }
+
+    /// Where the key-value engine is.
+    pub fn store(&self) -> PathBuf {
+        self.path.join("store")
+    }
+
+    /// The keys of the node, made at the first call ever.
+    pub fn keys(&self) -> Result<NodeKeys, DataDirError> {
+        let holds_log = fs::read_dir(self.wal())
+            .map_err(io_error(&self.wal()))?
+            .next()
+            .is_some();
+        keys::load_or_create(&self.path.join("keys"), holds_log)
+    }
+}
+
+fn check_format(path: &Path) -> Result<(), DataDirError> {
+    let file = path.join("FORMAT");
+    match fs::read(&file) {
+        Ok(found) if found == FORMAT.as_bytes() => Ok(()),
+        Ok(found) => {
+            let mut found = String::from_utf8_lossy(&found).into_owned();
+            found.truncate(found.floor_char_boundary(100));
+            let path = path.to_owned();
+            Err(DataDirError::OtherFormat { path, found })
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            refuse_strangers(path)?;
+            durable::write_file(&file, FORMAT.as_bytes(), 0o644)
+        }
+        Err(error) => Err(io_error(&file)(error)),
+    }
+}
+
+fn refuse_strangers(path: &Path) -> Result<(), DataDirError> {
+    for entry in fs::read_dir(path).map_err(io_error(path))? {
+        let name = entry.map_err(io_error(path))?.file_name();
+        if !HARMLESS.iter().any(|harmless| name == *harmless) {
+            let found = name.to_string_lossy().into_owned();
+            let path = path.to_owned();
+            return Err(DataDirError::NotOurs { path, found });
+        }
+    }
+    Ok(())
+}
+
+fn io_error(path: &Path) -> impl FnOnce(io::Error) -> DataDirError + '_ {
+    |source| DataDirError::Io {
+        path: path.to_owned(),
+        source,
+    }
+}
+
+fn owner_text(owner: Option<u32>) -> String {
+    match owner {
+        Some(pid) => format!("process {pid}"),
+        None => "another process".to_owned(),
+    }
+}

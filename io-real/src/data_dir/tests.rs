@@ -1,0 +1,129 @@
+//! The data directory on a real file system.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
+
+use tempfile::TempDir;
+
+use super::{DataDir, DataDirError};
+
+#[test]
+fn a_new_directory_is_made_and_opens_again_with_the_same_keys() {
+    let place = TempDir::new().unwrap();
+    let path = place.path().join("a/b");
+    let data = DataDir::open(&path).unwrap();
+    let keys = data.keys().unwrap();
+    assert!(data.wal().is_dir() && data.store().is_dir());
+    for name in ["identity.key", "transport.key"] {
+        let mode = fs::metadata(path.join("keys").join(name)).unwrap().mode();
+        assert_eq!(mode & 0o777, 0o600, "{name}");
+    }
+    drop(data);
+    let again = DataDir::open(&path).unwrap().keys().unwrap();
+    assert_eq!(again.node_id(), keys.node_id());
+    assert_eq!(again.transport.as_bytes(), keys.transport.as_bytes());
+    let other = DataDir::open(&place.path().join("c"))
+        .unwrap()
+        .keys()
+        .unwrap();
+    assert_ne!(other.node_id(), keys.node_id());
+}
+
+#[test]
+fn a_second_start_is_refused_and_told_who_has_it() {
+    let place = TempDir::new().unwrap();
+    let first = DataDir::open(place.path()).unwrap();
+    let error = DataDir::open(place.path()).unwrap_err();
+    let text = error.to_string();
+    assert!(matches!(error, DataDirError::Locked { .. }), "{text}");
+    assert!(
+        text.contains(&format!("process {}", std::process::id())),
+        "{text}"
+    );
+    assert!(text.contains(place.path().to_str().unwrap()), "{text}");
+    drop(first);
+    DataDir::open(place.path()).unwrap();
+}
+
+#[test]
+fn a_directory_of_something_else_is_left_alone() {
+    let place = TempDir::new().unwrap();
+    fs::write(place.path().join("thesis.tex"), b"important").unwrap();
+    let error = DataDir::open(place.path()).unwrap_err();
+    assert!(matches!(error, DataDirError::NotOurs { found, .. } if found == "thesis.tex"));
+    assert!(!place.path().join("wal").exists());
+}
+
+#[test]
+fn another_layout_is_refused() {
+    let place = TempDir::new().unwrap();
+    drop(DataDir::open(place.path()).unwrap());
+    fs::write(
+        place.path().join("FORMAT"),
+        "decube data directory, format 9\n",
+    )
+    .unwrap();
+    let error = DataDir::open(place.path()).unwrap_err();
+    assert!(matches!(error, DataDirError::OtherFormat { .. }), "{error}");
+}
+
+#[test]
+fn a_key_that_others_can_read_is_refused() {
+    let place = TempDir::new().unwrap();
+    let data = DataDir::open(place.path()).unwrap();
+    data.keys().unwrap();
+    let path = place.path().join("keys/identity.key");
+    fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
+    let error = data.keys().unwrap_err();
+    assert!(
+        matches!(error, DataDirError::Exposed { mode: 0o640, .. }),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_key_behind_a_link_is_refused() {
+    let place = TempDir::new().unwrap();
+    let data = DataDir::open(place.path()).unwrap();
+    data.keys().unwrap();
+    let path = place.path().join("keys/identity.key");
+    let moved = place.path().join("moved");
+    fs::rename(&path, &moved).unwrap();
+    symlink(&moved, &path).unwrap();
+    assert!(matches!(data.keys(), Err(DataDirError::Io { .. })));
+}
+
+#[test]
+fn a_damaged_key_is_refused_and_kept() {
+    let place = TempDir::new().unwrap();
+    let data = DataDir::open(place.path()).unwrap();
+    data.keys().unwrap();
+    let path = place.path().join("keys/identity.key");
+    let zero = format!("p256 {}\n", "0".repeat(64));
+    for damaged in [
+        "",
+        "p256 12\n",
+        "ed25519 00\n",
+        &zero,
+        "p256 ",
+        &"x".repeat(300),
+    ] {
+        fs::write(&path, damaged).unwrap();
+        let error = data.keys().unwrap_err();
+        assert!(matches!(error, DataDirError::DamagedKey { .. }), "{error}");
+        assert_eq!(fs::read(&path).unwrap(), damaged.as_bytes());
+    }
+}
+
+#[test]
+fn a_log_without_the_identity_that_wrote_it_is_refused() {
+    let place = TempDir::new().unwrap();
+    let data = DataDir::open(place.path()).unwrap();
+    data.keys().unwrap();
+    fs::write(data.wal().join("segment-1"), b"votes").unwrap();
+    fs::remove_file(place.path().join("keys/transport.key")).unwrap();
+    data.keys().expect("a lost transport key is replaced");
+    fs::remove_file(place.path().join("keys/identity.key")).unwrap();
+    let error = data.keys().unwrap_err();
+    assert!(matches!(error, DataDirError::LostKey { .. }), "{error}");
+}

@@ -1,0 +1,59 @@
+//! The port to the files of the log, and the thread behind it.
+
+use std::io;
+use std::sync::mpsc as std_mpsc;
+use std::thread;
+
+use decube_core::wal::{FileOp, FileOpId, FileResult};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::ports::{Disk, DiskEvent};
+
+/// Something that carries out file operations. It may block.
+pub trait FileSystem: Send + 'static {
+    /// Carries out one operation. Errors are results, never panics.
+    fn perform(&mut self, op: FileOp) -> FileResult;
+}
+
+/// Carries out file operations on a thread of their own, in order.
+#[derive(Debug)]
+pub struct DiskThread {
+    orders: std_mpsc::Sender<(FileOpId, FileOp)>,
+    ended: oneshot::Receiver<()>,
+}
+
+impl DiskThread {
+    /// Starts the thread. The receiver gets one event for each operation, in the
+    /// order of the operations.
+    pub fn start(
+        mut files: impl FileSystem,
+    ) -> io::Result<(Self, mpsc::UnboundedReceiver<DiskEvent>)> {
+        let (orders, orders_rx) = std_mpsc::channel::<(FileOpId, FileOp)>();
+        let (events, events_rx) = mpsc::unbounded_channel();
+        let (end, ended) = oneshot::channel();
+        thread::Builder::new().name("wal".into()).spawn(move || {
+            while let Ok((id, op)) = orders_rx.recv() {
+                let result = files.perform(op);
+                // A host that is gone needs no answers, but its queued writes
+                // are carried out: a graceful close waits for them.
+                let _ = events.send(DiskEvent { id, result });
+            }
+            drop(files);
+            let _ = end.send(());
+        })?;
+        Ok((Self { orders, ended }, events_rx))
+    }
+}
+
+impl Disk for DiskThread {
+    fn submit(&mut self, id: FileOpId, op: FileOp) {
+        // If the thread is gone, the closed channel of events tells the host.
+        let _ = self.orders.send((id, op));
+    }
+
+    async fn close(self) {
+        drop(self.orders);
+        // An error means that the thread is gone already.
+        let _ = self.ended.await;
+    }
+}

@@ -1,0 +1,148 @@
+//! What a host counts. Counters only ever rise; readers take differences.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// A counter of a host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(usize)]
+pub enum Counter {
+    /// Events taken by the machine, wakes included.
+    Events,
+    /// Wakes among them.
+    Wakes,
+    /// Turns of the host's task.
+    Turns,
+    /// `Send` effects.
+    EffectsSend,
+    /// `Reply` effects.
+    EffectsReply,
+    /// `Changed` effects.
+    EffectsChanged,
+    /// `File` effects.
+    EffectsFile,
+    /// `StoreCommit` and `StoreScan` effects.
+    EffectsStore,
+    /// All other effects.
+    EffectsOther,
+    /// Requests taken from clients.
+    Requests,
+    /// Requests refused because a queue was full.
+    RequestsRefused,
+    /// Requests whose client went away before the answer.
+    RequestsCancelled,
+    /// Watches ended because the watcher was too slow or gone.
+    WatchesEnded,
+    /// Messages from peers.
+    MessagesIn,
+    /// Their bytes.
+    MessageBytesIn,
+    /// Messages from peers that could not be decoded.
+    MessagesInvalid,
+    /// Messages queued to peers.
+    MessagesOut,
+    /// Their bytes.
+    MessageBytesOut,
+    /// Messages that the network did not take.
+    MessagesDropped,
+    /// Bytes written to the files of the log.
+    FileBytesWritten,
+    /// Syncs of the files of the log.
+    FileSyncs,
+    /// File operations that failed.
+    FileErrors,
+    /// Batches committed to the store.
+    StoreCommits,
+    /// Pages read from the store.
+    StorePages,
+}
+
+/// How many counters there are.
+const COUNTERS: usize = Counter::StorePages as usize + 1;
+
+/// All counters of a host. Shared with every handle.
+#[derive(Debug, Default)]
+pub struct Metrics {
+    counters: [AtomicU64; COUNTERS],
+    /// Time from the order of a sync to its completion, queueing included.
+    pub sync_latency: Histogram,
+    /// Events per turn.
+    pub turn_events: Histogram,
+}
+
+impl Metrics {
+    /// Raises a counter.
+    pub fn add(&self, counter: Counter, amount: u64) {
+        // Counters order nothing, so relaxed is enough.
+        self.counters[counter as usize].fetch_add(amount, Ordering::Relaxed);
+    }
+
+    /// The value of a counter.
+    pub fn get(&self, counter: Counter) -> u64 {
+        self.counters[counter as usize].load(Ordering::Relaxed)
+    }
+}
+
+/// Buckets of a histogram: bucket `i` counts values in `2^(i-1) .. 2^i`.
+const BUCKETS: usize = 40;
+
+/// A histogram with buckets at powers of two. Durations are in microseconds.
+#[derive(Debug)]
+pub struct Histogram {
+    buckets: [AtomicU64; BUCKETS],
+    sum: AtomicU64,
+}
+
+/// A copy of a histogram at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HistogramSnapshot {
+    /// `(upper bound, how many values are below it and not below the bound
+    /// before)`, empty buckets left out.
+    pub buckets: Vec<(u64, u64)>,
+    /// How many values in all.
+    pub count: u64,
+    /// The sum of all values.
+    pub sum: u64,
+}
+
+impl Default for Histogram {
+    fn default() -> Self {
+        Self {
+            buckets: [const { AtomicU64::new(0) }; BUCKETS],
+            sum: AtomicU64::new(0),
+        }
+    }
+}
+
+impl Histogram {
+    /// Counts a duration.
+    pub fn record_duration(&self, duration: Duration) {
+        self.record(u64::try_from(duration.as_micros()).unwrap_or(u64::MAX));
+    }
+
+    /// Counts a value.
+    pub fn record(&self, value: u64) {
+        // The number of significant bits: 0 for 0, so 0 has a bucket of its own.
+        let bits = usize::try_from(u64::BITS - value.leading_zeros()).unwrap_or(BUCKETS);
+        self.buckets[bits.min(BUCKETS - 1)].fetch_add(1, Ordering::Relaxed);
+        self.sum.fetch_add(value, Ordering::Relaxed);
+    }
+
+    /// A copy. Values counted meanwhile may be in the sum and not in a bucket.
+    pub fn snapshot(&self) -> HistogramSnapshot {
+        let mut buckets = Vec::new();
+        let mut count = 0_u64;
+        for (bits, bucket) in self.buckets.iter().enumerate() {
+            let values = bucket.load(Ordering::Relaxed);
+            if values > 0 {
+                buckets.push((1_u64 << bits, values));
+                count = count.saturating_add(values);
+            }
+        }
+        HistogramSnapshot {
+            buckets,
+            count,
+            sum: self.sum.load(Ordering::Relaxed),
+        }
+    }
+}

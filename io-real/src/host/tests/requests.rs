@@ -1,0 +1,137 @@
+//! Requests: answers, refusals, and clients that go away.
+
+use decube_core::limits::REQUESTS_OPEN_MAX;
+use decube_core::node::{Effect, Event, Response};
+use decube_core::raft::Refusal;
+use decube_core::wal::{FileOp, FileOpId, FileResult};
+
+use super::toy::{accept, join_all, start, tick};
+use crate::host::{Counter, HostGone, ORDERS_OPEN_MAX, REQUEST_QUEUE_MAX};
+use crate::network::InProcessHub;
+use crate::ports::DiskEvent;
+
+#[tokio::test]
+async fn each_request_gets_its_own_answer() {
+    let rig = start(&InProcessHub::new(), false, |_, event, out| {
+        if let Event::Request { id, .. } = event {
+            let response = match id.0.is_multiple_of(2) {
+                true => Response::Accepted,
+                false => Response::Unknown,
+            };
+            out.push(Effect::Reply { id: *id, response });
+        }
+        None
+    });
+    assert_eq!(rig.handle.request(tick()).await, Ok(Response::Unknown));
+    assert_eq!(
+        rig.handle.clone().request(tick()).await,
+        Ok(Response::Accepted)
+    );
+    assert_eq!(rig.handle.request(tick()).await, Ok(Response::Unknown));
+}
+
+#[tokio::test]
+async fn a_client_that_goes_away_cancels_its_request() {
+    let rig = start(&InProcessHub::new(), false, |_, _, _| None);
+    let client = rig.handle.clone();
+    let asking = tokio::spawn(async move { client.request(tick()).await });
+    let id = loop {
+        tokio::task::yield_now().await;
+        if let Some(Event::Request { id, .. }) = rig.events().last() {
+            break *id;
+        }
+    };
+    asking.abort();
+    while rig.events().last() != Some(&Event::Cancel { id }) {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(rig.handle.metrics().get(Counter::RequestsCancelled), 1);
+}
+
+#[tokio::test]
+async fn a_full_queue_refuses_at_once() {
+    // The disk answers nothing, so the host stops taking work.
+    let rig = start(&InProcessHub::new(), true, |_, event, out| {
+        if *event == Event::Start {
+            for number in 0..ORDERS_OPEN_MAX {
+                let id = FileOpId(number as u64);
+                out.push(Effect::File {
+                    id,
+                    op: FileOp::List,
+                });
+            }
+            out.push(Effect::Ready);
+        }
+        accept(event, out);
+        None
+    });
+    rig.handle
+        .status()
+        .wait_for(|status| status.ready)
+        .await
+        .unwrap();
+    // The queue takes its fill, the one request more is refused, and when the
+    // disk moves on all the others are served.
+    let asks = (0..=REQUEST_QUEUE_MAX).map(|_| rig.handle.request(tick()));
+    let mut asks = Box::pin(join_all(asks.map(Box::pin).collect()));
+    let mut disk = Some(rig.disk.clone());
+    let answers = std::future::poll_fn(|cx| {
+        let polled = asks.as_mut().poll(cx);
+        if let Some(disk) = disk.take() {
+            assert_eq!(rig.handle.metrics().get(Counter::RequestsRefused), 1);
+            let (id, result) = (FileOpId(0), FileResult::Listed(Vec::new()));
+            disk.send(DiskEvent { id, result }).unwrap();
+        }
+        polled
+    });
+    let mut answers = answers.await;
+    let last = answers.pop();
+    assert_eq!(
+        last,
+        Some(Ok(Response::Refused(Refusal::Busy))),
+        "refused at once"
+    );
+    assert!(
+        answers
+            .iter()
+            .all(|answer| *answer == Ok(Response::Accepted))
+    );
+    assert_eq!(rig.handle.request(tick()).await, Ok(Response::Accepted));
+}
+
+#[tokio::test]
+async fn open_requests_are_bounded() {
+    let rig = start(&InProcessHub::new(), false, |_, _, _| None);
+    let mut waiting = tokio::task::JoinSet::new();
+    let wave = REQUEST_QUEUE_MAX / 2;
+    for _ in 0..REQUESTS_OPEN_MAX / wave {
+        for _ in 0..wave {
+            let client = rig.handle.clone();
+            waiting.spawn(async move { client.request(tick()).await });
+        }
+        let goal = (waiting.len()) as u64;
+        while rig.handle.metrics().get(Counter::Requests) < goal {
+            tokio::task::yield_now().await;
+        }
+    }
+    let answer = rig.handle.request(tick()).await;
+    assert_eq!(answer, Ok(Response::Refused(Refusal::Busy)));
+}
+
+#[tokio::test]
+async fn a_host_that_is_gone_says_so() {
+    let rig = start(&InProcessHub::new(), false, |_, _, _| None);
+    let client = rig.handle.clone();
+    let open = tokio::spawn(async move { client.request(tick()).await });
+    while !rig
+        .events()
+        .iter()
+        .any(|event| matches!(event, Event::Request { .. }))
+    {
+        tokio::task::yield_now().await;
+    }
+    rig.task.abort();
+    assert_eq!(open.await.unwrap(), Err(HostGone));
+    assert_eq!(rig.handle.request(tick()).await, Err(HostGone));
+    assert_eq!(rig.handle.ended().await, None);
+}

@@ -1,0 +1,105 @@
+//! Every way a host can end.
+
+use std::time::Duration;
+
+use decube_core::node::Response;
+use decube_core::node::{Effect, Event};
+use decube_core::raft::Refusal;
+
+use super::toy::{accept, start, tick};
+use crate::host::HostExit;
+use crate::network::InProcessHub;
+
+#[tokio::test]
+async fn a_graceful_stop_waits_for_the_machine() {
+    let rig = start(&InProcessHub::new(), false, |now, event, out| {
+        match event {
+            // One more turn of its own before it is done.
+            Event::Shutdown => return Some(now),
+            Event::Wake => out.push(Effect::Stopped),
+            _ => {}
+        }
+        None
+    });
+    assert_eq!(rig.handle.shutdown().await, Some(HostExit::Stopped));
+    assert_eq!(
+        rig.handle.shutdown().await,
+        Some(HostExit::Stopped),
+        "asking again is harmless"
+    );
+    assert_eq!(rig.task.await.unwrap(), HostExit::Stopped);
+    let shutdowns = rig.journal.lock().unwrap();
+    assert_eq!(
+        shutdowns
+            .iter()
+            .filter(|(_, e)| *e == Event::Shutdown)
+            .count(),
+        1
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_machine_that_does_not_stop_is_left() {
+    let rig = start(&InProcessHub::new(), false, |_, event, out| {
+        accept(event, out);
+        None
+    });
+    let stopping = tokio::spawn({
+        let handle = rig.handle.clone();
+        async move { handle.shutdown().await }
+    });
+    while !rig.events().contains(&Event::Shutdown) {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let refused = rig.handle.request(tick()).await;
+    assert_eq!(
+        refused,
+        Ok(Response::Refused(Refusal::Unavailable)),
+        "no new work"
+    );
+    assert_eq!(stopping.await.unwrap(), Some(HostExit::ShutdownTimedOut));
+}
+
+#[tokio::test]
+async fn the_last_handle_stops_the_host() {
+    let rig = start(&InProcessHub::new(), false, |_, event, out| {
+        if *event == Event::Shutdown {
+            out.push(Effect::Stopped);
+        }
+        None
+    });
+    drop(rig.handle);
+    assert_eq!(rig.task.await.unwrap(), HostExit::Stopped);
+}
+
+#[tokio::test]
+async fn a_halted_machine_ends_the_host_and_gets_no_more_events() {
+    let rig = start(&InProcessHub::new(), false, |_, event, out| {
+        assert_ne!(*event, Event::Wake, "no event after a halt");
+        if matches!(event, Event::Request { .. }) {
+            let reason = "the disk failed";
+            out.push(Effect::Halted { reason });
+        }
+        matches!(event, Event::Request { .. }).then_some(decube_core::types::Time::ZERO)
+    });
+    assert!(rig.handle.request(tick()).await.is_err());
+    assert_eq!(
+        rig.handle.ended().await,
+        Some(HostExit::Halted("the disk failed"))
+    );
+    assert_eq!(rig.handle.status().borrow().halted, Some("the disk failed"));
+}
+
+#[tokio::test]
+async fn a_panicking_machine_takes_the_host_down() {
+    let rig = start(&InProcessHub::new(), false, |_, event, _| {
+        assert!(
+            !matches!(event, Event::Request { .. }),
+            "a broken invariant"
+        );
+        None
+    });
+    assert!(rig.handle.request(tick()).await.is_err());
+    assert_eq!(rig.handle.ended().await, None);
+    assert!(rig.task.await.unwrap_err().is_panic());
+}

@@ -1,0 +1,171 @@
+//! A machine that writes down what it is given and answers from a script.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use decube_core::kv::{Command, LogTime};
+use decube_core::machine::{Machine, Outbox};
+use decube_core::node::{Effect, Event, Request, Response};
+use decube_core::types::{NodeId, Time};
+use decube_core::wal::{FileOp, FileOpId, FileResult};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use crate::host::{HostConfig, HostExit, NodeHandle, spawn};
+use crate::network::InProcessHub;
+use crate::ports::{Disk, DiskEvent, Ports, WallClock};
+use crate::store::{MemoryStore, StoreThread};
+
+/// Every event as its time and itself.
+pub(super) type Journal = Arc<Mutex<Vec<(Time, Event)>>>;
+
+type Script = Box<dyn FnMut(Time, &Event, &mut Outbox<Effect>) -> Option<Time> + Send>;
+
+/// Runs a closure for each event; what the closure returns is the deadline.
+pub(super) struct Toy {
+    journal: Journal,
+    script: Script,
+    deadline: Option<Time>,
+}
+
+impl Machine for Toy {
+    type Event = Event;
+    type Effect = Effect;
+
+    fn step(&mut self, now: Time, event: Event, out: &mut Outbox<Effect>) {
+        self.deadline = (self.script)(now, &event, out);
+        self.journal.lock().unwrap().push((now, event));
+    }
+
+    fn deadline(&self) -> Option<Time> {
+        self.deadline
+    }
+}
+
+/// A disk that answers at once, or holds everything back.
+pub(super) struct ToyDisk {
+    pub(super) events: mpsc::UnboundedSender<DiskEvent>,
+    pub(super) holds: bool,
+}
+
+impl Disk for ToyDisk {
+    fn submit(&mut self, id: FileOpId, _op: FileOp) {
+        let result = FileResult::Done;
+        if !self.holds {
+            self.events.send(DiskEvent { id, result }).unwrap();
+        }
+    }
+
+    async fn close(self) {}
+}
+
+/// A wall clock that stands still.
+pub(super) struct Noon;
+
+impl WallClock for Noon {
+    fn now(&self) -> LogTime {
+        LogTime(12)
+    }
+}
+
+/// A host around a toy.
+pub(super) struct Rig {
+    pub(super) handle: NodeHandle,
+    pub(super) task: JoinHandle<HostExit>,
+    pub(super) journal: Journal,
+    /// Completes held file operations.
+    pub(super) disk: mpsc::UnboundedSender<DiskEvent>,
+}
+
+pub(super) const NODE: NodeId = NodeId(1);
+
+pub(super) fn config() -> HostConfig {
+    HostConfig {
+        node: NODE,
+        shutdown_timeout: Duration::from_secs(3),
+        clock_interval: Duration::from_secs(1),
+    }
+}
+
+/// Starts a host whose machine runs `script` and whose disk answers at once
+/// unless `disk_holds`.
+pub(super) fn start<F>(hub: &InProcessHub, disk_holds: bool, script: F) -> Rig
+where
+    F: FnMut(Time, &Event, &mut Outbox<Effect>) -> Option<Time> + Send + 'static,
+{
+    let journal = Journal::default();
+    let toy = Toy {
+        journal: journal.clone(),
+        script: Box::new(script),
+        deadline: None,
+    };
+    let (network, network_events) = hub.attach(NODE);
+    let (disk, disk_events) = mpsc::unbounded_channel();
+    let (store, store_events) = StoreThread::start(MemoryStore::default()).unwrap();
+    let ports = Ports {
+        network,
+        network_events,
+        disk: ToyDisk {
+            events: disk.clone(),
+            holds: disk_holds,
+        },
+        disk_events,
+        store,
+        store_events,
+        clock: Noon,
+    };
+    let (handle, task) = spawn(config(), toy, ports, ());
+    Rig {
+        handle,
+        task,
+        journal,
+        disk,
+    }
+}
+
+impl Rig {
+    /// The events so far.
+    pub(super) fn events(&self) -> Vec<Event> {
+        let journal = self.journal.lock().unwrap();
+        journal.iter().map(|(_, event)| event.clone()).collect()
+    }
+}
+
+/// Answers requests of the kind that only the toy gives a meaning to.
+pub(super) fn accept(event: &Event, out: &mut Outbox<Effect>) {
+    if let Event::Request { id, .. } = event {
+        let response = Response::Accepted;
+        out.push(Effect::Reply { id: *id, response });
+    }
+}
+
+/// The smallest request.
+pub(super) fn tick() -> Request {
+    Request::Write(Command::Tick)
+}
+
+pub(super) fn peers(ids: &[u128]) -> BTreeSet<NodeId> {
+    ids.iter().copied().map(NodeId).collect()
+}
+
+/// Polls all futures once each before any answer is awaited, so that all
+/// requests are queued together.
+pub(super) async fn join_all<F: Future + Unpin>(mut all: Vec<F>) -> Vec<F::Output> {
+    let mut done: Vec<Option<F::Output>> = all.iter().map(|_| None).collect();
+    std::future::poll_fn(|cx| {
+        for (future, slot) in all.iter_mut().zip(&mut done) {
+            if slot.is_none()
+                && let std::task::Poll::Ready(output) = std::pin::Pin::new(future).poll(cx)
+            {
+                *slot = Some(output);
+            }
+        }
+        match done.iter().all(Option::is_some) {
+            true => std::task::Poll::Ready(()),
+            false => std::task::Poll::Pending,
+        }
+    })
+    .await;
+    done.into_iter().map(Option::unwrap).collect()
+}

@@ -1,0 +1,224 @@
+//! Order and time: what a turn takes, and when the machine is woken.
+
+use bytes::Bytes;
+use decube_core::codec::Encode as _;
+use decube_core::kv::LogTime;
+use decube_core::node::{Effect, Event, PeerMessage, Request};
+use decube_core::raft::{Membership, Role};
+use decube_core::store::{StoreBatch, StoreSeq};
+use decube_core::types::{NodeId, RequestId, Span, Term, Time};
+use decube_core::wal::{FileName, FileOp, FileOpId, FileResult};
+
+use super::toy::{NODE, accept, join_all, peers, start, tick};
+use crate::host::{Counter, HostExit};
+use crate::network::InProcessHub;
+use crate::ports::{DiskEvent, Network, NetworkEvent};
+
+#[tokio::test(start_paused = true)]
+async fn the_clock_comes_before_the_start_and_then_every_second() {
+    let rig = start(&InProcessHub::new(), false, |_, _, _| None);
+    tokio::time::sleep(std::time::Duration::from_millis(2500)).await;
+    let clock = Event::Clock { wall: LogTime(12) };
+    assert_eq!(
+        rig.events(),
+        [clock.clone(), Event::Start, clock.clone(), clock]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_machine_is_woken_at_its_deadline_and_not_before() {
+    let at = Time::ZERO.saturating_add(Span::from_millis(300));
+    let rig = start(
+        &InProcessHub::new(),
+        false,
+        move |now, event, _| match event {
+            Event::Wake => {
+                assert!(now >= at, "woken early");
+                None
+            }
+            _ => (now < at).then_some(at),
+        },
+    );
+    tokio::time::sleep(std::time::Duration::from_millis(299)).await;
+    assert!(!rig.events().contains(&Event::Wake));
+    tokio::time::sleep(std::time::Duration::from_millis(3)).await;
+    assert_eq!(rig.events().last(), Some(&Event::Wake));
+    assert_eq!(rig.handle.metrics().get(Counter::Wakes), 1);
+}
+
+#[tokio::test]
+async fn what_waits_is_taken_before_a_wake_that_is_due() {
+    // The machine always has something to flush, so the wake is always due.
+    let rig = start(&InProcessHub::new(), false, |now, event, out| {
+        accept(event, out);
+        (!matches!(event, Event::Wake)).then_some(now)
+    });
+    // All ten are queued before the host's task runs again.
+    let asks = (0..10).map(|_| rig.handle.request(tick()));
+    let answers: Vec<_> = asks.map(Box::pin).collect();
+    for answer in join_all(answers).await {
+        answer.unwrap();
+    }
+    let events = rig.events();
+    let first = events
+        .iter()
+        .position(|e| matches!(e, Event::Request { .. }))
+        .unwrap();
+    let run = &events[first..first + 10];
+    assert!(
+        run.iter().all(|e| matches!(e, Event::Request { .. })),
+        "{run:?}"
+    );
+    assert_eq!(events[first + 10], Event::Wake, "one wake for all of them");
+}
+
+#[tokio::test]
+async fn a_flood_does_not_hold_a_due_wake_back() {
+    // Each file operation that completes asks for the next: never drained.
+    let rig = start(&InProcessHub::new(), false, |now, event, out| {
+        if matches!(event, Event::Start | Event::File { .. }) {
+            let id = FileOpId(7);
+            out.push(Effect::File {
+                id,
+                op: FileOp::List,
+            });
+        }
+        if matches!(event, Event::Wake) {
+            out.push(Effect::Stopped);
+        }
+        Some(now)
+    });
+    assert_eq!(rig.task.await.unwrap(), HostExit::Stopped);
+}
+
+#[tokio::test]
+async fn orders_go_out_and_completions_come_back() {
+    let (mut waiting, mut stopping) = (3, false);
+    let rig = start(&InProcessHub::new(), true, move |_, event, out| {
+        if *event == Event::Start {
+            let file = FileName::Segment(1);
+            out.push(Effect::File {
+                id: FileOpId(1),
+                op: FileOp::Sync { file },
+            });
+            let ops = Vec::new();
+            let seq = StoreSeq(1);
+            out.push(Effect::StoreCommit(StoreBatch {
+                seq,
+                ops,
+                sync: true,
+            }));
+            out.push(Effect::StoreScan { from: Bytes::new() });
+        }
+        waiting -= i32::from(matches!(
+            event,
+            Event::File { .. } | Event::StoreCommitted { .. } | Event::StorePage { .. }
+        ));
+        stopping |= *event == Event::Shutdown;
+        if stopping && waiting == 0 {
+            out.push(Effect::Stopped);
+        }
+        None
+    });
+    let (id, result) = (FileOpId(1), FileResult::Done);
+    rig.disk
+        .send(DiskEvent {
+            id,
+            result: result.clone(),
+        })
+        .unwrap();
+    assert_eq!(rig.handle.shutdown().await, Some(HostExit::Stopped));
+    let events = rig.events();
+    assert!(events.contains(&Event::File { id, result }));
+    let committed = events
+        .iter()
+        .position(|e| *e == Event::StoreCommitted { seq: StoreSeq(1) });
+    let page = Event::StorePage {
+        pairs: Vec::new(),
+        done: true,
+    };
+    let page = events.iter().position(|e| *e == page);
+    assert!(
+        committed.unwrap() < page.unwrap(),
+        "store orders complete in order"
+    );
+    let metrics = rig.handle.metrics();
+    assert_eq!(metrics.get(Counter::FileSyncs), 1);
+    assert_eq!(metrics.sync_latency.snapshot().count, 1);
+}
+
+#[tokio::test]
+async fn messages_go_both_ways_and_garbage_is_dropped() {
+    let hub = InProcessHub::new();
+    let (mut peer, mut peer_events) = hub.attach(NodeId(2));
+    peer.connect(&peers(&[1]));
+    let rig = start(&hub, false, |_, event, out| {
+        match event {
+            Event::Start => out.push(Effect::MembershipChanged {
+                membership: Membership {
+                    voters: vec![NODE, NodeId(2)],
+                    ..Membership::default()
+                },
+            }),
+            // Echo.
+            Event::Message { from, message } => out.push(Effect::Send {
+                to: *from,
+                message: message.clone(),
+            }),
+            _ => {}
+        }
+        None
+    });
+    assert_eq!(peer_events.recv().await, Some(NetworkEvent::Up(NODE)));
+    let (id, request) = (RequestId(5), Request::Status);
+    let message = PeerMessage::Forward { id, term: decube_core::types::Term(1), request };
+    peer.send(NODE, Bytes::from_static(b"garbage")).unwrap();
+    peer.send(NODE, message.to_bytes()).unwrap();
+    let from = NODE;
+    let bytes = message.to_bytes();
+    assert_eq!(
+        peer_events.recv().await,
+        Some(NetworkEvent::Message { from, bytes })
+    );
+    let events = rig.events();
+    let peer_up = Event::PeerUp { peer: NodeId(2) };
+    assert_eq!(
+        events[2..],
+        [
+            peer_up,
+            Event::Message {
+                from: NodeId(2),
+                message
+            }
+        ]
+    );
+    let metrics = rig.handle.metrics();
+    assert_eq!(metrics.get(Counter::MessagesInvalid), 1);
+    assert_eq!(metrics.get(Counter::MessagesIn), 2);
+    assert_eq!(metrics.get(Counter::MessagesOut), 1);
+    rig.task.abort();
+    assert_eq!(peer_events.recv().await, Some(NetworkEvent::Down(NODE)));
+}
+
+#[tokio::test]
+async fn the_status_follows_the_machine() {
+    let rig = start(&InProcessHub::new(), false, |_, event, out| {
+        if *event == Event::Start {
+            let (role, term, leader) = (Role::Leader, Term(3), Some(NODE));
+            out.push(Effect::RoleChanged { role, term, leader });
+            out.push(Effect::Ready);
+        }
+        None
+    });
+    let mut status = rig.handle.status();
+    let status = status
+        .wait_for(|status| status.ready)
+        .await
+        .unwrap()
+        .clone();
+    assert_eq!(
+        (status.role, status.term, status.leader),
+        (Role::Leader, Term(3), Some(NODE))
+    );
+    assert_eq!((status.halted, status.exit), (None, None));
+}

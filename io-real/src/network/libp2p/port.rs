@@ -1,0 +1,208 @@
+//! The network port, and how it is started.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use decube_core::crypto::{NodeCert, P256Signer, TransportKey, Verifier};
+use decube_core::limits::MESSAGE_BYTES_MAX;
+use decube_core::types::{ClusterId, NodeId};
+use libp2p::identity::Keypair;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+
+use super::address::PeerAddress;
+use super::blob::{self, BlobClient, BlobService};
+use super::link::Link;
+use super::shared::{NetworkCounters, Shared, bump};
+use super::swarm::{Command, SwarmTask};
+use super::{BLOB_PROTOCOL, EVENTS_MAX, PEER_PROTOCOL, inbound};
+use crate::data_dir::NodeKeys;
+use crate::ports::{Dropped, Network, NetworkEvent};
+
+/// Commands that wait for the swarm.
+const COMMANDS_MAX: usize = 256;
+/// The first generation of transport keys; see [`NodeCert::generation`].
+const GENERATION: u64 = 1;
+
+/// What the transport needs to know.
+#[derive(Debug, Clone)]
+pub struct Libp2pConfig {
+    /// The cluster.
+    pub cluster: ClusterId,
+    /// Where to listen; port 0 takes any free port.
+    pub listen: Vec<SocketAddr>,
+    /// Where peers can be reached. These nodes are let in even before the
+    /// membership names them, so that a new node can join.
+    pub addresses: BTreeMap<NodeId, Vec<PeerAddress>>,
+}
+
+/// Why the transport can not start.
+#[derive(Debug, thiserror::Error)]
+pub enum NetworkError {
+    /// An address can not be listened on.
+    #[error("can not listen on {address}: {reason}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        reason: String,
+    },
+    /// The transport key can not be used.
+    #[error("the transport key can not be used: {0}")]
+    Keys(String),
+}
+
+/// The network port of a host.
+pub struct Libp2p {
+    shared: Arc<Shared>,
+    control: libp2p_stream::Control,
+    links: BTreeMap<NodeId, Link>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+/// What others than the host can ask of the transport. Cheap to clone.
+#[derive(Clone)]
+pub struct Libp2pControl {
+    shared: Arc<Shared>,
+    control: libp2p_stream::Control,
+    listening: watch::Receiver<Vec<SocketAddr>>,
+}
+
+/// Starts the transport on the current runtime. The receiver is the host's.
+pub fn start(
+    config: Libp2pConfig,
+    keys: &NodeKeys,
+    verifier: Arc<dyn Verifier + Send + Sync>,
+    blobs: impl BlobService,
+) -> Result<(Libp2p, mpsc::Receiver<NetworkEvent>, Libp2pControl), NetworkError> {
+    let keypair = Keypair::ed25519_from_bytes(*keys.transport.as_bytes())
+        .map_err(|error| NetworkError::Keys(error.to_string()))?;
+    let transport_key = keypair
+        .public()
+        .try_into_ed25519()
+        .map(|key| TransportKey(key.to_bytes()))
+        .expect("the key was made as an Ed25519 key");
+    let signer = P256Signer::new(&keys.identity);
+    let cert = NodeCert::issue(&signer, config.cluster, transport_key, GENERATION);
+
+    let (events, events_rx) = mpsc::channel(EVENTS_MAX);
+    let (commands, commands_rx) = mpsc::channel(COMMANDS_MAX);
+    let (listening_tx, listening) = watch::channel(Vec::new());
+    let shared = Arc::new(Shared::new(
+        cert,
+        verifier,
+        config.addresses,
+        events,
+        commands,
+    ));
+    let swarm = SwarmTask::new(keypair, &config.listen, commands_rx, listening_tx)?;
+    let mut control = swarm.control();
+    let own = "a protocol of a new swarm is free";
+    let peers = control.accept(PEER_PROTOCOL).expect(own);
+    let transfers = control.accept(BLOB_PROTOCOL).expect(own);
+    let tasks = vec![
+        tokio::spawn(swarm.run()),
+        tokio::spawn(inbound::serve(shared.clone(), peers)),
+        tokio::spawn(blob::serve(shared.clone(), transfers, Arc::new(blobs))),
+    ];
+    let network = Libp2p {
+        shared: shared.clone(),
+        control: control.clone(),
+        links: BTreeMap::new(),
+        tasks,
+    };
+    let control = Libp2pControl {
+        shared,
+        control,
+        listening,
+    };
+    Ok((network, events_rx, control))
+}
+
+impl Network for Libp2p {
+    fn send(&mut self, to: NodeId, message: Bytes) -> Result<(), Dropped> {
+        if message.len() > MESSAGE_BYTES_MAX {
+            return Err(Dropped::TooLarge);
+        }
+        let counters = &self.shared.counters;
+        let sent = match self.links.get(&to) {
+            Some(link) => link.send(message),
+            None => Err(Dropped::NotConnected),
+        };
+        match sent {
+            Err(Dropped::QueueFull) => bump(&counters.dropped_queue_full),
+            Err(Dropped::NotConnected) => bump(&counters.dropped_not_connected),
+            Err(Dropped::TooLarge) | Ok(()) => {}
+        }
+        sent
+    }
+
+    fn connect(&mut self, peers: &BTreeSet<NodeId>) {
+        self.shared.set_wanted(peers);
+        let gone: Vec<NodeId> = self
+            .links
+            .keys()
+            .filter(|id| !peers.contains(id))
+            .copied()
+            .collect();
+        for node in gone {
+            let link = self.links.remove(&node).expect("listed above");
+            if link.is_up() {
+                // The link can not say it itself when it is cut off. A host whose
+                // queue is full learns it from the membership that it announced.
+                let _ = self.shared.events.try_send(NetworkEvent::Down(node));
+            }
+        }
+        for node in peers {
+            self.links
+                .entry(*node)
+                .or_insert_with(|| Link::start(*node, self.shared.clone(), self.control.clone()));
+        }
+    }
+
+    async fn close(mut self) {
+        self.links.clear();
+        // A swarm that is gone is closed.
+        let _ = self.shared.commands.send(Command::Close).await;
+        for task in self.tasks.drain(..) {
+            task.abort();
+            let _ = task.await;
+        }
+    }
+}
+
+impl Drop for Libp2p {
+    fn drop(&mut self) {
+        self.tasks.iter().for_each(JoinHandle::abort);
+    }
+}
+
+impl Libp2pControl {
+    /// Where the transport listens, as soon as it does.
+    pub async fn listening(&self) -> Vec<SocketAddr> {
+        let mut listening = self.listening.clone();
+        match listening.wait_for(|addresses| !addresses.is_empty()).await {
+            Ok(addresses) => addresses.clone(),
+            // The transport was closed before it listened anywhere.
+            Err(_) => Vec::new(),
+        }
+    }
+
+    /// Sets where a node can be reached, from its next attempt on. A node with an
+    /// address is let in. No addresses: it is forgotten.
+    pub fn set_addresses(&self, node: NodeId, addresses: Vec<PeerAddress>) {
+        self.shared.set_addresses(node, addresses);
+    }
+
+    /// Transfers of blobs from and to peers.
+    pub fn blobs(&self) -> BlobClient {
+        BlobClient::new(self.shared.clone(), self.control.clone())
+    }
+
+    /// What the transport counts.
+    pub fn counters(&self) -> &NetworkCounters {
+        &self.shared.counters
+    }
+}

@@ -1,0 +1,172 @@
+//! What all tasks of the transport know.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use decube_core::crypto::{NodeCert, Verifier};
+use decube_core::types::{ClusterId, NodeId};
+use libp2p::PeerId;
+use tokio::sync::mpsc;
+
+use super::address::PeerAddress;
+use super::hello::{self, Refusal};
+use super::swarm::Command;
+use crate::ports::NetworkEvent;
+
+/// What all tasks of the transport know.
+pub(super) struct Shared {
+    cluster: ClusterId,
+    hello: Bytes,
+    verifier: Arc<dyn Verifier + Send + Sync>,
+    peers: Mutex<Peers>,
+    pub(super) events: mpsc::Sender<NetworkEvent>,
+    pub(super) commands: mpsc::Sender<Command>,
+    pub(super) counters: NetworkCounters,
+}
+
+/// What the transport counts. Counters only ever rise.
+#[derive(Debug, Default)]
+pub struct NetworkCounters {
+    /// Messages dropped because the peer's queue was full.
+    pub dropped_queue_full: AtomicU64,
+    /// Messages dropped because the peer was not connected.
+    pub dropped_not_connected: AtomicU64,
+    /// Attempts to reach a peer.
+    pub attempts: AtomicU64,
+    /// Streams to peers that were established.
+    pub links_up: AtomicU64,
+    /// Streams refused because nobody knows the node.
+    pub strangers: AtomicU64,
+    /// Inbound streams dropped because too many were open.
+    pub streams_dropped: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct Peers {
+    addresses: BTreeMap<NodeId, Vec<PeerAddress>>,
+    wanted: BTreeSet<NodeId>,
+    /// The last certificate that each peer proved.
+    certified: BTreeMap<NodeId, Certified>,
+}
+
+#[derive(Debug, Clone)]
+struct Certified {
+    peer: PeerId,
+    cert: NodeCert,
+}
+
+impl Shared {
+    pub(super) fn new(
+        cert: NodeCert,
+        verifier: Arc<dyn Verifier + Send + Sync>,
+        addresses: BTreeMap<NodeId, Vec<PeerAddress>>,
+        events: mpsc::Sender<NetworkEvent>,
+        commands: mpsc::Sender<Command>,
+    ) -> Self {
+        Self {
+            cluster: cert.cluster,
+            hello: hello::own(cert),
+            verifier,
+            peers: Mutex::new(Peers {
+                addresses,
+                ..Peers::default()
+            }),
+            events,
+            commands,
+            counters: NetworkCounters::default(),
+        }
+    }
+
+    /// This node's own first words.
+    pub(super) fn hello(&self) -> &[u8] {
+        &self.hello
+    }
+
+    /// Believes that a connection is a certain node's, or not. A peer that shows
+    /// the certificate it showed before is believed without a new verification.
+    pub(super) fn identify(
+        &self,
+        peer: PeerId,
+        same_version: bool,
+        cert: NodeCert,
+    ) -> Result<NodeId, Refusal> {
+        if !same_version {
+            return Err(Refusal::Version);
+        }
+        let node = cert.node_key.node_id();
+        {
+            let peers = self.peers();
+            // Before the costly check, so that strangers can not make this node
+            // work.
+            if !peers.wanted.contains(&node) && !peers.addresses.contains_key(&node) {
+                bump(&self.counters.strangers);
+                return Err(Refusal::Stranger);
+            }
+            match peers.certified.get(&node) {
+                Some(known) if known.peer == peer && known.cert == cert => return Ok(node),
+                // A certificate that was replaced does not come back.
+                Some(known) if known.cert.generation > cert.generation => {
+                    return Err(Refusal::Certificate);
+                }
+                _ => {}
+            }
+        }
+        if !hello::is_key_of(&cert.transport_key, peer) {
+            return Err(Refusal::Certificate);
+        }
+        let proven_key = cert.transport_key;
+        let verified = cert
+            .verify(&*self.verifier, self.cluster, &proven_key)
+            .map_err(|_| Refusal::Certificate)?;
+        assert_eq!(verified.node_id(), node, "both derive from the same key");
+        let cert = verified.cert().clone();
+        self.peers()
+            .certified
+            .insert(node, Certified { peer, cert });
+        Ok(node)
+    }
+
+    /// The peer id that a node last proved.
+    pub(super) fn peer_of(&self, node: NodeId) -> Option<PeerId> {
+        self.peers().certified.get(&node).map(|known| known.peer)
+    }
+
+    /// Forgets the peer id of a node, because somebody else answers there.
+    pub(super) fn forget(&self, node: NodeId) {
+        self.peers().certified.remove(&node);
+    }
+
+    pub(super) fn addresses_of(&self, node: NodeId) -> Vec<PeerAddress> {
+        self.peers()
+            .addresses
+            .get(&node)
+            .cloned()
+            .unwrap_or_default()
+    }
+
+    pub(super) fn set_addresses(&self, node: NodeId, addresses: Vec<PeerAddress>) {
+        let mut peers = self.peers();
+        if addresses.is_empty() {
+            peers.addresses.remove(&node);
+        } else {
+            peers.addresses.insert(node, addresses);
+        }
+    }
+
+    pub(super) fn set_wanted(&self, wanted: &BTreeSet<NodeId>) {
+        self.peers().wanted.clone_from(wanted);
+    }
+
+    fn peers(&self) -> MutexGuard<'_, Peers> {
+        // No code panics while it holds the lock with the maps half-changed.
+        self.peers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Counts one.
+pub(super) fn bump(counter: &AtomicU64) {
+    // Counters order nothing.
+    counter.fetch_add(1, Ordering::Relaxed);
+}

@@ -1,0 +1,175 @@
+//! The port to the store, and the thread behind it.
+
+use std::fmt::Display;
+use std::io;
+use std::sync::mpsc as std_mpsc;
+use std::thread;
+
+use bytes::Bytes;
+use decube_core::limits::STORE_PAGE_BYTES;
+use decube_core::store::{Store, StoreBatch, StoreOp, StoreSeq};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::ports::{StoreEvent, StoreQueue};
+
+/// Bytes of keys and values that are joined into one commit.
+const GROUP_BYTES_MAX: usize = 8 << 20;
+
+/// Carries out the orders to a store on a thread of their own, in order.
+#[derive(Debug)]
+pub struct StoreThread {
+    orders: std_mpsc::Sender<Order>,
+    ended: oneshot::Receiver<()>,
+}
+
+#[derive(Debug)]
+enum Order {
+    Commit(StoreBatch),
+    Scan { from: Bytes },
+}
+
+impl StoreThread {
+    /// Starts the thread. The receiver gets one event for each order, in order,
+    /// up to the first failure.
+    pub fn start<S>(store: S) -> io::Result<(Self, mpsc::UnboundedReceiver<StoreEvent>)>
+    where
+        S: Store<Error: Display> + Send + 'static,
+    {
+        let (orders, orders_rx) = std_mpsc::channel();
+        let (events, events_rx) = mpsc::unbounded_channel();
+        let (end, ended) = oneshot::channel();
+        thread::Builder::new().name("store".into()).spawn(move || {
+            let mut worker = Worker {
+                store,
+                orders: orders_rx,
+                events,
+            };
+            if let Err(reason) = worker.run() {
+                // A host that is gone needs no answer.
+                let _ = worker.events.send(StoreEvent::Failed { reason });
+                // The host's channel stays open until the host lets go, so that
+                // the failure and not the closed channel is what it sees.
+                while worker.orders.recv().is_ok() {}
+            }
+            drop(worker);
+            let _ = end.send(());
+        })?;
+        Ok((Self { orders, ended }, events_rx))
+    }
+}
+
+impl StoreQueue for StoreThread {
+    fn commit(&mut self, batch: StoreBatch) {
+        // If the thread is gone, the closed channel of events tells the host.
+        let _ = self.orders.send(Order::Commit(batch));
+    }
+
+    fn scan(&mut self, from: Bytes) {
+        let _ = self.orders.send(Order::Scan { from });
+    }
+
+    async fn close(self) {
+        drop(self.orders);
+        // An error means that the thread is gone already.
+        let _ = self.ended.await;
+    }
+}
+
+struct Worker<S> {
+    store: S,
+    orders: std_mpsc::Receiver<Order>,
+    events: mpsc::UnboundedSender<StoreEvent>,
+}
+
+impl<S: Store<Error: Display>> Worker<S> {
+    /// Works until the host closes the queue. The error is what the engine said.
+    fn run(&mut self) -> Result<(), String> {
+        let mut next = None;
+        loop {
+            let order = match next.take() {
+                Some(order) => order,
+                None => match self.orders.recv() {
+                    Ok(order) => order,
+                    Err(_) => return Ok(()),
+                },
+            };
+            match order {
+                Order::Commit(first) => next = self.commit(first)?,
+                Order::Scan { from } => self.scan(&from)?,
+            }
+        }
+    }
+
+    /// Commits a batch together with those that wait right behind it. Returns an
+    /// order that was taken from the queue and is not a batch.
+    fn commit(&mut self, first: StoreBatch) -> Result<Option<Order>, String> {
+        let mut done = vec![first.seq];
+        let mut group = first;
+        let mut bytes = size_of_ops(&group.ops);
+        let mut next = None;
+        while bytes < GROUP_BYTES_MAX {
+            match self.orders.try_recv() {
+                Ok(Order::Commit(batch)) => {
+                    assert!(batch.seq > group.seq, "batches come in order");
+                    bytes = bytes.saturating_add(size_of_ops(&batch.ops));
+                    group.seq = batch.seq;
+                    group.sync |= batch.sync;
+                    group.ops.extend(batch.ops);
+                    done.push(batch.seq);
+                }
+                Ok(other) => {
+                    next = Some(other);
+                    break;
+                }
+                Err(_) => break,
+            }
+        }
+        self.store
+            .commit(&group)
+            .map_err(|error| error.to_string())?;
+        done.into_iter()
+            .for_each(|seq: StoreSeq| self.tell(StoreEvent::Committed(seq)));
+        Ok(next)
+    }
+
+    fn scan(&mut self, from: &Bytes) -> Result<(), String> {
+        let first = match from.is_empty() {
+            true => Vec::new(),
+            false => successor(from),
+        };
+        let page = self.store.scan(&first, None, STORE_PAGE_BYTES);
+        let pairs = page.map_err(|error| error.to_string())?;
+        let done = match pairs.last() {
+            None => true,
+            Some((last, _)) => {
+                let rest = self.store.scan(&successor(last), None, 1);
+                rest.map_err(|error| error.to_string())?.is_empty()
+            }
+        };
+        self.tell(StoreEvent::Page { pairs, done });
+        Ok(())
+    }
+
+    fn tell(&self, event: StoreEvent) {
+        // A host that is gone needs no answers; its batches are committed still.
+        let _ = self.events.send(event);
+    }
+}
+
+/// The least key behind `key`.
+fn successor(key: &[u8]) -> Vec<u8> {
+    let mut next = Vec::with_capacity(key.len() + 1);
+    next.extend_from_slice(key);
+    next.push(0);
+    next
+}
+
+fn size_of_ops(ops: &[StoreOp]) -> usize {
+    ops.iter()
+        .map(|op| match op {
+            StoreOp::Put { key, value } => key.len() + value.len(),
+            StoreOp::Delete { key } => key.len(),
+            StoreOp::DeleteRange { from, to } => from.len() + to.len(),
+        })
+        .sum()
+}

@@ -1,0 +1,255 @@
+//! Nodes that can be started, killed and started again.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use decube_core::kv::{Command, Condition, Found, Op, Query};
+use decube_core::node::{Config, Consistency, Node, Request, Response};
+use decube_core::raft::{Membership, Role};
+use decube_core::types::{ClusterId, NodeId};
+use decube_core::wal::{FileOp, FileResult};
+use decube_io_real::data_dir::{DataDir, NodeKeys};
+use decube_io_real::disk::{Directory, DiskThread, FileSystem};
+use decube_io_real::host::{self, HostConfig, HostExit, NodeHandle};
+use decube_io_real::ports::{Network, NetworkEvent, Ports, SystemClock};
+use decube_io_real::store::{EmbeddedStore, StoreThread};
+use tempfile::TempDir;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+/// Long enough for any machine; a test that needs it has failed.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How the nodes of a test reach each other.
+pub trait Fabric {
+    type Network: Network;
+
+    /// Attaches a node that starts.
+    fn attach(&mut self, keys: &NodeKeys) -> (Self::Network, mpsc::Receiver<NetworkEvent>);
+}
+
+pub struct Cluster<F> {
+    pub fabric: F,
+    members: Membership,
+    nodes: BTreeMap<NodeId, Place>,
+    _root: TempDir,
+}
+
+struct Place {
+    path: PathBuf,
+    keys: NodeKeys,
+    running: Option<Running>,
+}
+
+struct Running {
+    handle: NodeHandle,
+    task: JoinHandle<HostExit>,
+    /// Held by the disk thread as long as it runs.
+    disk: Arc<()>,
+    _data: DataDir,
+}
+
+/// Tells by its reference count when the disk thread is gone.
+struct Tracked(Directory, #[expect(dead_code, reason = "counts")] Arc<()>);
+
+impl FileSystem for Tracked {
+    fn perform(&mut self, op: FileOp) -> FileResult {
+        self.0.perform(op)
+    }
+}
+
+impl<F: Fabric> Cluster<F> {
+    /// A cluster of so many nodes that do not run yet.
+    pub fn new(count: usize, fabric: impl FnOnce(&[NodeKeys]) -> F) -> Self {
+        let root = TempDir::new().unwrap();
+        let mut nodes = BTreeMap::new();
+        for number in 0..count {
+            let path = root.path().join(number.to_string());
+            let keys = DataDir::open(&path).unwrap().keys().unwrap();
+            let running = None;
+            nodes.insert(
+                keys.node_id(),
+                Place {
+                    path,
+                    keys,
+                    running,
+                },
+            );
+        }
+        let members = Membership {
+            voters: nodes.keys().copied().collect(),
+            ..Membership::default()
+        };
+        let keys: Vec<NodeKeys> = nodes.values().map(|place| place.keys.clone()).collect();
+        Self {
+            fabric: fabric(&keys),
+            members,
+            nodes,
+            _root: root,
+        }
+    }
+
+    pub fn ids(&self) -> Vec<NodeId> {
+        self.nodes.keys().copied().collect()
+    }
+
+    pub fn path(&self, id: NodeId) -> &Path {
+        &self.nodes[&id].path
+    }
+
+    pub fn handle(&self, id: NodeId) -> NodeHandle {
+        self.nodes[&id].running.as_ref().unwrap().handle.clone()
+    }
+
+    pub fn start_all(&mut self) {
+        for id in self.ids() {
+            self.start(id);
+        }
+    }
+
+    /// Starts a node on what its directory holds.
+    pub fn start(&mut self, id: NodeId) {
+        let place = self.nodes.get_mut(&id).unwrap();
+        assert!(place.running.is_none(), "it runs already");
+        let data = DataDir::open(&place.path).unwrap();
+        assert_eq!(data.keys().unwrap().node_id(), id, "a node keeps its name");
+        let disk = Arc::new(());
+        let directory = Tracked(Directory::open(&data.wal()).unwrap(), disk.clone());
+        let (wal, disk_events) = DiskThread::start(directory).unwrap();
+        let store = EmbeddedStore::open(&data.store()).unwrap();
+        let (store, store_events) = StoreThread::start(store).unwrap();
+        let (network, network_events) = self.fabric.attach(&place.keys);
+        let ports = Ports {
+            network,
+            network_events,
+            disk: wal,
+            disk_events,
+            store,
+            store_events,
+            clock: SystemClock,
+        };
+        let cluster = ClusterId::from_name("test");
+        let mut config = Config::new(id, cluster, self.members.clone(), 7);
+        config.wal_segment_bytes = 1 << 20;
+        let (handle, task) = host::spawn(HostConfig::new(id), Node::new(config), ports, ());
+        place.running = Some(Running {
+            handle,
+            task,
+            disk,
+            _data: data,
+        });
+    }
+
+    /// Kills a node: nothing is flushed, nobody is told.
+    pub async fn kill(&mut self, id: NodeId) {
+        let running = self.nodes.get_mut(&id).unwrap().running.take().unwrap();
+        running.task.abort();
+        assert!(running.task.await.unwrap_err().is_cancelled());
+        // A killed process has no threads; here they must be waited for.
+        patiently("the disk thread ends", async || {
+            Arc::strong_count(&running.disk) == 1
+        })
+        .await;
+        let store = self.nodes[&id].path.join("store");
+        patiently("the store is released", async || {
+            EmbeddedStore::open(&store).is_ok()
+        })
+        .await;
+    }
+
+    /// Stops a node gracefully.
+    pub async fn stop(&mut self, id: NodeId) -> HostExit {
+        let running = self.nodes.get_mut(&id).unwrap().running.take().unwrap();
+        let told = running.handle.shutdown().await;
+        let exit = running.task.await.unwrap();
+        assert_eq!(told.as_ref(), Some(&exit));
+        assert_eq!(
+            Arc::strong_count(&running.disk),
+            1,
+            "the disk thread is gone"
+        );
+        exit
+    }
+
+    /// Waits until a running node leads and another one knows it.
+    pub async fn leader(&self) -> NodeId {
+        let mut found = None;
+        patiently("a leader is elected", async || {
+            let running = self
+                .nodes
+                .values()
+                .filter_map(|place| place.running.as_ref());
+            let statuses: Vec<_> = running
+                .map(|r| r.handle.status().borrow().clone())
+                .collect();
+            found = self.ids().into_iter().find(|id| {
+                self.nodes[id].running.as_ref().is_some_and(|running| {
+                    let status = running.handle.status().borrow().clone();
+                    let believed = statuses
+                        .iter()
+                        .filter(|other| other.leader == Some(*id) && other.term == status.term);
+                    status.ready && status.role == Role::Leader && believed.count() > 1
+                })
+            });
+            found.is_some()
+        })
+        .await;
+        found.unwrap()
+    }
+
+    /// Writes through a node until it is confirmed.
+    pub async fn put(&self, id: NodeId, key: &str, value: &str) {
+        let handle = self.handle(id);
+        let op = Op::Put {
+            key: Bytes::copy_from_slice(key.as_bytes()),
+            value: Bytes::copy_from_slice(value.as_bytes()),
+            condition: Condition::Always,
+            lease: None,
+        };
+        patiently("a write is committed", async || {
+            let request = Request::Write(Command::Once { op: op.clone() });
+            matches!(
+                handle.request(request).await.unwrap(),
+                Response::Written { .. }
+            )
+        })
+        .await;
+    }
+
+    /// Reads through a node what every confirmed write has left.
+    pub async fn get(&self, id: NodeId, key: &str) -> Option<Bytes> {
+        let handle = self.handle(id);
+        let key = Bytes::copy_from_slice(key.as_bytes());
+        let mut value = None;
+        patiently("a read is answered", async || {
+            let request = Request::Read {
+                query: Query::Get { key: key.clone() },
+                consistency: Consistency::Linearizable,
+            };
+            let Response::Read(answer) = handle.request(request).await.unwrap() else {
+                return false;
+            };
+            let Found::One(pair) = answer.found else {
+                panic!("not the answer to a get");
+            };
+            value = pair.map(|pair| pair.value);
+            true
+        })
+        .await;
+        value
+    }
+}
+
+/// Asks again and again until it is so.
+pub async fn patiently(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let asking = async {
+        while !holds().await {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let asked = tokio::time::timeout(PATIENCE, asking).await;
+    asked.unwrap_or_else(|_| panic!("waited in vain: {what}"));
+}

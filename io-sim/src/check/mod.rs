@@ -1,0 +1,14 @@
+//! The checkers: independent judges of what a run showed.
+//!
+//! They see facts, messages and answers, and restate every property with their
+//! own arithmetic; none of them calls a production predicate.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `raft.rs` | the safety of consensus, after every step |
+//! | `linear.rs` | linearizability by search |
+//! | `order.rs` | whether the order that answers claim explains them |
+
+pub mod linear;
+pub mod order;
+pub mod raft;

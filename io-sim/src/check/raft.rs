@@ -1,0 +1,618 @@
+//! The safety of consensus, watched from outside.
+//!
+//! Every rule is restated here with its own arithmetic over plain facts (role,
+//! term, log positions, chains) and over the messages that really left a node.
+//! Nothing of the production code decides anything here.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use decube_core::node::PeerMessage;
+use decube_core::raft::{AppendResult, Body, Membership, Role};
+use decube_core::types::{Chain, Index, NodeId, Term};
+
+use crate::subject::{Facts, Subject};
+
+/// A violated rule: its name and what was seen.
+pub type Finding = (&'static str, String);
+
+/// What one entry of a log looked like when it was appended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Seen {
+    term: Term,
+    chain: Chain,
+    /// The event that appended it; 0 if it was there when the process started.
+    appended: u64,
+}
+
+/// What the checker remembers of one node. Survives its processes.
+#[derive(Debug, Clone, Default)]
+struct Shadow {
+    facts: Option<Facts>,
+    /// Entries from `first` on, the base included.
+    log: VecDeque<Seen>,
+    first: u64,
+    /// What it has acknowledged as durable: position and chain.
+    acked: Option<(Index, Chain)>,
+    /// The acknowledgement that left in this step.
+    acking: Option<Index>,
+    /// The highest term that it has shown to others.
+    shown_term: Term,
+    /// The event of the step that brought the present term.
+    term_since: u64,
+    /// When each vote request first arrived in this process.
+    vote_asked: BTreeMap<(Term, NodeId), u64>,
+    /// When the latest completed sync was asked for.
+    synced: u64,
+    /// Whether its disk was damaged: it may have lost what it acknowledged.
+    damaged: bool,
+    /// Set between a start and the first facts after it.
+    recovering: bool,
+}
+
+/// The committed log as the first node to commit showed it.
+#[derive(Debug, Clone, Copy)]
+struct Committed {
+    term: Term,
+    chain: Chain,
+    /// The term of the node that showed it.
+    shown_in: Term,
+}
+
+/// The checker.
+#[derive(Debug, Clone)]
+pub struct RaftChecker {
+    shadows: Vec<Shadow>,
+    leaders: BTreeMap<Term, usize>,
+    votes: BTreeMap<(usize, Term), NodeId>,
+    /// The first chain seen for each position and term.
+    entries: BTreeMap<(Index, Term), Chain>,
+    committed: Vec<Committed>,
+    digests: BTreeMap<Index, u64>,
+    event: u64,
+}
+
+impl RaftChecker {
+    /// A checker of `slots` nodes.
+    pub fn new(slots: usize) -> Self {
+        Self {
+            shadows: vec![Shadow::default(); slots],
+            leaders: BTreeMap::new(),
+            votes: BTreeMap::new(),
+            entries: BTreeMap::new(),
+            committed: Vec::new(),
+            digests: BTreeMap::new(),
+            event: 0,
+        }
+    }
+
+    /// The last committed position known.
+    pub fn committed(&self) -> Index {
+        Index(u64::try_from(self.committed.len()).expect("lengths fit 64 bits"))
+    }
+
+    /// The number of the event whose step is about to be watched.
+    pub const fn begin(&mut self, event: u64) {
+        self.event = event;
+    }
+
+    /// A new process of a slot starts.
+    pub fn started(&mut self, slot: usize) {
+        let shadow = &mut self.shadows[slot];
+        shadow.facts = None;
+        shadow.recovering = true;
+        shadow.vote_asked.clear();
+        shadow.acking = None;
+        shadow.log.clear();
+        shadow.synced = 0;
+        shadow.term_since = 0;
+    }
+
+    /// The disk of a slot was damaged behind its back.
+    pub fn damaged(&mut self, slot: usize) {
+        self.shadows[slot].damaged = true;
+    }
+
+    /// A sync that was asked for in the step of `asked` has completed.
+    pub fn synced(&mut self, slot: usize, asked: u64) {
+        self.shadows[slot].synced = self.shadows[slot].synced.max(asked);
+    }
+
+    /// A message is about to be delivered.
+    pub fn arriving(&mut self, slot: usize, from: NodeId, message: &PeerMessage) {
+        if let PeerMessage::Raft(message) = message
+            && let Body::Vote { .. } = message.body
+        {
+            let event = self.event;
+            self.shadows[slot]
+                .vote_asked
+                .entry((message.term, from))
+                .or_insert(event);
+        }
+    }
+
+    /// A message leaves a node.
+    pub fn sending(
+        &mut self,
+        slot: usize,
+        to: NodeId,
+        message: &PeerMessage,
+    ) -> Result<(), Finding> {
+        let PeerMessage::Raft(message) = message else {
+            return Ok(());
+        };
+        let me = slot_id(slot);
+        let shadow = &mut self.shadows[slot];
+        match &message.body {
+            // The term of a pre-vote is only asked about.
+            Body::PreVote { .. } | Body::PreVoteReply { .. } => Ok(()),
+            Body::Vote { .. } => {
+                shadow.shown_term = shadow.shown_term.max(message.term);
+                self.vote(slot, message.term, me)?;
+                // Its own vote is a promise like any other (rule P1).
+                let term_since = self.shadows[slot].term_since;
+                self.durable_since(slot, term_since, "asks for votes")
+            }
+            Body::VoteReply { granted: true, .. } => {
+                shadow.shown_term = shadow.shown_term.max(message.term);
+                let asked = shadow
+                    .vote_asked
+                    .get(&(message.term, to))
+                    .copied()
+                    .unwrap_or(0);
+                self.vote(slot, message.term, to)?;
+                self.durable_since(slot, asked, "grants a vote")
+            }
+            Body::AppendReply {
+                result: AppendResult::Match { upto },
+                ..
+            } => {
+                shadow.shown_term = shadow.shown_term.max(message.term);
+                shadow.acking = shadow.acking.max(Some(*upto));
+                Ok(())
+            }
+            _ => {
+                shadow.shown_term = shadow.shown_term.max(message.term);
+                Ok(())
+            }
+        }
+    }
+
+    /// A step is done: look at what the node shows now.
+    pub fn stepped<S: Subject>(&mut self, slot: usize, subject: &S) -> Result<(), Finding> {
+        let Some(facts) = subject.facts() else {
+            return Ok(());
+        };
+        let before = self.shadows[slot].facts;
+        if before == Some(facts) && self.shadows[slot].acking.is_none() {
+            return Ok(());
+        }
+        self.terms(slot, before, &facts)?;
+        self.follow_log(slot, before, &facts, subject)?;
+        self.recovered(slot, &facts)?;
+        self.commits(slot, before, &facts, subject)?;
+        self.leads(slot, before, &facts, subject)?;
+        self.acknowledges(slot)?;
+        self.applied(before, &facts, subject)?;
+        self.shadows[slot].facts = Some(facts);
+        Ok(())
+    }
+
+    fn vote(&mut self, slot: usize, term: Term, candidate: NodeId) -> Result<(), Finding> {
+        let first = *self.votes.entry((slot, term)).or_insert(candidate);
+        if first == candidate {
+            return Ok(());
+        }
+        Err((
+            "vote-once",
+            format!("slot {slot} votes for {candidate:?} in term {term} after {first:?}"),
+        ))
+    }
+
+    fn durable_since(&self, slot: usize, event: u64, what: &str) -> Result<(), Finding> {
+        let synced = self.shadows[slot].synced;
+        if synced >= event {
+            return Ok(());
+        }
+        Err((
+            "durable-before-send",
+            format!(
+                "slot {slot} {what}: decided in event {event}, last synced as of event {synced}"
+            ),
+        ))
+    }
+
+    fn terms(&mut self, slot: usize, before: Option<Facts>, facts: &Facts) -> Result<(), Finding> {
+        let event = self.event;
+        let shadow = &mut self.shadows[slot];
+        let floor = match before {
+            Some(before) => before.term,
+            None if shadow.damaged => Term(0),
+            None => shadow.shown_term,
+        };
+        if before.is_some_and(|before| before.term != facts.term) {
+            shadow.term_since = event;
+        }
+        if facts.term >= floor {
+            return Ok(());
+        }
+        Err((
+            "monotone-term",
+            format!("slot {slot} goes back from term {floor} to {}", facts.term),
+        ))
+    }
+
+    /// Brings the shadow of the log up to date and checks Log Matching and that
+    /// leaders only append.
+    fn follow_log<S: Subject>(
+        &mut self,
+        slot: usize,
+        before: Option<Facts>,
+        facts: &Facts,
+        subject: &S,
+    ) -> Result<(), Finding> {
+        if before.is_some_and(|before| before.last == facts.last && before.base == facts.base) {
+            return Ok(());
+        }
+        let shadow = &mut self.shadows[slot];
+        let base = facts.base.index.0;
+        if shadow.log.is_empty() || shadow.end() < base {
+            shadow.log.clear();
+            shadow.first = base;
+        }
+        while shadow.first < base {
+            shadow.log.pop_front();
+            shadow.first += 1;
+        }
+        if shadow.first > base {
+            return Err((
+                "log-base",
+                format!("slot {slot}: the log's base went back to {base}"),
+            ));
+        }
+        let common = shadow.common(facts.last.index.0, subject);
+        let cut = shadow.end() > common;
+        let was_leader = before.is_some_and(|before| {
+            before.role == Role::Leader && facts.role == Role::Leader && before.term == facts.term
+        });
+        if cut && was_leader {
+            return Err((
+                "leader-append-only",
+                format!("slot {slot} cuts its log as a leader"),
+            ));
+        }
+        if cut
+            && let Some(before) = before
+            && before.committed.0 > common
+            && !shadow.damaged
+        {
+            return Err((
+                "committed-never-cut",
+                format!(
+                    "slot {slot} cuts to {common}, committed {}",
+                    before.committed
+                ),
+            ));
+        }
+        shadow.truncate(common);
+        if shadow.acked.is_some_and(|(acked, _)| acked.0 > common) && !shadow.recovering {
+            shadow.acked = shadow.at(common).map(|seen| (Index(common), seen.chain));
+        }
+        self.append(slot, before.is_none(), facts, subject)
+    }
+
+    fn append<S: Subject>(
+        &mut self,
+        slot: usize,
+        first_look: bool,
+        facts: &Facts,
+        subject: &S,
+    ) -> Result<(), Finding> {
+        let shadow = &mut self.shadows[slot];
+        let appended = if first_look { 0 } else { self.event };
+        for index in
+            shadow.first + u64::try_from(shadow.log.len()).expect("fits")..=facts.last.index.0
+        {
+            let index = Index(index);
+            let Some((term, chain)) = subject.entry_at(index) else {
+                return Err(("log-gap", format!("slot {slot} has no entry at {index}")));
+            };
+            let known = *self.entries.entry((index, term)).or_insert(chain);
+            if known != chain {
+                return Err((
+                    "log-matching",
+                    format!(
+                        "slot {slot}: entry {index}@{term} has chain {chain:?}, elsewhere {known:?}"
+                    ),
+                ));
+            }
+            shadow.log.push_back(Seen {
+                term,
+                chain,
+                appended,
+            });
+        }
+        Ok(())
+    }
+
+    /// What was acknowledged before a crash must be there after it.
+    fn recovered(&mut self, slot: usize, facts: &Facts) -> Result<(), Finding> {
+        let shadow = &mut self.shadows[slot];
+        if !std::mem::take(&mut shadow.recovering) {
+            return Ok(());
+        }
+        let out = matches!(facts.role, Role::Repairing | Role::Halted);
+        let Some((acked, chain)) = shadow.acked else {
+            return Ok(());
+        };
+        if acked.0 < shadow.first {
+            return Ok(());
+        }
+        if shadow.at(acked.0).is_some_and(|seen| seen.chain == chain) {
+            return Ok(());
+        }
+        shadow.acked = None;
+        if shadow.damaged || out {
+            return Ok(());
+        }
+        Err((
+            "acked-durable",
+            format!("slot {slot} acknowledged entry {acked} and does not have it after a restart"),
+        ))
+    }
+
+    fn commits<S: Subject>(
+        &mut self,
+        slot: usize,
+        before: Option<Facts>,
+        facts: &Facts,
+        subject: &S,
+    ) -> Result<(), Finding> {
+        if let Some(before) = before
+            && (facts.committed < before.committed || facts.applied < before.applied)
+        {
+            return Err((
+                "monotone-commit",
+                format!("slot {slot}: {before:?} then {facts:?}"),
+            ));
+        }
+        if before.is_some_and(|before| before.committed == facts.committed) {
+            return Ok(());
+        }
+        if facts.committed > facts.last.index {
+            return Err(("commit-in-log", format!("slot {slot}: {facts:?}")));
+        }
+        self.extend_committed(slot, facts, subject)?;
+        let Some(mine) = self.shadows[slot].at(facts.committed.0) else {
+            return Ok(());
+        };
+        let Some(known) = self.committed_at(facts.committed) else {
+            return Ok(());
+        };
+        if mine.chain == known.chain {
+            return Ok(());
+        }
+        Err((
+            "state-machine-safety",
+            format!(
+                "slot {slot} commits {}@{}, elsewhere {}@{} was committed there",
+                facts.committed, mine.term, facts.committed, known.term
+            ),
+        ))
+    }
+
+    fn extend_committed<S: Subject>(
+        &mut self,
+        slot: usize,
+        facts: &Facts,
+        subject: &S,
+    ) -> Result<(), Finding> {
+        let known = self.committed();
+        if facts.committed <= known {
+            return Ok(());
+        }
+        if facts.role == Role::Leader {
+            self.on_quorum(slot, facts, subject)?;
+        }
+        for index in known.0 + 1..=facts.committed.0 {
+            let Some(seen) = self.shadows[slot].at(index) else {
+                return Err((
+                    "commit-unknown",
+                    format!("slot {slot} has compacted entry {index}, which nobody committed"),
+                ));
+            };
+            self.committed.push(Committed {
+                term: seen.term,
+                chain: seen.chain,
+                shown_in: facts.term,
+            });
+        }
+        Ok(())
+    }
+
+    /// A leader commits only what a majority of the voters has made durable.
+    fn on_quorum<S: Subject>(
+        &self,
+        slot: usize,
+        facts: &Facts,
+        subject: &S,
+    ) -> Result<(), Finding> {
+        let Some(membership) = subject.membership() else {
+            return Ok(());
+        };
+        let index = facts.committed;
+        let Some(entry) = self.shadows[slot].at(index.0) else {
+            return Ok(());
+        };
+        for voters in [&membership.voters, &membership.outgoing] {
+            let has = voters
+                .iter()
+                .filter(|id| self.holds(**id, slot, index, &entry))
+                .count();
+            if !voters.is_empty() && has <= voters.len() / 2 {
+                return Err((
+                    "commit-on-quorum",
+                    format!(
+                        "slot {slot} commits {index}@{} of term {} with {has} of {} voters",
+                        entry.term,
+                        facts.term,
+                        voters.len()
+                    ),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn holds(&self, voter: NodeId, leader: usize, index: Index, entry: &Seen) -> bool {
+        let Some(slot) = id_slot(voter, self.shadows.len()) else {
+            return false;
+        };
+        let shadow = &self.shadows[slot];
+        if slot == leader {
+            return entry.appended <= shadow.synced;
+        }
+        shadow.acked.is_some_and(|(acked, _)| acked >= index)
+    }
+
+    /// One leader per term, with every entry committed in earlier terms.
+    fn leads<S: Subject>(
+        &mut self,
+        slot: usize,
+        before: Option<Facts>,
+        facts: &Facts,
+        subject: &S,
+    ) -> Result<(), Finding> {
+        let already =
+            before.is_some_and(|before| before.role == Role::Leader && before.term == facts.term);
+        if facts.role != Role::Leader || already {
+            return Ok(());
+        }
+        let first = *self.leaders.entry(facts.term).or_insert(slot);
+        if first != slot {
+            return Err((
+                "election-safety",
+                format!("slots {first} and {slot} both lead term {}", facts.term),
+            ));
+        }
+        let earlier = |committed: &Committed| committed.shown_in < facts.term;
+        let Some(last) = self.committed.iter().rposition(earlier) else {
+            return Ok(());
+        };
+        let index = Index(u64::try_from(last + 1).expect("fits"));
+        let mine = self.shadows[slot].at(index.0).map(|seen| seen.chain);
+        let mine = mine.or_else(|| subject.entry_at(index).map(|(_, chain)| chain));
+        if index <= facts.base.index || mine == Some(self.committed[last].chain) {
+            return Ok(());
+        }
+        Err((
+            "leader-completeness",
+            format!(
+                "slot {slot} leads term {} without committed entry {index}",
+                facts.term
+            ),
+        ))
+    }
+
+    /// What left as an acknowledgement in this step must be synced and matching.
+    fn acknowledges(&mut self, slot: usize) -> Result<(), Finding> {
+        let Some(upto) = self.shadows[slot].acking.take() else {
+            return Ok(());
+        };
+        let Some(seen) = self.shadows[slot].at(upto.0) else {
+            return Ok(());
+        };
+        self.durable_since(slot, seen.appended, "acknowledges entries")?;
+        let shadow = &mut self.shadows[slot];
+        if shadow.acked.is_none_or(|(acked, _)| acked < upto) {
+            shadow.acked = Some((upto, seen.chain));
+        }
+        Ok(())
+    }
+
+    /// Equal applied positions mean equal states.
+    fn applied<S: Subject>(
+        &mut self,
+        before: Option<Facts>,
+        facts: &Facts,
+        subject: &S,
+    ) -> Result<(), Finding> {
+        // A node that lost its log may still have the state that the log made.
+        let out = matches!(facts.role, Role::Repairing | Role::Halted);
+        if facts.applied > facts.committed && !out {
+            return Err(("applied-committed", format!("{facts:?}")));
+        }
+        if before.is_some_and(|before| before.applied == facts.applied) {
+            return Ok(());
+        }
+        let Some(digest) = subject.state_digest() else {
+            return Ok(());
+        };
+        let known = *self.digests.entry(facts.applied).or_insert(digest);
+        if known == digest {
+            return Ok(());
+        }
+        Err((
+            "state-digest",
+            format!(
+                "two states after entry {}: {digest:016x} and {known:016x}",
+                facts.applied
+            ),
+        ))
+    }
+
+    fn committed_at(&self, index: Index) -> Option<Committed> {
+        let at = usize::try_from(index.0.checked_sub(1)?).ok()?;
+        self.committed.get(at).copied()
+    }
+}
+
+impl Shadow {
+    /// The last position in the shadow.
+    fn end(&self) -> u64 {
+        (self.first + u64::try_from(self.log.len()).expect("fits")).saturating_sub(1)
+    }
+
+    fn at(&self, index: u64) -> Option<Seen> {
+        let at = usize::try_from(index.checked_sub(self.first)?).ok()?;
+        self.log.get(at).copied()
+    }
+
+    /// The last position where shadow and log agree; by the chain they then
+    /// agree on everything before it. One before the base if on nothing.
+    fn common<S: Subject>(&self, last: u64, subject: &S) -> u64 {
+        let mut at = self.end().min(last);
+        while at >= self.first && at > 0 {
+            let seen = self.at(at).map(|seen| (seen.term, seen.chain));
+            if seen.is_some() && seen == subject.entry_at(Index(at)) {
+                return at;
+            }
+            at -= 1;
+        }
+        at
+    }
+
+    fn truncate(&mut self, common: u64) {
+        while !self.log.is_empty() && self.end() > common {
+            self.log.pop_back();
+        }
+    }
+}
+
+/// The id of the node in a slot.
+pub fn slot_id(slot: usize) -> NodeId {
+    NodeId(u128::try_from(slot + 1).expect("few slots"))
+}
+
+/// The slot of a node.
+pub fn id_slot(id: NodeId, slots: usize) -> Option<usize> {
+    let slot = usize::try_from(id.0.checked_sub(1)?).ok()?;
+    (slot < slots).then_some(slot)
+}
+
+/// The voters of both halves of a membership.
+pub fn all_voters(membership: &Membership) -> Vec<NodeId> {
+    let mut voters = [membership.voters.as_slice(), &membership.outgoing].concat();
+    voters.sort_unstable();
+    voters.dedup();
+    voters
+}

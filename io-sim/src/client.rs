@@ -1,0 +1,735 @@
+//! Clients: each does one operation at a time through any node, gives up after a
+//! while, and retries what may be retried.
+//!
+//! A refused call did not happen and is tried again. A call without an answer may
+//! have happened: in a session it is repeated under its number until there is an
+//! answer; without one it enters the history as open for ever.
+
+use bytes::Bytes;
+use decube_core::kv::{Answer, Command, Condition, Found, Op, Outcome, Pair, Query, SessionId};
+use decube_core::node::{Consistency, Request, Response};
+use decube_core::raft::Refusal;
+use decube_core::types::{Index, LogId, RequestId, Revision, Span};
+
+use crate::check::order::RealTime;
+use crate::check::raft::{Finding, id_slot};
+use crate::config::SimConfig;
+use crate::history::{History, Operation, Requires, Step, ValueId};
+use crate::network::ppm;
+use crate::rng::{Domain, Draw, Keyed};
+use crate::workload::{Action, Planned, Workload, key_name, key_number, value_bytes, value_id};
+
+/// What a client wants of the world.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Intent {
+    /// Send a request to a node.
+    Call {
+        /// The client.
+        client: usize,
+        /// The node's slot.
+        slot: usize,
+        /// The request's id.
+        id: RequestId,
+        /// The request.
+        request: Request,
+    },
+    /// Wake the client after so many nanoseconds, unless it has moved on.
+    Timer {
+        /// The client.
+        client: usize,
+        /// Echoed, so that old timers can be told.
+        generation: u64,
+        /// In how many nanoseconds.
+        after: u64,
+    },
+    /// Tell a node that nobody waits for this request any more.
+    Cancel {
+        /// The node's slot.
+        slot: usize,
+        /// The request.
+        id: RequestId,
+    },
+}
+
+/// How a call ended, as the client sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ending {
+    /// The node answered.
+    Answered(Box<Response>),
+    /// Nobody listens there: nothing happened.
+    NoConnection,
+    /// The connection broke, or the client lost patience: nothing is known.
+    Lost,
+}
+
+/// What clients have done so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ClientStats {
+    /// Operations that ended with an answer.
+    pub completed: u64,
+    /// Calls that were refused.
+    pub refused: u64,
+    /// Calls without an answer.
+    pub lost: u64,
+    /// Calls repeated in a session after no answer came.
+    pub repeated: u64,
+}
+
+/// All clients and what they share: the history and the claimed order.
+#[derive(Debug)]
+pub struct Clients {
+    clients: Vec<Client>,
+    workload: Workload,
+    behaviour: Keyed,
+    slots: usize,
+    next_request: u64,
+    stamp: u64,
+    order: RealTime,
+    /// What was done and seen.
+    pub history: History,
+    /// How much.
+    pub stats: ClientStats,
+}
+
+#[derive(Debug)]
+struct Client {
+    number: u64,
+    wants_session: bool,
+    session: Option<SessionId>,
+    sessions_opened: u64,
+    sequence: u64,
+    generation: u64,
+    draws: u64,
+    waiting: Option<(RequestId, usize)>,
+    hint: Option<usize>,
+    current: Option<Current>,
+    /// Per key: value and revision seen last.
+    seen: Vec<(ValueId, u64)>,
+    completed: u64,
+}
+
+#[derive(Debug, Clone)]
+struct Current {
+    planned: Planned,
+    request: Request,
+    invoked: u64,
+    floor: u64,
+    /// An earlier attempt ended without an answer.
+    uncertain: bool,
+    opens_session: bool,
+    value: ValueId,
+    requires: Requires,
+}
+
+const MILLI: u64 = 1_000_000;
+
+impl Clients {
+    /// Clients of a run.
+    pub fn new(seed: u64, config: &SimConfig, workload: Workload) -> Self {
+        let behaviour = Keyed::new(seed, Domain::Client);
+        let keys = usize::try_from(config.keys).expect("few keys");
+        let clients = (0..config.clients)
+            .map(|number| Client {
+                number,
+                wants_session: behaviour.at(number, 0).chance(ppm(config.session_ppm)),
+                session: None,
+                sessions_opened: 0,
+                sequence: 0,
+                generation: 0,
+                draws: 1,
+                waiting: None,
+                hint: None,
+                current: None,
+                seen: vec![(0, 0); keys],
+                completed: 0,
+            })
+            .collect();
+        Self {
+            clients,
+            workload,
+            behaviour,
+            slots: usize::try_from(config.slots()).expect("few slots"),
+            next_request: 0,
+            stamp: 0,
+            order: RealTime::default(),
+            history: History::default(),
+            stats: ClientStats::default(),
+        }
+    }
+
+    /// How many clients there are.
+    pub fn len(&self) -> usize {
+        self.clients.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.clients.is_empty()
+    }
+
+    /// The fewest operations that any client has completed.
+    pub fn completed_least(&self) -> u64 {
+        self.clients
+            .iter()
+            .map(|client| client.completed)
+            .min()
+            .unwrap_or(u64::MAX)
+    }
+
+    /// How many operations each client has completed.
+    pub fn completed_each(&self) -> Vec<u64> {
+        self.clients.iter().map(|client| client.completed).collect()
+    }
+
+    /// A fresh id for a request that is nobody's operation (an operator's).
+    pub fn fresh_request(&mut self) -> RequestId {
+        self.next_request += 1;
+        RequestId(self.next_request)
+    }
+
+    /// A client's timer went off.
+    pub fn wake(
+        &mut self,
+        config: &SimConfig,
+        client: usize,
+        generation: u64,
+        out: &mut Vec<Intent>,
+    ) {
+        if self.clients[client].generation != generation {
+            return;
+        }
+        if let Some((id, slot)) = self.clients[client].waiting {
+            if self.draw(client).coin() {
+                out.push(Intent::Cancel { slot, id });
+            }
+            self.ended_without_answer(config, client, out);
+        } else if self.clients[client].current.is_some() {
+            self.call(config, client, out);
+        } else {
+            self.begin(config, client, out);
+        }
+    }
+
+    /// A call has ended.
+    pub fn ended(
+        &mut self,
+        config: &SimConfig,
+        client: usize,
+        id: RequestId,
+        ending: Ending,
+        out: &mut Vec<Intent>,
+    ) -> Result<(), Finding> {
+        if self.clients[client]
+            .waiting
+            .is_none_or(|(waiting, _)| waiting != id)
+        {
+            return Ok(());
+        }
+        let response = match ending {
+            Ending::Answered(response) => *response,
+            Ending::NoConnection => Response::Refused(Refusal::NotLeader { leader: None }),
+            Ending::Lost => Response::Unknown,
+        };
+        match response {
+            Response::Refused(refusal) => {
+                self.refused(client, refusal);
+                self.retry_later(client, out);
+                Ok(())
+            }
+            Response::Unknown => {
+                self.ended_without_answer(config, client, out);
+                Ok(())
+            }
+            response => self.answered(config, client, response, out),
+        }
+    }
+
+    fn begin(&mut self, config: &SimConfig, at: usize, out: &mut Vec<Intent>) {
+        let number = self.clients[at].completed_or_skipped();
+        let planned = self
+            .workload
+            .operation(config, self.clients[at].number, number);
+        if planned.action == Action::Skip {
+            self.clients[at].draws += 1;
+            self.finish(config, at, out);
+            return;
+        }
+        let opens_session = self.clients[at].wants_session && self.clients[at].session.is_none();
+        let current = if opens_session {
+            self.opening(at, planned)
+        } else {
+            self.operation(at, number, planned)
+        };
+        self.clients[at].current = Some(current);
+        self.call(config, at, out);
+    }
+
+    fn opening(&mut self, at: usize, planned: Planned) -> Current {
+        let client = &mut self.clients[at];
+        client.sessions_opened += 1;
+        let nonce = u128::from(client.number) << 64 | u128::from(client.sessions_opened);
+        let command = Command::OpenSession {
+            nonce,
+            ttl: Span::from_secs(30),
+        };
+        self.stamp += 1;
+        Current {
+            planned,
+            request: Request::Write(command),
+            invoked: self.stamp,
+            floor: self.order.floor(),
+            uncertain: false,
+            opens_session: true,
+            value: 0,
+            requires: Requires::Nothing,
+        }
+    }
+
+    fn operation(&mut self, at: usize, number: u64, planned: Planned) -> Current {
+        let client = &mut self.clients[at];
+        let key = key_name(planned.key);
+        let slot = usize::try_from(planned.key).expect("few keys") % client.seen.len();
+        let (seen, revision) = client.seen[slot];
+        let id = (client.number + 1) << 40 | (number + 1);
+        let (request, value, requires) = match planned.action {
+            Action::Get | Action::StaleGet | Action::Skip | Action::Range => {
+                (read_request(planned.action, key), 0, Requires::Nothing)
+            }
+            action => {
+                let (op, value, requires) =
+                    write_op(action, key, id, planned.padding, seen, revision);
+                (Request::Write(client.command(op)), value, requires)
+            }
+        };
+        self.stamp += 1;
+        Current {
+            planned,
+            request,
+            invoked: self.stamp,
+            floor: self.order.floor(),
+            uncertain: false,
+            opens_session: false,
+            value,
+            requires,
+        }
+    }
+
+    fn call(&mut self, config: &SimConfig, at: usize, out: &mut Vec<Intent>) {
+        let draw = self.draw(at);
+        let slots = self.slots;
+        self.next_request += 1;
+        let id = RequestId(self.next_request);
+        let client = &mut self.clients[at];
+        let hint = client.hint.filter(|_| draw.again().coin());
+        let slot = hint.unwrap_or_else(|| draw.index(slots));
+        let current = client
+            .current
+            .as_ref()
+            .expect("a call belongs to an operation");
+        client.waiting = Some((id, slot));
+        client.generation += 1;
+        out.push(Intent::Call {
+            client: at,
+            slot,
+            id,
+            request: current.request.clone(),
+        });
+        out.push(Intent::Timer {
+            client: at,
+            generation: client.generation,
+            after: config.client_timeout_ms * MILLI,
+        });
+    }
+
+    fn refused(&mut self, at: usize, refusal: Refusal) {
+        self.stats.refused += 1;
+        let slots = self.slots;
+        self.clients[at].hint = match refusal {
+            Refusal::NotLeader { leader } => leader.and_then(|leader| id_slot(leader, slots)),
+            _ => None,
+        };
+    }
+
+    fn retry_later(&mut self, at: usize, out: &mut Vec<Intent>) {
+        let after = self.draw(at).range(5 * MILLI, 150 * MILLI);
+        let client = &mut self.clients[at];
+        client.waiting = None;
+        client.generation += 1;
+        out.push(Intent::Timer {
+            client: at,
+            generation: client.generation,
+            after,
+        });
+    }
+
+    fn ended_without_answer(&mut self, config: &SimConfig, at: usize, out: &mut Vec<Intent>) {
+        self.stats.lost += 1;
+        let client = &mut self.clients[at];
+        client.waiting = None;
+        client.hint = None;
+        let current = client
+            .current
+            .as_mut()
+            .expect("a call belongs to an operation");
+        let is_read = matches!(current.request, Request::Read { .. });
+        if client.session.is_some() || current.opens_session || is_read {
+            current.uncertain = true;
+            self.stats.repeated += u64::from(!is_read);
+            self.retry_later(at, out);
+        } else {
+            self.leave_open(at);
+            self.finish(config, at, out);
+        }
+    }
+
+    fn answered(
+        &mut self,
+        config: &SimConfig,
+        at: usize,
+        response: Response,
+        out: &mut Vec<Intent>,
+    ) -> Result<(), Finding> {
+        let current = self.clients[at]
+            .current
+            .clone()
+            .expect("a call belongs to an operation");
+        match (&current.request, response) {
+            (Request::Write(_), Response::Written { at: place, outcome }) => {
+                self.written(at, &current, place, outcome)?;
+            }
+            (Request::Read { consistency, .. }, Response::Read(answer)) => {
+                if *consistency == Consistency::Linearizable {
+                    self.read(at, &current, &answer)?;
+                }
+            }
+            (request, response) => {
+                return Err((
+                    "answer-kind",
+                    format!("{request:?} was answered {response:?}"),
+                ));
+            }
+        }
+        self.stats.completed += 1;
+        self.finish(config, at, out);
+        Ok(())
+    }
+
+    fn written(
+        &mut self,
+        at: usize,
+        current: &Current,
+        place: LogId,
+        outcome: Outcome,
+    ) -> Result<(), Finding> {
+        let step = |value| Step::Write {
+            value,
+            requires: current.requires,
+        };
+        match outcome {
+            Outcome::SessionOpened(session) if current.opens_session => {
+                let client = &mut self.clients[at];
+                client.session = Some(session);
+                client.sequence = 0;
+                Ok(())
+            }
+            Outcome::Changed { revision, deleted } if is_delete(current.planned.action) => {
+                self.deleted(at, current, revision, deleted)
+            }
+            Outcome::Changed { revision, .. } => {
+                self.see(at, current.planned.key, current.value, revision.0);
+                self.in_order(current, revision.0, true)?;
+                self.record(
+                    at,
+                    current,
+                    current.planned.key,
+                    step(current.value),
+                    Some(revision.0),
+                );
+                Ok(())
+            }
+            Outcome::ConditionFailed {
+                revision, value, ..
+            } => self.condition_failed(at, current, place.index, revision, value),
+            Outcome::NoSession if !current.opens_session => {
+                self.clients[at].session = None;
+                if current.uncertain {
+                    self.leave_open(at);
+                }
+                Ok(())
+            }
+            other => Err((
+                "outcome",
+                format!("client {at}: {:?} ended with {other:?}", current.request),
+            )),
+        }
+    }
+
+    fn deleted(
+        &mut self,
+        at: usize,
+        current: &Current,
+        revision: Revision,
+        deleted: u64,
+    ) -> Result<(), Finding> {
+        let key = current.planned.key;
+        self.see(at, key, 0, 0);
+        if deleted == 0 {
+            // Nothing was there, so nothing changed: as good as a read.
+            if current.requires != Requires::Nothing {
+                return Err((
+                    "outcome",
+                    format!("a conditional delete removed nothing: {current:?}"),
+                ));
+            }
+            self.record(at, current, key, Step::Read(0), None);
+            return Ok(());
+        }
+        self.in_order(current, revision.0, true)?;
+        let requires = match current.requires {
+            Requires::Nothing => Requires::Present,
+            other => other,
+        };
+        self.record(
+            at,
+            current,
+            key,
+            Step::Write { value: 0, requires },
+            Some(revision.0),
+        );
+        Ok(())
+    }
+
+    fn condition_failed(
+        &mut self,
+        at: usize,
+        current: &Current,
+        _place: Index,
+        revision: Option<Revision>,
+        value: Option<Bytes>,
+    ) -> Result<(), Finding> {
+        let seen = value
+            .as_deref()
+            .map_or(0, |value| value_id(value).unwrap_or(u64::MAX));
+        if current.requires == Requires::Value(seen) {
+            return Err((
+                "condition",
+                format!("the condition held and failed: {current:?}"),
+            ));
+        }
+        let key = current.planned.key;
+        self.see(at, key, seen, revision.map_or(0, |revision| revision.0));
+        self.record(at, current, key, Step::Read(seen), None);
+        Ok(())
+    }
+
+    fn read(&mut self, at: usize, current: &Current, answer: &Answer) -> Result<(), Finding> {
+        let revision = answer.revision.0;
+        self.in_order(current, revision, false)?;
+        match &answer.found {
+            Found::One(pair) => {
+                let key = current.planned.key;
+                self.read_one(at, current, key, pair.as_ref(), revision);
+            }
+            Found::Many { pairs, next } => {
+                let end = match next {
+                    Some(next) => key_number(next).unwrap_or(u64::MAX),
+                    None => u64::MAX,
+                };
+                self.read_many(at, current, pairs, end, revision)?;
+            }
+            other => return Err(("answer-kind", format!("a read found {other:?}"))),
+        }
+        Ok(())
+    }
+
+    fn read_one(
+        &mut self,
+        at: usize,
+        current: &Current,
+        key: u64,
+        pair: Option<&Pair>,
+        revision: u64,
+    ) {
+        let seen = pair.map_or(0, |pair| value_id(&pair.value).unwrap_or(u64::MAX));
+        self.see(at, key, seen, pair.map_or(0, |pair| pair.modified.0));
+        self.record(at, current, key, Step::Read(seen), Some(revision));
+    }
+
+    fn read_many(
+        &mut self,
+        at: usize,
+        current: &Current,
+        pairs: &[Pair],
+        end: u64,
+        revision: u64,
+    ) -> Result<(), Finding> {
+        let names: Vec<Option<u64>> = pairs.iter().map(|pair| key_number(&pair.key)).collect();
+        let ordered = names.windows(2).all(|pair| pair[0] < pair[1]);
+        let inside = names
+            .iter()
+            .all(|name| name.is_some_and(|name| name >= current.planned.key));
+        if !ordered || !inside {
+            return Err((
+                "range",
+                format!("keys {names:?} from {}", current.planned.key),
+            ));
+        }
+        let keys = u64::try_from(self.clients[at].seen.len()).expect("few keys");
+        let mut pairs = pairs.iter().zip(names).peekable();
+        for key in current.planned.key..keys.min(end) {
+            let pair = pairs
+                .next_if(|(_, name)| *name == Some(key))
+                .map(|(pair, _)| pair);
+            self.read_one(at, current, key, pair, revision);
+        }
+        Ok(())
+    }
+
+    fn in_order(&mut self, current: &Current, revision: u64, made: bool) -> Result<(), Finding> {
+        let outcome = self.order.returned(current.floor, revision, made);
+        outcome.map_err(|message| {
+            (
+                "real-time-order",
+                format!("{message}: {:?}", current.request),
+            )
+        })
+    }
+
+    fn see(&mut self, at: usize, key: u64, value: ValueId, revision: u64) {
+        let seen = &mut self.clients[at].seen;
+        let slot = usize::try_from(key).expect("few keys") % seen.len();
+        seen[slot] = (value, revision);
+    }
+
+    fn record(
+        &mut self,
+        at: usize,
+        current: &Current,
+        key: u64,
+        step: Step,
+        revision: Option<u64>,
+    ) {
+        self.stamp += 1;
+        let client = &self.clients[at];
+        let operation = Operation {
+            client: client.number,
+            number: client.completed_or_skipped(),
+            invoked: current.invoked,
+            returned: Some(self.stamp),
+            step,
+            revision,
+        };
+        self.history.add(key, operation);
+    }
+
+    /// The present operation may or may not have happened, or happen later.
+    fn leave_open(&mut self, at: usize) {
+        let client = &self.clients[at];
+        let current = client.current.as_ref().expect("an operation is left open");
+        let operation = Operation {
+            client: client.number,
+            number: client.completed_or_skipped(),
+            invoked: current.invoked,
+            returned: None,
+            step: Step::Write {
+                value: current.value,
+                requires: current.requires,
+            },
+            revision: None,
+        };
+        self.history.add(current.planned.key, operation);
+    }
+
+    fn finish(&mut self, config: &SimConfig, at: usize, out: &mut Vec<Intent>) {
+        let client = &mut self.clients[at];
+        client.waiting = None;
+        client.current = None;
+        client.completed += 1;
+        client.generation += 1;
+        let number = client.completed_or_skipped();
+        let generation = client.generation;
+        let think = self.workload.operation(config, client.number, number).think;
+        out.push(Intent::Timer {
+            client: at,
+            generation,
+            after: think,
+        });
+    }
+
+    fn draw(&mut self, at: usize) -> Draw {
+        let client = &mut self.clients[at];
+        client.draws += 1;
+        self.behaviour.at(client.number, client.draws)
+    }
+}
+
+impl Client {
+    const fn completed_or_skipped(&self) -> u64 {
+        self.completed
+    }
+
+    fn command(&mut self, op: Op) -> Command {
+        let Some(session) = self.session else {
+            return Command::Once { op };
+        };
+        self.sequence += 1;
+        Command::InSession {
+            session,
+            sequence: self.sequence,
+            answered_upto: self.sequence - 1,
+            op,
+        }
+    }
+}
+
+const fn is_delete(action: Action) -> bool {
+    matches!(action, Action::Delete | Action::DeleteIfRevision)
+}
+
+fn read_request(action: Action, key: Bytes) -> Request {
+    let query = match action {
+        Action::Range => Query::Range {
+            from: key,
+            to: None,
+            limit: 1_000,
+            keys_only: false,
+        },
+        _ => Query::Get { key },
+    };
+    let consistency = match action {
+        Action::StaleGet => Consistency::Stale,
+        _ => Consistency::Linearizable,
+    };
+    Request::Read { query, consistency }
+}
+
+fn write_op(
+    action: Action,
+    key: Bytes,
+    id: ValueId,
+    padding: u64,
+    seen: ValueId,
+    revision: u64,
+) -> (Op, ValueId, Requires) {
+    let (condition, requires) = match action {
+        Action::PutAbsent => (Condition::Absent, Requires::Value(0)),
+        Action::PutIfValue if seen == 0 => (Condition::Absent, Requires::Value(0)),
+        // Which padding the value had is not known here, its revision is.
+        Action::PutIfValue | Action::DeleteIfRevision if revision != 0 => (
+            Condition::Revision(Revision(revision)),
+            Requires::Value(seen),
+        ),
+        _ => (Condition::Always, Requires::Nothing),
+    };
+    if is_delete(action) {
+        return (Op::Delete { key, condition }, 0, requires);
+    }
+    let value = value_bytes(id, padding);
+    let op = Op::Put {
+        key,
+        value,
+        condition,
+        lease: None,
+    };
+    (op, id, requires)
+}

@@ -1,0 +1,303 @@
+//! The plan of faults of a run, drawn before it begins.
+//!
+//! A plan is a list, so that a trace can record it and a minimiser can take
+//! single faults away. Faults of a family that the configuration switched off do
+//! not occur.
+
+use crate::config::SimConfig;
+use crate::rng::{Domain, Stream};
+
+/// A kind of fault. The words are what traces say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum FaultKind {
+    /// Links are cut. `a`: the slots of one side as a bit set; `b`: the
+    /// [shape](PartitionShape); `c`: 1 if the transport notices.
+    Partition,
+    /// Links from slot `a` to slot `b` hold everything back.
+    Clog,
+    /// The process of slot `a` dies; `b`: 1 to die between two effects of a step.
+    Kill,
+    /// The machine of slot `a` loses power; `b` as for a kill.
+    PowerLoss,
+    /// All machines lose power at once.
+    Blackout,
+    /// The process of slot `a` is stopped and resumed.
+    Pause,
+    /// The process of slot `a` is asked to stop.
+    Shutdown,
+    /// The wall clock of slot `a` jumps by `b` milliseconds, back if `c` is 1.
+    ClockStep,
+    /// The disk of slot `a` does nothing.
+    DiskStall,
+    /// The next sync of slot `a` fails.
+    SyncFailure,
+    /// A bit rots on the disk of slot `a`; `b` chooses where.
+    Rot,
+    /// A write on the disk of slot `a` lands elsewhere; `b` chooses where.
+    Misdirect,
+    /// An operator asks for the voters in the bit set `a`, the learners in `b`.
+    Reconfigure,
+    /// An operator asks the leader to hand over to slot `a`.
+    Transfer,
+}
+
+const WORDS: [(FaultKind, &str); 14] = [
+    (FaultKind::Partition, "partition"),
+    (FaultKind::Clog, "clog"),
+    (FaultKind::Kill, "kill"),
+    (FaultKind::PowerLoss, "power-loss"),
+    (FaultKind::Blackout, "blackout"),
+    (FaultKind::Pause, "pause"),
+    (FaultKind::Shutdown, "shutdown"),
+    (FaultKind::ClockStep, "clock-step"),
+    (FaultKind::DiskStall, "disk-stall"),
+    (FaultKind::SyncFailure, "sync-failure"),
+    (FaultKind::Rot, "rot"),
+    (FaultKind::Misdirect, "misdirect"),
+    (FaultKind::Reconfigure, "reconfigure"),
+    (FaultKind::Transfer, "transfer"),
+];
+
+impl FaultKind {
+    /// The word for it in traces.
+    pub fn word(self) -> &'static str {
+        let found = WORDS.iter().find(|(kind, _)| *kind == self);
+        found.expect("every kind has a word").1
+    }
+
+    /// The kind that a word stands for.
+    pub fn from_word(word: &str) -> Option<Self> {
+        WORDS
+            .iter()
+            .find(|(_, known)| *known == word)
+            .map(|(kind, _)| *kind)
+    }
+
+    /// Its position in lists of all kinds.
+    pub fn ordinal(self) -> usize {
+        let found = WORDS.iter().position(|(kind, _)| *kind == self);
+        found.expect("every kind has a word")
+    }
+
+    /// How many kinds there are.
+    pub const COUNT: usize = WORDS.len();
+
+    /// All kinds with their words.
+    pub const fn all() -> [(Self, &'static str); Self::COUNT] {
+        WORDS
+    }
+}
+
+/// How a partition cuts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PartitionShape {
+    /// The two sides hear nothing of each other.
+    TwoWay,
+    /// The rest hears nothing of the named side, but not the other way round.
+    OneWayOut,
+    /// The named side hears nothing of the rest, but not the other way round.
+    OneWayIn,
+    /// As two-way, but the lowest slot still reaches everybody.
+    Bridge,
+    /// Everybody reaches only the two neighbours; the bit set is not used.
+    Ring,
+}
+
+impl PartitionShape {
+    /// The shape with this number.
+    pub const fn from_number(number: u64) -> Self {
+        match number {
+            0 => Self::TwoWay,
+            1 => Self::OneWayOut,
+            2 => Self::OneWayIn,
+            3 => Self::Bridge,
+            _ => Self::Ring,
+        }
+    }
+
+    /// Whether it cuts the link `from -> to` when `side` is one side.
+    pub const fn cuts(self, side: u64, from: usize, to: usize, slots: usize) -> bool {
+        let (out, inside) = (side >> from & 1 == 1, side >> to & 1 == 1);
+        match self {
+            Self::TwoWay => out != inside,
+            Self::OneWayOut => out && !inside,
+            Self::OneWayIn => !out && inside,
+            Self::Bridge => out != inside && from != 0 && to != 0,
+            Self::Ring => (from + 1) % slots != to && (to + 1) % slots != from,
+        }
+    }
+}
+
+/// One fault of a plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fault {
+    /// When it begins, in nanoseconds of world time.
+    pub at: u64,
+    /// How long it lasts.
+    pub duration: u64,
+    /// What it is.
+    pub kind: FaultKind,
+    /// Its arguments, as the kind says.
+    pub args: [u64; 3],
+}
+
+/// Draws the plan of a seed.
+pub fn draw(seed: u64, config: &SimConfig) -> Vec<Fault> {
+    let mut planner = Planner {
+        stream: Stream::new(seed, Domain::Plan),
+        config,
+        faults: Vec::new(),
+    };
+    planner.network();
+    planner.processes();
+    planner.disks();
+    planner.operators();
+    let mut faults = planner.faults;
+    faults.sort_by_key(|fault| (fault.at, fault.kind));
+    faults
+}
+
+struct Planner<'a> {
+    stream: Stream,
+    config: &'a SimConfig,
+    faults: Vec<Fault>,
+}
+
+const MILLI: u64 = 1_000_000;
+
+impl Planner<'_> {
+    fn network(&mut self) {
+        for _ in 0..self.config.partitions {
+            self.partition();
+        }
+        for _ in 0..self.config.clogs {
+            let (from, to) = (self.slot(), self.slot());
+            let duration = self.stream.magnitude(10, 5_000) * MILLI;
+            if from != to {
+                self.add(FaultKind::Clog, duration, [from, to, 0]);
+            }
+        }
+    }
+
+    /// One partition, or a link that flaps: the same cut several times.
+    fn partition(&mut self) {
+        let slots = self.config.slots();
+        let side = if self.stream.coin() {
+            1 << self.slot()
+        } else {
+            self.stream.range(1, (1 << slots) - 1)
+        };
+        let shape = self.stream.range(0, 4);
+        let notices = self.stream.range(0, 1);
+        let mean = self.config.partition_mean_ms * MILLI;
+        let duration = self.stream.draw().exponential(mean).max(MILLI);
+        let args = [side, shape, notices];
+        if self.stream.chance(200_000) {
+            let mut at = self.moment();
+            for _ in 0..self.stream.range(2, 8) {
+                self.add_at(FaultKind::Partition, at, duration / 8, args);
+                at += duration / 4 + MILLI;
+            }
+        } else {
+            self.add(FaultKind::Partition, duration, args);
+        }
+    }
+
+    fn processes(&mut self) {
+        for (kind, count) in [
+            (FaultKind::Kill, self.config.kills),
+            (FaultKind::PowerLoss, self.config.power_losses),
+            (FaultKind::Shutdown, self.config.shutdowns),
+            (FaultKind::Blackout, self.config.blackouts),
+        ] {
+            for _ in 0..count {
+                let down = self
+                    .stream
+                    .draw()
+                    .exponential(self.config.down_mean_ms * MILLI);
+                let args = [self.slot(), self.stream.range(0, 1), 0];
+                self.add(kind, down.max(MILLI), args);
+            }
+        }
+        for _ in 0..self.config.pauses {
+            let duration = self.stream.magnitude(1, 10_000) * MILLI;
+            let slot = self.slot();
+            self.add(FaultKind::Pause, duration, [slot, 0, 0]);
+        }
+        for _ in 0..self.config.clock_steps {
+            let args = [
+                self.slot(),
+                self.stream.magnitude(1, 10_000),
+                self.stream.range(0, 1),
+            ];
+            self.add(FaultKind::ClockStep, 0, args);
+        }
+    }
+
+    fn disks(&mut self) {
+        for _ in 0..self.config.disk_stalls {
+            let duration = self.stream.magnitude(10, 3_000) * MILLI;
+            let slot = self.slot();
+            self.add(FaultKind::DiskStall, duration, [slot, 0, 0]);
+        }
+        for _ in 0..self.config.sync_failures {
+            let slot = self.slot();
+            self.add(FaultKind::SyncFailure, 0, [slot, 0, 0]);
+        }
+        // The fault budget: fewer than a quorum of disks may ever be damaged.
+        let budget = (self.config.nodes.max(1) - 1) / 2;
+        if budget == 0 {
+            return;
+        }
+        let first = self.stream.range(0, self.config.nodes - 1);
+        for (kind, count) in [
+            (FaultKind::Rot, self.config.rots),
+            (FaultKind::Misdirect, self.config.misdirects),
+        ] {
+            for _ in 0..count {
+                let slot = (first + self.stream.range(0, budget - 1)) % self.config.nodes;
+                let place = self.stream.draw().0;
+                let at = self.moment();
+                self.add_at(kind, at, 0, [slot, place, 0]);
+                // Damage that nobody reads harms nobody: restart the victim.
+                let down = self.stream.magnitude(1, 1_000) * MILLI;
+                self.add_at(FaultKind::Kill, at + MILLI, down, [slot, 0, 0]);
+            }
+        }
+    }
+
+    fn operators(&mut self) {
+        let slots = self.config.slots();
+        for _ in 0..self.config.reconfigurations {
+            let voters = self.stream.range(1, (1 << slots) - 1);
+            let learners = self.stream.range(0, (1 << slots) - 1) & !voters;
+            self.add(FaultKind::Reconfigure, 0, [voters, learners, 0]);
+        }
+        for _ in 0..self.config.transfers {
+            let slot = self.slot();
+            self.add(FaultKind::Transfer, 0, [slot, 0, 0]);
+        }
+    }
+
+    fn slot(&mut self) -> u64 {
+        self.stream.range(0, self.config.slots() - 1)
+    }
+
+    fn moment(&mut self) -> u64 {
+        self.stream.range(0, self.config.horizon_ns() - 1)
+    }
+
+    fn add(&mut self, kind: FaultKind, duration: u64, args: [u64; 3]) {
+        let at = self.moment();
+        self.add_at(kind, at, duration, args);
+    }
+
+    fn add_at(&mut self, kind: FaultKind, at: u64, duration: u64, args: [u64; 3]) {
+        self.faults.push(Fault {
+            at,
+            duration,
+            kind,
+            args,
+        });
+    }
+}

@@ -1,0 +1,116 @@
+//! From a run to its trace, and back to what decided it.
+
+use decube_core::trace::{Record, Trace};
+
+use super::{RunReport, mutant_from_name};
+use crate::network::DecisionKey;
+use crate::plan::{Fault, FaultKind};
+use crate::scenario::Scenario;
+use crate::workload::{Planned, Workload};
+use crate::world::Setup;
+
+/// The trace of a run.
+pub fn record(report: &RunReport) -> Trace {
+    let mut trace = Trace::default();
+    let outcome = &report.outcome;
+    trace.meta("scenario", report.spec.scenario.name());
+    trace.meta("seed", &report.spec.seed.to_string());
+    trace.meta("mutant", &format!("{:?}", report.spec.mutant));
+    trace.meta("events", &outcome.events.to_string());
+    let settings = report.config.pairs().into_iter().map(|(name, value)| Record::Setting {
+        key: name.to_owned(),
+        value,
+    });
+    trace.records.extend(settings);
+    trace.records.extend(report.plan.iter().map(|fault| Record::Fault {
+        at: fault.at,
+        duration: fault.duration,
+        kind: fault.kind.word().to_owned(),
+        args: fault.args,
+    }));
+    trace.records.extend(outcome.checkpoints.iter().map(|checkpoint| Record::Checkpoint {
+        event: checkpoint.event,
+        at: checkpoint.at,
+        hash: checkpoint.hash,
+    }));
+    if let Some(violation) = &outcome.violation {
+        trace.records.push(Record::Violation {
+            event: violation.event,
+            checker: violation.checker.to_owned(),
+            message: violation.message.clone(),
+        });
+    }
+    trace.digest = Some(outcome.digest);
+    trace
+}
+
+/// What decided the run that a trace recorded: everything listed in it, and the
+/// seed for the rest.
+pub fn setup_of(trace: &Trace) -> Result<(Scenario, Setup), String> {
+    let meta = |key: &str| trace.meta_value(key).ok_or(format!("the trace names no {key}"));
+    let scenario = meta("scenario")?;
+    let scenario = Scenario::from_name(scenario).ok_or(format!("no scenario is called {scenario}"))?;
+    let seed: u64 = meta("seed")?.parse().map_err(|_| "the seed is not a number".to_owned())?;
+    let mutant = trace.meta_value("mutant").unwrap_or("None");
+    let mutant = mutant_from_name(mutant).ok_or(format!("no planted bug is called {mutant}"))?;
+    let mut setup = scenario.setup(seed, mutant);
+    setup.plan.clear();
+    setup.workload = Workload::new(seed);
+    for record in &trace.records {
+        apply(&mut setup, record)?;
+    }
+    let slots = setup.config.slots();
+    if !(1..=9).contains(&setup.config.nodes) || !(1..=16).contains(&slots) {
+        return Err("a run has 1 to 9 nodes and up to 16 slots".to_owned());
+    }
+    Ok((scenario, setup))
+}
+
+fn apply(setup: &mut Setup, record: &Record) -> Result<(), String> {
+    match record {
+        Record::Setting { key, value } => {
+            if !setup.config.set(key, *value) {
+                return Err(format!("no setting is called {key}"));
+            }
+        }
+        Record::Fault {
+            at,
+            duration,
+            kind,
+            args,
+        } => {
+            let kind = FaultKind::from_word(kind).ok_or(format!("no fault is called {kind}"))?;
+            setup.plan.push(Fault {
+                at: *at,
+                duration: *duration,
+                kind,
+                args: *args,
+            });
+        }
+        Record::Work {
+            client,
+            number,
+            fields,
+        } => {
+            let planned = Planned::from_fields(fields).ok_or("an operation has wrong fields")?;
+            setup.workload.give(*client, *number, planned);
+        }
+        Record::Decision {
+            domain,
+            a,
+            b,
+            number,
+            value,
+        } => {
+            let link = a.saturating_mul(setup.config.slots()).saturating_add(*b);
+            let key = DecisionKey {
+                domain: *domain,
+                link,
+                number: *number,
+            };
+            setup.overrides.push((key, *value));
+        }
+        Record::Meta { .. } | Record::Checkpoint { .. } | Record::Violation { .. } => {}
+    }
+    Ok(())
+}

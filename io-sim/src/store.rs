@@ -1,0 +1,139 @@
+//! The key-value engine under the state, with prefix durability.
+//!
+//! A crash of the machine keeps a prefix of the batches since the last synced
+//! one: never a part of a batch, never one without those before it. A crash of
+//! the process alone loses nothing that was committed.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::convert::Infallible;
+
+use bytes::Bytes;
+use decube_core::store::{Store, StoreBatch, StoreOp};
+
+use crate::rng::{Domain, Keyed};
+
+/// The simulated engine. It outlives the node's processes.
+#[derive(Debug, Clone)]
+pub struct SimStore {
+    entity: u64,
+    crash: Keyed,
+    crashes: u64,
+    current: BTreeMap<Bytes, Bytes>,
+    stable: BTreeMap<Bytes, Bytes>,
+    /// Batches that are in `current` and not yet in `stable`.
+    unsynced: VecDeque<StoreBatch>,
+    /// Batches that crashes took back.
+    pub batches_lost: u64,
+}
+
+/// Batches that may wait before the oldest are flushed in the background.
+const UNSYNCED_MAX: usize = 256;
+
+impl SimStore {
+    /// An empty engine of a slot.
+    pub fn new(seed: u64, entity: u64) -> Self {
+        Self {
+            entity,
+            crash: Keyed::new(seed, Domain::CrashStore),
+            crashes: 0,
+            current: BTreeMap::new(),
+            stable: BTreeMap::new(),
+            unsynced: VecDeque::new(),
+            batches_lost: 0,
+        }
+    }
+
+    /// The process died; with `power` lost, so did a suffix of what was not synced.
+    pub fn crash(&mut self, power: bool) {
+        self.crashes += 1;
+        if !power {
+            return;
+        }
+        let draw = self.crash.at(self.entity, self.crashes);
+        let kept = draw.index(self.unsynced.len() + 1);
+        self.batches_lost += u64::try_from(self.unsynced.len() - kept).expect("a small count");
+        for batch in self.unsynced.drain(..).take(kept) {
+            apply(&mut self.stable, &batch);
+        }
+        self.unsynced.clear();
+        self.current = self.stable.clone();
+    }
+
+    /// How many keys there are.
+    pub fn len(&self) -> usize {
+        self.current.len()
+    }
+
+    /// Whether there is no key.
+    pub fn is_empty(&self) -> bool {
+        self.current.is_empty()
+    }
+
+    fn flush(&mut self, keep: usize) {
+        while self.unsynced.len() > keep {
+            let batch = self.unsynced.pop_front().expect("longer than what is kept");
+            apply(&mut self.stable, &batch);
+        }
+    }
+}
+
+impl Store for SimStore {
+    type Error = Infallible;
+
+    fn commit(&mut self, batch: &StoreBatch) -> Result<(), Self::Error> {
+        apply(&mut self.current, batch);
+        self.unsynced.push_back(batch.clone());
+        self.flush(if batch.sync { 0 } else { UNSYNCED_MAX });
+        Ok(())
+    }
+
+    fn get(&self, key: &[u8]) -> Result<Option<Bytes>, Self::Error> {
+        Ok(self.current.get(key).cloned())
+    }
+
+    fn scan(
+        &self,
+        from: &[u8],
+        to: Option<&[u8]>,
+        bytes_max: usize,
+    ) -> Result<Vec<(Bytes, Bytes)>, Self::Error> {
+        let mut pairs = Vec::new();
+        let mut bytes = 0;
+        for (key, value) in self.current.range(Bytes::copy_from_slice(from)..) {
+            if to.is_some_and(|to| key.as_ref() >= to) || (bytes >= bytes_max && !pairs.is_empty())
+            {
+                break;
+            }
+            bytes += key.len() + value.len();
+            pairs.push((key.clone(), value.clone()));
+        }
+        Ok(pairs)
+    }
+}
+
+fn apply(map: &mut BTreeMap<Bytes, Bytes>, batch: &StoreBatch) {
+    for op in &batch.ops {
+        match op {
+            StoreOp::Put { key, value } => {
+                map.insert(key.clone(), value.clone());
+            }
+            StoreOp::Delete { key } => {
+                map.remove(key);
+            }
+            StoreOp::DeleteRange { from, to } if from < to => {
+                let doomed: Vec<Bytes> = map
+                    .range(from.clone()..to.clone())
+                    .map(|(key, _)| key.clone())
+                    .collect();
+                for key in doomed {
+                    map.remove(&key);
+                }
+            }
+            StoreOp::DeleteRange { .. } => {}
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "tests/store.rs"]
+mod tests;

@@ -1,0 +1,105 @@
+//! What the simulator needs to know of the machine that it drives.
+//!
+//! The world feeds events and carries effects out; for that the [`Machine`]
+//! contract is enough. The checkers also look at the machine's state, and this
+//! trait is all that they see: plain facts, no production predicate.
+
+use decube_core::machine::Machine;
+use decube_core::codec::{Decode, Encode};
+use decube_core::node::{Config, Effect, Event, Node, PeerMessage};
+use decube_core::raft::{Membership, Role};
+use decube_core::types::{Chain, Index, LogId, NodeId, Term};
+
+/// What a node shows of itself after a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Facts {
+    /// Its role.
+    pub role: Role,
+    /// Its term.
+    pub term: Term,
+    /// The leader that it follows.
+    pub leader: Option<NodeId>,
+    /// The end of its log.
+    pub last: LogId,
+    /// The last entry that is not in the log any more.
+    pub base: LogId,
+    /// What it takes to be committed.
+    pub committed: Index,
+    /// What it has applied.
+    pub applied: Index,
+}
+
+/// A machine that the simulator can drive and watch.
+pub trait Subject: Machine<Event = Event, Effect = Effect> + Sized {
+    /// A node that has not started.
+    fn build(config: Config) -> Self;
+
+    /// What it shows, or `None` before it has recovered.
+    fn facts(&self) -> Option<Facts>;
+
+    /// Term and chain of the entry at `index`: of entries in the log and of the
+    /// last one before it.
+    fn entry_at(&self, index: Index) -> Option<(Term, Chain)>;
+
+    /// Who takes part, as this node knows it.
+    fn membership(&self) -> Option<&Membership>;
+
+    /// A digest of the replicated state as applied, if it is cheap to have.
+    fn state_digest(&self) -> Option<u64>;
+
+    /// A message after it was encoded and decoded again; an error if the two
+    /// differ or it can not be decoded.
+    fn over_the_wire(message: PeerMessage) -> Result<PeerMessage, String>;
+
+    /// A digest of everything that decides what it will do.
+    fn digest(&self) -> u64;
+}
+
+impl Subject for Node {
+    fn build(config: Config) -> Self {
+        Self::new(config)
+    }
+
+    fn facts(&self) -> Option<Facts> {
+        let raft = self.raft()?;
+        Some(Facts {
+            role: raft.role(),
+            term: raft.term(),
+            leader: raft.leader(),
+            last: raft.last(),
+            base: raft.base().id,
+            committed: raft.committed(),
+            applied: self.kv().applied().index,
+        })
+    }
+
+    fn entry_at(&self, index: Index) -> Option<(Term, Chain)> {
+        let raft = self.raft()?;
+        Some((raft.term_at(index)?, raft.chain_at(index)?))
+    }
+
+    fn membership(&self) -> Option<&Membership> {
+        self.raft().map(decube_core::raft::Raft::membership)
+    }
+
+    fn state_digest(&self) -> Option<u64> {
+        Some(first_word(&self.kv().digest()))
+    }
+
+    fn over_the_wire(message: PeerMessage) -> Result<PeerMessage, String> {
+        let bytes = message.to_bytes();
+        match PeerMessage::from_bytes(&bytes) {
+            Ok(decoded) if decoded == message => Ok(decoded),
+            Ok(decoded) => Err(format!("{message:?} arrives as {decoded:?}")),
+            Err(error) => Err(format!("{message:?} can not be decoded: {error}")),
+        }
+    }
+
+    fn digest(&self) -> u64 {
+        first_word(&Self::digest(self))
+    }
+}
+
+fn first_word(digest: &[u8; 32]) -> u64 {
+    u64::from_be_bytes(*digest.first_chunk().expect("32 bytes hold 8"))
+}

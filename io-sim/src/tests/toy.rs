@@ -1,0 +1,342 @@
+//! A small machine to test the simulator with: one primary keeps a map in a
+//! file, the others pass requests on. It is correct while nothing is planted, so
+//! what the simulator finds in it then is a bug of the simulator.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use decube_core::kv::{Answer, Command, Condition, Found, Op, Outcome, Pair, Query};
+use decube_core::machine::{Machine, Outbox};
+use decube_core::mutant::Mutant;
+use decube_core::node::{Config, Effect, Event, PeerMessage, Request, Response};
+use decube_core::raft::{Membership, Refusal, Role};
+use decube_core::types::{Chain, Index, LogId, NodeId, RequestId, Revision, Term, Time};
+use decube_core::wal::{FileName, FileOp, FileOpId, FileResult};
+
+use crate::subject::{Facts, Subject};
+
+const FILE: FileName = FileName::Segment(1);
+const FILE_BYTES: u64 = 1 << 20;
+const RECORD: usize = 32;
+
+#[derive(Debug)]
+pub(crate) struct Toy {
+    config: Config,
+    map: BTreeMap<Bytes, (Bytes, u64)>,
+    revision: u64,
+    offset: u64,
+    operation: u64,
+    ready: bool,
+    halted: bool,
+    loading: bool,
+    /// Answers that wait for their sync.
+    waiting: Vec<(FileOpId, Option<NodeId>, RequestId, Response)>,
+    passed_on: BTreeMap<RequestId, ()>,
+    /// Requests passed on by others that were taken: a copy is not taken again.
+    taken: BTreeMap<(NodeId, RequestId), ()>,
+}
+
+impl Toy {
+    fn is_primary(&self) -> bool {
+        self.config.id == NodeId(1)
+    }
+
+    fn file(&mut self, op: FileOp, out: &mut Outbox<Effect>) -> FileOpId {
+        self.operation += 1;
+        let id = FileOpId(self.operation);
+        out.push(Effect::File { id, op });
+        id
+    }
+
+    fn answer(
+        &mut self,
+        from: Option<NodeId>,
+        id: RequestId,
+        response: Response,
+        out: &mut Outbox<Effect>,
+    ) {
+        match from {
+            None => out.push(Effect::Reply { id, response }),
+            Some(to) => out.push(Effect::Send {
+                to,
+                message: PeerMessage::ForwardReply { id, response },
+            }),
+        }
+    }
+
+    fn request(
+        &mut self,
+        from: Option<NodeId>,
+        id: RequestId,
+        request: Request,
+        out: &mut Outbox<Effect>,
+    ) {
+        if !self.is_primary() {
+            self.passed_on.insert(id, ());
+            let term = Term(1);
+            let message = PeerMessage::Forward { id, term, request };
+            out.push(Effect::Send {
+                to: NodeId(1),
+                message,
+            });
+            return;
+        }
+        match request {
+            _ if !self.ready || self.halted => {
+                self.answer(from, id, Response::Refused(Refusal::Unavailable), out);
+            }
+            Request::Read { query, .. } => {
+                let response = Response::Read(self.read(&query));
+                // A read waits for the writes that it may have seen.
+                match self.waiting.last() {
+                    Some((sync, ..)) => self.waiting.push((*sync, from, id, response)),
+                    None => self.answer(from, id, response, out),
+                }
+            }
+            Request::Write(Command::Once { op }) => self.write(from, id, op, out),
+            _ => self.answer(from, id, Response::Refused(Refusal::Unavailable), out),
+        }
+    }
+
+    fn read(&self, query: &Query) -> Answer {
+        let pair = |(key, (value, modified)): (&Bytes, &(Bytes, u64))| Pair {
+            key: key.clone(),
+            value: value.clone(),
+            created: Revision(*modified),
+            modified: Revision(*modified),
+            lease: None,
+        };
+        let found = match query {
+            Query::Get { key } => Found::One(self.map.get_key_value(key).map(pair)),
+            Query::Range { from, .. } => Found::Many {
+                pairs: self.map.range(from.clone()..).map(pair).collect(),
+                next: None,
+            },
+            _ => Found::One(None),
+        };
+        Answer {
+            revision: Revision(self.revision),
+            found,
+        }
+    }
+
+    fn write(&mut self, from: Option<NodeId>, id: RequestId, op: Op, out: &mut Outbox<Effect>) {
+        let (key, value, condition) = match op {
+            Op::Put {
+                key,
+                value,
+                condition,
+                ..
+            } => (key, Some(value), condition),
+            Op::Delete { key, condition } => (key, None, condition),
+            _ => return self.answer(from, id, Response::Refused(Refusal::Unavailable), out),
+        };
+        let present = self.map.get(&key).cloned();
+        let holds = match (&condition, &present) {
+            (Condition::Always, _) | (Condition::Absent, None) => true,
+            (Condition::Revision(wanted), Some((_, modified))) => wanted.0 == *modified,
+            _ => false,
+        };
+        let at = LogId::new(Term(1), Index(self.revision + 1));
+        let outcome = if holds {
+            self.revision += 1;
+            let deleted = u64::from(value.is_none() && present.is_some());
+            self.put(key.clone(), value.clone());
+            self.log(&key, value.as_deref(), out);
+            Outcome::Changed {
+                revision: Revision(self.revision),
+                deleted,
+            }
+        } else {
+            let (value, modified) = present.unzip();
+            Outcome::ConditionFailed {
+                key,
+                revision: modified.map(Revision),
+                value,
+            }
+        };
+        let response = Response::Written { at, outcome };
+        if self.config.mutant == Mutant::AckBeforeSync {
+            self.file(FileOp::Sync { file: FILE }, out);
+            return self.answer(from, id, response, out);
+        }
+        let sync = self.file(FileOp::Sync { file: FILE }, out);
+        self.waiting.push((sync, from, id, response));
+    }
+
+    fn put(&mut self, key: Bytes, value: Option<Bytes>) {
+        match value {
+            Some(value) => _ = self.map.insert(key, (value.slice(..8), self.revision)),
+            None => _ = self.map.remove(&key),
+        }
+    }
+
+    fn log(&mut self, key: &[u8], value: Option<&[u8]>, out: &mut Outbox<Effect>) {
+        let mut record = vec![0; RECORD];
+        record[0] = 1;
+        record[8..16].copy_from_slice(&value.map_or([0; 8], |v| v[..8].try_into().expect("8")));
+        record[16..24].copy_from_slice(key);
+        record[24..32].copy_from_slice(&self.revision.to_be_bytes());
+        let offset = self.offset;
+        self.offset += u64::try_from(RECORD).expect("small");
+        let data = Bytes::from(record);
+        self.file(
+            FileOp::Write {
+                file: FILE,
+                offset,
+                data,
+            },
+            out,
+        );
+    }
+
+    fn load(&mut self, data: &Bytes) {
+        for record in data.chunks(RECORD).take_while(|record| record[0] == 1) {
+            self.offset += u64::try_from(RECORD).expect("small");
+            self.revision = u64::from_be_bytes(record[24..32].try_into().expect("8 bytes"));
+            let value = Bytes::copy_from_slice(&record[8..16]);
+            let value = value.iter().any(|byte| *byte != 0).then_some(value);
+            self.put(Bytes::copy_from_slice(&record[16..24]), value);
+        }
+    }
+
+    fn file_done(&mut self, id: FileOpId, result: FileResult, out: &mut Outbox<Effect>) {
+        match result {
+            FileResult::Failed(_) => {
+                self.halted = true;
+                out.push(Effect::Halted {
+                    reason: "the disk failed",
+                });
+            }
+            FileResult::Listed(files) if files.is_empty() => {
+                self.file(
+                    FileOp::Create {
+                        file: FILE,
+                        len: FILE_BYTES,
+                    },
+                    out,
+                );
+                self.loading = true;
+            }
+            FileResult::Listed(_) => {
+                self.file(
+                    FileOp::Read {
+                        file: FILE,
+                        offset: 0,
+                        len: FILE_BYTES,
+                    },
+                    out,
+                );
+            }
+            FileResult::Data(data) => {
+                self.load(&data);
+                // What was read may not be stable yet.
+                self.loading = true;
+                self.file(FileOp::Sync { file: FILE }, out);
+            }
+            FileResult::Done if self.loading => {
+                self.loading = false;
+                self.ready = true;
+                out.push(Effect::Ready);
+            }
+            FileResult::Done => {
+                let (done, rest) = std::mem::take(&mut self.waiting)
+                    .into_iter()
+                    .partition(|(sync, ..)| *sync <= id);
+                self.waiting = rest;
+                let done: Vec<(FileOpId, Option<NodeId>, RequestId, Response)> = done;
+                for (_, from, request, response) in done {
+                    self.answer(from, request, response, out);
+                }
+            }
+        }
+    }
+}
+
+impl Machine for Toy {
+    type Event = Event;
+    type Effect = Effect;
+
+    fn step(&mut self, _now: Time, event: Event, out: &mut Outbox<Effect>) {
+        match event {
+            Event::Start if self.is_primary() => _ = self.file(FileOp::List, out),
+            Event::Start => out.push(Effect::Ready),
+            Event::Request { id, request } => self.request(None, id, request, out),
+            Event::Message { from, message } => match message {
+                PeerMessage::Forward { id, request, .. } => {
+                    if self.taken.insert((from, id), ()).is_none() {
+                        self.request(Some(from), id, request, out);
+                    }
+                }
+                PeerMessage::ForwardReply { id, response } => {
+                    if self.passed_on.remove(&id).is_some() {
+                        out.push(Effect::Reply { id, response });
+                    }
+                }
+                PeerMessage::Raft(_) => {}
+            },
+            Event::File { id, result } if !self.halted => self.file_done(id, result, out),
+            Event::Shutdown => out.push(Effect::Stopped),
+            _ => {}
+        }
+    }
+
+    fn deadline(&self) -> Option<Time> {
+        None
+    }
+}
+
+impl Subject for Toy {
+    fn build(config: Config) -> Self {
+        Self {
+            config,
+            map: BTreeMap::new(),
+            revision: 0,
+            offset: 0,
+            operation: 0,
+            ready: false,
+            halted: false,
+            loading: false,
+            waiting: Vec::new(),
+            passed_on: BTreeMap::new(),
+            taken: BTreeMap::new(),
+        }
+    }
+
+    fn facts(&self) -> Option<Facts> {
+        let role = if self.is_primary() {
+            Role::Leader
+        } else {
+            Role::Follower
+        };
+        Some(Facts {
+            role,
+            term: Term(1),
+            leader: Some(NodeId(1)),
+            last: LogId::ZERO,
+            base: LogId::ZERO,
+            committed: Index(0),
+            applied: Index(0),
+        })
+    }
+
+    fn entry_at(&self, _index: Index) -> Option<(Term, Chain)> {
+        Some((Term(0), Chain::default()))
+    }
+
+    fn membership(&self) -> Option<&Membership> {
+        Some(&self.config.bootstrap)
+    }
+
+    fn state_digest(&self) -> Option<u64> {
+        None
+    }
+
+    fn over_the_wire(message: PeerMessage) -> Result<PeerMessage, String> {
+        Ok(message)
+    }
+
+    fn digest(&self) -> u64 {
+        self.revision
+    }
+}

@@ -1,0 +1,95 @@
+//! The world is deterministic, finds what is planted, and nothing else.
+
+use decube_core::mutant::Mutant;
+
+use super::toy::Toy;
+use crate::config::SimConfig;
+use crate::plan;
+use crate::workload::Workload;
+use crate::world::{Outcome, Setup, World};
+
+fn setup(seed: u64) -> Setup {
+    let config = SimConfig {
+        nodes: 2,
+        clients: 5,
+        horizon_ms: 4_000,
+        kills: 5,
+        power_losses: 5,
+        pauses: 3,
+        partitions: 2,
+        disk_stalls: 2,
+        sync_failures: 1,
+        loss_ppm: 20_000,
+        duplicate_ppm: 50_000,
+        duplicate_ms_max: 100,
+        session_ppm: 0,
+        keys: 3,
+        think_mean_us: 5_000,
+        crash_drop_ppm: 700_000,
+        quantum_ns: if seed.is_multiple_of(2) { 1 } else { 100_000 },
+        ..SimConfig::default()
+    };
+    let plan = plan::draw(seed, &config);
+    Setup {
+        seed,
+        config,
+        plan,
+        workload: Workload::new(seed),
+        overrides: Vec::new(),
+        mutant: Mutant::None,
+        log: None,
+    }
+}
+
+fn run(setup: Setup) -> Outcome {
+    World::<Toy>::new(setup).run()
+}
+
+#[test]
+fn a_correct_machine_passes() {
+    let mut completed = 0;
+    for seed in 0..60 {
+        let outcome = run(setup(seed));
+        assert_eq!(outcome.violation, None, "seed {seed}");
+        completed += outcome.clients.completed;
+    }
+    assert!(completed > 20_000, "the load is real: {completed}");
+}
+
+#[test]
+fn equal_seeds_give_equal_runs_and_others_do_not() {
+    let (first, second) = (run(setup(4)), run(setup(4)));
+    assert_eq!(first.digest, second.digest);
+    assert_eq!(first.checkpoints, second.checkpoints);
+    assert_eq!(first.events, second.events);
+    assert_ne!(first.digest, run(setup(5)).digest);
+}
+
+#[test]
+fn describing_a_run_does_not_change_it() {
+    let plain = run(setup(4));
+    let described = run(Setup {
+        log: Some((10, 20)),
+        ..setup(4)
+    });
+    assert_eq!(plain.digest, described.digest);
+    assert!(
+        described.lines.iter().any(|line| line.contains(">>")),
+        "{:?}",
+        described.lines
+    );
+}
+
+#[test]
+fn an_early_acknowledgement_is_found() {
+    let found = (0..60).find_map(|seed| {
+        let outcome = run(Setup {
+            mutant: Mutant::AckBeforeSync,
+            ..setup(seed)
+        });
+        outcome.violation
+    });
+    let violation = found.expect("acknowledging before the sync must be noticed");
+    let expected = ["real-time-order", "claimed-order", "linearizable"];
+    assert!(expected.contains(&violation.checker), "{violation}");
+}

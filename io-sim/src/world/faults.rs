@@ -1,0 +1,199 @@
+//! Carrying out the plan of faults.
+
+use decube_core::node::{Event, Request};
+use decube_core::raft::{Membership, Role};
+use decube_core::types::NodeId;
+
+use super::host::Doom;
+use super::{Happening, World};
+use crate::check::raft::{Finding, slot_id};
+use crate::plan::{Fault, FaultKind, PartitionShape};
+use crate::rng::Draw;
+use crate::subject::Subject;
+
+const MILLI: u64 = 1_000_000;
+
+impl<S: Subject> World<S> {
+    pub(super) fn begin_fault(&mut self, number: usize) -> Result<(), Finding> {
+        let fault = self.plan[number];
+        if self.healed {
+            return Ok(());
+        }
+        let slots = u64::try_from(self.hosts.len()).expect("few slots");
+        let slot = usize::try_from(fault.args[0] % slots).expect("few slots");
+        if self.log.is_some() {
+            self.describe(slot, "**", &format!("{fault:?}"));
+        }
+        self.faults[fault.kind.ordinal()] += 1;
+        match fault.kind {
+            FaultKind::Partition => self.partition(number, &fault),
+            FaultKind::Clog => {
+                let to = usize::try_from(fault.args[1] % slots).expect("few slots");
+                if to != slot {
+                    self.network.clog(slot, to, self.now + fault.duration);
+                }
+            }
+            FaultKind::Kill => self.doom(slot, false, &fault),
+            FaultKind::PowerLoss => self.doom(slot, true, &fault),
+            FaultKind::Blackout => self.blackout(&fault),
+            FaultKind::Pause => self.pause(slot, fault.duration),
+            FaultKind::Shutdown => return self.shut_down(slot, &fault),
+            FaultKind::ClockStep => self.step_clock(slot, &fault),
+            FaultKind::DiskStall => self.hosts[slot].disk.stall(self.now + fault.duration),
+            FaultKind::SyncFailure => self.hosts[slot].disk.arm_sync_failure(),
+            FaultKind::Rot | FaultKind::Misdirect => self.damage(slot, &fault),
+            FaultKind::Reconfigure => return self.reconfigure(&fault),
+            FaultKind::Transfer => {
+                let to = slot_id(slot);
+                return self.operate(Request::TransferLeadership { to });
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn end_fault(&mut self, number: usize) {
+        let fault = self.plan[number];
+        if self.healed || fault.kind != FaultKind::Partition {
+            return;
+        }
+        for (from, to) in self.cut_links(&fault) {
+            self.network.mend(from, to);
+            if fault.args[2] == 1 && self.network.is_open(from, to) {
+                self.tell_later(to, from, true);
+            }
+        }
+    }
+
+    fn partition(&mut self, number: usize, fault: &Fault) {
+        for (from, to) in self.cut_links(fault) {
+            self.network.cut(from, to);
+            if fault.args[2] == 1 {
+                self.tell_later(to, from, false);
+            }
+        }
+        self.schedule(self.now + fault.duration, Happening::End(number));
+    }
+
+    fn cut_links(&self, fault: &Fault) -> Vec<(usize, usize)> {
+        let slots = self.hosts.len();
+        let shape = PartitionShape::from_number(fault.args[1]);
+        let pairs = (0..slots).flat_map(|from| (0..slots).map(move |to| (from, to)));
+        pairs
+            .filter(|(from, to)| from != to && shape.cuts(fault.args[0], *from, *to, slots))
+            .collect()
+    }
+
+    /// Kills a process: now, or between two effects of its next step.
+    fn doom(&mut self, slot: usize, power: bool, fault: &Fault) {
+        if self.hosts[slot].subject.is_none() {
+            return;
+        }
+        if fault.args[1] == 1 && !self.hosts[slot].paused {
+            self.hosts[slot].doom = Some(Doom {
+                power,
+                down: fault.duration,
+            });
+            return;
+        }
+        self.crash(slot, power);
+        self.boot_after(slot, fault.duration);
+    }
+
+    fn blackout(&mut self, fault: &Fault) {
+        for slot in 0..self.hosts.len() {
+            if self.hosts[slot].subject.is_some() {
+                self.crash(slot, true);
+                let stagger = u64::try_from(slot).expect("few slots") * (fault.args[0] + 1) * MILLI;
+                self.boot_after(slot, fault.duration + stagger);
+            }
+        }
+    }
+
+    fn shut_down(&mut self, slot: usize, fault: &Fault) -> Result<(), Finding> {
+        self.hosts[slot].stop_down = fault.duration;
+        self.give(slot, Event::Shutdown)
+    }
+
+    fn step_clock(&mut self, slot: usize, fault: &Fault) {
+        let forward = i64::try_from(fault.args[1] * MILLI).unwrap_or(i64::MAX);
+        let by = if fault.args[2] == 1 {
+            -forward
+        } else {
+            forward
+        };
+        let host = &mut self.hosts[slot];
+        host.clock.step_wall(by);
+        host.wall_offset = host.clock.wall_offset();
+    }
+
+    fn damage(&mut self, slot: usize, fault: &Fault) {
+        let disk = &mut self.hosts[slot].disk;
+        let what = match fault.kind {
+            FaultKind::Rot => disk.rot(Draw(fault.args[1])),
+            _ => disk.misdirect(Draw(fault.args[1])),
+        };
+        if let Some(what) = what {
+            self.checker.damaged(slot);
+            self.coverage.damages += 1;
+            if self.log.is_some() {
+                self.describe(slot, "**", &what);
+            }
+        }
+    }
+
+    /// An operator wants other voters. Who is not a member yet joins as a learner
+    /// first; a later change makes it a voter.
+    fn reconfigure(&mut self, fault: &Fault) -> Result<(), Finding> {
+        let Some(leader) = self.leader() else {
+            return Ok(());
+        };
+        let subject = self.hosts[leader]
+            .subject
+            .as_ref()
+            .expect("a leader is running");
+        let Some(present) = subject.membership().cloned() else {
+            return Ok(());
+        };
+        let member = |id: &NodeId| present.voters.contains(id) || present.learners.contains(id);
+        let wanted = self.ids(fault.args[0]);
+        let (mut voters, joining): (Vec<_>, Vec<_>) = wanted.into_iter().partition(member);
+        if voters.is_empty() {
+            voters.clone_from(&present.voters);
+        }
+        let mut learners = [joining, self.ids(fault.args[1])].concat();
+        learners.retain(|id| !voters.contains(id));
+        learners.sort_unstable();
+        learners.dedup();
+        let target = Membership {
+            voters,
+            outgoing: Vec::new(),
+            learners,
+        };
+        self.operate(Request::ChangeMembership(target))
+    }
+
+    /// An operator asks the leader for something, if one is known.
+    fn operate(&mut self, request: Request) -> Result<(), Finding> {
+        let Some(leader) = self.leader() else {
+            return Ok(());
+        };
+        let id = self.clients.fresh_request();
+        self.take_call(None, leader, id, request)
+    }
+
+    /// The running leader of the highest term.
+    pub(super) fn leader(&self) -> Option<usize> {
+        let facts = |slot: &usize| self.hosts[*slot].subject.as_ref().and_then(Subject::facts);
+        let leads = |slot: &usize| facts(slot).is_some_and(|facts| facts.role == Role::Leader);
+        (0..self.hosts.len())
+            .filter(leads)
+            .max_by_key(|slot| facts(slot).map(|facts| facts.term))
+    }
+
+    fn ids(&self, set: u64) -> Vec<NodeId> {
+        (0..self.hosts.len())
+            .filter(|slot| set >> slot & 1 == 1)
+            .map(slot_id)
+            .collect()
+    }
+}

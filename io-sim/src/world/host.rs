@@ -1,0 +1,106 @@
+//! A slot: what outlives a process, and the process.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use bytes::Bytes;
+use decube_core::node::Event;
+use decube_core::store::StoreBatch;
+use decube_core::types::RequestId;
+use decube_core::wal::FileOpId;
+
+use crate::clock::Clock;
+use crate::disk::Disk;
+use crate::store::SimStore;
+use crate::subject::Subject;
+
+/// How a process will end at the next boundary between two effects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Doom {
+    /// Whether the machine loses power.
+    pub(super) power: bool,
+    /// How long it stays down.
+    pub(super) down: u64,
+}
+
+/// A task of the store, in order.
+#[derive(Debug, Clone)]
+pub(super) enum StoreTask {
+    /// Commit a batch.
+    Commit(StoreBatch),
+    /// Read a page.
+    Scan(Bytes),
+}
+
+/// One slot.
+#[derive(Debug)]
+pub(super) struct Host<S: Subject> {
+    /// The running process.
+    pub(super) subject: Option<S>,
+    /// Counts processes, so that what belongs to a dead one can be told.
+    pub(super) process: u64,
+    pub(super) clock: Clock,
+    pub(super) disk: Disk,
+    pub(super) store: SimStore,
+    pub(super) store_tasks: VecDeque<StoreTask>,
+    pub(super) store_operations: u64,
+    /// Syncs under way with the event that asked for them.
+    pub(super) sync_asked: VecDeque<(FileOpId, u64)>,
+    pub(super) paused: bool,
+    /// What happened while it was paused.
+    pub(super) backlog: VecDeque<Event>,
+    pub(super) doom: Option<Doom>,
+    /// Requests without an answer, and whose they are.
+    pub(super) open: BTreeMap<RequestId, Option<usize>>,
+    /// The earliest wake that is queued.
+    pub(super) wake_at: Option<u64>,
+    /// The process asked to end: by a graceful stop, or because it halted.
+    pub(super) exits: Option<Exit>,
+    /// The operation whose failure the process can not survive.
+    pub(super) fatal: Option<FileOpId>,
+    /// That failure was reported: it must halt in this step.
+    pub(super) must_halt: bool,
+    /// How often in a row it halted without becoming ready.
+    pub(super) futile_starts: u64,
+    /// It will not be started again.
+    pub(super) dead: bool,
+    pub(super) wall_offset: i64,
+    /// How long it stays down after the graceful stop under way.
+    pub(super) stop_down: u64,
+}
+
+/// Why a process ends by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Exit {
+    /// A graceful stop is complete.
+    Stopped,
+    /// It halted.
+    Halted(&'static str),
+}
+
+impl<S: Subject> Host<S> {
+    pub(super) fn new(seed: u64, slot: usize) -> Self {
+        let entity = u64::try_from(slot).expect("few slots");
+        Self {
+            subject: None,
+            process: 0,
+            clock: Clock::new(0, 0, 0, 0),
+            disk: Disk::new(seed, entity),
+            store: SimStore::new(seed, entity),
+            store_tasks: VecDeque::new(),
+            store_operations: 0,
+            sync_asked: VecDeque::new(),
+            paused: false,
+            backlog: VecDeque::new(),
+            doom: None,
+            open: BTreeMap::new(),
+            wake_at: None,
+            exits: None,
+            fatal: None,
+            must_halt: false,
+            futile_starts: 0,
+            dead: false,
+            wall_offset: 0,
+            stop_down: 0,
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! What a run reports.
+
+use std::fmt;
+
+use super::World;
+use crate::client::ClientStats;
+use crate::disk::DiskStats;
+use crate::history::History;
+use crate::network::NetworkStats;
+use crate::plan::FaultKind;
+use crate::subject::Subject;
+
+/// The rolling digest at one point of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Checkpoint {
+    /// After how many events.
+    pub event: u64,
+    /// At which world time.
+    pub at: u64,
+    /// The digest.
+    pub hash: [u8; 32],
+}
+
+/// A violated property.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Violation {
+    /// The event that showed it.
+    pub event: u64,
+    /// When, in world time.
+    pub at: u64,
+    /// Which property.
+    pub checker: &'static str,
+    /// What was seen.
+    pub message: String,
+}
+
+macro_rules! coverage {
+    ($($(#[doc = $doc:literal])* $name:ident,)*) => {
+        /// Situations that a run met, counted. A situation that no run of a suite
+        /// meets is one that the suite does not test.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+        pub struct Coverage {
+            $($(#[doc = $doc])* pub $name: u64,)*
+        }
+
+        impl Coverage {
+            /// All counts with their names.
+            pub fn pairs(&self) -> Vec<(&'static str, u64)> {
+                vec![$((stringify!($name), self.$name),)*]
+            }
+
+            /// Adds another run's counts.
+            pub fn add(&mut self, other: &Self) {
+                $(self.$name += other.$name;)*
+            }
+        }
+    };
+}
+
+coverage! {
+    /// Nodes that became leaders.
+    elections,
+    /// Processes that started.
+    boots,
+    /// Processes that halted.
+    halts,
+    /// Crashes between two effects of one step.
+    boundary_crashes,
+    /// File operations that failed.
+    disk_failures,
+    /// Sectors of synced data that were damaged.
+    damages,
+    /// Nodes that began to repair their logs.
+    repairs,
+    /// Chunks of snapshots sent.
+    snapshot_chunks,
+    /// Appends refused because logs differed.
+    append_rejects,
+    /// Leaderships handed over.
+    transfers,
+    /// Requests passed on to the leader.
+    forwards,
+    /// Membership changes and transfers that began.
+    changes_accepted,
+    /// Keys whose history the search gave up on.
+    keys_undecided,
+    /// Draws for order and delays.
+    scheduled,
+}
+
+/// The result of one run.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    /// The first violation, if any.
+    pub violation: Option<Violation>,
+    /// Steps of nodes.
+    pub events: u64,
+    /// Virtual time in nanoseconds.
+    pub simulated: u64,
+    /// The digest of the whole run.
+    pub digest: [u8; 32],
+    /// The digests on the way.
+    pub checkpoints: Vec<Checkpoint>,
+    /// Faults injected, by [`FaultKind::ordinal`].
+    pub faults: [u64; FaultKind::COUNT],
+    /// Situations met.
+    pub coverage: Coverage,
+    /// What the network did.
+    pub network: NetworkStats,
+    /// What the disks did, all together.
+    pub disks: DiskStats,
+    /// What the clients did.
+    pub clients: ClientStats,
+    /// Committed entries.
+    pub committed: u64,
+    /// What the clients did and saw.
+    pub history: History,
+    /// The steps described, if they were asked for.
+    pub lines: Vec<String>,
+}
+
+impl<S: Subject> World<S> {
+    pub(super) fn finish(mut self) -> Outcome {
+        for host in &self.hosts {
+            if let Some(subject) = &host.subject {
+                self.rolling.add(subject.digest());
+            }
+        }
+        self.rolling.add(self.events);
+        self.rolling.add(self.clients.history.len());
+        let mut disks = DiskStats::default();
+        for host in &self.hosts {
+            disks.syncs += host.disk.stats.syncs;
+            disks.bytes_written += host.disk.stats.bytes_written;
+            disks.sectors_lost += host.disk.stats.sectors_lost;
+            disks.sectors_torn += host.disk.stats.sectors_torn;
+            disks.failures += host.disk.stats.failures;
+            disks.damaged += host.disk.stats.damaged;
+        }
+        Outcome {
+            violation: self.violation,
+            events: self.events,
+            simulated: self.now,
+            digest: self.rolling.checkpoint(),
+            checkpoints: self.checkpoints,
+            faults: self.faults,
+            coverage: self.coverage,
+            network: self.network.stats,
+            disks,
+            clients: self.clients.stats,
+            committed: self.checker.committed().0,
+            history: self.clients.history,
+            lines: self.lines,
+        }
+    }
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (seconds, nanos) = (self.at / 1_000_000_000, self.at % 1_000_000_000);
+        write!(
+            f,
+            "{} violated at event {} ({seconds}.{nanos:09} s): {}",
+            self.checker, self.event, self.message
+        )
+    }
+}

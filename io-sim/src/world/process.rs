@@ -1,0 +1,235 @@
+//! Processes: they boot, crash, pause, halt, and are started again.
+
+use decube_core::kv::LogTime;
+use decube_core::node::{Config, Event};
+use decube_core::raft::Membership;
+use decube_core::types::{ClusterId, Span};
+
+use super::{Happening, World};
+use crate::check::raft::{Finding, slot_id};
+use crate::client::Ending;
+use crate::clock::Clock;
+use crate::rng::{Domain, Keyed};
+use crate::subject::Subject;
+
+const MILLI: u64 = 1_000_000;
+/// Starts that may halt one after the other before nobody tries again.
+const FUTILE_STARTS_MAX: u64 = 12;
+
+impl<S: Subject> World<S> {
+    /// Starts the process of a slot, unless one runs.
+    pub(super) fn boot(&mut self, slot: usize) -> Result<(), Finding> {
+        if self.hosts[slot].subject.is_some() || self.hosts[slot].dead {
+            return Ok(());
+        }
+        let process = self.hosts[slot].process;
+        let config = self.node_config(slot);
+        let clock = self.new_clock(slot);
+        let host = &mut self.hosts[slot];
+        host.clock = clock;
+        host.subject = Some(S::build(config));
+        let wall = LogTime(clock.wall(self.now));
+        self.checker.started(slot);
+        self.coverage.boots += 1;
+        self.step(slot, Event::Clock { wall })?;
+        self.give(slot, Event::Start)?;
+        let period = self.config.clock_period_ms.max(1) * MILLI;
+        self.schedule(self.now + period, Happening::Clock { slot, process });
+        self.announce(slot, true);
+        Ok(())
+    }
+
+    /// Ends a process at once. What it had not synced is at risk if `power` is lost.
+    pub(super) fn crash(&mut self, slot: usize, power: bool) {
+        let host = &mut self.hosts[slot];
+        host.disk.crash(&self.config, power);
+        host.store.crash(power);
+        if host.subject.take().is_none() {
+            return;
+        }
+        host.process += 1;
+        host.store_tasks.clear();
+        host.sync_asked.clear();
+        host.backlog.clear();
+        host.paused = false;
+        host.doom = None;
+        host.wake_at = None;
+        host.exits = None;
+        host.fatal = None;
+        host.must_halt = false;
+        for (id, client) in std::mem::take(&mut host.open) {
+            let Some(client) = client else { continue };
+            let at = self.now + self.client_delay(id.0 ^ 1 << 59);
+            let ending = Ending::Lost;
+            self.schedule(at, Happening::Answer { client, id, ending });
+        }
+        self.announce(slot, false);
+    }
+
+    pub(super) fn boot_after(&mut self, slot: usize, down: u64) {
+        self.schedule(self.now + down, Happening::Boot { slot });
+    }
+
+    /// A process halted: a supervisor starts it again, for a while. A device that
+    /// failed is taken out of its cache's hands: the machine is reset as well.
+    pub(super) fn halted(&mut self, slot: usize, reason: &'static str) {
+        self.coverage.halts += 1;
+        if self.log.is_some() {
+            self.describe(slot, "!!", reason);
+        }
+        self.crash(slot, true);
+        let host = &mut self.hosts[slot];
+        host.futile_starts += 1;
+        if host.futile_starts > FUTILE_STARTS_MAX {
+            host.dead = true;
+            return;
+        }
+        let down = 300 * MILLI * host.futile_starts;
+        self.boot_after(slot, down);
+    }
+
+    pub(super) fn pause(&mut self, slot: usize, duration: u64) {
+        if self.hosts[slot].subject.is_some() && !self.hosts[slot].paused {
+            self.hosts[slot].paused = true;
+            self.schedule(self.now + duration, Happening::Resume { slot });
+        }
+    }
+
+    /// Resumes a paused process: everything that waited happens now.
+    pub(super) fn resume(&mut self, slot: usize) -> Result<(), Finding> {
+        if !std::mem::take(&mut self.hosts[slot].paused) {
+            return Ok(());
+        }
+        let process = self.hosts[slot].process;
+        while let Some(event) = self.hosts[slot].backlog.pop_front() {
+            self.step(slot, event)?;
+            if self.hosts[slot].process != process || self.hosts[slot].subject.is_none() {
+                return Ok(());
+            }
+        }
+        self.schedule_wake(slot);
+        Ok(())
+    }
+
+    pub(super) fn tell_clock(&mut self, slot: usize, process: u64) -> Result<(), Finding> {
+        let host = &self.hosts[slot];
+        if host.process != process || host.subject.is_none() {
+            return Ok(());
+        }
+        let wall = LogTime(host.clock.wall(self.now));
+        let period = self.config.clock_period_ms.max(1) * MILLI;
+        self.schedule(self.now + period, Happening::Clock { slot, process });
+        self.give(slot, Event::Clock { wall })
+    }
+
+    pub(super) fn tell_peer(
+        &mut self,
+        slot: usize,
+        process: u64,
+        peer: usize,
+        up: bool,
+    ) -> Result<(), Finding> {
+        if self.hosts[slot].process != process {
+            return Ok(());
+        }
+        let peer = slot_id(peer);
+        let event = if up {
+            Event::PeerUp { peer }
+        } else {
+            Event::PeerDown { peer }
+        };
+        self.give(slot, event)
+    }
+
+    /// The transports of a slot and of everybody else notice that it came or went.
+    fn announce(&mut self, slot: usize, up: bool) {
+        for other in 0..self.hosts.len() {
+            if other == slot || self.hosts[other].subject.is_none() {
+                continue;
+            }
+            if self.network.is_open(slot, other) {
+                self.tell_later(other, slot, up);
+            }
+            if up && self.network.is_open(other, slot) {
+                self.tell_later(slot, other, up);
+            }
+        }
+    }
+
+    pub(super) fn tell_later(&mut self, slot: usize, peer: usize, up: bool) {
+        let process = self.hosts[slot].process;
+        let salt = self.queue_draws() ^ 1 << 58;
+        let at = self.now + self.client_delay(salt);
+        let happening = Happening::Peer {
+            slot,
+            process,
+            peer,
+            up,
+        };
+        self.schedule(at, happening);
+    }
+
+    fn node_config(&self, slot: usize) -> Config {
+        let settings = &self.config;
+        let cluster = ClusterId(0xdec0_be00);
+        let entity = u64::try_from(slot).expect("few slots");
+        let process = self.hosts[slot].process;
+        let seed = Keyed::new(self.seed, Domain::NodeSeed)
+            .at(entity, process)
+            .0;
+        let bootstrap = if entity < settings.nodes {
+            let voters = usize::try_from(settings.nodes).expect("few nodes");
+            Membership {
+                voters: (0..voters).map(slot_id).collect(),
+                ..Membership::default()
+            }
+        } else {
+            Membership::default()
+        };
+        let id = slot_id(slot);
+        let mut config = Config::new(id, cluster, bootstrap, seed);
+        config.request_timeout = Span::from_millis(settings.request_timeout_ms);
+        config.wal_segment_bytes = settings.wal_segment_bytes;
+        config.log_entries_max = settings.log_entries_max;
+        config.log_trailing_entries = settings.log_trailing_entries;
+        config.mutant = self.mutant;
+        config.raft.mutant = self.mutant;
+        config.raft.heartbeat = Span::from_millis(settings.heartbeat_ms);
+        config.raft.election_timeout_min = Span::from_millis(settings.election_ms);
+        config.raft.append_entries_max = small(settings.append_entries_max);
+        config.raft.inflight_messages_max = small(settings.inflight_max);
+        config
+    }
+
+    /// Clocks of a new process: the monotonic one begins anywhere, the wall clock
+    /// goes on as the machine left it.
+    fn new_clock(&mut self, slot: usize) -> Clock {
+        let settings = &self.config;
+        let entity = u64::try_from(slot).expect("few slots");
+        let draw = Keyed::new(self.seed, Domain::NodeSeed).at(entity | 1 << 32, 0);
+        let drift_max = i32::try_from(settings.drift_ppm_max).expect("a small drift");
+        let drift = spread(draw.0, i64::from(drift_max));
+        let drift = i32::try_from(drift).expect("within its maximum");
+        let first = self.hosts[slot].process == 0;
+        let offset_max = i64::try_from(settings.wall_offset_ms_max * MILLI).expect("small offset");
+        let offset = match first {
+            true => spread(draw.again().0, offset_max),
+            false => self.hosts[slot].wall_offset,
+        };
+        self.hosts[slot].wall_offset = offset;
+        let process = self.hosts[slot].process;
+        let base = Keyed::new(self.seed, Domain::NodeSeed).at(entity | 1 << 33, process);
+        Clock::new(self.now, base.below(3_600_000_000_000), drift, offset)
+    }
+}
+
+fn small(setting: u64) -> usize {
+    usize::try_from(setting).expect("a small setting")
+}
+
+/// A number in `-max..=max`, from random bits.
+fn spread(bits: u64, max: i64) -> i64 {
+    let width = u64::try_from(max).expect("a maximum is not negative") * 2 + 1;
+    let offset = i64::try_from(bits % width).expect("less than twice an i32 or a small offset");
+    offset - max
+}

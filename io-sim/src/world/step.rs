@@ -1,0 +1,474 @@
+//! One step of one node, and what becomes of its effects.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use bytes::Bytes;
+use decube_core::limits::{REQUESTS_OPEN_MAX, STORE_PAGE_BYTES};
+use decube_core::machine::Machine;
+use decube_core::node::{Effect, Event, PeerMessage, Request, Response};
+use decube_core::raft::{AppendResult, Body, Role};
+use decube_core::store::{Store, StoreBatch};
+use decube_core::types::{NodeId, RequestId};
+use decube_core::wal::{FileOp, FileOpId, FileResult};
+
+use super::host::{Exit, StoreTask};
+use super::{Happening, STEPS_PER_INSTANT_MAX, World};
+use crate::check::raft::{Finding, id_slot, slot_id};
+use crate::client::Ending;
+use crate::fingerprint::{self, Fold, message_size};
+use crate::rng::{Domain, Keyed};
+use crate::subject::Subject;
+
+/// File operations that may be queued at one disk.
+const DISK_QUEUE_MAX: usize = 16_384;
+
+impl<S: Subject> World<S> {
+    /// Gives a node an event, now or when it is resumed.
+    pub(super) fn give(&mut self, slot: usize, event: Event) -> Result<(), Finding> {
+        let host = &mut self.hosts[slot];
+        if host.subject.is_none() {
+            return Ok(());
+        }
+        if host.paused {
+            host.backlog.push_back(event);
+            return Ok(());
+        }
+        self.step(slot, event)
+    }
+
+    /// One step of one node.
+    pub(super) fn step(&mut self, slot: usize, event: Event) -> Result<(), Finding> {
+        self.events += 1;
+        self.steps_now += 1;
+        if self.steps_now > STEPS_PER_INSTANT_MAX {
+            return Err((
+                "spin",
+                format!("slot {slot} steps without end at {}", self.now),
+            ));
+        }
+        let logged = self
+            .log
+            .is_some_and(|(from, to)| (from..=to).contains(&self.events));
+        if logged {
+            self.describe(slot, ">>", &format!("{event:?}"));
+        }
+        let entity = u64::try_from(slot).expect("few slots");
+        let mut fold = Fold(self.now ^ entity << 56);
+        fingerprint::event(&mut fold, &event);
+        self.checker.begin(self.events);
+        if let Event::Message { from, message } = &event {
+            self.checker.arriving(slot, *from, message);
+        }
+        let mut out = std::mem::take(&mut self.outbox);
+        let host = &mut self.hosts[slot];
+        if let Event::File { id, .. } = &event {
+            host.must_halt |= host.fatal == Some(*id);
+        }
+        let local = host.clock.local(self.now);
+        let subject = host
+            .subject
+            .as_mut()
+            .expect("only a running node takes a step");
+        // A broken invariant stops the node; here it is a finding like any other.
+        let step = AssertUnwindSafe(|| subject.step(local, event, &mut out));
+        if let Err(panic) = catch_unwind(step) {
+            return Err(("panic", format!("slot {slot}: {}", panic_message(&*panic))));
+        }
+        let cut = host.doom.filter(|_| !out.is_empty()).map(|doom| {
+            let draw = self.crash_point.at(entity, self.events);
+            (draw.index(out.len() + 1), doom)
+        });
+        let mut result = Ok(());
+        for (number, effect) in out.drain().enumerate() {
+            if cut.is_some_and(|(point, _)| number >= point) || result.is_err() {
+                continue;
+            }
+            if logged {
+                self.describe(slot, "<<", &format!("{effect:?}"));
+            }
+            fingerprint::effect(&mut fold, &effect);
+            result = self.effect(slot, effect);
+        }
+        self.outbox = out;
+        self.rolling.add(fold.0);
+        result?;
+        self.look(slot)?;
+        self.checkpoint();
+        match cut {
+            Some((_, doom)) => {
+                self.coverage.boundary_crashes += 1;
+                self.crash(slot, doom.power);
+                self.boot_after(slot, doom.down);
+                Ok(())
+            }
+            None => self.after_step(slot),
+        }
+    }
+
+    /// Lets the checkers look at a node after its step.
+    fn look(&mut self, slot: usize) -> Result<(), Finding> {
+        let host = &self.hosts[slot];
+        let subject = host
+            .subject
+            .as_ref()
+            .expect("a node that took a step is running");
+        self.checker.stepped(slot, subject)?;
+        if host.disk.queued() > DISK_QUEUE_MAX || host.open.len() > REQUESTS_OPEN_MAX {
+            return Err((
+                "bounded",
+                format!(
+                    "slot {slot}: {} file operations, {} requests are queued",
+                    host.disk.queued(),
+                    host.open.len()
+                ),
+            ));
+        }
+        if host.must_halt && host.exits.is_none() {
+            return Err((
+                "halt-on-failure",
+                format!("slot {slot} goes on after its disk failed"),
+            ));
+        }
+        Ok(())
+    }
+
+    fn after_step(&mut self, slot: usize) -> Result<(), Finding> {
+        match self.hosts[slot].exits.take() {
+            Some(Exit::Stopped) => {
+                let down = self.hosts[slot].stop_down;
+                self.crash(slot, false);
+                self.boot_after(slot, down);
+            }
+            Some(Exit::Halted(reason)) => self.halted(slot, reason),
+            None => self.schedule_wake(slot),
+        }
+        Ok(())
+    }
+
+    pub(super) fn schedule_wake(&mut self, slot: usize) {
+        let host = &mut self.hosts[slot];
+        let Some(deadline) = host.subject.as_ref().and_then(Machine::deadline) else {
+            return;
+        };
+        let mut at = host.clock.world(deadline).max(self.now);
+        if self.config.wake_late_us > 0 {
+            let draw = self.tie.at(1, self.events);
+            at += draw.below(self.config.wake_late_us * 1_000);
+        }
+        let quantum = self.config.quantum_ns.max(1);
+        at = at.next_multiple_of(quantum);
+        if host.wake_at.is_some_and(|queued| queued <= at) {
+            return;
+        }
+        host.wake_at = Some(at);
+        let process = host.process;
+        self.schedule(at, Happening::Wake { slot, process });
+    }
+
+    pub(super) fn wake(&mut self, slot: usize, process: u64) -> Result<(), Finding> {
+        let now = self.now;
+        let host = &mut self.hosts[slot];
+        if host.process != process || host.wake_at != Some(now) {
+            return Ok(());
+        }
+        host.wake_at = None;
+        if host.paused {
+            return Ok(());
+        }
+        let deadline = host.subject.as_ref().and_then(Machine::deadline);
+        match deadline {
+            Some(deadline) if deadline <= host.clock.local(now) => self.step(slot, Event::Wake),
+            _ => {
+                self.schedule_wake(slot);
+                Ok(())
+            }
+        }
+    }
+
+    fn effect(&mut self, slot: usize, effect: Effect) -> Result<(), Finding> {
+        match effect {
+            Effect::Send { to, message } => self.send(slot, to, message),
+            Effect::Reply { id, response } => self.reply(slot, id, response),
+            Effect::Changed { .. } | Effect::MembershipChanged { .. } => Ok(()),
+            Effect::File { id, op } => {
+                self.file(slot, id, op);
+                Ok(())
+            }
+            Effect::StoreCommit(batch) => {
+                self.store(slot, StoreTask::Commit(batch));
+                Ok(())
+            }
+            Effect::StoreScan { from } => {
+                self.store(slot, StoreTask::Scan(from));
+                Ok(())
+            }
+            Effect::RoleChanged { role, .. } => {
+                self.coverage.elections += u64::from(role == Role::Leader);
+                self.coverage.repairs += u64::from(role == Role::Repairing);
+                Ok(())
+            }
+            Effect::Ready => {
+                self.hosts[slot].futile_starts = 0;
+                Ok(())
+            }
+            Effect::Stopped => {
+                self.hosts[slot].exits = Some(Exit::Stopped);
+                Ok(())
+            }
+            Effect::Halted { reason } => {
+                self.hosts[slot].exits = Some(Exit::Halted(reason));
+                Ok(())
+            }
+        }
+    }
+
+    fn send(&mut self, slot: usize, to: NodeId, message: PeerMessage) -> Result<(), Finding> {
+        self.checker.sending(slot, to, &message)?;
+        self.cover(&message);
+        let Some(target) = id_slot(to, self.hosts.len()) else {
+            return Ok(());
+        };
+        if target == slot {
+            return Err((
+                "self-send",
+                format!("slot {slot} sends to itself: {message:?}"),
+            ));
+        }
+        let size = message_size(&message);
+        let fate = self
+            .network
+            .send(&self.config, self.now, slot, target, size);
+        let (Some(first), second) = (fate.first, fate.second) else {
+            return Ok(());
+        };
+        let message = if self.config.codec == 1 {
+            S::over_the_wire(message).map_err(|error| ("codec", error))?
+        } else {
+            message
+        };
+        let from = slot_id(slot);
+        if let Some(second) = second {
+            let message = message.clone();
+            self.schedule(
+                second,
+                Happening::Deliver {
+                    slot: target,
+                    from,
+                    message,
+                },
+            );
+        }
+        self.schedule(
+            first,
+            Happening::Deliver {
+                slot: target,
+                from,
+                message,
+            },
+        );
+        Ok(())
+    }
+
+    fn cover(&mut self, message: &PeerMessage) {
+        match message {
+            PeerMessage::Raft(message) => match &message.body {
+                Body::Snapshot { .. } => self.coverage.snapshot_chunks += 1,
+                Body::AppendReply {
+                    result: AppendResult::Reject { .. },
+                    ..
+                } => self.coverage.append_rejects += 1,
+                Body::TimeoutNow => self.coverage.transfers += 1,
+                _ => {}
+            },
+            PeerMessage::Forward { .. } => self.coverage.forwards += 1,
+            PeerMessage::ForwardReply { .. } => {}
+        }
+    }
+
+    pub(super) fn arrive(
+        &mut self,
+        slot: usize,
+        from: NodeId,
+        message: PeerMessage,
+    ) -> Result<(), Finding> {
+        self.give(slot, Event::Message { from, message })
+    }
+
+    fn reply(&mut self, slot: usize, id: RequestId, response: Response) -> Result<(), Finding> {
+        let Some(client) = self.hosts[slot].open.remove(&id) else {
+            return Err((
+                "reply-once",
+                format!("slot {slot} answers {id}, which is not open"),
+            ));
+        };
+        if let Some(client) = client {
+            let at = self.now + self.client_delay(id.0 ^ 1 << 61);
+            let ending = Ending::Answered(Box::new(response));
+            self.schedule(at, Happening::Answer { client, id, ending });
+        } else {
+            self.coverage.changes_accepted += u64::from(response == Response::Accepted);
+        }
+        Ok(())
+    }
+
+    pub(super) fn take_call(
+        &mut self,
+        client: Option<usize>,
+        slot: usize,
+        id: RequestId,
+        request: Request,
+    ) -> Result<(), Finding> {
+        if self.hosts[slot].subject.is_none() {
+            if let Some(client) = client {
+                let at = self.now + self.client_delay(id.0 ^ 1 << 62);
+                let ending = Ending::NoConnection;
+                self.schedule(at, Happening::Answer { client, id, ending });
+            }
+            return Ok(());
+        }
+        self.hosts[slot].open.insert(id, client);
+        self.give(slot, Event::Request { id, request })
+    }
+
+    pub(super) fn cancel(&mut self, slot: usize, id: RequestId) -> Result<(), Finding> {
+        if self.hosts[slot].open.contains_key(&id) {
+            return self.give(slot, Event::Cancel { id });
+        }
+        Ok(())
+    }
+
+    fn file(&mut self, slot: usize, id: FileOpId, op: FileOp) {
+        let event = self.events;
+        let host = &mut self.hosts[slot];
+        if matches!(op, FileOp::Sync { .. }) {
+            host.sync_asked.push_back((id, event));
+        }
+        if host.disk.submit(id, op) {
+            self.schedule_disk(slot);
+        }
+    }
+
+    fn schedule_disk(&mut self, slot: usize) {
+        let host = &self.hosts[slot];
+        let process = host.process;
+        if let Some(at) = host.disk.completes_at(&self.config, self.now) {
+            self.schedule(at, Happening::Disk { slot, process });
+        }
+    }
+
+    pub(super) fn disk_done(&mut self, slot: usize, process: u64) -> Result<(), Finding> {
+        let host = &mut self.hosts[slot];
+        if host.process != process {
+            return Ok(());
+        }
+        let changing = host.disk.is_changing();
+        let (id, result) = host.disk.complete(&self.config);
+        if host.sync_asked.front().is_some_and(|(sync, _)| *sync == id) {
+            let (_, asked) = host.sync_asked.pop_front().expect("it has a front");
+            if result == FileResult::Done {
+                self.checker.synced(slot, asked);
+            }
+        }
+        self.schedule_disk(slot);
+        let failed = matches!(result, FileResult::Failed(_));
+        self.coverage.disk_failures += u64::from(failed);
+        if failed && changing {
+            self.hosts[slot].fatal = Some(id);
+        }
+        self.give(slot, Event::File { id, result })
+    }
+
+    fn store(&mut self, slot: usize, task: StoreTask) {
+        let host = &mut self.hosts[slot];
+        host.store_tasks.push_back(task);
+        if host.store_tasks.len() == 1 {
+            self.schedule_store(slot);
+        }
+    }
+
+    fn schedule_store(&mut self, slot: usize) {
+        let entity = u64::try_from(slot).expect("few slots") | 1 << 32;
+        let host = &mut self.hosts[slot];
+        let Some(task) = host.store_tasks.front() else {
+            return;
+        };
+        let mean = match task {
+            StoreTask::Commit(batch) if batch.sync => self.config.sync_mean_us,
+            _ => self.config.store_mean_us,
+        };
+        host.store_operations += 1;
+        let draw = Keyed::new(self.seed, Domain::DiskDelay).at(entity, host.store_operations);
+        let process = host.process;
+        let at = self.now + draw.exponential(mean * 1_000);
+        self.schedule(at, Happening::Store { slot, process });
+    }
+
+    pub(super) fn store_done(&mut self, slot: usize, process: u64) -> Result<(), Finding> {
+        let host = &mut self.hosts[slot];
+        if host.process != process {
+            return Ok(());
+        }
+        let task = host.store_tasks.pop_front().expect("a task was under way");
+        let event = match task {
+            StoreTask::Commit(batch) => committed(&mut host.store, &batch),
+            StoreTask::Scan(from) => scanned(&host.store, &from),
+        };
+        self.schedule_store(slot);
+        self.give(slot, event)
+    }
+
+    pub(super) fn describe(&mut self, slot: usize, mark: &str, what: &str) {
+        let mut what = what.to_owned();
+        if what.len() > 400 {
+            let cut = (0..=400)
+                .rev()
+                .find(|at| what.is_char_boundary(*at))
+                .unwrap_or(0);
+            what.truncate(cut);
+            what.push('…');
+        }
+        let (seconds, nanos) = (self.now / 1_000_000_000, self.now % 1_000_000_000);
+        self.lines.push(format!(
+            "{:>8} {seconds:>4}.{nanos:09} slot {slot} {mark} {what}",
+            self.events
+        ));
+    }
+}
+
+fn panic_message(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message")
+}
+
+fn committed(store: &mut impl Store, batch: &StoreBatch) -> Event {
+    match store.commit(batch) {
+        Ok(()) => Event::StoreCommitted { seq: batch.seq },
+        Err(_) => Event::StoreFailed,
+    }
+}
+
+/// A page of the store; `from` itself is left out unless it is empty.
+fn scanned(store: &impl Store, from: &Bytes) -> Event {
+    let start = if from.is_empty() {
+        Vec::new()
+    } else {
+        after(from)
+    };
+    let Ok(pairs) = store.scan(&start, None, STORE_PAGE_BYTES) else {
+        return Event::StoreFailed;
+    };
+    let more = pairs.last().is_some_and(|(last, _)| {
+        store
+            .scan(&after(last), None, 1)
+            .is_ok_and(|rest| !rest.is_empty())
+    });
+    Event::StorePage { pairs, done: !more }
+}
+
+/// The first key after `key`.
+fn after(key: &[u8]) -> Vec<u8> {
+    let mut next = key.to_vec();
+    next.push(0);
+    next
+}

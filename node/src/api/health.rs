@@ -1,0 +1,76 @@
+//! Whether the node is alive, whether it can serve, and the pages of errors.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use decube_core::raft::Role;
+use serde_json::{Value, json};
+
+use super::Shared;
+use super::error::{ApiError, ApiResult, Code, ERRORS};
+use super::extract::Captured;
+use super::status::role_name;
+use super::text;
+
+/// `GET /health`, in upstream's shape. 503 only when the node has halted.
+pub async fn health(State(gateway): State<Shared>) -> (StatusCode, Json<Value>) {
+    let health = gateway.backend.health();
+    let (status, word) = match (health.halted, health.serving()) {
+        (Some(_), _) => (StatusCode::SERVICE_UNAVAILABLE, "halted"),
+        (None, true) => (StatusCode::OK, "healthy"),
+        (None, false) => (StatusCode::OK, "degraded"),
+    };
+    let body = json!({
+        "status": word,
+        "timestamp": text::now(),
+        "is_leader": health.role == Role::Leader,
+    });
+    (status, Json(body))
+}
+
+/// `GET /livez`: the process answers and the node has not halted.
+pub async fn live(State(gateway): State<Shared>) -> (StatusCode, &'static str) {
+    match gateway.backend.health().halted {
+        None => (StatusCode::OK, "ok\n"),
+        Some(_) => (StatusCode::SERVICE_UNAVAILABLE, "halted\n"),
+    }
+}
+
+/// `GET /ready`: requests can be expected to succeed here.
+pub async fn ready(State(gateway): State<Shared>) -> (StatusCode, Json<Value>) {
+    let health = gateway.backend.health();
+    let stopping = *gateway.stopping.borrow();
+    let ready = health.serving() && !stopping;
+    let status = if ready {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    let body = json!({
+        "ready": ready,
+        "recovered": health.ready,
+        "leader_known": health.leader.is_some(),
+        "role": role_name(health.role),
+        "halted": health.halted,
+        "stopping": stopping,
+    });
+    (status, Json(body))
+}
+
+/// `GET /errors/{slug}`: what an error means and what to do, without a network.
+pub async fn error_page(Captured(slug): Captured) -> ApiResult<Response> {
+    let about = ERRORS.iter().find(|about| about.slug == slug);
+    let about = about
+        .ok_or_else(|| ApiError::new(Code::NotFound, format!("there is no error {slug:?}")))?;
+    let retry = match about.retry_after_ms {
+        Some(ms) => format!("The same request may be sent again after {ms} ms."),
+        None => "Sending the same request again does not help, or is not safe.".to_owned(),
+    };
+    let page = format!(
+        "{}\n\nHTTP status: {}\nCode: {} ({})\n\n{}\n\n{retry}\n",
+        about.slug, about.status, about.slug, about.word, about.about
+    );
+    let plain = HeaderValue::from_static("text/plain; charset=utf-8");
+    Ok(([(header::CONTENT_TYPE, plain)], page).into_response())
+}

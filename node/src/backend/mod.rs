@@ -1,0 +1,137 @@
+//! The way from the gateway to a node: a narrow trait, so that everything above
+//! it is tested without a network or a disk.
+
+use bytes::Bytes;
+use decube_core::node::{Changes, Request, Response};
+use decube_core::raft::{Membership, Refusal, Role};
+use decube_core::types::{NodeId, Revision, Term};
+use futures::future::BoxFuture;
+use futures::stream::BoxStream;
+
+/// A node, as the gateway sees it.
+pub trait Backend: Send + Sync + 'static {
+    /// Asks the node and waits for its answer. Dropping the future does not undo
+    /// the request.
+    fn request(&self, request: Request) -> BoxFuture<'_, Result<Response, Gone>>;
+
+    /// Follows the changes of keys in `from..to` (to the end without `to`), from
+    /// revision `since` on; 0 is "from now on".
+    fn watch(
+        &self,
+        from: Bytes,
+        to: Option<Bytes>,
+        since: Revision,
+    ) -> BoxFuture<'_, Result<Watch, WatchEnd>>;
+
+    /// What the node is and knows, without asking it.
+    fn health(&self) -> Health;
+
+    /// The node's own counters, for `/metrics`.
+    fn samples(&self) -> Vec<Sample>;
+}
+
+/// The node has stopped; an open request may or may not have been carried out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Gone;
+
+/// A running watch.
+pub struct Watch {
+    /// The revision of the state when the watch began.
+    pub revision: Revision,
+    /// The changes; an error is the last item.
+    pub changes: BoxStream<'static, Result<Changes, WatchEnd>>,
+}
+
+/// Why a watch gives no more changes, or could not begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WatchEnd {
+    /// The watcher took changes more slowly than they happened.
+    Lagged,
+    /// The history that the watch needs is gone.
+    Compacted {
+        /// The oldest revision that a watch can begin at.
+        oldest: Revision,
+    },
+    /// The node refused the watch.
+    Refused(Refusal),
+    /// The node ended the watch.
+    Ended,
+    /// The node has stopped.
+    Gone,
+}
+
+/// What a node is and knows, as of its last turn.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Health {
+    /// The node.
+    pub node: NodeId,
+    /// Its role.
+    pub role: Role,
+    /// Its term.
+    pub term: Term,
+    /// The leader, if known.
+    pub leader: Option<NodeId>,
+    /// Recovery is complete.
+    pub ready: bool,
+    /// Why the node halted itself, if it did.
+    pub halted: Option<&'static str>,
+    /// Who takes part.
+    pub membership: Membership,
+}
+
+impl Health {
+    /// Whether requests can be expected to succeed: recovered, running, and in
+    /// touch with a leader.
+    pub fn serving(&self) -> bool {
+        self.ready && self.halted.is_none() && self.leader.is_some()
+    }
+
+    /// All members but this node, each once.
+    pub fn others(&self) -> Vec<NodeId> {
+        let Membership {
+            voters,
+            outgoing,
+            learners,
+        } = &self.membership;
+        let mut all: Vec<NodeId> = voters
+            .iter()
+            .chain(outgoing)
+            .chain(learners)
+            .copied()
+            .collect();
+        all.sort_unstable();
+        all.dedup();
+        all.retain(|id| *id != self.node);
+        all
+    }
+}
+
+/// A number of the node at one moment.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sample {
+    /// The name of the metric.
+    pub name: &'static str,
+    /// What it means.
+    pub help: &'static str,
+    /// What it is.
+    pub value: SampleValue,
+}
+
+/// The value of a [`Sample`].
+#[derive(Debug, Clone, PartialEq)]
+pub enum SampleValue {
+    /// Only ever rises.
+    Counter(u64),
+    /// Goes up and down.
+    Gauge(u64),
+    /// Upper bounds in seconds with cumulative counts, the sum in seconds, and
+    /// the count of all.
+    Histogram {
+        /// `(upper bound, values not above it)`, rising.
+        buckets: Vec<(f64, u64)>,
+        /// The sum of all values.
+        sum: f64,
+        /// How many values.
+        count: u64,
+    },
+}

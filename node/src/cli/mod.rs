@@ -1,0 +1,175 @@
+//! The command line.
+//!
+//! Standard output carries the result and nothing else; progress and errors go to
+//! standard error. `-o json` prints what the API answered.
+//!
+//! Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 conflict or
+//! precondition, 5 not allowed, 6 unavailable or timed out (may be retried),
+//! 7 integrity, 130 interrupted.
+
+mod catalog;
+mod client;
+mod config;
+mod exit;
+mod kv;
+mod object;
+mod output;
+mod status;
+#[cfg(test)]
+mod tests;
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, CommandFactory, Parser, Subcommand};
+
+use client::Client;
+use exit::{Failure, Outcome};
+use output::Format;
+
+/// A decentralized compute platform.
+#[derive(Debug, Parser)]
+#[command(name = "decube", version, propagate_version = true, after_help = EXAMPLES)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  decube kv put greeting hello
+  decube kv get greeting
+  decube object put backup.tar ./backup.tar
+  decube catalog query 'cluster=cluster-a AND size>1GB'
+  decube config check --config config.yaml";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Keys and values of the cluster
+    #[command(subcommand)]
+    Kv(kv::KvCommand),
+    /// Objects of any size
+    #[command(subcommand)]
+    Object(object::ObjectCommand),
+    /// The catalog of snapshots and images
+    #[command(subcommand)]
+    Catalog(catalog::CatalogCommand),
+    /// What a node knows of itself and its cluster
+    Status(status::StatusArgs),
+    /// Check, show and explain the configuration
+    #[command(subcommand)]
+    Config(config::ConfigCommand),
+    /// Print a completion script for a shell
+    #[command(after_help = "Example:\n  decube completions bash > /etc/bash_completion.d/decube")]
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// How to reach a node, and how to print what it answers.
+#[derive(Debug, Clone, Args)]
+pub struct Remote {
+    /// The node to ask
+    #[arg(
+        long,
+        short,
+        env = "DECUBE_SERVER",
+        default_value = "http://127.0.0.1:8080",
+        value_name = "URL"
+    )]
+    server: String,
+    /// How to print the result
+    #[arg(long, short, value_enum, default_value_t = Format::Table)]
+    output: Format,
+}
+
+impl Remote {
+    fn client(&self) -> Result<Client, Failure> {
+        Client::new(&self.server)
+    }
+}
+
+/// Where the configuration comes from.
+#[derive(Debug, Clone, Args)]
+pub struct ConfigSource {
+    /// The file; without it only defaults, environment and --set count
+    #[arg(long, short, env = "DECUBE_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Overrides one key, stronger than file and environment
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+}
+
+impl ConfigSource {
+    fn layers(&self) -> Result<crate::config::Layers, Failure> {
+        crate::config::Layers::of_process(self.config.clone(), self.set.clone()).map_err(|error| {
+            let file = self.config.as_deref().unwrap_or(Path::new("")).display();
+            Failure::new(exit::USAGE, format!("can not read {file}: {error}"))
+        })
+    }
+}
+
+/// Runs the command that these arguments name.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(rename(arguments)) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are results; the library knows where each goes.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() {
+                exit::USAGE
+            } else {
+                exit::DONE
+            });
+        }
+    };
+    match run(cli.command) {
+        Ok(()) => ExitCode::from(exit::DONE),
+        Err(failure) => {
+            eprintln!("{failure}");
+            ExitCode::from(failure.code)
+        }
+    }
+}
+
+fn run(command: Command) -> Outcome {
+    match command {
+        Command::Kv(command) => wait(kv::run(command)),
+        Command::Object(command) => wait(object::run(command)),
+        Command::Catalog(command) => wait(catalog::run(command)),
+        Command::Status(args) => wait(status::run(args)),
+        Command::Config(command) => config::run(command),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "decube", &mut script);
+            output::raw(&script)
+        }
+    }
+}
+
+/// The name of the program chooses the tool: `decubectl` is `decube`.
+fn rename(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+    let mut arguments: Vec<OsString> = arguments.into_iter().collect();
+    if let Some(first) = arguments.first_mut() {
+        *first = "decube".into();
+    }
+    arguments
+}
+
+/// Runs a client's command; an interrupt ends it.
+fn wait(work: impl Future<Output = Outcome>) -> Outcome {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let runtime = runtime.map_err(|error| Failure::new(exit::FAILED, error.to_string()))?;
+    runtime.block_on(async {
+        tokio::select! {
+            biased;
+            done = work => done,
+            // Without a handler the default action ends the process just as well.
+            Ok(()) = tokio::signal::ctrl_c() => Err(Failure::new(exit::INTERRUPTED, "interrupted")),
+        }
+    })
+}
