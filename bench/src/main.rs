@@ -14,12 +14,21 @@ use rows::Effort;
 #[global_allocator]
 static ALLOCATOR: measure::Counting = measure::Counting;
 
-const USAGE: &str = "usage: bench [--quick] [floor|core|throughput|structural|idle]...";
+const USAGE: &str =
+    "usage: bench [--quick] [floor|core|throughput|structural|idle]... | bench profile BATCH SIZE";
 
 fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let [command, batch, size] = &arguments[..]
+        && command == "profile"
+        && let (Ok(batch @ 1..), Ok(size)) = (batch.parse(), size.parse())
+    {
+        rows::core_cost::profile(batch, size);
+        return ExitCode::SUCCESS;
+    }
     let mut effort = Effort::FULL;
     let mut wanted = Vec::new();
-    for argument in std::env::args().skip(1) {
+    for argument in arguments {
         match argument.as_str() {
             "--quick" => effort = Effort::QUICK,
             "floor" | "core" | "throughput" | "structural" | "idle" => wanted.push(argument),

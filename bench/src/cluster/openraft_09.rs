@@ -22,7 +22,7 @@ use openraft_09::{
     StoredMembership, Vote,
 };
 
-use super::{Cluster, Traffic, timeouts};
+use super::{Cluster, Open, Traffic, timeouts};
 use crate::node::Settings;
 use crate::workload::Sink;
 
@@ -106,6 +106,12 @@ impl Cluster for Group09 {
         written.expect("the leader stays");
     }
 
+    async fn is_caught_up(&self, written: u64) -> bool {
+        super::agree(self.sinks(), written)
+    }
+}
+
+impl Open for Group09 {
     async fn write_all(&self, data: Vec<Bytes>) {
         let mut answers = Vec::with_capacity(data.len());
         for data in data {

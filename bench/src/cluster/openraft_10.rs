@@ -30,7 +30,7 @@ use openraft::{
     RaftNetworkV2, RaftSnapshotBuilder, RaftTypeConfig, SnapshotPolicy, Vote,
 };
 
-use super::{Cluster, Traffic, timeouts};
+use super::{Cluster, Open, Traffic, timeouts};
 use crate::node::Settings;
 use crate::workload::Sink;
 
@@ -137,6 +137,12 @@ impl Cluster for Group10 {
         written.expect("the leader stays");
     }
 
+    async fn is_caught_up(&self, written: u64) -> bool {
+        super::agree(self.sinks(), written)
+    }
+}
+
+impl Open for Group10 {
     async fn write_all(&self, data: Vec<Bytes>) {
         let commands = data.into_iter().map(Command);
         let stream = self.leader.client_write_many(commands).await;

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 
-use super::{Cluster, Direct, Traffic};
+use super::{Cluster, Direct, Open, Traffic};
 use crate::node::{NODES, Node, Settings};
 use crate::workload::Sink;
 
@@ -107,6 +107,12 @@ impl<N: Node> Cluster for Hosted<N> {
         applied.await.expect("the leader stays");
     }
 
+    async fn is_caught_up(&self, written: u64) -> bool {
+        super::agree(self.sinks(), written)
+    }
+}
+
+impl<N: Node> Open for Hosted<N> {
     async fn write_all(&self, data: Vec<Bytes>) {
         let mut answers = Vec::with_capacity(data.len());
         for data in data {

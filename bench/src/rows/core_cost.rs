@@ -1,7 +1,7 @@
 //! Processor time, allocations and allocated bytes per committed entry, all three
 //! nodes together, in one thread.
 
-use crate::cluster::{Cluster, Direct, Group09, Group10, Hosted, caught_up};
+use crate::cluster::{Direct, Group09, Group10, Hosted, Open, caught_up};
 use crate::measure::{Count, Spread, Usage, thread_cpu_ns};
 use crate::node::{Node, Ours, RaftRs, Settings};
 use crate::report::{Table, per_entry, ratio};
@@ -51,6 +51,12 @@ pub fn table(effort: Effort) -> Table {
         }
     }
     table
+}
+
+/// Keeps our core busy for a profiler, and prints what an entry cost.
+pub fn profile(batch: usize, size: usize) {
+    let sample = direct::<Ours>(batch, size, 3_000_000_000);
+    println!("{:.0} ns/entry", sample.ns);
 }
 
 fn contender(name: &str, how: &str, run: fn(usize, usize, u64) -> Sample) -> Contender {
@@ -127,7 +133,7 @@ fn direct<N: Node>(batch: usize, size: usize, run_ns: u64) -> Sample {
     Sample { ns, usage }
 }
 
-fn hosted<C: Cluster>(batch: usize, size: usize, run_ns: u64) -> Sample {
+fn hosted<C: Open>(batch: usize, size: usize, run_ns: u64) -> Sample {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .build()
@@ -164,7 +170,7 @@ fn hosted<C: Cluster>(batch: usize, size: usize, run_ns: u64) -> Sample {
     })
 }
 
-async fn write<C: Cluster>(cluster: &C, payloads: &mut Payloads, batch: usize) {
+async fn write<C: Open>(cluster: &C, payloads: &mut Payloads, batch: usize) {
     if batch == 1 {
         cluster.write(payloads.next()).await;
     } else {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::cluster::{Cluster, Direct, Group09, Group10, caught_up, set_hop_ms};
+use crate::cluster::{Direct, Group09, Group10, Open, caught_up, set_hop_ms};
 use crate::node::{Node, Ours, RaftRs, Settings};
 use crate::report::{Table, per_entry};
 use crate::workload::Payloads;
@@ -88,7 +88,7 @@ fn direct<N: Node>(batch: usize) -> Counted {
 }
 
 /// Delays are read off virtual time, in which only messages take any.
-fn hosted<C: Cluster>(batch: usize) -> Counted {
+fn hosted<C: Open>(batch: usize) -> Counted {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)

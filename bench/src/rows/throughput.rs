@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::{Builder, Runtime};
 
-use crate::cluster::{Cluster, Direct, Group09, Group10, Hosted, caught_up};
+use crate::cluster::{Cluster, Direct, Group09, Group10, Hosted, WholeNode, caught_up};
 use crate::measure::{Spread, percentile, process_cpu_ns};
 use crate::node::{Node, Ours, RaftRs, Settings};
 use crate::report::{Table, ratio};
@@ -95,6 +95,7 @@ fn contenders() -> Vec<Contender> {
         all.push(contender(RaftRs::NAME, threads, hosted::<Hosted<RaftRs>>));
         all.push(contender("openraft 0.10", threads, hosted::<Group10>));
         all.push(contender("openraft 0.9", threads, hosted::<Group09>));
+        all.push(contender("DeCube node", threads, hosted::<WholeNode>));
     }
     all
 }
