@@ -27,9 +27,12 @@ impl Spread {
     }
 }
 
-/// The value that `share` of the sorted values do not exceed.
-pub fn percentile(sorted: &[u32], share: f64) -> u32 {
-    assert!(!sorted.is_empty(), "at least one value");
+/// The value that `share` of the sorted values do not exceed; infinite if there
+/// is none, since then nothing ended in time.
+pub fn percentile(sorted: &[u32], share: f64) -> f64 {
     let at = (sorted.len() as f64 * share) as usize;
-    sorted[at.min(sorted.len() - 1)]
+    let last = sorted.len().saturating_sub(1);
+    sorted
+        .get(at.min(last))
+        .map_or(f64::INFINITY, |value| f64::from(*value))
 }

@@ -17,7 +17,9 @@ use crate::workload::Sink;
 pub struct Ours {
     raft: Raft,
     out: Outbox<Effect>,
-    work: Vec<Effect>,
+    /// Takes turns with `out`: its effects are carried out while `out` gathers
+    /// what follows from them.
+    work: Outbox<Effect>,
     disk: VecDeque<Entry>,
     sink: Sink,
     applied: Index,
@@ -52,7 +54,7 @@ impl Node for Ours {
         Self {
             raft,
             out,
-            work: Vec::new(),
+            work: Outbox::new(),
             disk: VecDeque::new(),
             sink: Sink::default(),
             applied: Index::ZERO,
@@ -93,9 +95,9 @@ impl Node for Ours {
             if !due && self.out.is_empty() {
                 break;
             }
+            std::mem::swap(&mut self.out, &mut self.work);
             let mut work = std::mem::take(&mut self.work);
-            work.extend(self.out.drain());
-            for effect in work.drain(..) {
+            for effect in work.drain() {
                 self.carry_out(now, effect, out);
             }
             self.work = work;

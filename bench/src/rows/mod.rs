@@ -31,7 +31,7 @@ impl Effort {
     pub const QUICK: Self = Self {
         runs: 3,
         run_ns: 10_000_000,
-        load_ms: 60,
+        load_ms: 150,
         groups: 20,
     };
 }

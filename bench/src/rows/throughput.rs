@@ -210,7 +210,7 @@ fn sample(count: u64, wall: Duration, cpu_ns: u64, mut latencies: Vec<u32>) -> S
     Sample {
         per_s: count as f64 / wall.as_secs_f64(),
         cpu_ns: cpu_ns as f64 / count as f64,
-        p50_us: f64::from(percentile(&latencies, 0.5)) / 1e3,
-        p99_us: f64::from(percentile(&latencies, 0.99)) / 1e3,
+        p50_us: percentile(&latencies, 0.5) / 1e3,
+        p99_us: percentile(&latencies, 0.99) / 1e3,
     }
 }
