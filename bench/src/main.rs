@@ -14,17 +14,14 @@ use rows::Effort;
 #[global_allocator]
 static ALLOCATOR: measure::Counting = measure::Counting;
 
-const USAGE: &str =
-    "usage: bench [--quick] [floor|core|throughput|structural|idle]... | bench profile BATCH SIZE";
+const USAGE: &str = "usage: bench [--quick] [floor|core|throughput|structural|idle]... | bench profile core BATCH SIZE | bench profile node WINDOW";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if let [command, batch, size] = &arguments[..]
+    if let [command, what, numbers @ ..] = &arguments[..]
         && command == "profile"
-        && let (Ok(batch @ 1..), Ok(size)) = (batch.parse(), size.parse())
     {
-        rows::core_cost::profile(batch, size);
-        return ExitCode::SUCCESS;
+        return profile(what, numbers);
     }
     let mut effort = Effort::FULL;
     let mut wanted = Vec::new();
@@ -39,6 +36,23 @@ fn main() -> ExitCode {
         }
     }
     print(effort, &wanted);
+    ExitCode::SUCCESS
+}
+
+/// Keeps one contender of ours busy for a profiler.
+fn profile(what: &str, numbers: &[String]) -> ExitCode {
+    let numbers: Vec<usize> = numbers
+        .iter()
+        .filter_map(|text| text.parse().ok())
+        .collect();
+    match (what, &numbers[..]) {
+        ("core", &[batch, size]) if batch > 0 => rows::core_cost::profile(batch, size),
+        ("node", &[window]) if window > 0 => rows::throughput::profile(window),
+        _ => {
+            eprintln!("{USAGE}");
+            return ExitCode::FAILURE;
+        }
+    }
     ExitCode::SUCCESS
 }
 

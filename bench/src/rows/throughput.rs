@@ -84,6 +84,15 @@ pub fn table(effort: Effort) -> Table {
     table
 }
 
+/// Keeps the whole node busy for a profiler, and prints what an entry cost.
+pub fn profile(window: usize) {
+    let sample = hosted::<WholeNode>(1, window, Duration::from_secs(4));
+    println!(
+        "{:.0} entries/s, {:.0} ns/entry",
+        sample.per_s, sample.cpu_ns
+    );
+}
+
 /// Ours first among those with equally many threads.
 fn contenders() -> Vec<Contender> {
     let mut all = vec![
