@@ -70,7 +70,7 @@ impl Scenario {
                 nodes: (1, 5),
                 spares: 3,
                 reconfigurations: 12,
-                short_logs: false,
+                short_logs: true,
                 damage: false,
             },
             Self::RaftSnapshot => Ranges {
