@@ -118,7 +118,7 @@ fn bodies() -> impl Strategy<Value = Body> {
                         membership,
                     },
                     digest: [0; 32],
-                    annex: bytes::Bytes::new(),
+                    annex: alloc::boxed::Box::default(),
                 },
                 chunk,
                 data: Bytes::from_static(b"data"),
