@@ -111,10 +111,10 @@ fn versions() -> String {
     for line in lock.lines() {
         if let Some(value) = line.strip_prefix("name = ") {
             name = value.trim_matches('"');
-        } else if let Some(value) = line.strip_prefix("version = ") {
-            if ["raft", "openraft", "tokio", "sha2", "bytes", "protobuf"].contains(&name) {
-                found.push(format!("{name} {}", value.trim_matches('"')));
-            }
+        } else if let Some(value) = line.strip_prefix("version = ")
+            && ["raft", "openraft", "tokio", "sha2", "bytes", "protobuf"].contains(&name)
+        {
+            found.push(format!("{name} {}", value.trim_matches('"')));
         }
     }
     found.join(", ")

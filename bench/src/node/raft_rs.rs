@@ -77,6 +77,10 @@ impl Node for RaftRs {
         raft.state == StateRole::Leader && raft.commit_to_current_term()
     }
 
+    #[cfg_attr(
+        not(feature = "raft-prost"),
+        expect(clippy::useless_conversion, reason = "the other codec has `Vec<u8>`")
+    )]
     fn propose(&mut self, _now_ns: u64, data: Bytes) {
         let entry = Entry {
             data: data.into(),
