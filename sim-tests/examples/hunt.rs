@@ -22,7 +22,10 @@ fn main() {
     };
     let first: u64 = first.parse().expect("a number");
     let count: u64 = count.parse().expect("a number");
-    let mutant = rest.first().and_then(|name| mutant_from_name(name)).unwrap_or_default();
+    let mutant = rest
+        .first()
+        .and_then(|name| mutant_from_name(name))
+        .unwrap_or_default();
     let settings: Vec<(String, u64)> = rest
         .iter()
         .filter_map(|arg| arg.split_once('='))
