@@ -7,7 +7,10 @@ use decube_io_sim::scenario::Scenario;
 
 fn main() {
     std::panic::set_hook(Box::new(|_| {}));
-    let count = std::env::args().nth(1).and_then(|count| count.parse().ok()).unwrap_or(20);
+    let count = std::env::args()
+        .nth(1)
+        .and_then(|count| count.parse().ok())
+        .unwrap_or(20);
     let only: Vec<String> = std::env::args().skip(2).collect();
     for mutant in Mutant::ALL {
         if !only.is_empty() && !only.contains(&format!("{mutant:?}")) {
@@ -20,7 +23,10 @@ fn main() {
                     mutant,
                     ..RunSpec::new(scenario, seed)
                 };
-                run(&spec).outcome.violation.map(|violation| (seed, violation.checker))
+                run(&spec)
+                    .outcome
+                    .violation
+                    .map(|violation| (seed, violation.checker))
             });
             line += &match found {
                 Some((seed, checker)) => format!(" {}={seed}({checker})", scenario.name()),

@@ -22,11 +22,18 @@ fn no_recorded_failure_comes_back() {
     assert!(!paths.is_empty(), "the corpus holds traces");
     for path in &paths {
         let text = fs::read_to_string(path).expect("a readable trace");
-        assert!(text.len() <= 64 << 10, "{}: traces of the corpus are small", path.display());
+        assert!(
+            text.len() <= 64 << 10,
+            "{}: traces of the corpus are small",
+            path.display()
+        );
         let report = replay(&text, Mode::Regress).unwrap_or_else(|error| {
             panic!("{}: {error}", path.display());
         });
         assert_eq!(report.mismatch, None, "{}:\n{report}", path.display());
     }
-    say(&format!("corpus: {} recorded failures stay away", paths.len()));
+    say(&format!(
+        "corpus: {} recorded failures stay away",
+        paths.len()
+    ));
 }

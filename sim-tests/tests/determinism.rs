@@ -27,7 +27,12 @@ fn digests() -> String {
         for seed in 1..=GOLDEN_SEEDS {
             let report = run(&spec(scenario, seed));
             let outcome = &report.outcome;
-            text += &format!("{} {seed} {} {}\n", scenario.name(), outcome.events, Hex(&outcome.digest));
+            text += &format!(
+                "{} {seed} {} {}\n",
+                scenario.name(),
+                outcome.events,
+                Hex(&outcome.digest)
+            );
         }
     }
     text
@@ -35,9 +40,16 @@ fn digests() -> String {
 
 fn assert_same(first: &RunReport, second: &RunReport) {
     let (first, second) = (&first.outcome, &second.outcome);
-    let differs = first.checkpoints.iter().zip(&second.checkpoints).find(|(a, b)| a != b);
+    let differs = first
+        .checkpoints
+        .iter()
+        .zip(&second.checkpoints)
+        .find(|(a, b)| a != b);
     assert_eq!(differs, None, "the first checkpoint that differs");
-    assert_eq!(first.digest, second.digest, "the runs differ after the last checkpoint");
+    assert_eq!(
+        first.digest, second.digest,
+        "the runs differ after the last checkpoint"
+    );
     assert_eq!(first.violation, second.violation);
 }
 
@@ -94,7 +106,10 @@ fn against_the_repository() {
         return;
     }
     let then = fs::read_to_string(&path).expect("the digests are part of the repository");
-    let first = now.lines().zip(then.lines()).find(|(now, then)| now != then);
+    let first = now
+        .lines()
+        .zip(then.lines())
+        .find(|(now, then)| now != then);
     assert_eq!(
         first, None,
         "a seed no longer means the same run. If the change of the protocol or of the simulator \

@@ -40,7 +40,14 @@ fn main() {
             survivors += 1;
         }
     }
-    say(&format!("mutants: {survivors} survive, {} s", start.elapsed().as_secs()));
+    let hunted = table();
+    let missed = |mutant: &Mutant| hunted.iter().all(|planted| planted.mutant != *mutant);
+    let missed: Vec<Mutant> = Mutant::ALL.into_iter().filter(missed).collect();
+    say(&format!(
+        "mutants: {} hunted, {survivors} survive, {} s; not hunted yet: {missed:?}",
+        hunted.len(),
+        start.elapsed().as_secs()
+    ));
     if survivors > 0 {
         std::process::exit(1);
     }
@@ -56,10 +63,17 @@ fn hunt(name: &str, planted: &Planted) -> bool {
         let report = run(&spec);
         events += report.outcome.events;
         if let Some(violation) = report.outcome.violation {
-            say(&format!("{name}: killed by {} with seed {seed}, {events} events", violation.checker));
+            say(&format!(
+                "{name}: killed by {} with seed {seed}, {events} events",
+                violation.checker
+            ));
             return true;
         }
     }
-    say(&format!("{name}: SURVIVES {} seeds of {}", planted.seeds_max, planted.scenario.name()));
+    say(&format!(
+        "{name}: SURVIVES {} seeds of {}",
+        planted.seeds_max,
+        planted.scenario.name()
+    ));
     false
 }

@@ -77,11 +77,17 @@ fn run_fresh() -> bool {
             ControlFlow::Continue(())
         }
     });
-    tell(&format!("fresh seeds from {first}"), &report, start.elapsed())
+    tell(
+        &format!("fresh seeds from {first}"),
+        &report,
+        start.elapsed(),
+    )
 }
 
 fn tell(what: &str, report: &SwarmReport, elapsed: Duration) -> bool {
-    let millis = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX).max(1);
+    let millis = u64::try_from(elapsed.as_millis())
+        .unwrap_or(u64::MAX)
+        .max(1);
     say(&format!(
         "{what}: {} events/s, {} s of virtual time per second, {} s",
         report.events * 1_000 / millis,
