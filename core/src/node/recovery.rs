@@ -143,6 +143,7 @@ impl Node {
     }
 
     fn enter(&mut self, now: Time, recovered: Recovered, cleanup: Ops, out: &mut Outbox<Effect>) {
+        self.requests.set_start_term(recovered.hard_state.term);
         self.storage.hard_state = recovered.hard_state;
         self.storage.base = recovered.base.clone();
         self.set_wal_head(now);

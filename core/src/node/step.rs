@@ -191,7 +191,6 @@ impl Node {
     fn on_role_changed(&mut self, role: Role, out: &mut Outbox<Effect>) {
         if role != Role::Leader {
             self.tick_in_flight = false;
-            self.requests.forget_peers();
         }
         if role == Role::Halted {
             let reason = self.raft.as_ref().and_then(raft::Raft::halt_reason);

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::{Forwarded, Place, lost_answer, reply};
+use super::{Forwarded, Place, Requests, lost_answer, reply};
 use crate::limits::{FORWARDS_REMEMBERED, REQUESTS_OPEN_MAX};
 use crate::machine::Outbox;
 use crate::node::effect::Effect;
@@ -11,6 +11,24 @@ use crate::node::request::{Request, Response};
 use crate::node::state::{Node, Origin, Phase};
 use crate::raft::{Refusal, Role};
 use crate::types::{NodeId, RequestId, Term, Time};
+
+impl Requests {
+    /// Whether a forward is not a duplicate. Ids that are too old to be told
+    /// apart are taken for duplicates: their sender has long given up. The memory
+    /// outlives leaderships, and first copies that were refused are in it too.
+    fn is_first_sight(&mut self, from: NodeId, id: RequestId) -> bool {
+        let seen = self.seen.entry(from).or_default();
+        let full = seen.len() >= FORWARDS_REMEMBERED;
+        if full && seen.first().is_some_and(|oldest| id < *oldest) {
+            return false;
+        }
+        let first = seen.insert(id);
+        if seen.len() > FORWARDS_REMEMBERED {
+            seen.pop_first();
+        }
+        first
+    }
+}
 
 impl Node {
     pub(in crate::node) fn forward(
@@ -52,17 +70,16 @@ impl Node {
         request: Request,
         out: &mut Outbox<Effect>,
     ) {
-        let origin = Origin::Peer(from, id);
-        let leads = self.raft.as_ref().is_some_and(|raft| {
-            raft.role() == Role::Leader && raft.term() == term && raft.membership().contains(from)
-        });
-        if !leads || !matches!(self.phase, Phase::Running) {
-            let leader = self.known_leader().map(|(leader, _)| leader);
-            let refusal = Refusal::NotLeader { leader };
-            return self.answer(origin, Response::Refused(refusal), out);
-        }
-        if !self.is_first_sight(from, id) {
+        let Some(raft) = &self.raft else { return };
+        // A duplicate must not be answered on its own: what became of the first
+        // copy is not known here, and a refusal would say that nothing happened.
+        if !raft.membership().contains(from) || !self.requests.is_first_sight(from, id) {
             return;
+        }
+        let origin = Origin::Peer(from, id);
+        let leads = raft.role() == Role::Leader && raft.term() == term;
+        if !leads || !matches!(self.phase, Phase::Running) {
+            return self.refuse_forward(origin, term, out);
         }
         if self.requests.open() >= REQUESTS_OPEN_MAX || self.storage.is_congested() {
             return self.answer(origin, Response::Refused(Refusal::Busy), out);
@@ -71,19 +88,17 @@ impl Node {
         self.lead(now, origin, request, deadline, out);
     }
 
-    /// Whether a forward is not a duplicate. Ids that are too old to be told
-    /// apart are taken for duplicates: their sender has long given up.
-    fn is_first_sight(&mut self, from: NodeId, id: RequestId) -> bool {
-        let seen = self.requests.seen.entry(from).or_default();
-        let full = seen.len() >= FORWARDS_REMEMBERED;
-        if full && seen.first().is_some_and(|oldest| id < *oldest) {
-            return false;
-        }
-        let first = seen.insert(id);
-        if seen.len() > FORWARDS_REMEMBERED {
-            seen.pop_first();
-        }
-        first
+    /// This node does not lead. Whether a copy of the request was taken before is
+    /// only certain for terms that began after this process did: a leadership
+    /// before the start may have left it in the log.
+    fn refuse_forward(&self, origin: Origin, term: Term, out: &mut Outbox<Effect>) {
+        let leader = self.known_leader().map(|(leader, _)| leader);
+        let response = if term > self.requests.start_term {
+            Response::Refused(Refusal::NotLeader { leader })
+        } else {
+            Response::Unknown
+        };
+        self.answer(origin, response, out);
     }
 
     pub(in crate::node) fn on_forward_reply(

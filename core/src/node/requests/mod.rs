@@ -22,7 +22,7 @@ use crate::node::message::PeerMessage;
 use crate::node::request::{Consistency, Request, Response};
 use crate::node::state::{Node, Origin, Parked, Phase};
 use crate::raft::{self, Context, Refusal, Role};
-use crate::types::{Index, LogId, NodeId, RequestId, Span, Time};
+use crate::types::{Index, LogId, NodeId, RequestId, Span, Term, Time};
 
 /// The shortest time between two own `Tick`s.
 const TICK_INTERVAL_MIN: Span = Span::from_millis(100);
@@ -47,7 +47,9 @@ pub(super) struct Requests {
     early: VecDeque<Early>,
     /// Deadlines in the order of their making, which is that of their coming.
     deadlines: VecDeque<(Time, Place)>,
-    /// Forwarded requests that were taken in this leadership.
+    /// See [`Requests::set_start_term`].
+    start_term: Term,
+    /// Forwarded requests that were seen by this process.
     seen: BTreeMap<NodeId, BTreeSet<RequestId>>,
     last_tick: Time,
 }
@@ -113,9 +115,9 @@ impl Requests {
         self.next_forward = wall.0;
     }
 
-    /// Leadership has ended: the next one begins without memory of forwards.
-    pub(super) fn forget_peers(&mut self) {
-        self.seen.clear();
+    /// The term that the node had when this process began.
+    pub(super) fn set_start_term(&mut self, term: Term) {
+        self.start_term = term;
     }
 
     pub(super) fn digest_into(&self, hasher: &mut Sha256) {
