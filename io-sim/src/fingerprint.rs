@@ -196,6 +196,7 @@ pub fn message_size(message: &PeerMessage) -> u64 {
             _ => 0,
         },
         PeerMessage::Forward { .. } | PeerMessage::ForwardReply { .. } => 128,
+        PeerMessage::HeadRequest { .. } | PeerMessage::HeadReply { .. } => 192,
     };
     64 + u64::try_from(payload).expect("lengths fit 64 bits")
 }
@@ -217,6 +218,18 @@ fn peer_message(fold: &mut Fold, message: &PeerMessage) {
             fold.add(42);
             fold.add(id.0);
             response(fold, what);
+        }
+        PeerMessage::HeadRequest { id, size } => {
+            fold.add(43);
+            fold.add(id.0);
+            fold.add(size.0);
+        }
+        PeerMessage::HeadReply { id, share } => {
+            fold.add(44);
+            fold.add(id.0);
+            if let Some(share) = share {
+                fold.bytes(&share.head.root.0);
+            }
         }
     }
 }
@@ -330,6 +343,8 @@ fn request(fold: &mut Fold, request: &Request) {
         Request::Status => 64,
         Request::ChangeMembership(_) => 65,
         Request::TransferLeadership { .. } => 66,
+        Request::LogHead => 67,
+        Request::ProveLog { .. } => 68,
     });
 }
 
@@ -358,6 +373,19 @@ fn response(fold: &mut Fold, response: &Response) {
         Response::Accepted => fold.add(76),
         Response::Refused(_) => fold.add(77),
         Response::Unknown => fold.add(78),
+        Response::LogHead(head) => {
+            fold.add(79);
+            fold.bytes(&head.head.root.0);
+        }
+        Response::LogProof(proof) => {
+            fold.add(80);
+            fold.bytes(&proof.head.head.root.0);
+        }
+        Response::NoLogProof { first, last } => {
+            fold.add(81);
+            fold.add(first.0);
+            fold.add(last.0);
+        }
     }
 }
 

@@ -162,8 +162,12 @@ pub fn draw(seed: u64, config: &SimConfig) -> Vec<Fault> {
 /// was synced. Always fewer than a quorum, because no protocol survives more.
 pub fn victims(seed: u64, config: &SimConfig) -> Vec<u64> {
     let budget = (config.nodes.max(1) - 1) / 2;
-    let first = Keyed::new(seed, Domain::Rot).at(0, 0).below(config.nodes.max(1));
-    (0..budget).map(|next| (first + next) % config.nodes).collect()
+    let first = Keyed::new(seed, Domain::Rot)
+        .at(0, 0)
+        .below(config.nodes.max(1));
+    (0..budget)
+        .map(|next| (first + next) % config.nodes)
+        .collect()
 }
 
 struct Planner<'a> {

@@ -51,7 +51,9 @@ impl Scenario {
 
     /// The scenario with this name.
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|scenario| scenario.name() == name)
+        Self::ALL
+            .into_iter()
+            .find(|scenario| scenario.name() == name)
     }
 
     /// What may be drawn.
@@ -68,7 +70,7 @@ impl Scenario {
                 nodes: (1, 5),
                 spares: 3,
                 reconfigurations: 12,
-                short_logs: false,
+                short_logs: true,
                 damage: false,
             },
             Self::RaftSnapshot => Ranges {

@@ -4,8 +4,8 @@
 //! contract is enough. The checkers also look at the machine's state, and this
 //! trait is all that they see: plain facts, no production predicate.
 
-use decube_core::machine::Machine;
 use decube_core::codec::{Decode, Encode};
+use decube_core::machine::Machine;
 use decube_core::node::{Config, Effect, Event, Node, PeerMessage};
 use decube_core::raft::{Membership, Role};
 use decube_core::types::{Chain, Index, LogId, NodeId, Term};

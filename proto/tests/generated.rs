@@ -33,7 +33,11 @@ fn generated_code_is_current() {
         );
     }
     let count = |directory: &Path| files(directory, "rs").len();
-    assert_eq!(count(&checked_in), count(&fresh), "a generated file has no source any more");
+    assert_eq!(
+        count(&checked_in),
+        count(&fresh),
+        "a generated file has no source any more"
+    );
     fs::remove_dir_all(&fresh).expect("the directory is ours");
 }
 

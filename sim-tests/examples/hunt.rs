@@ -1,8 +1,11 @@
 //! Looks for failing seeds: `hunt SCENARIO|all FIRST COUNT [MUTANT] [name=value...]`.
-//! Prints each failure once and goes on.
+//! Prints each failure and goes on. `DECUBE_TRACE=path` writes the last run's
+//! trace for the corpus; `DECUBE_LOG_FROM=event` describes a single failing run
+//! from that event on.
 
 use std::time::Instant;
 
+use decube_core::trace::Record;
 use decube_io_sim::runner::{self, RunSpec, SwarmReport, mutant_from_name};
 use decube_io_sim::scenario::Scenario;
 
@@ -19,7 +22,10 @@ fn main() {
     };
     let first: u64 = first.parse().expect("a number");
     let count: u64 = count.parse().expect("a number");
-    let mutant = rest.first().and_then(|name| mutant_from_name(name)).unwrap_or_default();
+    let mutant = rest
+        .first()
+        .and_then(|name| mutant_from_name(name))
+        .unwrap_or_default();
     let settings: Vec<(String, u64)> = rest
         .iter()
         .filter_map(|arg| arg.split_once('='))
@@ -35,6 +41,14 @@ fn main() {
             spec.settings.clone_from(&settings);
             let report = runner::run(&spec);
             total.add(&report);
+            if let Ok(path) = std::env::var("DECUBE_TRACE") {
+                // Without its checkpoints a trace is small and survives changes.
+                let mut trace = runner::record(&report);
+                trace.digest = None;
+                let checkpoint = |record: &Record| matches!(record, Record::Checkpoint { .. });
+                trace.records.retain(|record| !checkpoint(record));
+                std::fs::write(&path, trace.to_text()).expect("a writable path");
+            }
             if let Some(violation) = &report.outcome.violation {
                 failures += 1;
                 let mut line = violation.to_string();

@@ -2,5 +2,31 @@
 //!
 //! The scenarios and the machinery live in `io-sim`, so that the `decube` binary
 //! can run them as well; here are the suites, the corpus of recorded failures,
-//! and what the suites share: reading the environment and printing so that
-//! counts appear in plain `cargo test` output.
+//! and what the suites share: reading the environment, and printing that appears
+//! in plain `cargo test` output.
+
+use std::io::Write;
+
+/// Prints a line to the terminal, past the capture of the test harness: counts
+/// of what was simulated belong into every report.
+pub fn say(line: &str) {
+    let mut out = std::io::stderr().lock();
+    // A closed terminal is no reason for a test to fail.
+    let _printed = writeln!(out, "{}", line.trim_end());
+}
+
+/// A number from the environment, if it is set. Panics on nonsense: a typing
+/// error must not silently run something else.
+pub fn number_from_env(name: &str) -> Option<u64> {
+    let text = std::env::var(name).ok()?;
+    Some(
+        text.parse()
+            .unwrap_or_else(|_| panic!("{name}={text} is not a number")),
+    )
+}
+
+/// Panics of the machine under test are findings; their backtraces on the
+/// terminal would only bury the report.
+pub fn quiet_panics() {
+    std::panic::set_hook(Box::new(|_| {}));
+}

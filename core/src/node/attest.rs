@@ -452,7 +452,7 @@ impl Node {
             assert_eq!(node, self.config.id, "the key is this node's");
             self.attest.signed = Some(HeadShare { head, signature });
         }
-        self.attest.signed.clone()
+        self.attest.signed
     }
 
     /// The head at a size that is applied, kept and known.

@@ -44,7 +44,7 @@
 //! | `state.rs` | [`Node`] and what it remembers |
 //! | `step.rs` | the only mutator: routing of events and of the machines' effects |
 //! | `recovery.rs` | from files and store pages to a running Raft |
-//! | `requests.rs` | clients: propose, read, forward, park, time out |
+//! | `requests/` | clients: propose, read, forward, park, time out |
 //! | `apply.rs` | committed entries into the state, answers and watches |
 //! | `log_tree.rs` | the tree over the applied log |
 //! | `attest.rs` | signed heads of the log, and proofs under them |

@@ -70,7 +70,7 @@ impl Node {
         let meta = SnapshotMeta {
             base,
             digest: frozen.digest(),
-            annex,
+            annex: Box::new(annex),
         };
         self.snapshots.outgoing.insert(peer, frozen);
         self.step_raft(now, raft::Event::SnapshotOpened { peer, meta });

@@ -181,13 +181,11 @@ impl Gate {
     }
 
     /// The messages that no longer wait, in the order in which they were held.
-    pub fn release(&mut self) -> impl Iterator<Item = (NodeId, Message)> + use<> {
+    /// They leave as the iterator is driven; what it keeps back waits on.
+    pub fn release(&mut self) -> impl Iterator<Item = (NodeId, Message)> + '_ {
         let done = self.done;
-        let (ready, waiting): (Vec<Held>, Vec<Held>) = core::mem::take(&mut self.held)
-            .into_iter()
-            .partition(|held| held.need <= done);
-        self.held = waiting;
-        ready.into_iter().map(|held| (held.to, held.message))
+        let ready = self.held.extract_if(.., move |held| held.need <= done);
+        ready.map(|held| (held.to, held.message))
     }
 
     /// Keeps a message until the write `need` is durable.

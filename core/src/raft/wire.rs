@@ -152,7 +152,7 @@ impl Decode for SnapshotMeta {
         Ok(Self {
             base: reader.get()?,
             digest: reader.array()?,
-            annex: reader.blob(SNAPSHOT_ANNEX_BYTES_MAX)?,
+            annex: alloc::boxed::Box::new(reader.blob(SNAPSHOT_ANNEX_BYTES_MAX)?),
         })
     }
 }

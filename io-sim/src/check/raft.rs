@@ -64,10 +64,12 @@ pub struct RaftChecker {
     shadows: Vec<Shadow>,
     leaders: BTreeMap<Term, usize>,
     votes: BTreeMap<(usize, Term), NodeId>,
-    /// The first chain seen for each position and term.
-    entries: BTreeMap<(Index, Term), Chain>,
+    /// The first chain seen for each position and term, and that before it.
+    entries: BTreeMap<(Index, Term), (Chain, Option<Chain>)>,
     committed: Vec<Committed>,
     digests: BTreeMap<Index, u64>,
+    /// Who takes part according to the log that ends with this entry.
+    memberships: BTreeMap<(Index, Term), Membership>,
     event: u64,
 }
 
@@ -81,6 +83,7 @@ impl RaftChecker {
             entries: BTreeMap::new(),
             committed: Vec::new(),
             digests: BTreeMap::new(),
+            memberships: BTreeMap::new(),
             event: 0,
         }
     }
@@ -172,6 +175,7 @@ impl RaftChecker {
         self.terms(slot, before, &facts)?;
         self.follow_log(slot, before, &facts, subject)?;
         self.recovered(slot, &facts)?;
+        self.takes_part(slot, before, &facts, subject)?;
         self.commits(slot, before, &facts, subject)?;
         self.leads(slot, before, &facts, subject)?;
         self.acknowledges(slot)?;
@@ -316,12 +320,15 @@ impl RaftChecker {
             let Some((term, chain)) = subject.entry_at(index) else {
                 return Err(("log-gap", format!("slot {slot} has no entry at {index}")));
             };
-            let known = *self.entries.entry((index, term)).or_insert(chain);
-            if known != chain {
+            let prev = shadow.log.back().map(|seen| seen.chain);
+            let known = self.entries.entry((index, term)).or_insert((chain, prev));
+            known.1 = known.1.or(prev);
+            if known.0 != chain || prev.is_some_and(|prev| known.1 != Some(prev)) {
                 return Err((
                     "log-matching",
                     format!(
-                        "slot {slot}: entry {index}@{term} has chain {chain:?}, elsewhere {known:?}"
+                        "slot {slot}: entry {index}@{term} has chain {chain:?} after {prev:?}, \
+                         elsewhere {known:?}"
                     ),
                 ));
             }
@@ -332,6 +339,41 @@ impl RaftChecker {
             });
         }
         Ok(())
+    }
+
+    /// Equal logs mean equal memberships: one takes effect when it is appended,
+    /// and travels with snapshots. And who lost nothing needs no repair.
+    fn takes_part<S: Subject>(
+        &mut self,
+        slot: usize,
+        before: Option<Facts>,
+        facts: &Facts,
+        subject: &S,
+    ) -> Result<(), Finding> {
+        // A crash while a snapshot is installed leaves the state ahead of the log;
+        // the node then fetches the log again, which needs no damage.
+        let ahead = facts.applied > facts.last.index;
+        if facts.role == Role::Repairing && !self.shadows[slot].damaged && !ahead {
+            let message = format!("slot {slot} repairs a log that was not damaged: {facts:?}");
+            return Err(("needless-repair", message));
+        }
+        let spare = facts.last.index.0 == 0 || facts.role == Role::Repairing;
+        if spare || before.is_some_and(|before| before.last == facts.last) {
+            return Ok(());
+        }
+        // A node that joins knows nobody until it has the entry that added it.
+        let Some(mine) = subject.membership().filter(|mine| !mine.voters.is_empty()) else {
+            return Ok(());
+        };
+        let at = (facts.last.index, facts.last.term);
+        let known = self.memberships.entry(at).or_insert_with(|| mine.clone());
+        if known == mine {
+            return Ok(());
+        }
+        Err((
+            "membership-of-log",
+            format!("slot {slot} at {at:?} has {mine:?}, elsewhere {known:?}"),
+        ))
     }
 
     /// What was acknowledged before a crash must be there after it.
@@ -412,6 +454,7 @@ impl RaftChecker {
         }
         if facts.role == Role::Leader {
             self.on_quorum(slot, facts, subject)?;
+            self.of_own_term(slot, facts)?;
         }
         for index in known.0 + 1..=facts.committed.0 {
             let Some(seen) = self.shadows[slot].at(index) else {
@@ -461,6 +504,21 @@ impl RaftChecker {
             }
         }
         Ok(())
+    }
+
+    /// Only entries of the leader's own term are committed by counting (Raft
+    /// paper §5.4.2); what is before them is committed with them.
+    fn of_own_term(&self, slot: usize, facts: &Facts) -> Result<(), Finding> {
+        match self.shadows[slot].at(facts.committed.0) {
+            Some(seen) if seen.term != facts.term => Err((
+                "commit-own-term",
+                format!(
+                    "slot {slot} leads term {} and commits {}@{}",
+                    facts.term, facts.committed, seen.term
+                ),
+            )),
+            _ => Ok(()),
+        }
     }
 
     fn holds(&self, voter: NodeId, leader: usize, index: Index, entry: &Seen) -> bool {

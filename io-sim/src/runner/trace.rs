@@ -17,22 +17,33 @@ pub fn record(report: &RunReport) -> Trace {
     trace.meta("seed", &report.spec.seed.to_string());
     trace.meta("mutant", &format!("{:?}", report.spec.mutant));
     trace.meta("events", &outcome.events.to_string());
-    let settings = report.config.pairs().into_iter().map(|(name, value)| Record::Setting {
-        key: name.to_owned(),
-        value,
-    });
+    let settings = report
+        .config
+        .pairs()
+        .into_iter()
+        .map(|(name, value)| Record::Setting {
+            key: name.to_owned(),
+            value,
+        });
     trace.records.extend(settings);
-    trace.records.extend(report.plan.iter().map(|fault| Record::Fault {
-        at: fault.at,
-        duration: fault.duration,
-        kind: fault.kind.word().to_owned(),
-        args: fault.args,
-    }));
-    trace.records.extend(outcome.checkpoints.iter().map(|checkpoint| Record::Checkpoint {
-        event: checkpoint.event,
-        at: checkpoint.at,
-        hash: checkpoint.hash,
-    }));
+    trace
+        .records
+        .extend(report.plan.iter().map(|fault| Record::Fault {
+            at: fault.at,
+            duration: fault.duration,
+            kind: fault.kind.word().to_owned(),
+            args: fault.args,
+        }));
+    trace.records.extend(
+        outcome
+            .checkpoints
+            .iter()
+            .map(|checkpoint| Record::Checkpoint {
+                event: checkpoint.event,
+                at: checkpoint.at,
+                hash: checkpoint.hash,
+            }),
+    );
     if let Some(violation) = &outcome.violation {
         trace.records.push(Record::Violation {
             event: violation.event,
@@ -47,10 +58,17 @@ pub fn record(report: &RunReport) -> Trace {
 /// What decided the run that a trace recorded: everything listed in it, and the
 /// seed for the rest.
 pub fn setup_of(trace: &Trace) -> Result<(Scenario, Setup), String> {
-    let meta = |key: &str| trace.meta_value(key).ok_or(format!("the trace names no {key}"));
+    let meta = |key: &str| {
+        trace
+            .meta_value(key)
+            .ok_or(format!("the trace names no {key}"))
+    };
     let scenario = meta("scenario")?;
-    let scenario = Scenario::from_name(scenario).ok_or(format!("no scenario is called {scenario}"))?;
-    let seed: u64 = meta("seed")?.parse().map_err(|_| "the seed is not a number".to_owned())?;
+    let scenario =
+        Scenario::from_name(scenario).ok_or(format!("no scenario is called {scenario}"))?;
+    let seed: u64 = meta("seed")?
+        .parse()
+        .map_err(|_| "the seed is not a number".to_owned())?;
     let mutant = trace.meta_value("mutant").unwrap_or("None");
     let mutant = mutant_from_name(mutant).ok_or(format!("no planted bug is called {mutant}"))?;
     let mut setup = scenario.setup(seed, mutant);

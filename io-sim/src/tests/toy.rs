@@ -273,7 +273,9 @@ impl Machine for Toy {
                         out.push(Effect::Reply { id, response });
                     }
                 }
-                PeerMessage::Raft(_) => {}
+                PeerMessage::Raft(_)
+                | PeerMessage::HeadRequest { .. }
+                | PeerMessage::HeadReply { .. } => {}
             },
             Event::File { id, result } if !self.halted => self.file_done(id, result, out),
             Event::Shutdown => out.push(Effect::Stopped),

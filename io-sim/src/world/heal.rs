@@ -118,7 +118,7 @@ impl<S: Subject> World<S> {
                 let host = &self.hosts[slot];
                 let facts = host.subject.as_ref().and_then(Subject::facts);
                 let lost = host.damaged && host.futile_starts > 1;
-            host.dead || lost || facts.is_some_and(|facts| facts.applied.0 >= index)
+                host.dead || lost || facts.is_some_and(|facts| facts.applied.0 >= index)
             })
     }
 

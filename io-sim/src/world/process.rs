@@ -78,7 +78,9 @@ impl<S: Subject> World<S> {
         if self.log.is_some() {
             self.describe(slot, "!!", reason);
         }
-        let ran = self.hosts[slot].ready.is_some_and(|ready| ready < self.events);
+        let ran = self.hosts[slot]
+            .ready
+            .is_some_and(|ready| ready < self.events);
         self.crash(slot, true);
         let host = &mut self.hosts[slot];
         host.futile_starts = if ran { 1 } else { host.futile_starts + 1 };

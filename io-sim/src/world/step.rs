@@ -279,7 +279,9 @@ impl<S: Subject> World<S> {
                 _ => {}
             },
             PeerMessage::Forward { .. } => self.coverage.forwards += 1,
-            PeerMessage::ForwardReply { .. } => {}
+            PeerMessage::ForwardReply { .. }
+            | PeerMessage::HeadRequest { .. }
+            | PeerMessage::HeadReply { .. } => {}
         }
     }
 
@@ -438,7 +440,8 @@ impl<S: Subject> World<S> {
 
 fn panic_message(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<String>().map(String::as_str);
-    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message")
+    text.or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("no message")
 }
 
 fn committed(store: &mut impl Store, batch: &StoreBatch) -> Event {

@@ -242,7 +242,11 @@ fn refused(refusal: Refusal) -> ApiError {
 
 fn unknown(request: &Request) -> ApiError {
     match request {
-        Request::Read { .. } | Request::Status | Request::Watch { .. } => {
+        Request::Read { .. }
+        | Request::Status
+        | Request::Watch { .. }
+        | Request::LogHead
+        | Request::ProveLog { .. } => {
             ApiError::new(Code::Timeout, "the node did not answer in time")
         }
         _ => ApiError::new(

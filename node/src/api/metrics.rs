@@ -11,7 +11,7 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::http::{HeaderValue, Method, header};
 use axum::response::{IntoResponse, Response};
-use decube_core::node::{Request, Response as Answer};
+use decube_core::node::{Request, Response as Answer, Status};
 use decube_core::raft::Role;
 
 use super::Shared;
@@ -98,6 +98,33 @@ pub async fn metrics(State(gateway): State<Shared>) -> Response {
     page.gauge("decube_raft_learners", "Learners of the cluster.", learners);
     // The node itself, not the retrying way: metrics must not wait for an election.
     if let Ok(Answer::Status(status)) = gateway.backend.request(Request::Status).await {
+        page.status(&status);
+    }
+    let uploads = gateway.limits.uploads_max - gateway.uploads.available_permits();
+    page.gauge(
+        "decube_http_uploads_open",
+        "Bodies being received.",
+        uploads as u64,
+    );
+    let watches = gateway.limits.watches_max - gateway.watches.available_permits();
+    page.gauge("decube_http_watches_open", "Watches open.", watches as u64);
+    for sample in gateway.backend.samples() {
+        page.sample(&sample);
+    }
+    page.http(&gateway.http);
+    let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+    ([(header::CONTENT_TYPE, kind)], page.text).into_response()
+}
+
+/// The page as it grows.
+#[derive(Default)]
+struct Page {
+    text: String,
+}
+
+impl Page {
+    /// What the node says of itself.
+    fn status(&mut self, status: &Status) {
         let numbers = [
             (
                 "decube_raft_last_index",
@@ -126,34 +153,12 @@ pub async fn metrics(State(gateway): State<Shared>) -> Response {
             ),
         ];
         for (name, help, value) in numbers {
-            page.gauge(name, help, value);
+            self.gauge(name, help, value);
         }
         let kept = status.last.index.0.saturating_sub(status.base.0);
-        page.gauge("decube_raft_log_entries", "Entries kept in the log.", kept);
+        self.gauge("decube_raft_log_entries", "Entries kept in the log.", kept);
     }
-    let uploads = gateway.limits.uploads_max - gateway.uploads.available_permits();
-    page.gauge(
-        "decube_http_uploads_open",
-        "Bodies being received.",
-        uploads as u64,
-    );
-    let watches = gateway.limits.watches_max - gateway.watches.available_permits();
-    page.gauge("decube_http_watches_open", "Watches open.", watches as u64);
-    for sample in gateway.backend.samples() {
-        page.sample(&sample);
-    }
-    page.http(&gateway.http);
-    let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
-    ([(header::CONTENT_TYPE, kind)], page.text).into_response()
-}
 
-/// The page as it grows.
-#[derive(Default)]
-struct Page {
-    text: String,
-}
-
-impl Page {
     fn family(&mut self, name: &str, kind: &str, help: &str) {
         let _ = writeln!(self.text, "# HELP {name} {help}\n# TYPE {name} {kind}");
     }

@@ -10,7 +10,7 @@ use decube_core::kv::{
     Query, SessionId,
 };
 use decube_core::node::{Changes, Request, Response, Status};
-use decube_core::raft::{Membership, Role};
+use decube_core::raft::{Membership, Refusal, Role};
 use decube_core::types::{Index, LogId, NodeId, Revision, Term};
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt};
@@ -210,6 +210,7 @@ impl State {
                 matched: vec![(NodeId(2), Index(self.index)), (NodeId(3), Index(0))],
             }),
             Request::ChangeMembership(_) | Request::TransferLeadership { .. } => Response::Accepted,
+            Request::LogHead | Request::ProveLog { .. } => Response::Refused(Refusal::Unavailable),
         }
     }
 

@@ -143,10 +143,18 @@ fn objects_survive_the_node_that_took_them() {
         );
     }
     cluster.nodes[1].kill();
-    let get = cluster.nodes[2]
-        .get("/storage/objects/big")
-        .expect("it answers");
-    assert_eq!((get.status, get.body == content), (200, true));
+    // It may have led: the others refuse for certain, and retryably, until they
+    // have a new leader.
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        let get = cluster.nodes[2]
+            .get("/storage/objects/big")
+            .expect("it answers");
+        if get.status != 503 || Instant::now() > deadline {
+            assert_eq!((get.status, get.body == content), (200, true));
+            break;
+        }
+    }
 }
 
 #[test]

@@ -113,6 +113,24 @@ fn a_development_cluster_serves_and_keeps_its_data() {
     assert_eq!(std::fs::read(&copy).expect("written"), b"some bytes");
     assert!(dev.run(&["object", "stat", "an object"]).1.contains("10"));
 
+    let source = dir.path().join("source");
+    std::fs::create_dir(&source).expect("made");
+    std::fs::write(source.join("inside"), b"kept").expect("written");
+    let api = format!("http://127.0.0.1:{}", dev.port);
+    let snapshot = |verb: &str, path: &std::path::Path| {
+        let path = path.to_str().expect("text");
+        dev.run(&["snapshot", "--api", &api, verb, "test-snapshot", path])
+    };
+    let (code, _, error) = snapshot("create", &source);
+    assert_eq!(code, 0, "{error}");
+    assert!(
+        dev.run(&["catalog", "query", "id=test-*"])
+            .1
+            .contains("test-snapshot")
+    );
+    let (code, _, error) = snapshot("restore", &dir.path().join("restored"));
+    assert_eq!(code, 0, "{error}");
+
     let second = decube()
         .args(["dev", "--listen", "127.0.0.1:0", "--data"])
         .arg(&data)

@@ -60,6 +60,10 @@ pub struct Node {
     pub seen: Vec<Effect>,
 }
 
+#[expect(
+    clippy::large_enum_variant,
+    reason = "most items of the simulated network are messages"
+)]
 enum Item {
     Message {
         from: NodeId,
@@ -523,7 +527,7 @@ impl Cluster {
         let meta = SnapshotMeta {
             base,
             digest: state.digest(),
-            annex: Bytes::new(),
+            annex: alloc::boxed::Box::default(),
         };
         let node = self.nodes.get_mut(&at).expect("a known node");
         node.frozen.insert(peer, state);

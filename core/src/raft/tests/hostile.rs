@@ -118,6 +118,7 @@ fn bodies() -> impl Strategy<Value = Body> {
                         membership,
                     },
                     digest: [0; 32],
+                    annex: alloc::boxed::Box::default(),
                 },
                 chunk,
                 data: Bytes::from_static(b"data"),

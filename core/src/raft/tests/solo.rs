@@ -323,7 +323,7 @@ impl Solo {
         let meta = SnapshotMeta {
             base,
             digest: [7; 32],
-            annex: Bytes::from_static(b"annex"),
+            annex: alloc::boxed::Box::new(Bytes::from_static(b"annex")),
         };
         let body = Body::Snapshot {
             inflight: InflightId(1),

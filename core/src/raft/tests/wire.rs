@@ -140,7 +140,7 @@ fn bodies() -> impl Strategy<Value = Body> {
                 meta: SnapshotMeta {
                     base,
                     digest,
-                    annex: data.slice(..data.len().min(9)),
+                    annex: alloc::boxed::Box::new(data.slice(..data.len().min(9))),
                 },
                 chunk,
                 data,

@@ -36,6 +36,7 @@ fn commands_of_the_documents_are_understood() {
         "decube sim swarm --seeds 10 --seconds 60 --first-seed 7",
         "decube sim replay x.dct --mode regress",
         "decube sim cat x.dct",
+        "decube snapshot create test-snapshot /data/etcd /data/volumes",
         "decube completions bash",
     ] {
         Cli::try_parse_from(line.split(' ')).unwrap_or_else(|error| panic!("{line}: {error}"));

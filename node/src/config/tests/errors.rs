@@ -254,7 +254,12 @@ proptest! {
 
     /// The same with texts that look like configurations.
     #[test]
-    fn no_yaml_is_fatal(lines in prop::collection::vec("[ ]{0,6}(cluster|raft|id|peers|storage|- |\\{|\\[|x)(: ?)?(a|1|'|\")?", 0..20)) {
+    fn no_yaml_is_fatal(
+        lines in prop::collection::vec(
+            "[ ]{0,6}(cluster|raft|id|peers|storage|- |\\{|\\[|x)(: ?)?(a|1|'|\")?",
+            0..20,
+        ),
+    ) {
         let _ = load(&file(&lines.join("\n"))).map_err(|report| report.to_string());
     }
 }

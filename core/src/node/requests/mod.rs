@@ -5,21 +5,24 @@
 //! node leads, forwarded once to the leader if another one does, and parked
 //! while no leader is known.
 
+mod forward;
+mod watch;
+
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
 
 use sha2::{Digest as _, Sha256};
 
-use super::effect::Effect;
-use super::message::PeerMessage;
-use super::request::{Consistency, Request, Response};
-use super::state::{Node, Origin, Parked, Phase, Watch};
 use crate::codec::Encode;
 use crate::kv::{Command, Envelope, LogTime, Query};
-use crate::limits::{FORWARDS_REMEMBERED, REQUESTS_OPEN_MAX};
+use crate::limits::REQUESTS_OPEN_MAX;
 use crate::machine::Outbox;
+use crate::node::effect::Effect;
+use crate::node::message::PeerMessage;
+use crate::node::request::{Consistency, Request, Response};
+use crate::node::state::{Node, Origin, Parked, Phase};
 use crate::raft::{self, Context, Refusal, Role};
-use crate::types::{Index, LogId, NodeId, RequestId, Span, Term, Time};
+use crate::types::{Index, LogId, NodeId, RequestId, Span, Time};
 
 /// The shortest time between two own `Tick`s.
 const TICK_INTERVAL_MIN: Span = Span::from_millis(100);
@@ -332,113 +335,6 @@ impl Node {
         );
     }
 
-    fn forward(
-        &mut self,
-        client: RequestId,
-        request: Request,
-        to: NodeId,
-        term: Term,
-        deadline: Time,
-        out: &mut Outbox<Effect>,
-    ) {
-        let id = RequestId(self.requests.next_forward);
-        self.requests.next_forward = id.0.checked_add(1).expect("forward ids suffice");
-        let changes_state = !matches!(request, Request::Read { .. });
-        self.requests.forwards.insert(
-            id,
-            Forwarded {
-                client,
-                to,
-                changes_state,
-            },
-        );
-        self.requests
-            .deadlines
-            .push_back((deadline, Place::Forward(id)));
-        out.push(Effect::Send {
-            to,
-            message: PeerMessage::Forward { id, term, request },
-        });
-    }
-
-    /// Another node passes a request of its client on.
-    pub(super) fn on_forward(
-        &mut self,
-        now: Time,
-        from: NodeId,
-        id: RequestId,
-        term: Term,
-        request: Request,
-        out: &mut Outbox<Effect>,
-    ) {
-        let origin = Origin::Peer(from, id);
-        let leads = self.raft.as_ref().is_some_and(|raft| {
-            raft.role() == Role::Leader && raft.term() == term && raft.membership().contains(from)
-        });
-        if !leads || !matches!(self.phase, Phase::Running) {
-            let leader = self.known_leader().map(|(leader, _)| leader);
-            let refusal = Refusal::NotLeader { leader };
-            return self.answer(origin, Response::Refused(refusal), out);
-        }
-        if !self.is_first_sight(from, id) {
-            return;
-        }
-        if self.requests.open() >= REQUESTS_OPEN_MAX || self.storage.is_congested() {
-            return self.answer(origin, Response::Refused(Refusal::Busy), out);
-        }
-        let deadline = now.saturating_add(self.config.request_timeout);
-        self.lead(now, origin, request, deadline, out);
-    }
-
-    /// Whether a forward is not a duplicate. Ids that are too old to be told
-    /// apart are taken for duplicates: their sender has long given up.
-    fn is_first_sight(&mut self, from: NodeId, id: RequestId) -> bool {
-        let seen = self.requests.seen.entry(from).or_default();
-        let full = seen.len() >= FORWARDS_REMEMBERED;
-        if full && seen.first().is_some_and(|oldest| id < *oldest) {
-            return false;
-        }
-        let first = seen.insert(id);
-        if seen.len() > FORWARDS_REMEMBERED {
-            seen.pop_first();
-        }
-        first
-    }
-
-    pub(super) fn on_forward_reply(
-        &mut self,
-        from: NodeId,
-        id: RequestId,
-        response: Response,
-        out: &mut Outbox<Effect>,
-    ) {
-        let expected = self
-            .requests
-            .forwards
-            .get(&id)
-            .is_some_and(|forward| forward.to == from);
-        if !expected {
-            return;
-        }
-        let forward = self.requests.forwards.remove(&id).expect("looked up above");
-        reply(forward.client, response, out);
-    }
-
-    /// A peer is unreachable: what it was working on may or may not happen.
-    pub(super) fn forget_forwards_to(&mut self, peer: NodeId, out: &mut Outbox<Effect>) {
-        let lost: Vec<RequestId> = self
-            .requests
-            .forwards
-            .iter()
-            .filter(|(_, forward)| forward.to == peer)
-            .map(|(id, _)| *id)
-            .collect();
-        for id in lost {
-            let forward = self.requests.forwards.remove(&id).expect("collected above");
-            reply(forward.client, lost_answer(forward.changes_state), out);
-        }
-    }
-
     pub(super) fn on_proposed(&mut self, context: Context, id: LogId, out: &mut Outbox<Effect>) {
         let Some(proposal) = self.requests.in_raft.get_mut(&context) else {
             return;
@@ -627,69 +523,6 @@ impl Node {
         for client in self.attest.take_clients() {
             reply(client, Response::Refused(Refusal::Unavailable), out);
         }
-    }
-
-    fn watch(
-        &mut self,
-        id: RequestId,
-        from: bytes::Bytes,
-        to: Option<bytes::Bytes>,
-        since: crate::types::Revision,
-        out: &mut Outbox<Effect>,
-    ) {
-        if self.watches.len() >= REQUESTS_OPEN_MAX {
-            return reply(id, Response::Refused(Refusal::Busy), out);
-        }
-        let past = match since.0 {
-            0 => Ok(Vec::new()),
-            _ => self.kv.changes_since(&from, to.as_deref(), since),
-        };
-        match past {
-            Err(oldest) => reply(id, Response::Compacted { oldest }, out),
-            Ok(changes) => {
-                reply(
-                    id,
-                    Response::Watching {
-                        revision: self.revision(),
-                    },
-                    out,
-                );
-                if !changes.is_empty() {
-                    out.push(Effect::Changed {
-                        id,
-                        changes: super::Changes { changes },
-                    });
-                }
-                self.watches.insert(id, Watch { from, to });
-            }
-        }
-    }
-
-    /// A client is gone. What was proposed for it goes on; nobody is told.
-    pub(super) fn cancel(&mut self, id: RequestId) {
-        self.watches.remove(&id);
-        self.requests.parked.retain(|parked| parked.id != id);
-        self.attest.cancel(id);
-    }
-
-    /// When this leader has to let log time pass for something to expire.
-    pub(super) fn tick_deadline(&self) -> Option<Time> {
-        let raft = self.raft.as_ref()?;
-        if raft.role() != Role::Leader || self.tick_in_flight {
-            return None;
-        }
-        let due = self.clock.time_of(self.kv.next_expiry()?);
-        Some(due.max(self.requests.last_tick.saturating_add(TICK_INTERVAL_MIN)))
-    }
-
-    pub(super) fn propose_tick(&mut self, now: Time) {
-        if self.tick_deadline().is_none_or(|due| due > now) {
-            return;
-        }
-        self.tick_in_flight = true;
-        self.requests.last_tick = now;
-        let context = self.requests.enter_raft(None, Kind::Write(None), now);
-        self.propose(now, context, Command::Tick);
     }
 }
 

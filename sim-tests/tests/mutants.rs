@@ -1,0 +1,79 @@
+//! Planted bugs: each must be found within its budget of seeds, or the simulator
+//! proves nothing.
+//!
+//! The table names the scenario that hunts each bug and how many seeds it may
+//! take. `DECUBE_MUTANT=Name` hunts one only.
+
+use std::time::Instant;
+
+use decube_core::mutant::Mutant;
+use decube_io_sim::runner::{RunSpec, run};
+use decube_io_sim::scenario::Scenario;
+use decube_sim_tests::{quiet_panics, say};
+
+struct Planted {
+    mutant: Mutant,
+    scenario: Scenario,
+    seeds_max: u64,
+}
+
+const fn planted(mutant: Mutant, scenario: Scenario, seeds_max: u64) -> Planted {
+    Planted {
+        mutant,
+        scenario,
+        seeds_max,
+    }
+}
+
+fn table() -> Vec<Planted> {
+    include!("mutants/table.rs")
+}
+
+fn main() {
+    quiet_panics();
+    let only = std::env::var("DECUBE_MUTANT").ok();
+    let mut survivors = 0;
+    let start = Instant::now();
+    for planted in table() {
+        let name = format!("{:?}", planted.mutant);
+        if only.as_ref().is_none_or(|only| *only == name) && !hunt(&name, &planted) {
+            survivors += 1;
+        }
+    }
+    let hunted = table();
+    let missed = |mutant: &Mutant| hunted.iter().all(|planted| planted.mutant != *mutant);
+    let missed: Vec<Mutant> = Mutant::ALL.into_iter().filter(missed).collect();
+    say(&format!(
+        "mutants: {} hunted, {survivors} survive, {} s; not hunted yet: {missed:?}",
+        hunted.len(),
+        start.elapsed().as_secs()
+    ));
+    if survivors > 0 {
+        std::process::exit(1);
+    }
+}
+
+fn hunt(name: &str, planted: &Planted) -> bool {
+    let mut events = 0;
+    for seed in 1..=planted.seeds_max {
+        let spec = RunSpec {
+            mutant: planted.mutant,
+            ..RunSpec::new(planted.scenario, seed)
+        };
+        let report = run(&spec);
+        events += report.outcome.events;
+        if let Some(violation) = report.outcome.violation {
+            say(&format!(
+                "{name}: killed by {} with seed {seed}, {events} events",
+                violation.checker
+            ));
+            return true;
+        }
+    }
+    say(&format!(
+        "{name}: SURVIVES {} seeds of {}",
+        planted.seeds_max,
+        planted.scenario.name()
+    ));
+    false
+}

@@ -1,0 +1,16 @@
+vec![
+    planted(Mutant::VoteNotDurable, Scenario::RaftKv, 4),
+    planted(Mutant::VoteForgottenInTerm, Scenario::RaftKv, 4),
+    planted(Mutant::CommitOldTerm, Scenario::RaftKv, 8),
+    planted(Mutant::CommitBeyondVerified, Scenario::RaftKv, 20),
+    planted(Mutant::TruncateMatching, Scenario::RaftKv, 8),
+    planted(Mutant::LeaderCountsUnsynced, Scenario::RaftKv, 4),
+    planted(Mutant::AckBeforeSync, Scenario::RaftKv, 4),
+    planted(Mutant::QuorumTooSmall, Scenario::RaftKv, 4),
+    planted(Mutant::LearnerCounts, Scenario::RaftReconfig, 8),
+    planted(Mutant::MembershipAtCommit, Scenario::RaftReconfig, 8),
+    planted(Mutant::SnapshotKeepsMembership, Scenario::RaftReconfig, 16),
+    planted(Mutant::WalTruncatesSynced, Scenario::WholeNode, 16),
+    planted(Mutant::WalIgnoresSyncError, Scenario::WholeNode, 8),
+    planted(Mutant::SessionAppliesTwice, Scenario::RaftKv, 8),
+]
