@@ -19,8 +19,8 @@
 //! | `verifier` | checks signatures faster than the core can |
 //! | [`network`] | connections between nodes: in one process, or over libp2p |
 //!
-//! Features: `embedded` (the pure-Rust store), `libp2p`, `blobs`,
-//! `fast-crypto`. Without any of them what is left is the host, its ports and
+//! Features: `embedded` (the pure-Rust store), `rocksdb` (the store in C++),
+//! `libp2p`, `blobs`, `fast-crypto`. Without any of them what is left is the host, its ports and
 //! the file disk: what the simulation lanes need, and quick to compile.
 
 #![cfg_attr(

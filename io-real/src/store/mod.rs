@@ -8,6 +8,7 @@
 //! |---|---|---|
 //! | [`MemoryStore`] | always | tests and simulation lanes: loses everything when dropped |
 //! | `EmbeddedStore` | `embedded` | the default: pure Rust |
+//! | `RocksStore` | `rocksdb` | states that are written much: merges in the background, compresses, needs a C++ library |
 //!
 //! **Why redb is the default.** `bench/store-engines` runs the node's access
 //! pattern on redb 4.6 and fjall 3.1 (two rounds on a shared two-core virtual
@@ -34,6 +35,8 @@
 #[cfg(feature = "embedded")]
 mod embedded;
 mod memory;
+#[cfg(feature = "rocksdb")]
+mod rocks;
 mod thread;
 
 #[cfg(test)]
@@ -42,4 +45,21 @@ mod tests;
 #[cfg(feature = "embedded")]
 pub use embedded::{EmbeddedError, EmbeddedStore};
 pub use memory::MemoryStore;
+#[cfg(feature = "rocksdb")]
+pub use rocks::{RocksError, RocksStore};
 pub use thread::StoreThread;
+
+use std::path::Path;
+
+/// A file that a directory has once an engine has made its store there, and the
+/// name of the engine in a configuration.
+const MARKS: [(&str, &str); 2] = [("state.redb", "embedded"), ("CURRENT", "rocksdb")];
+
+/// The engine other than `engine` that has its store in a directory, if there is
+/// one. Two stores in one directory would mean two states of one node, of which
+/// one is out of date.
+pub fn other_engine(directory: &Path, engine: &str) -> Option<&'static str> {
+    let mut others = MARKS.iter().filter(|(_, name)| *name != engine);
+    let found = others.find(|(file, _)| directory.join(file).exists());
+    found.map(|(_, name)| *name)
+}

@@ -9,10 +9,15 @@
 //! |---|---|
 //! | `mod` | the steps |
 //! | `attach` | the node and the stores behind the gateway's traits |
+//! | `engine` | the key-value engine that is configured |
 //! | `log` | the log of the program |
 
 mod attach;
+mod engine;
 mod log;
+
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -28,7 +33,6 @@ use decube_io_real::disk::{Directory, DiskThread};
 use decube_io_real::host::{self, HostConfig, HostExit, NodeHandle};
 use decube_io_real::network::libp2p::{self, Libp2pConfig, NetworkError, PeerAddress};
 use decube_io_real::ports::{Ports, SystemClock};
-use decube_io_real::store::{EmbeddedStore, StoreThread};
 use decube_io_real::verifier::FastVerifier;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -88,10 +92,7 @@ pub struct Running {
 impl Prepared {
     /// Takes the directories that the settings name.
     pub fn open(settings: Settings) -> Result<Self, LaunchError> {
-        if settings.storage.engine != "embedded" {
-            let message = "storage.engine: this build has only the embedded engine";
-            return Err(LaunchError::Unsupported(message.to_owned()));
-        }
+        engine::check(&settings.storage.engine)?;
         let data = DataDir::open(&settings.cluster.data_dir)?;
         let keys = data.keys()?;
         let blobs = BlobStore::open(&settings.storage.data_dir, BlobConfig::default())?;
@@ -142,8 +143,7 @@ impl Prepared {
             libp2p::start(network, &keys, Arc::new(FastVerifier), served)?;
         let files = Directory::open(&data.wal()).map_err(system("open the log"))?;
         let (disk, disk_events) = DiskThread::start(files).map_err(system("start a thread"))?;
-        let engine = EmbeddedStore::open(&data.store()).map_err(system("open the store"))?;
-        let (store, store_events) = StoreThread::start(engine).map_err(system("start a thread"))?;
+        let (store, store_events) = engine::start(&settings.storage.engine, &data.store())?;
         let ports = Ports {
             network,
             network_events,
