@@ -262,6 +262,13 @@ fn raft(fold: &mut Fold, message: &Message) {
             fold.add(campaign.0);
             fold.add(u64::from(*granted));
         }
+        Body::TimeoutNow => fold.add(59),
+        body => replication(fold, body),
+    }
+}
+
+fn replication(fold: &mut Fold, body: &Body) {
+    match body {
         Body::Append {
             inflight,
             round,
@@ -320,7 +327,11 @@ fn raft(fold: &mut Fold, message: &Message) {
                 SnapshotResult::Refused => fold.add(3),
             }
         }
-        Body::TimeoutNow => fold.add(59),
+        Body::PreVote { .. }
+        | Body::PreVoteReply { .. }
+        | Body::Vote { .. }
+        | Body::VoteReply { .. }
+        | Body::TimeoutNow => unreachable!("folded by the caller"),
     }
 }
 
