@@ -18,6 +18,27 @@ pub trait Recorder: Send + 'static {
         Self: Sized;
 }
 
+/// Records if there is a recorder.
+impl<R: Recorder> Recorder for Option<R> {
+    fn event(&mut self, now: Time, event: &Event) {
+        if let Some(recorder) = self {
+            recorder.event(now, event);
+        }
+    }
+
+    fn effects(&mut self, effects: &[Effect]) {
+        if let Some(recorder) = self {
+            recorder.effects(effects);
+        }
+    }
+
+    fn close(self) {
+        if let Some(recorder) = self {
+            recorder.close();
+        }
+    }
+}
+
 impl Recorder for () {
     fn event(&mut self, _now: Time, _event: &Event) {}
 

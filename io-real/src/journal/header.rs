@@ -1,21 +1,41 @@
 //! The node's configuration as a record.
 
 use decube_core::codec::{Decode as _, Encode as _};
+use decube_core::crypto::PublicKey;
 use decube_core::node::Config;
 use decube_core::raft::Membership;
 use decube_core::types::{ClusterId, NodeId, Span};
 use decube_proto::journal::config::Raft;
 use decube_proto::journal::{Config as Recorded, Header};
 
-use super::FORMAT;
+use prost::Message as _;
+use sha2::{Digest as _, Sha256};
+
+use super::{FORMAT, first_8};
 
 pub(super) fn header(config: &Config, segment: u64) -> Header {
-    Header {
+    let mut header = Header {
         format: FORMAT,
         segment,
         program: env!("CARGO_PKG_VERSION").to_owned(),
         config: Some(record(config)),
-    }
+        checksum: 0,
+    };
+    header.checksum = checksum(&header);
+    header
+}
+
+/// Whether a header is what was written: a node must not be built from another.
+pub(super) fn is_whole(header: &Header) -> bool {
+    header.checksum == checksum(header)
+}
+
+fn checksum(header: &Header) -> u64 {
+    let unsummed = Header {
+        checksum: 0,
+        ..header.clone()
+    };
+    first_8(Sha256::digest(unsummed.encode_to_vec()).into())
 }
 
 fn record(config: &Config) -> Recorded {
@@ -30,6 +50,12 @@ fn record(config: &Config) -> Recorded {
         wal_segment_bytes: config.wal_segment_bytes,
         log_entries_max: config.log_entries_max,
         log_trailing_entries: config.log_trailing_entries,
+        signs: config.signer.is_some(),
+        voter_keys: config
+            .voter_keys
+            .values()
+            .map(|key| key.to_compressed().to_vec().into())
+            .collect(),
         raft: Some(Raft {
             seed: raft.seed,
             heartbeat_nanos: raft.heartbeat.0,
@@ -43,7 +69,8 @@ fn record(config: &Config) -> Recorded {
     }
 }
 
-/// The configuration that a header records, if it records one.
+/// The configuration that a header records, if it records one: without the key
+/// that the node signs with, which is never written.
 pub(super) fn config(header: &Header) -> Option<Config> {
     let recorded = header.config.as_ref()?;
     let raft = recorded.raft.as_ref()?;
@@ -65,5 +92,14 @@ pub(super) fn config(header: &Header) -> Option<Config> {
     config.raft.inflight_messages_max = count(raft.inflight_messages_max)?;
     config.raft.inflight_bytes_max = count(raft.inflight_bytes_max)?;
     config.raft.uncommitted_bytes_max = count(raft.uncommitted_bytes_max)?;
+    for key in &recorded.voter_keys {
+        let key = PublicKey::from_compressed(key.as_ref().try_into().ok()?).ok()?;
+        config.voter_keys.insert(key.node_id(), key);
+    }
     Some(config)
+}
+
+/// Whether the recorded node had a key to sign with.
+pub(super) fn signs(header: &Header) -> bool {
+    header.config.as_ref().is_some_and(|config| config.signs)
 }

@@ -13,6 +13,17 @@
 //! digest is taken over the effects' debug text: it compares builds of the same
 //! version, and no others.
 //!
+//! Each record carries a checksum of itself, so that a damaged file is told apart
+//! from a node that answers otherwise. A file that ends in the middle of a record
+//! is one that a crash left; a damaged length at its end looks the same, which is
+//! why a replay says how many bytes it left unread.
+//!
+//! **What is secret.** Events hold what clients wrote and what the log holds, so a
+//! recording is as private as the data directory; its directories are open to
+//! their owner alone. The key that a node signs with is never written. Signatures
+//! are deterministic (RFC 6979) and are part of what a node answers, so the run of
+//! a node that signs replays only with the same key, given from outside.
+//!
 //! **What it costs.** Each event is encoded and each effect formatted and hashed
 //! on the host's task; writing happens on a thread of its own. A disk that is
 //! slower than the node ends the recording, never the node. Files are not synced:
@@ -21,7 +32,7 @@
 //! | file | holds |
 //! |---|---|
 //! | `recorder.rs` | [`JournalRecorder`] |
-//! | `replay.rs` | [`replay`] |
+//! | `replay.rs` | [`runs`], [`Recording`] |
 //! | `header.rs` | the node's configuration as a record |
 
 mod header;
@@ -32,15 +43,42 @@ mod replay;
 mod tests;
 
 pub use recorder::{JournalConfig, JournalRecorder};
-pub use replay::{Replay, ReplayEnd, ReplayError, replay};
+pub use replay::{Recording, Replay, ReplayEnd, ReplayError, Stepped, runs};
+
+use std::ffi::OsStr;
 
 use decube_core::node::Effect;
+use decube_proto::journal::Step;
 use sha2::{Digest as _, Sha256};
 
 /// The layout that this version writes and reads.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 /// Segments end in this.
 const SUFFIX: &str = "dcj";
+
+/// Names of runs have so many digits.
+const RUN_DIGITS: usize = 20;
+
+/// Whether a directory of this name can be a run.
+fn is_run_name(name: &OsStr) -> bool {
+    name.to_str().is_some_and(|name| {
+        name.len() == RUN_DIGITS && name.bytes().all(|digit| digit.is_ascii_digit())
+    })
+}
+
+/// What the checksum of a step must be.
+fn checksum(step: &Step) -> u64 {
+    let mut hasher = Sha256::new();
+    hasher.update(step.now_nanos.to_be_bytes());
+    hasher.update(step.effects_before.to_be_bytes());
+    hasher.update(&step.event);
+    first_8(hasher.finalize().into())
+}
+
+fn first_8(digest: [u8; 32]) -> u64 {
+    let [a, b, c, d, e, f, g, h, ..] = digest;
+    u64::from_be_bytes([a, b, c, d, e, f, g, h])
+}
 
 /// The rolling digest over all effects of a run.
 #[derive(Debug, Default)]
@@ -57,7 +95,6 @@ impl EffectDigest {
     }
 
     fn short(&self) -> u64 {
-        let [a, b, c, d, e, f, g, h, ..] = self.0;
-        u64::from_be_bytes([a, b, c, d, e, f, g, h])
+        first_8(self.0)
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write as _};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::{self, JoinHandle};
@@ -15,7 +16,7 @@ use decube_proto::journal::record::Body;
 use decube_proto::journal::{End, Record, Step};
 use prost::Message as _;
 
-use super::{EffectDigest, SUFFIX, header};
+use super::{EffectDigest, SUFFIX, checksum, header, is_run_name};
 use crate::host::Recorder;
 
 /// Records that wait for the disk.
@@ -45,6 +46,15 @@ pub struct JournalRecorder {
 }
 
 impl JournalConfig {
+    /// Keeps up to `bytes_max` in all, and of one run up to a quarter of it.
+    pub fn bounded(directory: impl Into<PathBuf>, bytes_max: u64) -> Self {
+        Self {
+            bytes_max,
+            run_bytes_max: bytes_max / 4,
+            ..Self::new(directory)
+        }
+    }
+
     /// Keeps up to 4 GiB, and of one run up to 1 GiB.
     pub fn new(directory: impl Into<PathBuf>) -> Self {
         Self {
@@ -59,7 +69,9 @@ impl JournalConfig {
 impl JournalRecorder {
     /// Makes room and begins a run of a node that is built from `node`.
     pub fn start(config: &JournalConfig, node: &Config) -> io::Result<Self> {
-        fs::create_dir_all(&config.directory)?;
+        private_directory()
+            .recursive(true)
+            .create(&config.directory)?;
         make_room(
             &config.directory,
             config.bytes_max.saturating_sub(config.run_bytes_max),
@@ -68,7 +80,7 @@ impl JournalRecorder {
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
         let run = config.directory.join(format!("{:020}", now.as_nanos()));
-        fs::create_dir(&run)?;
+        private_directory().create(&run)?;
         let (records, queue) = sync_channel(QUEUE_MAX);
         let mut writer = Writer::open(run, node.clone(), config.segment_bytes)?;
         let thread = thread::Builder::new()
@@ -115,11 +127,13 @@ impl Recorder for JournalRecorder {
             return self.end(Reason::Full);
         }
         self.bytes_left -= bytes;
-        let step = Step {
+        let mut step = Step {
             now_nanos: now.0,
             event,
             effects_before: self.digest.short(),
+            checksum: 0,
         };
+        step.checksum = checksum(&step);
         match records.try_send(Record {
             body: Some(Body::Step(step)),
         }) {
@@ -222,16 +236,20 @@ fn create_segment(run: &Path, segment: u64) -> io::Result<BufWriter<File>> {
     Ok(BufWriter::new(File::create_new(path)?))
 }
 
+/// Recordings hold what clients wrote: their owner alone may look.
+fn private_directory() -> fs::DirBuilder {
+    let mut builder = fs::DirBuilder::new();
+    builder.mode(0o700);
+    builder
+}
+
 /// Deletes the oldest runs until the others fit.
 fn make_room(directory: &Path, bytes_max: u64) -> io::Result<()> {
     let mut runs = Vec::new();
     for entry in fs::read_dir(directory)? {
         let entry = entry?;
         let name = entry.file_name();
-        let is_run = name.to_str().is_some_and(|name| {
-            name.len() == 20 && name.bytes().all(|digit| digit.is_ascii_digit())
-        });
-        if is_run {
+        if is_run_name(&name) {
             runs.push((entry.path(), bytes_in(&entry.path())?));
         }
     }

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use bytes::{Buf as _, Bytes};
@@ -14,16 +15,47 @@ use decube_proto::journal::record::Body;
 use decube_proto::journal::{Header, Record, Step};
 use prost::Message as _;
 
-use super::{EffectDigest, FORMAT, SUFFIX, header};
+use super::{EffectDigest, FORMAT, SUFFIX, checksum, header, is_run_name};
+
+/// A run that was recorded, found and readable so far.
+#[derive(Debug)]
+pub struct Recording {
+    segments: Vec<PathBuf>,
+    program: String,
+    signs: bool,
+    config: Config,
+}
+
+/// One event, and what the machine made of it.
+#[derive(Debug)]
+pub struct Stepped<'a, M> {
+    /// The place of the event in the run, from 1.
+    pub number: u64,
+    /// When it was taken, on the node's clock.
+    pub now: Time,
+    /// The event.
+    pub event: &'a Event,
+    /// The effects, in order.
+    pub effects: &'a [Effect],
+    /// The machine after the event.
+    pub machine: &'a M,
+}
 
 /// What a replay found: every step answered as it did when it was recorded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Replay {
     /// Events taken.
     pub steps: u64,
-    /// The last time of the run.
+    /// Events whose effects, and those of all events before, were compared with
+    /// the recording. The last event before a cut can not be.
+    pub confirmed: u64,
+    /// Effects of all events.
+    pub effects: u64,
+    /// The last time of the run; it begins at 0.
     pub last: Time,
-    /// How the recording ends.
+    /// Bytes after the last whole record of a recording that ends in the middle.
+    pub unread_bytes: u64,
+    /// How the replay ends.
     pub end: ReplayEnd,
 }
 
@@ -38,6 +70,8 @@ pub enum ReplayEnd {
     Behind,
     /// In the middle: the process was killed, or crashed on the last event.
     Cut,
+    /// Not at all: whoever watched the replay has seen enough.
+    Asked,
 }
 
 /// Why a replay did not reach the end.
@@ -59,6 +93,16 @@ pub enum ReplayError {
         /// What is wrong.
         what: &'static str,
     },
+    /// A record is not what was written.
+    #[error("{path} is damaged in the record of step {step}: {what}")]
+    Damaged {
+        /// Which.
+        path: PathBuf,
+        /// The event, counted from 1.
+        step: u64,
+        /// What is wrong.
+        what: &'static str,
+    },
     /// The node answered an event otherwise than it did when it was recorded.
     #[error("the replay differs at step {step}, after {event}")]
     Diverged {
@@ -69,55 +113,98 @@ pub enum ReplayError {
     },
 }
 
-/// Replays one run, a directory of segments, on the machine that `build` makes
-/// from the recorded configuration. `watch` sees every event and its effects.
-pub fn replay<M>(
-    run: &Path,
-    build: impl FnOnce(Config) -> M,
-    mut watch: impl FnMut(Time, &Event, &[Effect]),
-) -> Result<Replay, ReplayError>
-where
-    M: Machine<Event = Event, Effect = Effect>,
-{
-    let segments = segments(run)?;
-    let first = segments
-        .first()
-        .ok_or_else(|| invalid(run, "it has no segments"))?;
-    let config = header::config(&read_header(first)?);
-    let config = config.ok_or_else(|| invalid(first, "its header is incomplete"))?;
-    let mut player = Player {
-        machine: build(config),
-        out: Outbox::new(),
-        digest: EffectDigest::default(),
-        before: None,
-        replay: Replay {
-            steps: 0,
-            last: Time::ZERO,
-            end: ReplayEnd::Cut,
-        },
-    };
-    for (number, path) in (1..).zip(&segments) {
-        let mut bytes = read(path)?;
-        let mut is_first = true;
-        // A torn record at the end is what a crash leaves.
-        while let Ok(record) = Record::decode_length_delimited(&mut bytes) {
-            match record.body {
-                Some(Body::Header(header)) if is_first && header.segment == number => {}
-                Some(Body::Step(step)) if !is_first => player.step(path, step, &mut watch)?,
-                Some(Body::End(end)) if !is_first => {
-                    player.check(end.effects)?;
-                    player.replay.end = end_of(end.reason());
+/// The runs in a directory: itself, those in it, or those in its directories, as
+/// several nodes leave them. The oldest first within each node.
+pub fn runs(directory: &Path) -> Result<Vec<PathBuf>, ReplayError> {
+    if !segments(directory)?.is_empty() {
+        return Ok(vec![directory.to_owned()]);
+    }
+    let mut runs = Vec::new();
+    for inner in directories(directory)? {
+        if inner.file_name().is_some_and(is_run_name) {
+            runs.push(inner);
+            continue;
+        }
+        let of_node = directories(&inner)?.into_iter();
+        runs.extend(of_node.filter(|run| run.file_name().is_some_and(is_run_name)));
+    }
+    Ok(runs)
+}
+
+impl Recording {
+    /// Opens one run, a directory of segments.
+    pub fn open(run: &Path) -> Result<Self, ReplayError> {
+        let segments = segments(run)?;
+        let first = segments
+            .first()
+            .ok_or_else(|| invalid(run, "it has no segments"))?;
+        let header = read_header(first)?;
+        let config = header::config(&header);
+        let config = config.ok_or_else(|| invalid(first, "its header is incomplete"))?;
+        Ok(Self {
+            signs: header::signs(&header),
+            program: header.program,
+            config,
+            segments,
+        })
+    }
+
+    /// What the node was built from, but for the key that it signed with.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Whether the node had such a key; it must then be built with it.
+    pub fn signs(&self) -> bool {
+        self.signs
+    }
+
+    /// The version of the program that recorded the run.
+    pub fn program(&self) -> &str {
+        &self.program
+    }
+
+    /// Replays the run on a fresh machine. `watch` sees every event and ends the
+    /// replay when it breaks.
+    pub fn replay<M>(
+        &self,
+        machine: M,
+        mut watch: impl FnMut(&Stepped<'_, M>) -> ControlFlow<()>,
+    ) -> Result<Replay, ReplayError>
+    where
+        M: Machine<Event = Event, Effect = Effect>,
+    {
+        let mut player = Player::new(machine);
+        for (number, path) in (1..).zip(&self.segments) {
+            let mut bytes = read(path)?;
+            let mut is_first = true;
+            while bytes.has_remaining() {
+                let rest = bytes.clone();
+                let Some(record) = player.record(path, &mut bytes)? else {
+                    player.replay.unread_bytes = u64::try_from(rest.len()).unwrap_or(u64::MAX);
                     return Ok(player.replay);
+                };
+                match record.body {
+                    Some(Body::Header(header))
+                        if is_first && header.segment == number && header::is_whole(&header) => {}
+                    Some(Body::Step(step)) if !is_first => {
+                        if player.step(path, step, &mut watch)?.is_break() {
+                            player.replay.end = ReplayEnd::Asked;
+                            return Ok(player.replay);
+                        }
+                    }
+                    Some(Body::End(end)) if !is_first => {
+                        player.check(end.effects)?;
+                        player.replay.end = end_of(end.reason());
+                        return Ok(player.replay);
+                    }
+                    _ => return Err(invalid(path, "its records are out of order")),
                 }
-                _ => return Err(invalid(path, "its records are out of order")),
-            }
-            is_first = false;
-            if !bytes.has_remaining() {
-                break;
+                is_first = false;
             }
         }
+        Ok(player.replay)
     }
-    Ok(player.replay)
 }
 
 struct Player<M> {
@@ -130,39 +217,110 @@ struct Player<M> {
 }
 
 impl<M: Machine<Event = Event, Effect = Effect>> Player<M> {
+    fn new(machine: M) -> Self {
+        Self {
+            machine,
+            out: Outbox::new(),
+            digest: EffectDigest::default(),
+            before: None,
+            replay: Replay {
+                steps: 0,
+                confirmed: 0,
+                effects: 0,
+                last: Time::ZERO,
+                unread_bytes: 0,
+                end: ReplayEnd::Cut,
+            },
+        }
+    }
+
+    /// The next record; `None` where the file ends in the middle of one.
+    fn record(&self, path: &Path, bytes: &mut Bytes) -> Result<Option<Record>, ReplayError> {
+        let mut body = bytes.clone();
+        let length = match prost::decode_length_delimiter(&mut body) {
+            Ok(length) => length,
+            // The longest varint has ten bytes; a shorter rest may be a torn one.
+            Err(_) if bytes.len() < 10 => return Ok(None),
+            Err(_) => return Err(self.damaged(path, "its length can not be read")),
+        };
+        if length > body.len() {
+            return Ok(None);
+        }
+        let record = Record::decode(body.split_to(length));
+        *bytes = body;
+        record
+            .map(Some)
+            .map_err(|_| self.damaged(path, "it can not be decoded"))
+    }
+
     fn step(
         &mut self,
         path: &Path,
         step: Step,
-        watch: &mut impl FnMut(Time, &Event, &[Effect]),
-    ) -> Result<(), ReplayError> {
+        watch: &mut impl FnMut(&Stepped<'_, M>) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>, ReplayError> {
+        if checksum(&step) != step.checksum {
+            return Err(self.damaged(path, "its checksum is wrong"));
+        }
         self.check(step.effects_before)?;
         let event = Event::from_bytes(&step.event);
-        let event = event.map_err(|_| invalid(path, "an event can not be decoded"))?;
+        let event = event.map_err(|_| self.damaged(path, "the event can not be decoded"))?;
         let now = Time(step.now_nanos);
         if now < self.replay.last {
-            return Err(invalid(path, "time goes back"));
+            return Err(self.damaged(path, "time goes back"));
         }
         self.machine.step(now, event.clone(), &mut self.out);
-        watch(now, &event, self.out.as_slice());
-        self.digest.add(self.out.as_slice());
-        self.out.drain().for_each(drop);
-        self.before = Some(event);
+        let effects = self.out.as_slice();
         self.replay.steps += 1;
         self.replay.last = now;
-        Ok(())
+        let count = u64::try_from(effects.len()).unwrap_or(u64::MAX);
+        self.replay.effects = self.replay.effects.saturating_add(count);
+        let flow = watch(&Stepped {
+            number: self.replay.steps,
+            now,
+            event: &event,
+            effects,
+            machine: &self.machine,
+        });
+        self.digest.add(effects);
+        self.out.drain().for_each(drop);
+        self.before = Some(event);
+        Ok(flow)
     }
 
     /// Whether all effects so far are those that were recorded.
-    fn check(&self, recorded: u64) -> Result<(), ReplayError> {
-        match self.digest.short() == recorded {
-            true => Ok(()),
-            false => Err(ReplayError::Diverged {
-                step: self.replay.steps,
-                event: format!("{:?}", self.before),
-            }),
+    fn check(&mut self, recorded: u64) -> Result<(), ReplayError> {
+        if self.digest.short() == recorded {
+            self.replay.confirmed = self.replay.steps;
+            return Ok(());
+        }
+        let event = self.before.as_ref();
+        Err(ReplayError::Diverged {
+            step: self.replay.steps,
+            event: event.map_or_else(|| "nothing".to_owned(), |event| format!("{event:?}")),
+        })
+    }
+
+    /// The record after the last step is damaged.
+    fn damaged(&self, path: &Path, what: &'static str) -> ReplayError {
+        ReplayError::Damaged {
+            path: path.to_owned(),
+            step: self.replay.steps.saturating_add(1),
+            what,
         }
     }
+}
+
+fn directories(directory: &Path) -> Result<Vec<PathBuf>, ReplayError> {
+    let mut inner = Vec::new();
+    for entry in fs::read_dir(directory).map_err(io_error(directory))? {
+        let path = entry.map_err(io_error(directory))?.path();
+        if path.is_dir() {
+            inner.push(path);
+        }
+    }
+    inner.sort();
+    Ok(inner)
 }
 
 fn segments(run: &Path) -> Result<Vec<PathBuf>, ReplayError> {
@@ -183,8 +341,13 @@ fn segments(run: &Path) -> Result<Vec<PathBuf>, ReplayError> {
 fn read_header(path: &Path) -> Result<Header, ReplayError> {
     let record = Record::decode_length_delimited(read(path)?);
     match record.map(|record| record.body) {
-        Ok(Some(Body::Header(header))) if header.format == FORMAT => Ok(header),
-        Ok(Some(Body::Header(_))) => Err(invalid(path, "it has another format")),
+        Ok(Some(Body::Header(header))) if header.format != FORMAT => {
+            Err(invalid(path, "it has another format"))
+        }
+        Ok(Some(Body::Header(header))) if !header::is_whole(&header) => {
+            Err(invalid(path, "its header is damaged"))
+        }
+        Ok(Some(Body::Header(header))) => Ok(header),
         _ => Err(invalid(path, "it does not begin with a header")),
     }
 }

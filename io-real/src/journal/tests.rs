@@ -1,7 +1,8 @@
 //! What is recorded is replayed, and what differs is found.
 
 use std::fs;
-use std::path::PathBuf;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
 
 use decube_core::kv::LogTime;
 use decube_core::machine::{Machine as _, Outbox};
@@ -10,7 +11,7 @@ use decube_core::raft::Membership;
 use decube_core::types::{ClusterId, NodeId, Time};
 use tempfile::TempDir;
 
-use super::{JournalConfig, JournalRecorder, ReplayEnd, ReplayError, replay};
+use super::{JournalConfig, JournalRecorder, Recording, Replay, ReplayEnd, ReplayError};
 use crate::disk::{Directory, FileSystem as _};
 use crate::host::Recorder as _;
 
@@ -64,6 +65,13 @@ fn record(place: &TempDir, journal: &JournalConfig, steps: u64) -> PathBuf {
     runs.pop().unwrap()
 }
 
+fn replay(run: &Path) -> Result<Replay, ReplayError> {
+    let recording = Recording::open(run)?;
+    recording.replay(Node::new(recording.config().clone()), |_| {
+        ControlFlow::Continue(())
+    })
+}
+
 #[test]
 fn a_run_replays_over_all_its_segments() {
     let place = TempDir::new().unwrap();
@@ -74,24 +82,34 @@ fn a_run_replays_over_all_its_segments() {
     let run = record(&place, &journal, 300);
     assert!(fs::read_dir(&run).unwrap().count() > 2, "several segments");
     let mut seen = 0;
-    let result = replay(&run, Node::new, |_, _, _| seen += 1).unwrap();
-    assert_eq!(
-        (result.steps, result.end, seen),
-        (300, ReplayEnd::Stopped, 300)
-    );
+    let recording = Recording::open(&run).unwrap();
+    let result = recording.replay(Node::new(config()), |step| {
+        seen += 1;
+        assert_eq!(step.number, seen);
+        ControlFlow::Continue(())
+    });
+    let result = result.unwrap();
+    assert_eq!((result.steps, result.confirmed, seen), (300, 300, 300));
+    assert_eq!(result.end, ReplayEnd::Stopped);
+    let until = recording.replay(Node::new(config()), |step| match step.number {
+        17 => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    });
+    let until = until.unwrap();
+    assert_eq!((until.steps, until.end), (17, ReplayEnd::Asked));
 }
 
 #[test]
 fn a_node_that_answers_otherwise_is_found_out() {
     let place = TempDir::new().unwrap();
     let run = record(&place, &JournalConfig::new(place.path()), 300);
-    let build = |config| {
-        Node::new(Config {
-            wal_segment_bytes: 2 << 20,
-            ..config
-        })
-    };
-    let error = replay(&run, build, |_, _, _| {}).unwrap_err();
+    let other = Node::new(Config {
+        wal_segment_bytes: 2 << 20,
+        ..config()
+    });
+    let recording = Recording::open(&run).unwrap();
+    let error = recording.replay(other, |_| ControlFlow::Continue(()));
+    let error = error.unwrap_err();
     assert!(matches!(error, ReplayError::Diverged { .. }), "{error}");
 }
 
@@ -102,7 +120,7 @@ fn a_torn_end_is_where_the_replay_stops() {
     let segment = run.join("000001.dcj");
     let bytes = fs::read(&segment).unwrap();
     fs::write(&segment, &bytes[..bytes.len() - 15]).unwrap();
-    let result = replay(&run, Node::new, |_, _, _| {}).unwrap();
+    let result = replay(&run).unwrap();
     assert_eq!(result.end, ReplayEnd::Cut);
     assert!(result.steps >= 298, "{}", result.steps);
 }
@@ -116,7 +134,7 @@ fn a_run_that_is_full_says_so_and_replays_up_to_there() {
         ..JournalConfig::new(place.path())
     };
     let run = record(&place, &journal, 2000);
-    let result = replay(&run, Node::new, |_, _, _| {}).unwrap();
+    let result = replay(&run).unwrap();
     assert_eq!(result.end, ReplayEnd::Full);
     assert!((1..2000).contains(&result.steps), "{}", result.steps);
     for _ in 0..5 {
@@ -125,4 +143,49 @@ fn a_run_that_is_full_says_so_and_replays_up_to_there() {
     let runs = fs::read_dir(place.path()).unwrap().count();
     assert!(runs <= 3, "old runs make room: {runs}");
     assert!(!run.exists(), "the oldest goes first");
+}
+
+#[test]
+fn no_byte_can_be_flipped_unnoticed() {
+    let place = TempDir::new().unwrap();
+    let run = record(&place, &JournalConfig::new(place.path()), 12);
+    let whole = replay(&run).unwrap();
+    let segment = run.join("000001.dcj");
+    let bytes = fs::read(&segment).unwrap();
+    for at in 0..bytes.len() {
+        let mut damaged = bytes.clone();
+        damaged[at] ^= 1;
+        fs::write(&segment, &damaged).unwrap();
+        // A damaged length can look like a torn end, but never like the whole.
+        let result = replay(&run);
+        assert!(
+            !matches!(&result, Ok(result) if *result == whole),
+            "byte {at} of {}: {result:?}",
+            bytes.len()
+        );
+    }
+}
+
+#[test]
+fn the_key_that_a_node_signs_with_is_not_recorded() {
+    use decube_core::crypto::{P256Signer, SecretBytes, SecretKey, Signer as _};
+    use decube_core::node::keys::HeadSigner;
+    let place = TempDir::new().unwrap();
+    let secret = SecretKey::from_entropy(&SecretBytes::new([7; 32]));
+    let signer = P256Signer::new(&secret);
+    let id = signer.public_key().node_id();
+    let mut node = Config::new(id, ClusterId(7), Membership::default(), 42);
+    node.voter_keys.insert(id, *signer.public_key());
+    node.signer = Some(HeadSigner::new(signer));
+    let recorder = JournalRecorder::start(&JournalConfig::new(place.path()), &node).unwrap();
+    recorder.close();
+    let run = super::runs(place.path()).unwrap().remove(0);
+    let bytes = fs::read(run.join("000001.dcj")).unwrap();
+    let exposed = secret.expose();
+    let exposed: &[u8] = exposed.as_bytes();
+    assert!(!bytes.windows(32).any(|window| window == exposed));
+    let recording = Recording::open(&run).unwrap();
+    assert!(recording.signs());
+    assert_eq!(recording.config().signer, None);
+    assert_eq!(recording.config().voter_keys, node.voter_keys);
 }

@@ -126,7 +126,7 @@ impl Client {
             format!("can not reach {}: {reason}", self.authority),
         );
         Err(failure.hint(
-            "is a node running there? `decube dev` starts a cluster, --server names another node",
+            "is a node running there? `decube dev` starts a cluster, --api names another node",
         ))
     }
 }

@@ -11,7 +11,7 @@ use clap::Args;
 
 use super::config::refused;
 use super::exit::{FAILED, Failure, Outcome, USAGE};
-use super::node::{ended, not_started, runtime, stop_signal};
+use super::node::{ended, not_started, record_key, runtime, stop_signal};
 use crate::config::{Layers, Peer, load};
 use crate::launch::{Prepared, Running, start_log};
 
@@ -22,7 +22,8 @@ const READY_TIMEOUT: Duration = Duration::from_secs(15);
 #[command(after_help = "Examples:
   decube dev
   decube dev --nodes 1 --listen 127.0.0.1:9080
-  decube dev --data /tmp/try-decube")]
+  decube dev --data /tmp/try-decube
+  decube dev --record /tmp/recorded && decube replay /tmp/recorded")]
 pub struct DevArgs {
     /// How many nodes
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=7))]
@@ -36,6 +37,10 @@ pub struct DevArgs {
     /// What is logged: error, warn, info, debug or trace
     #[arg(long, default_value = "warn")]
     log_level: String,
+    /// Record what each node takes into a directory below this one, for
+    /// `decube replay`
+    #[arg(long, value_name = "DIR")]
+    record: Option<PathBuf>,
     /// Overrides one key of every node's configuration
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
@@ -121,6 +126,8 @@ fn layers(args: &DevArgs, data: &Path, number: u16) -> Result<Layers, Failure> {
         format!("cluster.raft.data_dir={}", directory.display()),
         format!("api.rest.bind_addr={api}"),
     ]);
+    let of_node = |record: &PathBuf| record.join(format!("node-{number}"));
+    set.extend(args.record.as_ref().map(of_node).as_deref().map(record_key));
     let env = Vec::new();
     Ok(Layers {
         file: None,
@@ -211,7 +218,7 @@ fn introduce(running: &[Running], data: &Path) {
     }
     let server = match first.port() {
         8080 => String::new(),
-        _ => format!("  export DECUBE_SERVER=http://{first}\n"),
+        _ => format!("  export DECUBE_API=http://{first}\n"),
     };
     eprintln!("\n  data     {}\n", data.display());
     eprintln!("Try:\n{server}  decube kv put greeting hello");

@@ -22,6 +22,8 @@ pub const UNAVAILABLE: u8 = 6;
 pub const INTEGRITY: u8 = 7;
 /// The simulator found something.
 pub const FINDINGS: u8 = 8;
+/// A snapshot lacks files that could not be stored.
+pub const INCOMPLETE: u8 = 9;
 /// Interrupted.
 pub const INTERRUPTED: u8 = 130;
 

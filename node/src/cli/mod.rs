@@ -5,17 +5,19 @@
 //!
 //! Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 conflict or
 //! precondition, 5 not allowed, 6 unavailable or timed out (may be retried),
-//! 7 integrity, 8 the simulator found something, 130 interrupted.
+//! 7 integrity, 8 the simulator found something, 9 incomplete: something was left
+//! out of a snapshot, 130 interrupted.
 
 mod catalog;
 mod client;
 mod config;
 mod dev;
-mod exit;
+pub(crate) mod exit;
 mod kv;
 mod node;
 mod object;
 mod output;
+mod replay;
 mod sim;
 mod status;
 #[cfg(test)]
@@ -74,6 +76,8 @@ enum Command {
     /// Run the core in the simulator
     #[command(subcommand)]
     Sim(sim::SimCommand),
+    /// Replay what a node recorded, and compare its answers
+    Replay(replay::ReplayArgs),
     /// Print a completion script for a shell
     #[command(after_help = "Example:\n  decube completions bash > /etc/bash_completion.d/decube")]
     Completions {
@@ -88,12 +92,13 @@ pub struct Remote {
     /// The node to ask
     #[arg(
         long,
-        short,
-        env = "DECUBE_SERVER",
+        alias = "server",
+        short = 's',
+        env = "DECUBE_API",
         default_value = "http://127.0.0.1:8080",
         value_name = "URL"
     )]
-    server: String,
+    api: String,
     /// How to print the result
     #[arg(long, short, value_enum, default_value_t = Format::Table)]
     output: Format,
@@ -101,7 +106,7 @@ pub struct Remote {
 
 impl Remote {
     fn client(&self) -> Result<Client, Failure> {
-        Client::new(&self.server)
+        Client::new(&self.api)
     }
 }
 
@@ -150,7 +155,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 fn run(command: Command) -> Result<ExitCode, Failure> {
     let done = match command {
-        // Reports by itself, with exit codes of its own for partial snapshots.
+        // Reports by itself: a snapshot may be made and yet be incomplete.
         Command::Snapshot(args) => return Ok(crate::snapshot::run(args)),
         Command::Dev(args) => dev::run(args),
         Command::Node(args) => node::run(args),
@@ -160,6 +165,7 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Status(args) => wait(status::run(args)),
         Command::Config(command) => config::run(command),
         Command::Sim(command) => sim::run(command),
+        Command::Replay(args) => replay::run(&args),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "decube", &mut script);

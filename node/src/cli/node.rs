@@ -1,5 +1,7 @@
 //! `decube node`.
 
+use std::path::{Path, PathBuf};
+
 use clap::{Args, Subcommand};
 use decube_io_real::host::HostExit;
 use tokio::signal::unix::{SignalKind, signal};
@@ -17,13 +19,18 @@ use crate::launch::{LaunchError, Prepared, start_log};
     after_help = "Examples:
   decube node id --config config.yaml
   decube node --config config.yaml
-  DECUBE__API__REST__BIND_ADDR=:8081 decube node --config config.yaml"
+  DECUBE__API__REST__BIND_ADDR=:8081 decube node --config config.yaml
+  decube node --config config.yaml --record /var/lib/decube/record"
 )]
 pub struct NodeArgs {
     #[command(subcommand)]
     command: Option<NodeCommand>,
     #[command(flatten)]
     source: ConfigSource,
+    /// Record what the node takes into this directory, for `decube replay`; the same
+    /// as record.dir
+    #[arg(long, value_name = "DIR")]
+    record: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -41,10 +48,17 @@ pub fn run(args: NodeArgs) -> Outcome {
             output::raw(format!("{}\n", prepared.id()).as_bytes())
         }
         None => {
-            let loaded = load(&args.source.layers()?).map_err(refused)?;
+            let mut layers = args.source.layers()?;
+            layers.set.extend(args.record.as_deref().map(record_key));
+            let loaded = load(&layers).map_err(refused)?;
             runtime()?.block_on(serve(loaded))
         }
     }
+}
+
+/// The key that makes a node record into this directory.
+pub fn record_key(directory: &Path) -> String {
+    format!("record.dir={}", directory.display())
 }
 
 /// A runtime for nodes: all cores.

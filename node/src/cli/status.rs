@@ -9,7 +9,7 @@ use super::output::{self, Format, cell};
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  decube status\n  decube status --server http://10.0.0.2:8080 -o json"
+    after_help = "Examples:\n  decube status\n  decube status --api http://10.0.0.2:8080 -o json"
 )]
 pub struct StatusArgs {
     #[command(flatten)]

@@ -97,7 +97,6 @@ const CAS: Effect = Effect::NotYet(
 );
 const GRPC: Effect = Effect::NotYet("gRPC is not part of this release");
 const GOSSIP: Effect = Effect::NotYet("gossip between clusters is not part of this release");
-const RECORD: Effect = Effect::NotYet("the flight recorder is not part of this release");
 const LABEL: Effect = Effect::NotYet("a label for people; nothing depends on it");
 
 const MS_MAX: u64 = 24 * 3_600_000;
@@ -358,12 +357,15 @@ pub const KEYS: &[Key] = &[
         Some("16384"),
     )
     .about("Bytes of the head of a request."),
-    key("record.dir", Kind::Path, None)
-        .about("Where the flight recorder would write.")
-        .effect(RECORD),
-    key("record.bytes_max", bytes(1 << 20, 1 << 40), None)
-        .about("Bytes of records that would be kept.")
-        .effect(RECORD),
+    key("record.dir", Kind::Path, None).about(
+        "Where the flight recorder writes what the node takes; without it nothing is recorded.",
+    ),
+    key(
+        "record.bytes_max",
+        bytes(1 << 20, 1 << 40),
+        Some("4294967296"),
+    )
+    .about("Bytes of all recorded runs. Recording a run ends at a quarter of it."),
     key(
         "logging.level",
         Kind::Word(&["error", "warn", "info", "debug", "trace"]),

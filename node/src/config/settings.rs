@@ -22,6 +22,8 @@ pub struct Settings {
     pub limits: LimitSettings,
     /// `logging.*`.
     pub log: LogSettings,
+    /// `record.*`.
+    pub record: RecordSettings,
 }
 
 /// `cluster.*`.
@@ -96,6 +98,15 @@ pub struct LimitSettings {
     pub header_bytes_max: usize,
 }
 
+/// `record.*`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordSettings {
+    /// Where the flight recorder writes; `None` for no recording.
+    pub dir: Option<PathBuf>,
+    /// Bytes of all runs.
+    pub bytes_max: u64,
+}
+
 /// `logging.*`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogSettings {
@@ -132,6 +143,10 @@ impl Settings {
             api: read.api(),
             limits: read.limits(),
             log: read.log(),
+            record: RecordSettings {
+                dir: read.path("record.dir"),
+                bytes_max: read.count("record.bytes_max"),
+            },
         };
         settings.check(resolved, &mut errors);
         Report::check(errors)?;

@@ -31,6 +31,7 @@ use decube_io_real::blobs::{BlobConfig, BlobError, BlobStore};
 use decube_io_real::data_dir::{DataDir, DataDirError, NodeKeys};
 use decube_io_real::disk::{Directory, DiskThread};
 use decube_io_real::host::{self, HostConfig, HostExit, NodeHandle};
+use decube_io_real::journal::{JournalConfig, JournalRecorder};
 use decube_io_real::network::libp2p::{self, Libp2pConfig, NetworkError, PeerAddress};
 use decube_io_real::ports::{Ports, SystemClock};
 use decube_io_real::verifier::FastVerifier;
@@ -153,8 +154,9 @@ impl Prepared {
             store_events,
             clock: SystemClock,
         };
-        let machine = Node::new(core_config(&settings, id)?);
-        let (handle, host) = host::spawn(HostConfig::new(id), machine, ports, ());
+        let config = core_config(&settings, id)?;
+        let recorder = recorder(&settings, &config)?;
+        let (handle, host) = host::spawn(HostConfig::new(id), Node::new(config), ports, recorder);
         let backend = Arc::new(HostBackend::new(id, handle.clone()));
         let peers = ClusterPeers::new(id, handle.clone(), control.blobs());
         let replicated = ReplicatedBlobs::new(
@@ -263,6 +265,19 @@ fn core_config(settings: &Settings, id: NodeId) -> Result<Config, LaunchError> {
     config.log_entries_max = cluster.log_entries_max;
     config.log_trailing_entries = config.log_trailing_entries.min(cluster.log_entries_max / 2);
     Ok(config)
+}
+
+/// The flight recorder, if the settings ask for one.
+fn recorder(settings: &Settings, config: &Config) -> Result<Option<JournalRecorder>, LaunchError> {
+    let Some(directory) = &settings.record.dir else {
+        return Ok(None);
+    };
+    let journal = JournalConfig::bounded(directory, settings.record.bytes_max);
+    let started = JournalRecorder::start(&journal, config);
+    started.map(Some).map_err(|error| LaunchError::System {
+        what: format!("record.dir: can not record into {}", directory.display()),
+        reason: error.to_string(),
+    })
 }
 
 fn addresses(

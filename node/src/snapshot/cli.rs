@@ -10,6 +10,8 @@ use clap::{Args, Parser, Subcommand};
 use decube_core::snapshot::SnapshotId;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
+use crate::cli::exit;
+
 use super::create::{CreateRequest, create};
 use super::error::SnapshotError;
 use super::progress::Progress;
@@ -28,10 +30,22 @@ pub struct DecubSnapshot {
 
 /// Make, inspect, verify and restore snapshots of directories.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 there is no such snapshot, 4 the name
+is taken, 6 the node can not be reached (may be retried), 7 damaged, 9 incomplete:
+files could not be stored, 130 interrupted.
+
+Examples:
+  decube snapshot create etcd-monday /var/lib/etcd
+  decube snapshot list
+  decube snapshot verify etcd-monday
+  decube snapshot restore etcd-monday ./restored")]
 pub struct SnapshotArgs {
     /// The node to talk to
     #[arg(
         long,
+        alias = "server",
+        short = 's',
         global = true,
         env = "DECUBE_API",
         default_value = "http://127.0.0.1:8080",
@@ -62,7 +76,7 @@ enum Command {
     ///
     /// Files that change while they are read are read again, up to three times.
     /// If one keeps changing or can not be read, it is named, nothing is
-    /// registered, and the exit code is 3. An interrupted command leaves nothing
+    /// registered, and the exit code is 9. An interrupted command leaves nothing
     /// visible; run it again and what was uploaded is reused.
     Create {
         /// The name of the snapshot: letters, digits, '.', '_' and '-'
@@ -71,7 +85,7 @@ enum Command {
         #[arg(required = true, value_name = "PATH")]
         paths: Vec<PathBuf>,
         /// Register the snapshot without the files that could not be stored; it is
-        /// marked as partial and lists them. The exit code is 3 all the same
+        /// marked as partial and lists them. The exit code is 9 all the same
         #[arg(long)]
         allow_partial: bool,
         /// Leave out other file systems mounted below a PATH
@@ -86,7 +100,7 @@ enum Command {
         /// The name of the snapshot
         name: SnapshotId,
     },
-    /// Fetch every segment of a snapshot and check everything; exit code 5 if it
+    /// Fetch every segment of a snapshot and check everything; exit code 7 if it
     /// is damaged
     Verify {
         /// The name of the snapshot
@@ -186,8 +200,8 @@ async fn command(
             progress.finish();
             report::created(&created, progress, args.json);
             return Ok(ExitCode::from(match created.manifest.is_partial() {
-                true => 3,
-                false => 0,
+                true => exit::INCOMPLETE,
+                false => exit::DONE,
             }));
         }
         Command::List => report::list(&remote.list().await?, args.json),

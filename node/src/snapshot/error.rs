@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use decube_core::snapshot::{BadTree, Omission, SegmentId, SnapshotId};
 
 use super::remote::RemoteError;
+use crate::cli::exit;
 
 /// Why a snapshot command failed. None of the variants leaves a snapshot
 /// half-visible: what was uploaded is reused by the next attempt.
@@ -73,14 +74,17 @@ pub enum FetchError {
 }
 
 impl SnapshotError {
-    /// The exit code: 1 failed, 3 files missing, 5 damaged, 130 interrupted.
+    /// The exit code of the command.
     pub const fn exit_code(&self) -> u8 {
         match self {
-            Self::Usage(_) => 2,
-            Self::Incomplete(_) => 3,
-            Self::Damaged { .. } => 5,
-            Self::Interrupted => 130,
-            Self::Exists(_) | Self::NotFound(_) | Self::Remote(_) | Self::Disk { .. } => 1,
+            Self::Usage(_) => exit::USAGE,
+            Self::NotFound(_) => exit::NOT_FOUND,
+            Self::Exists(_) | Self::Remote(RemoteError::Conflict) => exit::CONFLICT,
+            Self::Remote(RemoteError::Unavailable(_)) => exit::UNAVAILABLE,
+            Self::Damaged { .. } => exit::INTEGRITY,
+            Self::Incomplete(_) => exit::INCOMPLETE,
+            Self::Interrupted => exit::INTERRUPTED,
+            Self::Remote(RemoteError::Refused(_)) | Self::Disk { .. } => exit::FAILED,
         }
     }
 

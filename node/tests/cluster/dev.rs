@@ -6,16 +6,21 @@ use std::time::{Duration, Instant};
 use super::http::call;
 use super::process::{decube, free_port};
 
-struct Dev {
+pub struct Dev {
     child: Child,
     port: u16,
 }
 
 impl Dev {
     fn start(data: &std::path::Path, port: u16) -> Self {
+        Self::start_with(data, port, &[])
+    }
+
+    pub fn start_with(data: &std::path::Path, port: u16, arguments: &[&str]) -> Self {
         let child = decube()
             .args(["dev", "--listen", &format!("127.0.0.1:{port}"), "--data"])
             .arg(data)
+            .args(arguments)
             .stderr(Stdio::null())
             .spawn()
             .expect("it starts");
@@ -36,10 +41,10 @@ impl Dev {
         all.into_iter().all(|ready| ready)
     }
 
-    fn run(&self, arguments: &[&str]) -> (i32, String, String) {
+    pub fn run(&self, arguments: &[&str]) -> (i32, String, String) {
         let output = decube()
             .args(arguments)
-            .env("DECUBE_SERVER", format!("http://127.0.0.1:{}", self.port))
+            .env("DECUBE_API", format!("http://127.0.0.1:{}", self.port))
             .output()
             .expect("it runs");
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
@@ -50,7 +55,7 @@ impl Dev {
         )
     }
 
-    fn interrupt(&mut self) {
+    pub fn interrupt(&mut self) {
         let sent = std::process::Command::new("kill")
             .args(["-INT", &self.child.id().to_string()])
             .status();
@@ -68,7 +73,7 @@ impl Drop for Dev {
 }
 
 /// The first of three ports in a row that were free a moment ago.
-fn three_ports() -> u16 {
+pub fn three_ports() -> u16 {
     loop {
         let port = free_port();
         let free = |port: u16| std::net::TcpListener::bind(("127.0.0.1", port)).is_ok();
@@ -150,7 +155,7 @@ fn a_development_cluster_serves_and_keeps_its_data() {
 fn without_a_node_the_client_says_what_to_do() {
     let port = free_port();
     let output = decube()
-        .args(["status", "--server", &format!("http://127.0.0.1:{port}")])
+        .args(["status", "--api", &format!("http://127.0.0.1:{port}")])
         .output();
     let output = output.expect("it runs");
     assert_eq!(output.status.code(), Some(6));

@@ -12,3 +12,4 @@ mod dev;
 mod history;
 mod http;
 mod process;
+mod replay;

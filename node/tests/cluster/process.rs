@@ -11,7 +11,7 @@ use super::http::{Answer, call};
 pub fn decube() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_decube"));
     // What the machine's user configured must not change a test.
-    for name in ["DECUBE_CONFIG", "DECUBE_SERVER", "RUST_LOG"] {
+    for name in ["DECUBE_CONFIG", "DECUBE_API", "RUST_LOG"] {
         command.env_remove(name);
     }
     command

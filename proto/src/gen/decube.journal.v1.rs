@@ -19,7 +19,7 @@ pub mod record {
 /// The first record of every segment.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Header {
-    /// 1.
+    /// 2.
     #[prost(uint32, tag = "1")]
     pub format: u32,
     /// Counts the segments of a run from 1.
@@ -31,6 +31,9 @@ pub struct Header {
     /// What the node was built from.
     #[prost(message, optional, tag = "4")]
     pub config: ::core::option::Option<Config>,
+    /// The first 8 bytes of SHA-256 over this message with a checksum of 0.
+    #[prost(fixed64, tag = "5")]
+    pub checksum: u64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Config {
@@ -54,6 +57,12 @@ pub struct Config {
     pub log_trailing_entries: u64,
     #[prost(message, optional, tag = "9")]
     pub raft: ::core::option::Option<config::Raft>,
+    /// Whether the node had a key to sign with. The key itself is never recorded.
+    #[prost(bool, tag = "10")]
+    pub signs: bool,
+    /// The public keys of voters that the node knew, 33 bytes each.
+    #[prost(bytes = "bytes", repeated, tag = "11")]
+    pub voter_keys: ::prost::alloc::vec::Vec<::prost::bytes::Bytes>,
 }
 /// Nested message and enum types in `Config`.
 pub mod config {
@@ -89,6 +98,10 @@ pub struct Step {
     /// The first 8 bytes of the rolling digest of all effects of the steps before.
     #[prost(fixed64, tag = "3")]
     pub effects_before: u64,
+    /// The first 8 bytes of SHA-256 over now_nanos and effects_before, 8 bytes each,
+    /// big-endian, and event.
+    #[prost(fixed64, tag = "4")]
+    pub checksum: u64,
 }
 /// The recording ends here on purpose. A run without it was cut off.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]

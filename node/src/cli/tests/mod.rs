@@ -21,7 +21,11 @@ fn commands_of_the_documents_are_understood() {
         "decube kv get greeting --stale -o json",
         "decube kv put greeting hello --if-revision 12",
         "decube kv put greeting - --if-absent --lease 7",
+        "decube kv delete greeting --api http://10.0.0.1:8080",
         "decube kv delete greeting --server http://10.0.0.1:8080",
+        "decube kv delete greeting -s http://10.0.0.1:8080",
+        "decube snapshot --api http://10.0.0.1:8080 list",
+        "decube snapshot list --server http://10.0.0.1:8080",
         "decube kv list config/ --limit 5",
         "decube kv watch config/ --since 3",
         "decube object put backup.tar ./backup.tar --if-absent",
@@ -37,6 +41,9 @@ fn commands_of_the_documents_are_understood() {
         "decube sim replay x.dct --mode regress",
         "decube sim cat x.dct",
         "decube snapshot create test-snapshot /data/etcd /data/volumes",
+        "decube node --config config.yaml --record /tmp/r",
+        "decube dev --record /tmp/r",
+        "decube replay /tmp/r --until 7 -o json",
         "decube completions bash",
     ] {
         Cli::try_parse_from(line.split(' ')).unwrap_or_else(|error| panic!("{line}: {error}"));

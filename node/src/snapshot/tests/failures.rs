@@ -13,6 +13,8 @@ use decube_core::snapshot::{
     Item, Kind, Manifest, PageRef, SegmentId, SegmentKind, SegmentRef, segments_root,
 };
 
+use crate::cli::exit;
+
 use super::super::remote::{Record, Registration};
 use super::roundtrip::noise;
 use super::*;
@@ -61,7 +63,7 @@ async fn a_file_that_keeps_changing_is_named_and_nothing_is_registered() {
     let remote = MemoryRemote::new();
     let request = busy_file(request(&[source.path()]), u32::MAX);
     let error = create_with(&remote, request).await.unwrap_err();
-    assert_eq!(error.exit_code(), 3);
+    assert_eq!(error.exit_code(), exit::INCOMPLETE);
     let SnapshotError::Incomplete(missing) = error else {
         panic!("{error}")
     };
@@ -208,10 +210,10 @@ async fn every_damaged_segment_is_found_and_nothing_of_it_is_written() {
                 None => remote.state().segments.remove(&segment.id),
             };
             let error = verify_it(&remote).await.unwrap_err();
-            assert_eq!(error.exit_code(), 5, "segment {index}");
+            assert_eq!(error.exit_code(), exit::INTEGRITY, "segment {index}");
             let target = scratch.path().join("target");
             let error = restore_to(&remote, &target, false).await.unwrap_err();
-            assert_eq!(error.exit_code(), 5, "segment {index}");
+            assert_eq!(error.exit_code(), exit::INTEGRITY, "segment {index}");
             // The target never appeared, and its beginnings are gone.
             assert_eq!(fs::read_dir(scratch.path()).unwrap().count(), 0);
         }
@@ -231,7 +233,10 @@ async fn a_damaged_or_exchanged_manifest_is_found() {
     let mut flipped = good.to_vec();
     flipped[30] ^= 1;
     remote.state().segments.insert(created.hash, flipped.into());
-    assert_eq!(verify_it(&remote).await.unwrap_err().exit_code(), 5);
+    assert_eq!(
+        verify_it(&remote).await.unwrap_err().exit_code(),
+        exit::INTEGRITY
+    );
     remote.state().segments.insert(created.hash, good);
 
     // The manifest of another snapshot under this name.
@@ -247,7 +252,10 @@ async fn a_damaged_or_exchanged_manifest_is_found() {
         .state()
         .records
         .insert("test-snapshot".to_owned(), record);
-    assert_eq!(verify_it(&remote).await.unwrap_err().exit_code(), 5);
+    assert_eq!(
+        verify_it(&remote).await.unwrap_err().exit_code(),
+        exit::INTEGRITY
+    );
 }
 
 /// Stores a manifest under its hash and registers it, as an attacker could.
@@ -298,7 +306,7 @@ async fn a_manifest_that_leads_out_of_the_target_is_refused() {
         match evil {
             // Six dots are a strange name but a name.
             b"......" => drop(restored.unwrap()),
-            _ => assert_eq!(restored.unwrap_err().exit_code(), 5),
+            _ => assert_eq!(restored.unwrap_err().exit_code(), exit::INTEGRITY),
         }
     }
 }
@@ -344,15 +352,24 @@ async fn a_page_with_evil_names_or_used_twice_is_refused() {
     plant_tree(&remote, &created.manifest, &page, 1);
     verify_it(&remote).await.unwrap();
     plant_tree(&remote, &created.manifest, &page, 2);
-    assert_eq!(verify_it(&remote).await.unwrap_err().exit_code(), 5);
+    assert_eq!(
+        verify_it(&remote).await.unwrap_err().exit_code(),
+        exit::INTEGRITY
+    );
     plant_tree(&remote, &created.manifest, &page, 0);
-    assert_eq!(verify_it(&remote).await.unwrap_err().exit_code(), 5);
+    assert_eq!(
+        verify_it(&remote).await.unwrap_err().exit_code(),
+        exit::INTEGRITY
+    );
     for evil in [b"../../", b"/tmp/x", b"x/../y"] {
         let page = replace_all(&page, b"empty!", evil).into();
         plant_tree(&remote, &created.manifest, &page, 1);
-        assert_eq!(verify_it(&remote).await.unwrap_err().exit_code(), 5);
+        assert_eq!(
+            verify_it(&remote).await.unwrap_err().exit_code(),
+            exit::INTEGRITY
+        );
         let error = restore_to(&remote, &target, false).await.unwrap_err();
-        assert_eq!(error.exit_code(), 5);
+        assert_eq!(error.exit_code(), exit::INTEGRITY);
         assert_eq!(fs::read_dir(scratch.path()).unwrap().count(), 0);
     }
 }
@@ -368,7 +385,10 @@ async fn stated_totals_must_be_those_of_the_tree() {
     manifest.totals.files -= 1;
     let reread = Manifest::from_bytes(&manifest.to_bytes()).unwrap();
     plant(&remote, reread.to_bytes(), reread.merkle_root);
-    assert_eq!(verify_it(&remote).await.unwrap_err().exit_code(), 5);
+    assert_eq!(
+        verify_it(&remote).await.unwrap_err().exit_code(),
+        exit::INTEGRITY
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
