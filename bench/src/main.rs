@@ -14,7 +14,10 @@ use rows::Effort;
 #[global_allocator]
 static ALLOCATOR: measure::Counting = measure::Counting;
 
-const USAGE: &str = "usage: bench [--quick] [floor|core|throughput|structural|idle]... | bench profile core BATCH SIZE | bench profile node WINDOW";
+const USAGE: &str = "\
+usage: bench [--quick] [floor|core|throughput|structural|idle]...
+       bench profile core BATCH SIZE
+       bench profile node WINDOW";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

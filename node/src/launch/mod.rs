@@ -131,12 +131,10 @@ impl Prepared {
             Some(address) => Some(bind("metrics.bind_addr", address).await?),
             None => None,
         };
+        let listen = resolve("cluster.raft.bind_addr", &settings.cluster.bind_addr)?;
         let network = Libp2pConfig {
             cluster: ClusterId::from_name(&settings.cluster.id),
-            listen: vec![resolve(
-                "cluster.raft.bind_addr",
-                &settings.cluster.bind_addr,
-            )?],
+            listen: vec![listen],
             addresses: addresses(&settings.cluster.peers, id)?,
         };
         let served = ServedBlobs(blobs.clone());
@@ -165,22 +163,12 @@ impl Prepared {
             Arc::new(peers),
             settings.storage.replicas,
         );
-        let info = NodeInfo {
-            name: settings
-                .name
-                .clone()
-                .unwrap_or_else(|| id.to_string()[..8].to_owned()),
-            cluster: settings.cluster.id.clone(),
-            address: listener
-                .local_addr()
-                .map_err(system("read an address"))?
-                .to_string(),
-        };
+        let info = node_info(&settings, id, &listener)?;
         let gateway = Gateway::new(backend, replicated, api_limits(&settings), info);
         let config = server_config(&settings);
         let started = system("start the API");
-        let server =
-            Server::start(listener, api::router(gateway.clone()), config).map_err(started)?;
+        let router = api::router(gateway.clone());
+        let server = Server::start(listener, router, config).map_err(started)?;
         let metrics = match metrics_listener {
             Some(listener) => {
                 let router = api::metrics_router(gateway.clone());
@@ -198,6 +186,21 @@ impl Prepared {
             data,
         })
     }
+}
+
+/// What the API says of the node.
+fn node_info(
+    settings: &Settings,
+    id: NodeId,
+    listener: &TcpListener,
+) -> Result<NodeInfo, LaunchError> {
+    let address = listener.local_addr().map_err(system("read an address"))?;
+    let short_id = || id.to_string()[..8].to_owned();
+    Ok(NodeInfo {
+        name: settings.name.clone().unwrap_or_else(short_id),
+        cluster: settings.cluster.id.clone(),
+        address: address.to_string(),
+    })
 }
 
 impl Running {
