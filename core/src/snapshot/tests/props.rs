@@ -136,7 +136,7 @@ fn damage(mut bytes: Vec<u8>, edits: &[(u32, u8)], length: u32) -> Vec<u8> {
         let at = usize::try_from(*at).unwrap() % bytes.len();
         bytes[at] = *value;
     }
-    if length % 3 == 0 {
+    if length.is_multiple_of(3) {
         let keep = usize::try_from(length / 3).unwrap() % (bytes.len() + 8);
         bytes.resize(keep, 0);
     }
