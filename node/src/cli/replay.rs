@@ -185,7 +185,7 @@ fn describe(step: &Stepped<'_, Node>) -> Value {
     let node = step.machine;
     let raft = node.raft();
     let index = |index: Option<u64>| index.map_or(Value::Null, Value::from);
-    let effects: Vec<String> = step.effects.iter().map(|effect| short(effect)).collect();
+    let effects: Vec<String> = step.effects.iter().map(short).collect();
     json!({
         "number": step.number,
         "node_seconds": seconds(step.now.0),
