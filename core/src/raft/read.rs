@@ -11,7 +11,6 @@ use super::quorum;
 use super::state::{PendingRead, Raft};
 use crate::limits::READS_PENDING_MAX;
 use crate::machine::Outbox;
-use crate::mutant::Mutant;
 use crate::types::NodeId;
 
 impl Raft {
@@ -67,8 +66,7 @@ impl Raft {
         if let Some(reason) = self.refuse_service() {
             return Some(reason);
         }
-        let skips_check = self.config.mutant.is(Mutant::ReadBeforeTermCommit);
-        if !self.is_ready_leader() && !skips_check {
+        if !self.is_ready_leader() {
             return Some(Refusal::NotReady);
         }
         let lead = self.lead.as_ref().expect("service is refused otherwise");

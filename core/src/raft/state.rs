@@ -204,9 +204,10 @@ impl Raft {
     /// Whether a leader has committed an entry of its own term: only then does
     /// it know what is committed (Raft paper §8).
     pub fn is_ready_leader(&self) -> bool {
+        let early = self.config.mutant.is(Mutant::ReadBeforeTermCommit);
         self.lead
             .as_ref()
-            .is_some_and(|lead| self.commit >= lead.noop)
+            .is_some_and(|lead| early || self.commit >= lead.noop)
     }
 }
 

@@ -214,8 +214,15 @@ impl<S: Subject> World<S> {
                 Ok(())
             }
             Effect::Halted { reason } => {
-                self.hosts[slot].exits = Some(Exit::Halted(reason));
-                Ok(())
+                let host = &mut self.hosts[slot];
+                host.exits = Some(Exit::Halted(reason));
+                // A contradiction between logs halts as well: on sound disks it
+                // can only come from a broken rule.
+                if host.must_halt || host.damaged {
+                    return Ok(());
+                }
+                let message = format!("slot {slot} halts although its disk is sound: {reason}");
+                Err(("needless-halt", message))
             }
         }
     }

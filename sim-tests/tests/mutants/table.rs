@@ -6,6 +6,8 @@ vec![
     planted(Mutant::TruncateMatching, Scenario::RaftKv, 8),
     planted(Mutant::LeaderCountsUnsynced, Scenario::RaftKv, 4),
     planted(Mutant::AckBeforeSync, Scenario::RaftKv, 4),
+    planted(Mutant::SkipPrevCheck, Scenario::RaftKv, 16),
+    planted(Mutant::ReadBeforeTermCommit, Scenario::RaftKv, 8),
     planted(Mutant::QuorumTooSmall, Scenario::RaftKv, 4),
     planted(Mutant::LearnerCounts, Scenario::RaftReconfig, 8),
     planted(Mutant::MembershipAtCommit, Scenario::RaftReconfig, 8),
