@@ -55,8 +55,13 @@ pub fn mutant_from_name(name: &str) -> Option<Mutant> {
 impl RunReport {
     /// The command that runs this seed again.
     pub fn command(&self) -> String {
+        // Planted bugs are only in builds that ask for them.
+        let features = match self.spec.mutant {
+            Mutant::None => "",
+            _ => " --features mutants",
+        };
         let mut command = format!(
-            "cargo run -q -p node -- sim run --scenario {} --seed {}",
+            "cargo run -q -p node{features} -- sim run --scenario {} --seed {}",
             self.spec.scenario.name(),
             self.spec.seed
         );
