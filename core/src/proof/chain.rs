@@ -8,18 +8,18 @@
 //! All fields have a fixed width and are big-endian: cluster 16 bytes, term 8,
 //! index 8, kind 1, len 4, the digest 32. The data is hashed on its own first, so
 //! a proof can leave it out. The leading `0x00` makes an entry hash a leaf hash
-//! of RFC 6962 over the other fields, and the tree uses it as it is.
+//! of RFC 6962 over the other fields, and the tree uses it as it is. The definition
+//! itself is Raft's, in [`crate::raft::chain`].
 
-use crate::crypto::{Digest, Hasher, sha256};
-use crate::merkle::{LeafHash, node_hash};
-use crate::raft::EntryKind;
+use crate::crypto::Digest;
+use crate::merkle::LeafHash;
+use crate::raft::{EntryKind, chain};
 use crate::types::{Chain, ClusterId, LogId};
 
 /// The hash of one log entry. Longer data than `u32::MAX` is a broken invariant;
 /// an entry has at most [`ENTRY_BYTES_MAX`](crate::limits::ENTRY_BYTES_MAX).
 pub fn entry_hash(cluster: ClusterId, id: LogId, kind: EntryKind, data: &[u8]) -> Digest {
-    let len = u32::try_from(data.len()).expect("an entry is bounded far below 4 GiB");
-    entry_hash_of(cluster, id, kind, len, &sha256(data))
+    Digest(chain::entry_hash(cluster, id, kind, data))
 }
 
 /// Like [`entry_hash`], of data that is known by its length and digest alone.
@@ -30,30 +30,18 @@ pub fn entry_hash_of(
     len: u32,
     data_hash: &Digest,
 ) -> Digest {
-    let mut hasher = Hasher::new();
-    hasher.update(&[0x00]);
-    hasher.update(&cluster.0.to_be_bytes());
-    hasher.update(&id.term.0.to_be_bytes());
-    hasher.update(&id.index.0.to_be_bytes());
-    hasher.update(&[kind_code(kind)]);
-    hasher.update(&len.to_be_bytes());
-    hasher.update(&data_hash.0);
-    hasher.finish()
+    Digest(chain::hash_of_digest(cluster, id, kind, len, &data_hash.0))
 }
 
 /// The chain after one more entry. The chain before the first entry is
 /// [`Chain::default`], all zero bits.
 pub fn chain_next(prev: Chain, entry_hash: Digest) -> Chain {
-    Chain(node_hash(&Digest(prev.0), &entry_hash).0)
+    chain::extend(prev, &entry_hash.0)
 }
 
 /// The byte that stands for a kind in hashes and encodings.
 pub const fn kind_code(kind: EntryKind) -> u8 {
-    match kind {
-        EntryKind::Noop => 0,
-        EntryKind::Membership => 1,
-        EntryKind::App => 2,
-    }
+    chain::kind_tag(kind)
 }
 
 /// The kind that a byte stands for.
