@@ -35,26 +35,26 @@ impl Payloads {
     }
 }
 
-/// The state machine of every contender: it counts the commands, and adds up
-/// their bytes so that nobody gets away without reading them.
+/// The state machine of every contender. It folds the length and the first bytes
+/// of each command, by which the payloads differ, into one number that depends on
+/// their order: so it shows that the right commands were applied in the right
+/// order, and costs the same few nanoseconds for every contender and size.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Sink {
     /// Commands applied.
     pub count: u64,
-    /// The sum of all their bytes, eight at a time.
-    pub sum: u64,
+    /// What they were, in their order.
+    pub fold: u64,
 }
 
 impl Sink {
     /// Applies one command.
     pub fn apply(&mut self, data: &[u8]) {
         self.count += 1;
-        let (words, rest) = data.as_chunks::<8>();
-        for word in words {
-            self.sum = self.sum.wrapping_add(u64::from_le_bytes(*word));
-        }
-        for byte in rest {
-            self.sum = self.sum.wrapping_add(u64::from(*byte));
-        }
+        let first = data
+            .first_chunk::<8>()
+            .map_or(0, |word| u64::from_le_bytes(*word));
+        let command = first ^ data.len() as u64;
+        self.fold = (self.fold.rotate_left(5) ^ command).wrapping_mul(0x9E37_79B9_7F4A_7C15);
     }
 }

@@ -28,7 +28,7 @@ use crate::limits::{
 use crate::machine::Outbox;
 use crate::proof::{HeadSignature, LogHead, LogProof, Payload, ProofEntry, SignedHead};
 use crate::raft::{Membership, Refusal};
-use crate::types::{Index, NodeId, RequestId, Span, Time};
+use crate::types::{Index, LogId, NodeId, RequestId, Span, Time};
 
 /// How long a voter may be silent before it is asked again.
 const ASK_AGAIN: Span = Span::from_millis(300);
@@ -461,8 +461,8 @@ impl Node {
         if size > tree.last().index {
             return None;
         }
-        let base = self.raft.as_ref()?.base_at(size)?;
-        tree.head_at(base.id, base.chain)
+        let term = self.raft.as_ref()?.term_at(size)?;
+        tree.head_at(LogId::new(term, size))
     }
 }
 

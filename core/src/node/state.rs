@@ -47,10 +47,6 @@ pub struct Node {
 
 /// An effect of an inner machine.
 #[derive(Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "most effects are Raft's, and each is moved once"
-)]
 pub(super) enum Inner {
     Raft(raft::Effect),
     Wal(wal::Effect),

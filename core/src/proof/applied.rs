@@ -8,11 +8,11 @@
 //! **Persistence.** The sum belongs to the applied state: it is stored with it,
 //! in one batch, and travels inside a state snapshot. It takes at most 2 KiB.
 
-use super::chain::{chain_next, entry_hash, entry_leaf};
 use super::head::LogHead;
+use super::leaf::{entry_hash, entry_leaf};
 use crate::codec::{Decode, DecodeError, Encode, Reader, Writer};
 use crate::merkle::Frontier;
-use crate::raft::{Entry, EntryKind};
+use crate::raft::{Entry, EntryKind, chain};
 use crate::types::{Chain, ClusterId, Index, LogId, Term};
 
 /// The sum over a prefix of a cluster's log.
@@ -20,6 +20,7 @@ use crate::types::{Chain, ClusterId, Index, LogId, Term};
 pub struct AppliedLog {
     cluster: ClusterId,
     frontier: Frontier,
+    /// Raft's chain there, to check what follows against. In no head.
     chain: Chain,
     term: Term,
     membership_epoch: Index,
@@ -54,8 +55,8 @@ impl AppliedLog {
         }
     }
 
-    /// Takes the next entry. The data is hashed again, so that an entry that was
-    /// damaged after it was sealed is noticed before it is attested.
+    /// Takes the next entry. Its chain is checked again, so that an entry that
+    /// was damaged after it was received is noticed before it is attested.
     pub fn apply(&mut self, entry: &Entry) -> Result<(), AppliedError> {
         let last = self.last();
         let follows = entry.id.index == last.index.next() && entry.id.term >= last.term;
@@ -65,14 +66,13 @@ impl AppliedLog {
                 found: entry.id,
             });
         }
-        let hash = entry_hash(self.cluster, entry.id, entry.kind, &entry.data);
-        let chain = chain_next(self.chain, hash);
-        if chain != entry.chain {
+        if !chain::follows(self.cluster, self.chain, entry) {
             return Err(AppliedError::ChainMismatch(entry.id));
         }
+        let hash = entry_hash(self.cluster, entry.id, entry.kind, &entry.data);
         let leaf = self.frontier.append(entry_leaf(hash));
         assert_eq!(leaf.0 + 1, entry.id.index.0);
-        self.chain = chain;
+        self.chain = entry.chain;
         self.term = entry.id.term;
         if entry.kind == EntryKind::Membership {
             self.membership_epoch = entry.id.index;
@@ -85,7 +85,7 @@ impl AppliedLog {
         self.cluster
     }
 
-    /// The chain up to the last entry.
+    /// Raft's chain up to the last entry.
     pub const fn chain(&self) -> Chain {
         self.chain
     }
@@ -135,7 +135,6 @@ impl AppliedLog {
             membership_epoch: self.membership_epoch,
             size: last.index,
             root: self.frontier.root(),
-            chain: self.chain,
             commit_term: last.term,
         })
     }

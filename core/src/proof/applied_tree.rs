@@ -11,10 +11,10 @@
 use alloc::collections::VecDeque;
 
 use super::applied::{AppliedError, AppliedLog};
-use super::chain::{chain_next, entry_hash, entry_leaf};
 use super::head::LogHead;
+use super::leaf::{entry_hash, entry_leaf};
 use crate::merkle::{Tree, TreeSize};
-use crate::raft::{Entry, EntryKind};
+use crate::raft::{Entry, EntryKind, chain};
 use crate::types::{Chain, ClusterId, Index, LogId};
 
 /// The tree over a cluster's applied log, of which the leaves before a base are
@@ -44,8 +44,8 @@ impl AppliedTree {
         }
     }
 
-    /// Takes the next entry. Its data is hashed again, so that an entry that was
-    /// damaged after it was sealed is noticed before it is attested.
+    /// Takes the next entry. Its chain is checked again, so that an entry that
+    /// was damaged after it was received is noticed before it is attested.
     pub fn apply(&mut self, entry: &Entry) -> Result<(), AppliedError> {
         let last = self.last;
         if entry.id.index != last.index.next() || entry.id.term < last.term {
@@ -54,14 +54,13 @@ impl AppliedTree {
                 found: entry.id,
             });
         }
-        let hash = entry_hash(self.cluster, entry.id, entry.kind, &entry.data);
-        let chain = chain_next(self.chain, hash);
-        if chain != entry.chain {
+        if !chain::follows(self.cluster, self.chain, entry) {
             return Err(AppliedError::ChainMismatch(entry.id));
         }
+        let hash = entry_hash(self.cluster, entry.id, entry.kind, &entry.data);
         let leaf = self.tree.append(entry_leaf(hash));
         assert_eq!(leaf.0 + 1, entry.id.index.0);
-        self.chain = chain;
+        self.chain = entry.chain;
         self.last = entry.id;
         if entry.kind == EntryKind::Membership {
             self.epochs.push_back(entry.id.index);
@@ -84,10 +83,9 @@ impl AppliedTree {
         &self.tree
     }
 
-    /// The head of the log whose last entry is `at` and whose chain there is
-    /// `chain`, or `None` if it is empty, forgotten or not applied yet. The caller
-    /// takes both from the kept log.
-    pub fn head_at(&self, at: LogId, chain: Chain) -> Option<LogHead> {
+    /// The head of the log whose last entry is `at`, or `None` if it is empty,
+    /// forgotten or not applied yet. The caller takes `at` from the kept log.
+    pub fn head_at(&self, at: LogId) -> Option<LogHead> {
         if at.index == Index::ZERO || (at.index == self.last.index && at != self.last) {
             return None;
         }
@@ -96,12 +94,12 @@ impl AppliedTree {
             membership_epoch: self.epoch_at(at.index),
             size: at.index,
             root: self.tree.root_at(TreeSize(at.index.0))?,
-            chain,
             commit_term: at.term,
         })
     }
 
-    /// The sum over the log up to `at`, as [`head_at`](Self::head_at).
+    /// The sum over the log up to `at`, as [`head_at`](Self::head_at); `chain` is
+    /// Raft's there.
     pub fn sum_at(&self, at: LogId, chain: Chain) -> Option<AppliedLog> {
         if at.index == Index::ZERO {
             return (self.begin() == Index::ZERO).then(|| AppliedLog::new(self.cluster));

@@ -8,7 +8,7 @@ use crate::codec::{Decode, DecodeError, Encode, Reader, Writer};
 use crate::crypto::{Digest, Domain, Preimage, Scope, Signature, Signer, Verifier};
 use crate::limits::VOTERS_MAX;
 use crate::merkle::{Consistency, MerkleError, TreeHead, TreeSize};
-use crate::types::{Chain, ClusterId, Index, NodeId, Term};
+use crate::types::{ClusterId, Index, NodeId, Term};
 
 /// The state of a log after `size` entries. All voters that applied so many
 /// entries have the equal head, byte for byte, so that their signatures add up.
@@ -24,8 +24,6 @@ pub struct LogHead {
     pub size: Index,
     /// The RFC 6962 root over the entry hashes.
     pub root: Digest,
-    /// The hash chain up to the last entry.
-    pub chain: Chain,
     /// The term of the last entry.
     pub commit_term: Term,
 }
@@ -112,7 +110,6 @@ impl LogHead {
             .put(&self.membership_epoch)
             .put(&self.size)
             .put(&self.root)
-            .put(&self.chain)
             .put(&self.commit_term)
     }
 
@@ -265,7 +262,6 @@ impl Encode for LogHead {
         writer.put(&self.membership_epoch);
         writer.put(&self.size);
         writer.put(&self.root);
-        writer.put(&self.chain);
         writer.put(&self.commit_term);
     }
 }
@@ -277,7 +273,6 @@ impl Decode for LogHead {
             membership_epoch: reader.get()?,
             size: reader.get()?,
             root: reader.get()?,
-            chain: reader.get()?,
             commit_term: reader.get()?,
         })
     }

@@ -9,15 +9,15 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use super::chain::{chain_next, entry_hash_of, entry_leaf, kind_code, kind_of};
 use super::head::{HeadError, ProvenHead, SignedHead, verify_head_extension};
+use super::leaf::{entry_hash, entry_hash_of, entry_leaf};
 use super::voters::TrustedVoters;
 use crate::codec::{Decode, DecodeError, Encode, Reader, Writer};
 use crate::crypto::{Digest, Verifier, sha256};
 use crate::limits::{ENTRY_BYTES_MAX, LOG_PROOF_ENTRIES_MAX, MERKLE_PATH_MAX};
 use crate::merkle::{Consistency, LeafHash, LeafIndex, MerkleError, RangeProof, Tree};
 use crate::raft::EntryKind;
-use crate::types::{Chain, ClusterId, Index, LogId, Term};
+use crate::types::{ClusterId, Index, LogId, Term};
 
 /// Consecutive entries of a log with the head that covers them (the whitepaper's
 /// `LogProof`). It carries everything that a verifier needs besides the trusted
@@ -97,9 +97,6 @@ pub enum LogProofError {
         /// Bytes of its data.
         len: usize,
     },
-    /// The proof covers the whole log, and the log's chain is not the head's.
-    #[error("the entries do not lead to the head's chain")]
-    ChainMismatch,
     /// The verifier gave an older head, and the proof does not continue it; or
     /// the proof continues a head that the verifier does not hold.
     #[error("the proof and the verifier disagree about an older head")]
@@ -191,8 +188,7 @@ impl LogProof {
         }
     }
 
-    /// The entries must lead to the root of the head, and to its chain if they
-    /// are the whole log.
+    /// The entries must lead to the root of the head.
     fn check_entries(&self) -> Result<(), LogProofError> {
         let head = &self.head.head;
         let (first, count) = (self.first, self.entries.len());
@@ -215,14 +211,6 @@ impl LogProof {
         };
         let proven = range.verify(&head.tree(), &leaves)?;
         assert_eq!(proven.count(), count);
-        if self.end() == Some(head.size) && first == Index(1) {
-            let chain = leaves.iter().fold(Chain::default(), |chain, leaf| {
-                chain_next(chain, *leaf.digest())
-            });
-            if chain != head.chain {
-                return Err(LogProofError::ChainMismatch);
-            }
-        }
         Ok(())
     }
 
@@ -238,7 +226,7 @@ impl ProofEntry {
     pub fn hash(&self, cluster: ClusterId, index: Index) -> Digest {
         let id = LogId::new(self.term, index);
         match &self.payload {
-            Payload::Data(data) => super::chain::entry_hash(cluster, id, self.kind, data),
+            Payload::Data(data) => entry_hash(cluster, id, self.kind, data),
             Payload::Omitted { len, digest } => entry_hash_of(cluster, id, self.kind, *len, digest),
         }
     }
@@ -314,7 +302,7 @@ impl Decode for Payload {
 impl Encode for ProofEntry {
     fn encode(&self, writer: &mut Writer) {
         writer.put(&self.term);
-        writer.u8(kind_code(self.kind));
+        writer.u8(self.kind.tag());
         writer.put(&self.payload);
     }
 }
@@ -323,7 +311,7 @@ impl Decode for ProofEntry {
     fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let term = reader.get()?;
         let tag = reader.u8()?;
-        let kind = kind_of(tag).ok_or(DecodeError::UnknownTag {
+        let kind = EntryKind::from_tag(tag).ok_or(DecodeError::UnknownTag {
             what: "entry kind",
             tag,
         })?;

@@ -20,7 +20,8 @@
 //! - L1: signers are distinct members of the trusted set, and the majority is
 //!   counted over the trusted set; nothing about it comes from the message.
 //! - L2: every field of a proof is either signed or leads to something signed;
-//!   nothing is ignored.
+//!   nothing is ignored. All of it rests on SHA-256; Raft's chained checksum, for
+//!   which collisions can be made, is in no proof.
 //! - L3: cheap checks come before signatures, signatures before hashing of many
 //!   entries; all counts are bounded by [`crate::limits`].
 //!
@@ -29,7 +30,7 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `chain.rs` | [`entry_hash`], [`chain_next`]: what Raft chains |
+//! | `leaf.rs` | [`entry_hash`]: the leaves of the log tree |
 //! | `applied.rs` | [`AppliedLog`]: what a voter has applied, ready to sign |
 //! | `applied_tree.rs` | [`AppliedTree`]: the same with the leaves behind a base, to prove them |
 //! | `voters.rs` | [`TrustedVoters`] |
@@ -39,8 +40,8 @@
 
 pub mod applied;
 pub mod applied_tree;
-pub mod chain;
 pub mod head;
+pub mod leaf;
 pub mod log;
 pub mod split_view;
 pub mod voters;
@@ -50,8 +51,8 @@ mod tests;
 
 pub use applied::{AppliedError, AppliedLog};
 pub use applied_tree::AppliedTree;
-pub use chain::{chain_next, entry_hash, entry_hash_of, kind_code};
 pub use head::{HeadError, HeadSignature, LogHead, ProvenHead, SignedHead, verify_head_extension};
+pub use leaf::{entry_hash, entry_hash_of};
 pub use log::{LogProof, LogProofError, Payload, ProofEntry, ProvenEntries, verify_log_proof};
 pub use split_view::{ProvenSplitView, SplitView, SplitViewError};
 pub use voters::{TrustedVoters, VotersError};

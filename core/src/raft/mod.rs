@@ -13,8 +13,10 @@
 //!   A change of learners alone needs no joint step: its majorities are equal.
 //! - A voter of the *committed* membership may stand for election although a
 //!   later one in its log leaves it out (dissertation §4.2.2).
-//! - Every entry carries a hash chain ([`chain`]), every Append that of its
-//!   predecessor. Equal `(index, term)` with unequal chains halts the node.
+//! - Every entry carries a chained checksum ([`chain`]), every Append that of its
+//!   predecessor. Equal `(index, term)` with unequal chains halts the node. It
+//!   finds damage and bugs, and no liars: it is fast and not collision-resistant.
+//!   What is proven to others rests on the log tree alone ([`crate::proof`]).
 //! - The whole kept log is in memory, up to
 //!   [`LOG_BYTES_HARD_MAX`](crate::limits::LOG_BYTES_HARD_MAX): so `step` never
 //!   has to ask for old entries and wait, and its memory is bounded anyway. A
@@ -103,7 +105,7 @@
 //! | `snapshot.rs` | sending and receiving snapshots |
 //! | `repair.rs` | examining the disk, repairing the log |
 //! | `persist.rs` | the gate between memory and disk |
-//! | `log.rs` `chain.rs` `quorum.rs` | the log, its hash chain, majorities |
+//! | `log.rs` `chain.rs` `quorum.rs` | the log, its chained checksum, majorities |
 //! | `invariants.rs` `digest.rs` | what always holds; the state in 32 bytes |
 
 pub mod chain;

@@ -18,6 +18,27 @@ pub enum EntryKind {
     App,
 }
 
+impl EntryKind {
+    /// The byte that stands for the kind, in hashes and encodings.
+    pub const fn tag(self) -> u8 {
+        match self {
+            Self::Noop => 0,
+            Self::Membership => 1,
+            Self::App => 2,
+        }
+    }
+
+    /// The kind that a byte stands for.
+    pub const fn from_tag(tag: u8) -> Option<Self> {
+        match tag {
+            0 => Some(Self::Noop),
+            1 => Some(Self::Membership),
+            2 => Some(Self::App),
+            _ => None,
+        }
+    }
+}
+
 /// One entry of the replicated log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
@@ -25,7 +46,7 @@ pub struct Entry {
     pub id: LogId,
     /// What it is for.
     pub kind: EntryKind,
-    /// The hash chain up to and including this entry; see [`super::chain`].
+    /// The chained checksum up to and including this entry; see [`super::chain`].
     pub chain: Chain,
     /// The command, at most [`ENTRY_BYTES_MAX`](crate::limits::ENTRY_BYTES_MAX) bytes.
     pub data: Bytes,

@@ -3,7 +3,6 @@
 //! Decoders are total and canonical: unsorted members, gaps between entries and
 //! lengths over their limit are refused before anything is kept.
 
-use super::chain::kind_tag;
 use super::log::ENTRY_OVERHEAD_BYTES;
 use super::message::{
     AppendResult, Body, CampaignId, Incarnation, InflightId, Message, RoundId, SnapshotResult,
@@ -39,21 +38,17 @@ codec_number!(InflightId, RoundId, CampaignId, Incarnation);
 
 impl Encode for EntryKind {
     fn encode(&self, writer: &mut Writer) {
-        writer.u8(kind_tag(*self));
+        writer.u8(self.tag());
     }
 }
 
 impl Decode for EntryKind {
     fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        match reader.u8()? {
-            0 => Ok(Self::Noop),
-            1 => Ok(Self::Membership),
-            2 => Ok(Self::App),
-            tag => Err(DecodeError::UnknownTag {
-                what: "entry kind",
-                tag,
-            }),
-        }
+        let tag = reader.u8()?;
+        Self::from_tag(tag).ok_or(DecodeError::UnknownTag {
+            what: "entry kind",
+            tag,
+        })
     }
 }
 

@@ -29,10 +29,11 @@ pub struct Revision(pub u64);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct RequestId(pub u64);
 
-/// The hash chain over a log up to and including one entry. Equal `(index,
-/// term)` implies equal chain; a difference is corruption or a bug.
+/// The chained checksum over a log up to and including one entry. Equal `(index,
+/// term)` implies equal chain; a difference is corruption or a bug. It detects
+/// accidents and no liars: see [`crate::raft::chain`].
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct Chain(pub [u8; 32]);
+pub struct Chain(pub [u8; 16]);
 
 /// Term and index of an entry. The derived order is Raft's "at least as up to
 /// date" (Raft paper §5.4.1): the later term wins, then the longer log.

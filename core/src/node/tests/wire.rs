@@ -13,7 +13,7 @@ use crate::node::{Consistency, Event, HeadShare, PeerMessage, Request, Response}
 use crate::proof::{HeadSignature, LogHead, LogProof, Payload, ProofEntry, SignedHead};
 use crate::raft::{EntryKind, Membership, Refusal};
 use crate::store::StoreSeq;
-use crate::types::{Chain, ClusterId, Index, LogId, NodeId, RequestId, Revision, Term};
+use crate::types::{ClusterId, Index, LogId, NodeId, RequestId, Revision, Term};
 use crate::wal::{FileError, FileName, FileOpId, FileResult};
 
 fn requests() -> Vec<Request> {
@@ -128,7 +128,6 @@ fn share() -> HeadShare {
         membership_epoch: Index(1),
         size: Index(9),
         root: Digest([3; 32]),
-        chain: Chain([4; 32]),
         commit_term: Term(2),
     };
     let signer = FakeAuthority::new(1).signer(0);

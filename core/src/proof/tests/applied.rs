@@ -45,7 +45,7 @@ fn a_log_that_raft_sealed_is_attested_and_proven() {
     let entries = sealed(11);
     let applied = applied(&entries);
     let head = applied.head().unwrap();
-    assert_eq!(head.chain, entries[10].chain);
+    assert_eq!(applied.chain(), entries[10].chain);
     assert_eq!((head.size, head.commit_term), (Index(11), Term(4)));
     assert_eq!(head.membership_epoch, Index(11));
     let mut fixture = Fixture::new(3, 0);

@@ -47,7 +47,7 @@ fn heads_and_sums_of_every_size_are_those_of_a_log_that_ends_there() {
         for (size, entry) in (1..).zip(&log) {
             let expected = sum(&log, size);
             let known = size >= begin;
-            let head = tree.head_at(entry.id, entry.chain);
+            let head = tree.head_at(entry.id);
             assert_eq!(head, expected.head().filter(|_| known));
             let found = tree.sum_at(entry.id, entry.chain);
             assert_eq!(found, Some(expected).filter(|_| known));
@@ -93,6 +93,6 @@ fn another_term_at_the_end_has_no_head() {
     let log = log(5);
     let tree = AppliedTree::after(&sum(&log, 5));
     let other = LogId::new(Term(9), Index(5));
-    assert_eq!(tree.head_at(other, log[4].chain), None);
-    assert_eq!(tree.head_at(LogId::default(), Chain::default()), None);
+    assert_eq!(tree.head_at(other), None);
+    assert_eq!(tree.head_at(LogId::default()), None);
 }

@@ -4,7 +4,7 @@ use crate::merkle::{Consistency, MerkleError, TreeSize};
 use crate::proof::{
     HeadError, HeadSignature, LogHead, ProvenHead, SignedHead, TrustedVoters, verify_head_extension,
 };
-use crate::types::{Chain, ClusterId, Index, NodeId, Term};
+use crate::types::{ClusterId, Index, NodeId, Term};
 
 fn verify(fixture: &Fixture, signed: &SignedHead) -> Result<ProvenHead, HeadError> {
     signed.verify(&fixture.verifier, &fixture.trusted())
@@ -31,10 +31,6 @@ fn every_altered_field_of_a_head_is_refused() {
         },
         LogHead {
             root: Digest::ZERO,
-            ..honest
-        },
-        LogHead {
-            chain: Chain::default(),
             ..honest
         },
         LogHead {
@@ -197,7 +193,6 @@ fn signatures_of_other_purposes_do_not_count() {
         .put(&head.membership_epoch)
         .put(&head.size)
         .put(&head.root)
-        .put(&head.chain)
         .put(&head.commit_term);
     let mut signed = fixture.signed(head, &[0]);
     signed.signatures[0].signature = fixture.signers[0].sign(&statement);
@@ -290,15 +285,15 @@ fn a_forked_or_backward_head_continues_nothing() {
         .tree
         .prove_consistency(TreeSize(7), TreeSize(7))
         .unwrap();
-    let other_chain = proven(
+    let other_term = proven(
         LogHead {
-            chain: Chain::default(),
+            commit_term: Term(9),
             ..fixture.head(7)
         },
         &trusted,
     );
     assert_eq!(
-        verify_head_extension(&old, &other_chain, &same),
+        verify_head_extension(&old, &other_term, &same),
         Err(HeadError::Contradiction)
     );
 }

@@ -3,10 +3,10 @@
 
 mod applied;
 mod applied_tree;
-mod chain;
 mod forged;
 mod heads;
 mod honest;
+mod leaf;
 mod props;
 mod split_view;
 mod voters;
@@ -15,15 +15,13 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use super::{
-    HeadSignature, LogHead, LogProof, Payload, ProofEntry, SignedHead, TrustedVoters, chain_next,
-};
+use super::{HeadSignature, LogHead, LogProof, Payload, ProofEntry, SignedHead, TrustedVoters};
 use crate::crypto::PublicKey;
 use crate::crypto::Signer;
 use crate::crypto::fake::{FakeAuthority, FakeSigner, FakeVerifier};
 use crate::merkle::{LeafHash, Tree};
 use crate::raft::EntryKind;
-use crate::types::{Chain, ClusterId, Index, Term};
+use crate::types::{ClusterId, Index, Term};
 
 pub(super) const CLUSTER: ClusterId = ClusterId(7);
 
@@ -73,18 +71,11 @@ impl Fixture {
     pub fn head(&self, size: u64) -> LogHead {
         let count = usize::try_from(size).unwrap();
         let entries = &self.entries[..count];
-        let chain = entries
-            .iter()
-            .zip(1..)
-            .fold(Chain::default(), |chain, (entry, index)| {
-                chain_next(chain, entry.hash(CLUSTER, Index(index)))
-            });
         LogHead {
             cluster: CLUSTER,
             membership_epoch: Index(0),
             size: Index(size),
             root: self.tree.root_at(crate::merkle::TreeSize(size)).unwrap(),
-            chain,
             commit_term: entries.last().unwrap().term,
         }
     }

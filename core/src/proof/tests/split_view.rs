@@ -4,7 +4,7 @@ use crate::crypto::{Digest, Signer};
 use crate::merkle::TreeSize;
 use crate::proof::split_view::ForkedPrefix;
 use crate::proof::{HeadError, LogHead, ProvenSplitView, SplitView, SplitViewError, TrustedVoters};
-use crate::types::{Chain, ClusterId, Index, Term};
+use crate::types::{ClusterId, Index, Term};
 
 /// An honest log and one that leaves it after five entries.
 struct Fork {
@@ -70,10 +70,6 @@ fn any_differing_field_at_one_size_is_a_contradiction() {
     let others = [
         LogHead {
             root: Digest::ZERO,
-            ..honest
-        },
-        LogHead {
-            chain: Chain::default(),
             ..honest
         },
         LogHead {

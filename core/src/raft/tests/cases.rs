@@ -14,7 +14,7 @@ use crate::raft::{
     AppendResult, Body, CampaignId, Context, Effect, Event, Incarnation, InflightId, Membership,
     Refusal, Role, RoundId, chain,
 };
-use crate::types::{Index, Span, Term};
+use crate::types::{Chain, Index, Span, Term};
 
 /// Entries of older terms are not committed by counting (logcabin #44).
 pub fn old_terms_wait(mutant: Mutant) -> bool {
@@ -475,7 +475,7 @@ fn a_turn_writes_once_and_speaks_once_to_each_peer() {
 #[test]
 fn a_different_history_halts_the_node() {
     let mut solo = Solo::with(1, &[1, 1]);
-    let other = chain::extend(chain::EMPTY, &[9; 32]);
+    let other = Chain([9; 16]);
     let body = Body::Append {
         inflight: InflightId(1),
         round: RoundId(0),

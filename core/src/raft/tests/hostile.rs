@@ -62,7 +62,7 @@ fn entries() -> impl Strategy<Value = (LogId, Chain, Vec<Entry>)> {
         (prev, before, all[skip..].to_vec())
     });
     let elsewhere =
-        (places(), any::<[u8; 32]>()).prop_map(|(prev, before)| (prev, Chain(before), Vec::new()));
+        (places(), any::<[u8; 16]>()).prop_map(|(prev, before)| (prev, Chain(before), Vec::new()));
     prop_oneof![2 => wild, 3 => sound, 1 => elsewhere]
 }
 

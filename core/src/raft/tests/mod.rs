@@ -1,6 +1,7 @@
 //! Tests of the Raft core, on a small deterministic world of their own.
 
 mod cases;
+mod chain;
 mod check;
 mod cluster;
 mod disk;
