@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use decube_core::machine::{Machine, Outbox};
 use decube_core::raft::{
-    Base, Config, Context, Effect, Entry, EntryKind, Event, Membership, Message, Persist, Raft,
+    Base, Config, Context, Effect, Entries, EntryKind, Event, Membership, Message, Persist, Raft,
     Recovered,
 };
 use decube_core::types::{ClusterId, Index, NodeId, Time};
@@ -20,7 +20,8 @@ pub struct Ours {
     /// Takes turns with `out`: its effects are carried out while `out` gathers
     /// what follows from them.
     work: Outbox<Effect>,
-    disk: VecDeque<Entry>,
+    /// The log in memory, in the runs in which it was written.
+    disk: VecDeque<Entries>,
     sink: Sink,
     applied: Index,
     counts: Counts,
@@ -128,7 +129,7 @@ impl Ours {
             }
             Effect::Send { to, message } => out.push((to.0 as usize - 1, message)),
             Effect::Apply { entries } => {
-                for entry in &entries {
+                for entry in entries.iter() {
                     if entry.kind == EntryKind::App {
                         self.sink.apply(&entry.data);
                     }
@@ -149,17 +150,22 @@ impl Ours {
             while self
                 .disk
                 .front()
+                .and_then(|run| run.last())
                 .is_some_and(|entry| entry.id.index <= base.id.index)
             {
                 self.disk.pop_front();
             }
         }
         if let Some(from) = persist.truncate_from {
-            while self.disk.back().is_some_and(|entry| entry.id.index >= from) {
-                self.disk.pop_back();
+            while let Some(run) = self.disk.pop_back() {
+                let kept = run.partition_point(|entry| entry.id.index < from);
+                if kept > 0 {
+                    self.disk.push_back(run.part(0..kept));
+                    break;
+                }
             }
         }
-        self.disk.extend(persist.append);
+        self.disk.extend(persist.append.runs().cloned());
     }
 
     fn cut(&mut self, now: Time) {

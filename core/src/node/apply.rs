@@ -8,12 +8,12 @@ use super::state::{Node, Ops};
 use crate::codec::Decode;
 use crate::kv::{Change, Envelope, Outcome};
 use crate::machine::Outbox;
-use crate::raft::{self, Entry, EntryKind, Refusal};
+use crate::raft::{self, Entry, EntryKind, Refusal, Runs};
 use crate::types::Time;
 
 impl Node {
     /// Applies a group of entries, as one batch of the store.
-    pub(super) fn apply(&mut self, now: Time, entries: &[Entry], out: &mut Outbox<Effect>) {
+    pub(super) fn apply(&mut self, now: Time, entries: &Runs, out: &mut Outbox<Effect>) {
         assert!(
             !self.snapshots.is_installing(),
             "N3: Raft applies nothing during an install"
@@ -27,7 +27,7 @@ impl Node {
             );
         }
         let mut ops = Ops::new();
-        for entry in entries {
+        for entry in entries.iter() {
             assert_eq!(
                 entry.id.index,
                 self.kv.applied().index.next(),

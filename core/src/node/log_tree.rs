@@ -17,7 +17,7 @@ use super::state::Node;
 use crate::codec::{Decode, Encode};
 use crate::limits::SNAPSHOT_ANNEX_BYTES_MAX;
 use crate::proof::{AppliedLog, AppliedTree};
-use crate::raft::{Base, Entry};
+use crate::raft::{Base, Runs};
 use crate::types::{ClusterId, LogId};
 
 impl Node {
@@ -41,7 +41,7 @@ impl Node {
 
     /// Adds entries that are about to be applied; false if one of them is not
     /// what Raft chained. Nothing is added while the tree lags.
-    pub(super) fn extend_log_tree(&mut self, entries: &[Entry]) -> bool {
+    pub(super) fn extend_log_tree(&mut self, entries: &Runs) -> bool {
         self.follow_log();
         if self.known_log_tree().is_none() {
             return true;

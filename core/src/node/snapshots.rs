@@ -28,14 +28,14 @@ pub(super) struct Snapshots {
 
 #[derive(Debug)]
 struct Incoming {
-    meta: SnapshotMeta,
+    meta: Box<SnapshotMeta>,
     next_chunk: u64,
     staging: Staging,
 }
 
 #[derive(Debug)]
 struct Installing {
-    meta: SnapshotMeta,
+    meta: Box<SnapshotMeta>,
     kv: Box<Kv>,
     /// Batches that are still to be given to the store.
     batches: ReplaceOps,
@@ -67,11 +67,11 @@ impl Node {
             "the snapshot covers what is applied"
         );
         let annex = self.log_annex(&base);
-        let meta = SnapshotMeta {
+        let meta = Box::new(SnapshotMeta {
             base,
             digest: frozen.digest(),
-            annex: Box::new(annex),
-        };
+            annex,
+        });
         self.snapshots.outgoing.insert(peer, frozen);
         self.step_raft(now, raft::Event::SnapshotOpened { peer, meta });
     }
@@ -98,7 +98,7 @@ impl Node {
     pub(super) fn stage_snapshot(
         &mut self,
         now: Time,
-        meta: SnapshotMeta,
+        meta: Box<SnapshotMeta>,
         chunk: u64,
         data: &Bytes,
         last: bool,

@@ -110,11 +110,11 @@ impl Node {
         if persist.hard_state.is_none() && persist.base.is_none() {
             return;
         }
-        if let Some(hard_state) = persist.hard_state {
-            self.storage.hard_state = hard_state;
+        if let Some(hard_state) = &persist.hard_state {
+            self.storage.hard_state = **hard_state;
         }
         if let Some(base) = &persist.base {
-            self.storage.base = base.clone();
+            self.storage.base = Base::clone(base);
             self.storage.log_sum = sum;
         }
         self.set_wal_head(now);

@@ -43,7 +43,7 @@ impl Raft {
         }
         writer.bool(self.staging.is_some());
         if let Some(staging) = &self.staging {
-            writer.put(&staging.meta);
+            writer.put(&*staging.meta);
             writer.u64(staging.next);
             writer.bool(staging.installing);
         }
@@ -113,7 +113,7 @@ fn write_sending(sending: &Sending, writer: &mut Writer) {
         Sending::Opening => writer.u8(0),
         Sending::Reading { meta, chunk } => {
             writer.u8(1);
-            writer.put(meta);
+            writer.put(&**meta);
             writer.u64(*chunk);
         }
         Sending::Waiting {
@@ -123,7 +123,7 @@ fn write_sending(sending: &Sending, writer: &mut Writer) {
             resend_at,
         } => {
             writer.u8(2);
-            writer.put(meta);
+            writer.put(&**meta);
             writer.u64(*chunk);
             writer.put(inflight);
             writer.put(resend_at);

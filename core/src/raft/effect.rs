@@ -1,12 +1,13 @@
 //! What a Raft node asks of its owner.
 
-use alloc::vec::Vec;
+use alloc::boxed::Box;
 
 use bytes::Bytes;
 
+use super::entries::Runs;
 use super::event::{Context, PersistSeq};
 use super::message::Message;
-use super::types::{Base, Entry, HardState, Membership, SnapshotMeta};
+use super::types::{Base, HardState, Membership, SnapshotMeta};
 use crate::types::{Index, LogId, NodeId, Term};
 
 /// One atomic write. Parts are in the order in which they take effect.
@@ -14,18 +15,22 @@ use crate::types::{Index, LogId, NodeId, Term};
 pub struct Persist {
     /// Echoed by `Persisted`.
     pub seq: PersistSeq,
-    /// Term, vote and commit, when they changed.
-    pub hard_state: Option<HardState>,
+    /// Term, vote and commit, when term or vote changed, or the commit index went
+    /// a good way.
+    pub hard_state: Option<Box<HardState>>,
     /// The log now begins after this base: entries up to it are dropped, and
     /// with `reset` all others too (a snapshot replaced the log).
-    pub base: Option<Base>,
+    pub base: Option<Box<Base>>,
     /// See `base`.
     pub reset: bool,
     /// Entries from here on are void.
     pub truncate_from: Option<Index>,
     /// Entries appended after the truncation.
-    pub append: Vec<Entry>,
+    pub append: Runs,
 }
+
+/// Effects are moved often: rare and large parts are boxed.
+const _: () = assert!(size_of::<Effect>() <= 128);
 
 /// What a node is in its term.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -94,7 +99,7 @@ pub enum Effect {
     /// here, and contiguous with the last ones.
     Apply {
         /// The entries.
-        entries: Vec<Entry>,
+        entries: Runs,
     },
     /// The proposal has this place in the log. It is committed if an entry with
     /// the same id is applied, and void if another is applied at that index.
@@ -141,7 +146,7 @@ pub enum Effect {
     /// `SnapshotInstalled` or `SnapshotRefused`.
     SnapshotStage {
         /// What is coming.
-        meta: SnapshotMeta,
+        meta: Box<SnapshotMeta>,
         /// The chunk's number.
         chunk: u64,
         /// Its content.

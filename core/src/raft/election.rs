@@ -24,6 +24,14 @@ pub struct Campaign {
     pub refused: Vec<NodeId>,
 }
 
+/// An election timeout, and what it was drawn for.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    term: Term,
+    campaign: CampaignId,
+    timeout: Span,
+}
+
 impl Campaign {
     /// Before the first attempt of an incarnation.
     pub fn new(incarnation: u64) -> Self {
@@ -82,19 +90,28 @@ impl Raft {
         self.leader.is_some() && recent
     }
 
-    /// Draws a new election timeout.
+    /// Waits for the leader anew. The timeout is drawn once per term and attempt.
     pub(super) fn reset_election_timer(&mut self) {
-        let timeout = jittered(
-            self.config.election_timeout_min,
-            [
-                self.config.seed,
-                high_half(self.config.id),
-                low_half(self.config.id),
-                self.hard.term.0,
-                self.campaign.id.0,
-            ],
-        );
-        self.election_at = self.now.saturating_add(timeout);
+        let (term, campaign) = (self.hard.term, self.campaign.id);
+        let drawn = self
+            .patience
+            .filter(|drawn| drawn.term == term && drawn.campaign == campaign);
+        let patience = drawn.unwrap_or_else(|| Patience {
+            term,
+            campaign,
+            timeout: jittered(
+                self.config.election_timeout_min,
+                [
+                    self.config.seed,
+                    high_half(self.config.id),
+                    low_half(self.config.id),
+                    term.0,
+                    campaign.0,
+                ],
+            ),
+        });
+        self.patience = Some(patience);
+        self.election_at = self.now.saturating_add(patience.timeout);
     }
 
     /// The leader was not heard for too long, or the last attempt led nowhere.

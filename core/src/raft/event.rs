@@ -1,5 +1,7 @@
 //! What can happen to a Raft node.
 
+use alloc::boxed::Box;
+
 use bytes::Bytes;
 
 use super::message::Message;
@@ -13,6 +15,8 @@ pub struct Context(pub u64);
 /// The number of a [`Persist`](super::effect::Persist), counted from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct PersistSeq(pub u64);
+
+const _: () = assert!(size_of::<Event>() <= 128);
 
 /// What can happen to a Raft node.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,7 +77,7 @@ pub enum Event {
         /// For whom.
         peer: NodeId,
         /// What it covers.
-        meta: SnapshotMeta,
+        meta: Box<SnapshotMeta>,
     },
     /// The chunk asked for by `SnapshotRead`.
     SnapshotChunk {
@@ -90,7 +94,7 @@ pub enum Event {
     /// and the state machine has durably become it.
     SnapshotInstalled {
         /// What it covers.
-        meta: SnapshotMeta,
+        meta: Box<SnapshotMeta>,
     },
     /// The chunks were not what their digest promised and are thrown away.
     SnapshotRefused,

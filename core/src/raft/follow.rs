@@ -1,9 +1,8 @@
 //! Following: what a node does with the leader's Append.
 
-use alloc::vec::Vec;
-
 use super::chain;
 use super::effect::Effect;
+use super::entries::Entries;
 use super::log::ENTRY_OVERHEAD_BYTES;
 use super::message::{AppendResult, Body, InflightId, RoundId};
 use super::state::Raft;
@@ -48,7 +47,7 @@ impl Raft {
     pub(super) fn on_append(
         &mut self,
         head: Incoming,
-        entries: Vec<Entry>,
+        entries: &Entries,
         out: &mut Outbox<Effect>,
     ) {
         self.note_first_round(head.round);
@@ -56,12 +55,12 @@ impl Raft {
             .staging
             .as_ref()
             .is_some_and(|staging| staging.installing)
-            || self.is_full(&entries)
+            || self.is_full(entries)
         {
             self.reply_append(&head, AppendResult::Busy, out);
             return;
         }
-        match self.fit(&head, &entries) {
+        match self.fit(&head, entries) {
             Fit::Malformed => return,
             Fit::Contradiction(reason) => return self.halt(reason, out),
             Fit::Gap(hint) => {
@@ -141,31 +140,35 @@ impl Raft {
 
     /// Takes over what the log lacks. Only a real conflict cuts the log, and
     /// never below the commit index (hashicorp/raft 0f31a01).
-    fn merge(&mut self, prev: Index, entries: Vec<Entry>) -> Result<(), &'static str> {
+    fn merge(&mut self, prev: Index, entries: &Entries) -> Result<(), &'static str> {
         if self.config.mutant.is(Mutant::TruncateMatching)
             && prev >= self.commit
             && prev < self.log.last().index
         {
             self.truncate(prev.next());
         }
+        let mut known = 0;
         for entry in entries {
-            if entry.id.index < self.log.base().id.index {
-                continue;
+            let index = entry.id.index;
+            if index > self.log.last().index {
+                break;
             }
-            match self.log.term_at(entry.id.index) {
-                Some(term) if term == entry.id.term => {
-                    if self.log.chain_at(entry.id.index) != Some(entry.chain) {
-                        return Err("equal entries with different histories");
+            if index >= self.log.base().id.index {
+                if self.log.term_at(index) != Some(entry.id.term) {
+                    if index <= self.commit {
+                        return Err("the leader contradicts a committed entry");
                     }
-                    continue;
+                    self.truncate(index);
+                    break;
                 }
-                Some(_) if entry.id.index <= self.commit => {
-                    return Err("the leader contradicts a committed entry");
+                if self.log.chain_at(index) != Some(entry.chain) {
+                    return Err("equal entries with different histories");
                 }
-                Some(_) => self.truncate(entry.id.index),
-                None => {}
             }
-            self.log.append(entry);
+            known += 1;
+        }
+        if known < entries.len() {
+            self.log.append_run(entries.part(known..entries.len()));
             self.flush_wanted = true;
         }
         Ok(())

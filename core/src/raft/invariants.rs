@@ -86,14 +86,7 @@ impl Raft {
             assert!(peer.confirmed_round <= peer.told_round);
             assert!(peer.id != self.config.id);
         }
-        let uncommitted: usize = match self.commit < last.index {
-            true => self
-                .log
-                .range(self.commit.next(), last.index)
-                .map(|entry| entry.data.len())
-                .sum(),
-            false => 0,
-        };
+        let uncommitted = self.log.payload_bytes(self.commit.next(), last.index);
         assert_eq!(uncommitted, lead.uncommitted_bytes);
     }
 }

@@ -1,11 +1,12 @@
 //! What Raft nodes say to each other. Every message carries its sender's term,
 //! replies and refusals included.
 
-use alloc::vec::Vec;
+use alloc::boxed::Box;
 
 use bytes::Bytes;
 
-use super::types::{Entry, SnapshotMeta};
+use super::entries::Entries;
+use super::types::SnapshotMeta;
 use crate::types::{Chain, Index, LogId, Term};
 
 /// Identifies one Append in flight to one follower, so that a late answer can
@@ -26,7 +27,8 @@ pub struct CampaignId(pub u64);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Incarnation(pub u64);
 
-/// A message between two nodes of a cluster.
+/// A message between two nodes of a cluster. Rare and large parts are boxed:
+/// messages are moved often.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
     /// The sender's term; for a pre-vote the term it would campaign in.
@@ -34,6 +36,8 @@ pub struct Message {
     /// What it says.
     pub body: Body,
 }
+
+const _: () = assert!(size_of::<Message>() <= 96);
 
 /// The kinds of message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,7 +86,7 @@ pub enum Body {
         /// The leader's commit index.
         commit: Index,
         /// The entries, contiguous from `prev`.
-        entries: Vec<Entry>,
+        entries: Entries,
     },
     /// Answer to [`Body::Append`].
     AppendReply {
@@ -102,7 +106,7 @@ pub enum Body {
         /// See [`Body::Append`].
         round: RoundId,
         /// What is being sent.
-        meta: SnapshotMeta,
+        meta: Box<SnapshotMeta>,
         /// The chunk's number, from 0.
         chunk: u64,
         /// Its content.

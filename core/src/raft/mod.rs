@@ -105,7 +105,8 @@
 //! | `snapshot.rs` | sending and receiving snapshots |
 //! | `repair.rs` | examining the disk, repairing the log |
 //! | `persist.rs` | the gate between memory and disk |
-//! | `log.rs` `chain.rs` `quorum.rs` | the log, its chained checksum, majorities |
+//! | `log.rs` `entries.rs` | the log, and the runs of entries that it shares |
+//! | `chain.rs` `quorum.rs` | the chained checksum, majorities |
 //! | `invariants.rs` `digest.rs` | what always holds; the state in 32 bytes |
 
 pub mod chain;
@@ -113,6 +114,7 @@ pub mod config;
 mod digest;
 pub mod effect;
 mod election;
+pub mod entries;
 pub mod event;
 mod follow;
 mod invariants;
@@ -136,6 +138,7 @@ mod tests;
 
 pub use config::Config;
 pub use effect::{Effect, Persist, Refusal, Role};
+pub use entries::{Entries, Runs};
 pub use event::{Context, Event, PersistSeq};
 pub use message::{
     AppendResult, Body, CampaignId, Incarnation, InflightId, Message, RoundId, SnapshotResult,

@@ -6,6 +6,7 @@
 //! at once, so that a completion can never vouch for an entry that was replaced
 //! meanwhile (the ABA of etcd's asynchronous storage).
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
@@ -20,6 +21,10 @@ use crate::types::{Index, NodeId};
 
 /// Messages that may wait for a write; a message beyond is dropped, as if lost.
 pub const HELD_MAX: usize = 4096;
+
+/// How far the commit index may go before it is written anew. A restart that finds
+/// an older one hears of the rest from the leader.
+const COMMIT_LAG_MAX: u64 = 256;
 
 /// What waits for the disk, and who waits for that.
 #[derive(Debug, Clone)]
@@ -138,17 +143,20 @@ impl Gate {
         self.next = PersistSeq(seq.0 + 1);
         let last = log.last().index;
         assert!(self.flushed >= log.base().id.index, "the base is flushed");
-        let append = log.range(self.flushed.next(), last).cloned().collect();
+        let append = log.shared(self.flushed.next(), last);
         if self.hard_dirty {
             self.hard_seq = seq;
         }
-        // The commit index rides along with whatever is written anyway (P8).
-        let hard_state = (self.hard_written != hard).then_some(hard);
-        self.hard_written = hard;
+        // The commit index rides along now and then (P8).
+        let far = hard.commit.0 >= self.hard_written.commit.0.saturating_add(COMMIT_LAG_MAX);
+        let hard_state = (self.hard_dirty || far).then(|| Box::new(hard));
+        if hard_state.is_some() {
+            self.hard_written = hard;
+        }
         self.hard_dirty = false;
         self.flushed = last;
         self.pending.push_back(Pending { seq, last });
-        let base = core::mem::take(&mut self.base_dirty).then(|| Base::clone(log.base()));
+        let base = core::mem::take(&mut self.base_dirty).then(|| Box::new(Base::clone(log.base())));
         Some(Persist {
             seq,
             hard_state,

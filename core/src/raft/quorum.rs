@@ -46,22 +46,32 @@ fn majority(
 ) -> u64 {
     assert!(!voters.is_empty());
     assert!(voters.len() <= VOTERS_MAX);
-    assert!(extra.len() <= LEARNERS_MAX);
-    let mut sorted = [0; COUNTED_MAX];
-    for (count, node) in voters.iter().chain(extra).enumerate() {
+    let place = match voters.len() / 2 {
+        place if mutant.is(Mutant::QuorumTooSmall) => place.saturating_sub(1),
+        place => place,
+    };
+    if extra.is_empty() {
+        return ranked::<VOTERS_MAX>(voters.iter(), place, value);
+    }
+    ranked::<COUNTED_MAX>(voters.iter().chain(extra), place, value)
+}
+
+/// The value that has `place` others at or above it. At most `N` nodes.
+fn ranked<'a, const N: usize>(
+    nodes: impl Iterator<Item = &'a NodeId>,
+    place: usize,
+    value: &impl Fn(NodeId) -> u64,
+) -> u64 {
+    let mut sorted = [0; N];
+    for (count, node) in nodes.enumerate() {
         insert_descending(&mut sorted, count, value(*node));
     }
-    let place = voters.len() / 2;
-    if mutant.is(Mutant::QuorumTooSmall) {
-        sorted[place.saturating_sub(1)]
-    } else {
-        sorted[place]
-    }
+    sorted[place]
 }
 
 /// Inserts into the first `count` values, which descend.
-fn insert_descending(sorted: &mut [u64; COUNTED_MAX], count: usize, value: u64) {
-    assert!(count < COUNTED_MAX);
+fn insert_descending<const N: usize>(sorted: &mut [u64; N], count: usize, value: u64) {
+    assert!(count < N);
     let mut at = count;
     while at > 0 && sorted[at - 1] < value {
         sorted[at] = sorted[at - 1];

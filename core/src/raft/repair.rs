@@ -77,6 +77,7 @@ pub(super) fn examine(config: &Config, recovered: Recovered) -> Found {
         }
         log.append(entry);
     }
+    log.seal();
     let promised = promised.max(hard.commit).max(applied);
     let base_index = log.base().id.index;
     let state_lost = applied < base_index;

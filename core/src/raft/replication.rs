@@ -1,11 +1,10 @@
 //! Leading: proposals, Append and its answers, and the commit index.
 
-use alloc::vec::Vec;
-
 use bytes::Bytes;
 
 use super::chain;
 use super::effect::{Effect, Refusal, Role};
+use super::entries::Entries;
 use super::event::Context;
 use super::log::ENTRY_OVERHEAD_BYTES;
 use super::message::{AppendResult, Body, Incarnation, InflightId, RoundId};
@@ -38,9 +37,9 @@ impl Raft {
         self.staging = None;
         let noop = self.log.last().index.next();
         let first = self.commit.next();
-        let uncommitted = self.log.range(first, self.log.last().index);
+        let uncommitted_bytes = self.log.payload_bytes(first, self.log.last().index);
         self.lead = Some(Lead {
-            peers: Vec::new(),
+            peers: alloc::vec::Vec::new(),
             next_inflight: InflightId(1),
             round: RoundId(0),
             round_wanted: false,
@@ -48,7 +47,7 @@ impl Raft {
             transfer: None,
             heartbeat_at: self.now,
             quorum_at: self.now.saturating_add(self.config.election_timeout_min),
-            uncommitted_bytes: uncommitted.map(|entry| entry.data.len()).sum(),
+            uncommitted_bytes,
             noop,
         });
         self.follow_membership(out);
@@ -146,7 +145,7 @@ impl Raft {
             self.log
                 .slice(prev.index.next(), count, self.config.append_bytes_max)
         } else {
-            Vec::new()
+            Entries::default()
         };
         let end = prev
             .index
@@ -161,8 +160,7 @@ impl Raft {
         let inflight = lead.next_inflight;
         lead.next_inflight = InflightId(inflight.0 + 1);
         if !entries.is_empty() {
-            let bytes = entries.iter().map(|entry| entry.data.len()).sum();
-            peer.sent(inflight, end, bytes);
+            peer.sent(inflight, end, entries.payload_bytes());
             let more = end < self.log.last().index && peer.has_window(&self.config);
             self.flush_wanted |= more;
         }
@@ -269,6 +267,9 @@ impl Raft {
         let Some(lead) = &self.lead else {
             return;
         };
+        if self.commit == self.log.last().index {
+            return;
+        }
         let own = if self.config.mutant.is(Mutant::LeaderCountsUnsynced) {
             self.log.last().index
         } else {
@@ -286,11 +287,7 @@ impl Raft {
         let own_term = self.log.term_at(reached) == Some(self.hard.term);
         if reached > self.commit && (own_term || self.config.mutant.is(Mutant::CommitOldTerm)) {
             assert!(reached <= self.log.last().index);
-            let freed: usize = self
-                .log
-                .range(self.commit.next(), reached)
-                .map(|entry| entry.data.len())
-                .sum();
+            let freed = self.log.payload_bytes(self.commit.next(), reached);
             let lead = self.lead.as_mut().expect("just seen");
             assert!(lead.uncommitted_bytes >= freed);
             lead.uncommitted_bytes -= freed;

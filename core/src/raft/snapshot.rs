@@ -3,6 +3,8 @@
 //! The content is the state machine's business. Raft carries opaque chunks, and
 //! installs the log position, chain and membership that come with them.
 
+use alloc::boxed::Box;
+
 use bytes::Bytes;
 
 use super::effect::Effect;
@@ -30,14 +32,14 @@ pub enum Sending {
     /// The state machine reads a chunk.
     Reading {
         /// What is sent.
-        meta: SnapshotMeta,
+        meta: Box<SnapshotMeta>,
         /// The chunk.
         chunk: u64,
     },
     /// The follower has a chunk to answer.
     Waiting {
         /// What is sent.
-        meta: SnapshotMeta,
+        meta: Box<SnapshotMeta>,
         /// The chunk.
         chunk: u64,
         /// The message.
@@ -61,7 +63,7 @@ impl Sending {
 #[derive(Debug, Clone)]
 pub struct Staging {
     /// What is received.
-    pub meta: SnapshotMeta,
+    pub meta: Box<SnapshotMeta>,
     /// The next chunk.
     pub next: u64,
     /// Whether the last chunk was given to the state machine, which is now
@@ -98,7 +100,7 @@ impl Raft {
     pub(super) fn on_snapshot_opened(
         &mut self,
         peer: NodeId,
-        meta: SnapshotMeta,
+        meta: Box<SnapshotMeta>,
         out: &mut Outbox<Effect>,
     ) {
         assert!(
@@ -243,7 +245,7 @@ impl Raft {
     pub(super) fn on_snapshot(
         &mut self,
         incoming: Incoming,
-        meta: SnapshotMeta,
+        meta: Box<SnapshotMeta>,
         chunk: u64,
         data: Bytes,
         last: bool,
@@ -298,7 +300,7 @@ impl Raft {
         let Some(staging) = staged else {
             return;
         };
-        assert_eq!(staging.meta, *meta, "another snapshot than the one staged");
+        assert_eq!(*staging.meta, *meta, "another snapshot than the one staged");
         let mut base = meta.base.clone();
         let at = base.id.index;
         assert!(at > self.commit, "nothing was committed while installing");
@@ -338,7 +340,7 @@ impl Raft {
     /// means that the leader opened its snapshot anew.
     fn next_chunk(&self, incoming: &Incoming, meta: &SnapshotMeta, chunk: u64) -> u64 {
         match &self.staging {
-            Some(staging) if staging.meta == *meta => {
+            Some(staging) if *staging.meta == *meta => {
                 let anew = chunk == 0 && incoming.inflight > staging.incoming.inflight;
                 if anew { 0 } else { staging.next }
             }

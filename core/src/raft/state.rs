@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use super::config::Config;
 use super::effect::Role;
-use super::election::Campaign;
+use super::election::{Campaign, Patience};
 use super::event::{Context, PersistSeq};
 use super::log::Log;
 use super::membership::Handover;
@@ -31,6 +31,8 @@ pub struct Raft {
     pub(super) contact: Option<Time>,
     /// When to stand for election, unless the leader is heard before.
     pub(super) election_at: Time,
+    /// How long the leader may be silent, drawn once per term and attempt.
+    pub(super) patience: Option<Patience>,
     pub(super) campaign: Campaign,
     /// Present exactly while leading.
     pub(super) lead: Option<Lead>,
@@ -85,6 +87,8 @@ pub(super) struct PendingRead {
 pub(super) struct Announced {
     pub role: Option<(Role, Term, Option<NodeId>)>,
     pub membership: Option<Membership>,
+    /// The epoch of the log's memberships when they were last looked at.
+    pub epoch: Option<u64>,
     pub commit: Index,
 }
 

@@ -38,6 +38,7 @@ impl Raft {
             leader: None,
             contact: None,
             election_at: now,
+            patience: None,
             campaign: Campaign::new(hard.incarnation),
             lead: None,
             commit,
@@ -173,6 +174,7 @@ impl Raft {
     /// wait for the leader's own write (P4).
     fn flush(&mut self, out: &mut Outbox<Effect>) {
         self.flush_wanted = false;
+        self.log.seal();
         if let Some(persist) = self.gate.take(self.hard_state(), &self.log) {
             assert!(persist.seq > self.gate.done());
             out.push(Effect::Persist(persist));
@@ -239,7 +241,7 @@ impl Raft {
                         prev_chain,
                         commit,
                     };
-                    self.on_append(append, entries, out);
+                    self.on_append(append, &entries, out);
                 }
             }
             Body::AppendReply {
@@ -325,7 +327,12 @@ impl Raft {
             let (role, term, leader) = role;
             out.push(Effect::RoleChanged { role, term, leader });
         }
-        if self.announced.membership.as_ref() != Some(self.membership()) {
+        // A planted bug has memberships take effect when nothing in the log changes.
+        let epoch = self.log.membership_epoch();
+        let is_fixed = self.announced.epoch == Some(epoch)
+            && !self.config.mutant.is(Mutant::MembershipAtCommit);
+        self.announced.epoch = Some(epoch);
+        if !is_fixed && self.announced.membership.as_ref() != Some(self.membership()) {
             let membership = self.membership().clone();
             self.announced.membership = Some(membership.clone());
             out.push(Effect::MembershipChanged { membership });
@@ -348,7 +355,7 @@ impl Raft {
         if upto <= self.handed || installing || self.is_halted() {
             return;
         }
-        let entries = self.log.range(self.handed.next(), upto).cloned().collect();
+        let entries = self.log.shared(self.handed.next(), upto);
         self.handed = upto;
         out.push(Effect::Apply { entries });
     }

@@ -1,6 +1,5 @@
 //! The data that Raft stores and sends.
 
-use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use bytes::Bytes;
@@ -109,8 +108,7 @@ pub struct SnapshotMeta {
     /// What the owner wants to travel along with every snapshot. Raft passes it
     /// on and reads nothing of it; at most
     /// [`SNAPSHOT_ANNEX_BYTES_MAX`](crate::limits::SNAPSHOT_ANNEX_BYTES_MAX) bytes.
-    /// Boxed, since every effect and message is as large as its largest variant.
-    pub annex: Box<Bytes>,
+    pub annex: Bytes,
 }
 
 /// What a node found on its disk when it started.

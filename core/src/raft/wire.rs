@@ -147,7 +147,7 @@ impl Decode for SnapshotMeta {
         Ok(Self {
             base: reader.get()?,
             digest: reader.array()?,
-            annex: alloc::boxed::Box::new(reader.blob(SNAPSHOT_ANNEX_BYTES_MAX)?),
+            annex: reader.blob(SNAPSHOT_ANNEX_BYTES_MAX)?,
         })
     }
 }
@@ -285,7 +285,7 @@ impl Encode for Body {
                 data,
                 last,
             } => {
-                put!(writer: inflight, round, meta);
+                put!(writer: inflight, round, &**meta);
                 writer.u64(*chunk);
                 writer.blob(data);
                 writer.bool(*last);
@@ -346,7 +346,7 @@ impl Decode for Body {
             6 => Ok(Self::Snapshot {
                 inflight: reader.get()?,
                 round: reader.get()?,
-                meta: reader.get()?,
+                meta: alloc::boxed::Box::new(reader.get()?),
                 chunk: reader.u64()?,
                 data: reader.blob(CHUNK_BYTES_MAX)?,
                 last: reader.bool()?,
@@ -391,6 +391,6 @@ fn decode_append(reader: &mut Reader<'_>) -> Result<Body, DecodeError> {
         prev,
         prev_chain,
         commit,
-        entries,
+        entries: entries.into(),
     })
 }

@@ -81,7 +81,7 @@ fn term_and_vote_are_one_write_and_the_vote_waits_for_it() {
     solo.wake();
     let effects = core::mem::take(&mut solo.effects);
     let mut writes = effects.iter().filter_map(|effect| match effect {
-        Effect::Persist(persist) => persist.hard_state,
+        Effect::Persist(persist) => persist.hard_state.as_deref().copied(),
         _ => None,
     });
     let hard = writes.next().expect("a write");
@@ -229,7 +229,7 @@ fn a_completed_write_does_not_vouch_for_what_replaced_it() {
         prev: at(0, 0),
         prev_chain: chain::EMPTY,
         commit: Index(0),
-        entries: log_of(&[term, term]),
+        entries: log_of(&[term, term]).into(),
     };
     solo.receives(2, 1, append(1));
     solo.wake();
@@ -261,7 +261,7 @@ fn a_term_is_written_along_with_its_first_entries() {
             prev: at(0, 0),
             prev_chain: chain::EMPTY,
             commit: Index(0),
-            entries: log_of(&[5]),
+            entries: log_of(&[5]).into(),
         },
     );
     solo.wake();
@@ -269,7 +269,9 @@ fn a_term_is_written_along_with_its_first_entries() {
         Effect::Persist(persist) if !persist.append.is_empty() => Some(persist),
         _ => None,
     });
-    let hard = write.and_then(|write| write.hard_state).expect("one write");
+    let hard = write
+        .and_then(|write| write.hard_state.clone())
+        .expect("one write");
     assert_eq!(hard.term, Term(5));
 }
 
@@ -482,7 +484,7 @@ fn a_different_history_halts_the_node() {
         prev: at(1, 2),
         prev_chain: other,
         commit: Index(0),
-        entries: entries_after(at(1, 2), other, &[1]),
+        entries: entries_after(at(1, 2), other, &[1]).into(),
     };
     solo.hears(2, 1, body);
     assert_eq!(solo.raft.role(), Role::Halted);

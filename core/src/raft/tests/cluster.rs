@@ -11,8 +11,8 @@ use super::disk::{CHUNK, Disk, State};
 use crate::machine::{Machine, Outbox};
 use crate::mutant::Mutant;
 use crate::raft::{
-    Base, Config, Context, Effect, Entry, Event, Membership, Message, Persist, Raft, Recovered,
-    Refusal, Role, SnapshotMeta,
+    Base, Config, Context, Effect, Event, Membership, Message, Persist, Raft, Recovered, Refusal,
+    Role, Runs, SnapshotMeta,
 };
 use crate::types::{ClusterId, Index, LogId, NodeId, Span, Time};
 
@@ -419,7 +419,7 @@ impl Cluster {
                     self.enqueue(delay, Item::Durable { node: at, life });
                 }
                 Effect::Send { to, message } => self.send(at, to, message),
-                Effect::Apply { entries } => self.apply(at, entries),
+                Effect::Apply { entries } => self.apply(at, &entries),
                 Effect::SnapshotOpen { peer } => self.freeze(at, peer),
                 Effect::SnapshotRead { peer, chunk } => self.read_chunk(at, peer, chunk),
                 Effect::SnapshotClose { peer } => {
@@ -494,9 +494,9 @@ impl Cluster {
         self.event(at, Event::Persisted { seq });
     }
 
-    fn apply(&mut self, at: NodeId, entries: Vec<Entry>) {
+    fn apply(&mut self, at: NodeId, entries: &Runs) {
         let node = self.nodes.get_mut(&at).expect("a known node");
-        for entry in entries {
+        for entry in entries.iter().cloned() {
             assert_eq!(
                 entry.id.index,
                 node.state.applied.next(),
@@ -524,11 +524,11 @@ impl Cluster {
             .raft(at)
             .base_at(state.applied)
             .expect("applied and kept");
-        let meta = SnapshotMeta {
+        let meta = alloc::boxed::Box::new(SnapshotMeta {
             base,
             digest: state.digest(),
-            annex: alloc::boxed::Box::default(),
-        };
+            annex: Bytes::new(),
+        });
         let node = self.nodes.get_mut(&at).expect("a known node");
         node.frozen.insert(peer, state);
         self.event(at, Event::SnapshotOpened { peer, meta });
@@ -549,7 +549,14 @@ impl Cluster {
         self.event(at, event);
     }
 
-    fn stage(&mut self, at: NodeId, meta: SnapshotMeta, chunk: u64, data: &[u8], last: bool) {
+    fn stage(
+        &mut self,
+        at: NodeId,
+        meta: alloc::boxed::Box<SnapshotMeta>,
+        chunk: u64,
+        data: &[u8],
+        last: bool,
+    ) {
         let node = self.nodes.get_mut(&at).expect("a known node");
         if chunk == 0 {
             node.staged.clear();

@@ -63,18 +63,18 @@ impl Disk {
     /// Carries out a write, in the documented order.
     pub fn write(&mut self, persist: Persist) {
         if let Some(hard) = persist.hard_state {
-            self.hard = hard;
+            self.hard = *hard;
         }
         if let Some(base) = persist.base {
             let upto = base.id.index;
             self.entries
                 .retain(|entry| !persist.reset && entry.id.index > upto);
-            self.base = base;
+            self.base = *base;
         }
         if let Some(from) = persist.truncate_from {
             self.entries.retain(|entry| entry.id.index < from);
         }
-        for entry in persist.append {
+        for entry in persist.append.iter().cloned() {
             assert_eq!(entry.id.index, self.last().next(), "writes are contiguous");
             self.entries.push(entry);
         }

@@ -99,7 +99,7 @@ fn bodies() -> impl Strategy<Value = Body> {
             prev,
             prev_chain,
             commit: Index(c),
-            entries,
+            entries: entries.into(),
         }),
         (three(), results).prop_map(|((a, b, c), result)| Body::AppendReply {
             inflight: InflightId(a),
@@ -111,15 +111,15 @@ fn bodies() -> impl Strategy<Value = Body> {
             |((a, b, chunk), place, membership, last)| Body::Snapshot {
                 inflight: InflightId(a),
                 round: RoundId(b),
-                meta: SnapshotMeta {
+                meta: alloc::boxed::Box::new(SnapshotMeta {
                     base: Base {
                         id: place,
                         chain: chain::EMPTY,
                         membership,
                     },
                     digest: [0; 32],
-                    annex: alloc::boxed::Box::default(),
-                },
+                    annex: bytes::Bytes::new(),
+                }),
                 chunk,
                 data: Bytes::from_static(b"data"),
                 last,

@@ -6,6 +6,7 @@ mod check;
 mod cluster;
 mod disk;
 mod hostile;
+mod log;
 #[cfg(feature = "mutants")]
 mod mutants;
 mod paper;

@@ -302,7 +302,7 @@ impl Solo {
             prev,
             prev_chain,
             commit: Index(commit),
-            entries,
+            entries: entries.into(),
         };
         self.hears(2, term, body);
     }
@@ -319,12 +319,12 @@ impl Solo {
     }
 
     /// A one-chunk snapshot from node 2 that the state machine has yet to install.
-    pub fn stage(&mut self, term: u64, base: Base) -> SnapshotMeta {
-        let meta = SnapshotMeta {
+    pub fn stage(&mut self, term: u64, base: Base) -> alloc::boxed::Box<SnapshotMeta> {
+        let meta = alloc::boxed::Box::new(SnapshotMeta {
             base,
             digest: [7; 32],
-            annex: alloc::boxed::Box::new(Bytes::from_static(b"annex")),
-        };
+            annex: Bytes::from_static(b"annex"),
+        });
         let body = Body::Snapshot {
             inflight: InflightId(1),
             round: RoundId(0),
@@ -367,10 +367,9 @@ impl Solo {
         effects
             .into_iter()
             .flat_map(|effect| match effect {
-                Effect::Apply { entries } => entries,
+                Effect::Apply { entries } => entries.iter().map(|entry| entry.id.index.0).collect(),
                 _ => Vec::new(),
             })
-            .map(|entry| entry.id.index.0)
             .collect()
     }
 }

@@ -116,7 +116,7 @@ fn appends() -> impl Strategy<Value = Body> {
             prev,
             prev_chain,
             commit: Index(head.2),
-            entries: super::solo::entries_after(prev, prev_chain, &terms),
+            entries: super::solo::entries_after(prev, prev_chain, &terms).into(),
         }
     })
 }
@@ -137,11 +137,11 @@ fn bodies() -> impl Strategy<Value = Body> {
             |((a, b, chunk), (base, digest), data, last)| Body::Snapshot {
                 inflight: InflightId(a),
                 round: RoundId(b),
-                meta: SnapshotMeta {
+                meta: alloc::boxed::Box::new(SnapshotMeta {
                     base,
                     digest,
-                    annex: alloc::boxed::Box::new(data.slice(..data.len().min(9))),
-                },
+                    annex: data.slice(..data.len().min(9)),
+                }),
                 chunk,
                 data,
                 last,
@@ -239,7 +239,7 @@ fn entries_with_a_gap_between_them_are_refused() {
         prev: LogId::ZERO,
         prev_chain: chain::EMPTY,
         commit: Index(0),
-        entries,
+        entries: entries.into(),
     };
     let bytes = Message {
         term: Term(1),
