@@ -274,6 +274,7 @@ fn replication(fold: &mut Fold, body: &Body) {
             round,
             prev,
             commit,
+            quiet,
             entries,
             ..
         } => {
@@ -282,6 +283,7 @@ fn replication(fold: &mut Fold, body: &Body) {
             fold.add(round.0);
             fold.id(*prev);
             fold.add(commit.0);
+            fold.add(u64::from(*quiet));
             fold.len(entries.len());
             if let Some(entry) = entries.last() {
                 fold.id(entry.id);

@@ -165,7 +165,7 @@ impl Ours {
                 }
             }
         }
-        self.disk.extend(persist.append.runs().cloned());
+        self.disk.extend(persist.append.into_runs());
     }
 
     fn cut(&mut self, now: Time) {

@@ -133,6 +133,12 @@ impl Runs {
         self.first.iter().chain(self.rest.iter().flatten())
     }
 
+    /// The runs themselves.
+    pub fn into_runs(self) -> impl Iterator<Item = Entries> {
+        let first = Some(self.first).filter(|run| !run.is_empty());
+        first.into_iter().chain(self.rest)
+    }
+
     /// How many entries.
     pub fn len(&self) -> usize {
         self.runs().map(|run| run.len()).sum()
@@ -149,10 +155,10 @@ impl Runs {
     }
 }
 
-impl From<Vec<Entry>> for Runs {
-    fn from(entries: Vec<Entry>) -> Self {
+impl From<Entries> for Runs {
+    fn from(run: Entries) -> Self {
         Self {
-            first: entries.into(),
+            first: run,
             rest: Vec::new(),
         }
     }

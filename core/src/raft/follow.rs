@@ -28,6 +28,8 @@ pub struct Incoming {
     pub prev_chain: Chain,
     /// See [`Body::Append`].
     pub commit: Index,
+    /// See [`Body::Append`].
+    pub quiet: bool,
 }
 
 /// What an Append has to do with the follower's log.
@@ -44,23 +46,18 @@ enum Fit {
 
 impl Raft {
     /// An Append of the leader of our term.
-    pub(super) fn on_append(
-        &mut self,
-        head: Incoming,
-        entries: &Entries,
-        out: &mut Outbox<Effect>,
-    ) {
+    pub(super) fn on_append(&mut self, head: Incoming, entries: Entries, out: &mut Outbox<Effect>) {
         self.note_first_round(head.round);
         if self
             .staging
             .as_ref()
             .is_some_and(|staging| staging.installing)
-            || self.is_full(entries)
+            || self.is_full(&entries)
         {
             self.reply_append(&head, AppendResult::Busy, out);
             return;
         }
-        match self.fit(&head, entries) {
+        match self.fit(&head, &entries) {
             Fit::Malformed => return,
             Fit::Contradiction(reason) => return self.halt(reason, out),
             Fit::Gap(hint) => {
@@ -140,7 +137,7 @@ impl Raft {
 
     /// Takes over what the log lacks. Only a real conflict cuts the log, and
     /// never below the commit index (hashicorp/raft 0f31a01).
-    fn merge(&mut self, prev: Index, entries: &Entries) -> Result<(), &'static str> {
+    fn merge(&mut self, prev: Index, entries: Entries) -> Result<(), &'static str> {
         if self.config.mutant.is(Mutant::TruncateMatching)
             && prev >= self.commit
             && prev < self.log.last().index
@@ -148,7 +145,7 @@ impl Raft {
             self.truncate(prev.next());
         }
         let mut known = 0;
-        for entry in entries {
+        for entry in &entries {
             let index = entry.id.index;
             if index > self.log.last().index {
                 break;
@@ -168,7 +165,11 @@ impl Raft {
             known += 1;
         }
         if known < entries.len() {
-            self.log.append_run(entries.part(known..entries.len()));
+            let fresh = match known {
+                0 => entries,
+                _ => entries.part(known..entries.len()),
+            };
+            self.log.append_run(fresh);
             self.flush_wanted = true;
         }
         Ok(())
@@ -194,7 +195,7 @@ impl Raft {
     }
 
     /// Confirms a match up to `end` once it is durable (P3). A heartbeat is
-    /// answered at once, with what is durable already.
+    /// answered at once, with what is durable already; a quiet message is not.
     fn acknowledge(
         &mut self,
         head: &Incoming,
@@ -202,6 +203,9 @@ impl Raft {
         heartbeat: bool,
         out: &mut Outbox<Effect>,
     ) {
+        if head.quiet && self.repair.is_none() {
+            return;
+        }
         let durable = self.gate.durable();
         let upto = if heartbeat { end.min(durable) } else { end };
         let result = match &self.repair {

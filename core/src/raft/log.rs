@@ -23,6 +23,9 @@ pub const ENTRY_OVERHEAD_BYTES: usize = 144;
 
 const _: () = assert!(size_of::<Entry>() + size_of::<Run>() + 16 <= ENTRY_OVERHEAD_BYTES);
 
+/// Runs from the end that are looked at one by one before all are searched.
+const NEAR_RUNS: usize = 4;
+
 /// The entries after a base. Contiguous, terms never descending.
 #[derive(Debug, Clone)]
 pub struct Log {
@@ -70,6 +73,9 @@ impl Run {
 
     /// The part from one position to another, both inclusive.
     fn part(&self, from: Index, upto: Index) -> Entries {
+        if from <= self.first.index && self.last().id.index <= upto {
+            return self.entries.clone();
+        }
         let start = self.offset(from.max(self.first.index));
         self.entries.part(start..self.offset(upto.next()))
     }
@@ -111,10 +117,11 @@ impl Log {
             return;
         }
         self.seal();
+        let mut bytes = 0;
         for entry in &entries {
             self.note(entry);
+            bytes += entry.data.len();
         }
-        let bytes = entries.payload_bytes();
         self.runs.push_back(Run::new(entries, bytes));
     }
 
@@ -247,24 +254,23 @@ impl Log {
     /// The term at an index. `None` before the base and beyond the end: a
     /// compacted term is unknown, never 0 (etcd 76f1249).
     pub fn term_at(&self, index: Index) -> Option<Term> {
-        if index == self.last.index {
-            return Some(self.last.term);
-        }
-        if index == self.base.id.index {
-            return Some(self.base.id.term);
-        }
-        self.entry(index).map(|entry| entry.id.term)
+        self.place_at(index).map(|(id, _)| id.term)
     }
 
     /// The chain at an index, like [`Log::term_at`].
     pub fn chain_at(&self, index: Index) -> Option<Chain> {
+        self.place_at(index).map(|(_, chain)| chain)
+    }
+
+    /// Position and chain at an index, like [`Log::term_at`].
+    pub fn place_at(&self, index: Index) -> Option<(LogId, Chain)> {
         if index == self.last.index {
-            return Some(self.last_chain);
+            return Some((self.last, self.last_chain));
         }
         if index == self.base.id.index {
-            return Some(self.base.chain);
+            return Some((self.base.id, self.base.chain));
         }
-        self.entry(index).map(|entry| entry.chain)
+        self.entry(index).map(|entry| (entry.id, entry.chain))
     }
 
     /// The last position at or before `index` whose term is at most `term`, not
@@ -339,6 +345,10 @@ impl Log {
         let Some(at) = self.run_of(from).filter(|_| from <= upto) else {
             return shared;
         };
+        let run = &self.runs[at];
+        if upto <= run.last().id.index {
+            return run.part(from, upto).into();
+        }
         for run in self.runs.range(at..) {
             if run.first.index > upto {
                 break;
@@ -410,13 +420,18 @@ impl Log {
 
     /// The run that an index is in, if it is in one.
     fn run_of(&self, index: Index) -> Option<usize> {
-        let last = self.runs.back()?;
-        let at = if index >= last.first.index {
-            self.runs.len() - 1
-        } else {
-            let count = self.runs.partition_point(|run| run.first.index <= index);
-            count.checked_sub(1)?
-        };
+        // Nearly all questions are about the last few entries.
+        let mut at = self.runs.len().checked_sub(1)?;
+        let mut steps = NEAR_RUNS;
+        while self.runs[at].first.index > index {
+            if steps == 0 {
+                let count = self.runs.partition_point(|run| run.first.index <= index);
+                at = count.checked_sub(1)?;
+                break;
+            }
+            steps -= 1;
+            at = at.checked_sub(1)?;
+        }
         (index <= self.runs[at].last().id.index).then_some(at)
     }
 }

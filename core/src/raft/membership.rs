@@ -41,7 +41,8 @@ impl Membership {
 
     /// Whether a node counts in decisions.
     pub fn votes(&self, id: NodeId) -> bool {
-        self.voters.binary_search(&id).is_ok() || self.outgoing.binary_search(&id).is_ok()
+        // A handful at the most: a search would cost more.
+        self.voters.contains(&id) || self.outgoing.contains(&id)
     }
 
     /// Whether a node receives the log.
@@ -159,7 +160,11 @@ impl Raft {
     /// leader outside the new one goes. Both look at the log, not at a flag, so
     /// each happens exactly once, also under a new leader (etcd bd3c759).
     pub(super) fn advance_membership(&mut self, out: &mut Outbox<Effect>) {
-        if !self.is_ready_leader() || self.log.membership_index() > self.commit {
+        let epoch = self.log.membership_epoch();
+        if self.final_epoch == Some(epoch)
+            || !self.is_ready_leader()
+            || self.log.membership_index() > self.commit
+        {
             return;
         }
         let membership = self.log.membership();
@@ -172,7 +177,9 @@ impl Raft {
             self.append_own(EntryKind::Membership, data);
             self.follow_membership(out);
             self.advance_commit();
-        } else if !membership.votes(self.config.id) {
+        } else if membership.votes(self.config.id) {
+            self.final_epoch = Some(epoch);
+        } else {
             self.retire(out);
         }
     }

@@ -85,6 +85,9 @@ pub enum Body {
         prev_chain: Chain,
         /// The leader's commit index.
         commit: Index,
+        /// Whether only a refusal is wanted: the message brings news of a commit to a
+        /// follower that is in step, and neither entries nor a new round.
+        quiet: bool,
         /// The entries, contiguous from `prev`.
         entries: Entries,
     },

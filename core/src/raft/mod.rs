@@ -24,6 +24,8 @@
 //! - A positive acknowledgement is believed whenever it carries the present term
 //!   and incarnation, since within both it stays true. A *refusal* is believed
 //!   only if it answers a message of the present way of feeding that follower.
+//! - A message that brings nothing but news of a commit is not answered if it
+//!   fits: a commit takes six messages in a group of three.
 //! - A repairing follower answers with refusals whose hint moves *forward*: it
 //!   makes progress and is not counted.
 //!

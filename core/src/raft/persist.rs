@@ -200,7 +200,9 @@ impl Gate {
     pub fn hold(&mut self, need: PersistSeq, to: NodeId, message: Message) {
         assert!(need > self.done, "a message that need not wait is sent");
         assert!(need <= self.next);
-        if let Body::AppendReply { .. } = message.body {
+        if !self.held.is_empty()
+            && let Body::AppendReply { .. } = message.body
+        {
             // A later acknowledgement that waits for the same write says all
             // that an earlier one did.
             self.held.retain(|held| {

@@ -140,9 +140,8 @@ impl Raft {
 
     /// Notes what the leader reports as committed in rounds begun since.
     pub(super) fn note_round(&mut self, head: &Incoming) {
-        let own_term = self.log.term_at(head.commit) == Some(self.hard.term);
         if let Some(repair) = &mut self.repair
-            && own_term
+            && self.log.term_at(head.commit) == Some(self.hard.term)
             && repair.first_round.is_some_and(|first| head.round > first)
         {
             repair.confirmed = repair.confirmed.max(Some(head.commit));

@@ -15,7 +15,7 @@ use super::types::EntryKind;
 use crate::limits::{ENTRY_BYTES_MAX, LOG_BYTES_HARD_MAX};
 use crate::machine::Outbox;
 use crate::mutant::Mutant;
-use crate::types::{Index, LogId, NodeId};
+use crate::types::{Chain, Index, LogId, NodeId};
 
 impl Raft {
     /// A client's command.
@@ -139,7 +139,7 @@ impl Raft {
         }
         let lead = self.lead.as_mut().expect("only a leader replicates");
         let peer = &mut lead.peers[at];
-        let prev = previous_of(peer, &self.log);
+        let (prev, prev_chain) = previous_of(peer, &self.log);
         let entries = if peer.has_window(&self.config) {
             let count = self.config.append_entries_max;
             self.log
@@ -155,6 +155,10 @@ impl Raft {
         if entries.is_empty() && !due {
             return;
         }
+        let quiet = entries.is_empty()
+            && peer.mode == Mode::Replicate
+            && !heartbeat
+            && peer.told_round == lead.round;
         peer.told_commit = peer.told_commit.max(self.commit.min(end));
         peer.told_round = lead.round;
         let inflight = lead.next_inflight;
@@ -164,13 +168,13 @@ impl Raft {
             let more = end < self.log.last().index && peer.has_window(&self.config);
             self.flush_wanted |= more;
         }
-        let prev_chain = self.log.chain_at(prev.index).expect("prev is kept");
         let body = Body::Append {
             inflight,
             round: lead.round,
             prev,
             prev_chain,
             commit: self.commit,
+            quiet,
             entries,
         };
         let to = peer.id;
@@ -220,7 +224,8 @@ impl Raft {
         let fresh = lead.next_inflight;
         let latest_round = lead.round;
         let reused = self.config.mutant.is(Mutant::ReadRoundReused);
-        let peer = lead.peer_mut(from)?;
+        let at = lead.position(from)?;
+        let peer = &mut lead.peers[at];
         if inflight >= fresh || round > peer.told_round {
             return None;
         }
@@ -243,7 +248,6 @@ impl Raft {
                 self.flush_wanted = true;
             }
         }
-        let peer = lead.peer_mut(from)?;
         peer.heard = Some(self.now);
         let confirmed = if reused { latest_round } else { round };
         peer.confirmed_round = peer.confirmed_round.max(confirmed);
@@ -410,12 +414,11 @@ impl Raft {
 /// The entry before those that a follower gets next. While a snapshot is on its
 /// way only heartbeats go out: they rest on the base, which it will match once
 /// it has caught up.
-fn previous_of(peer: &Progress, log: &super::log::Log) -> LogId {
+fn previous_of(peer: &Progress, log: &super::log::Log) -> (LogId, Chain) {
     let wanted = match peer.mode {
         Mode::Snapshot(_) => log.base().id.index.max(peer.matched),
         _ => peer.next.prev().expect("next is never 0"),
     };
     let index = wanted.min(log.last().index);
-    let term = log.term_at(index).expect("prev is kept or the base");
-    LogId::new(term, index)
+    log.place_at(index).expect("prev is kept or the base")
 }

@@ -50,6 +50,9 @@ pub struct Raft {
     /// Whether the next wake has something to write or send.
     pub(super) flush_wanted: bool,
     pub(super) announced: Announced,
+    /// The epoch of the log's memberships of which the last is committed, not joint
+    /// and counts this node: nothing follows from it.
+    pub(super) final_epoch: Option<u64>,
 }
 
 /// What only a leader has.
@@ -218,7 +221,7 @@ impl Raft {
 impl Lead {
     /// The place of a follower in `peers`.
     pub fn position(&self, id: NodeId) -> Option<usize> {
-        self.peers.binary_search_by_key(&id, |peer| peer.id).ok()
+        self.peers.iter().position(|peer| peer.id == id)
     }
 
     /// A follower.

@@ -51,6 +51,7 @@ impl Raft {
             halt_reason: None,
             flush_wanted: true,
             announced: Announced::default(),
+            final_epoch: None,
             hard,
             config,
         };
@@ -230,6 +231,7 @@ impl Raft {
                 prev,
                 prev_chain,
                 commit,
+                quiet,
                 entries,
             } => {
                 if self.accept_leader(from, out) {
@@ -240,8 +242,9 @@ impl Raft {
                         prev,
                         prev_chain,
                         commit,
+                        quiet,
                     };
-                    self.on_append(append, &entries, out);
+                    self.on_append(append, entries, out);
                 }
             }
             Body::AppendReply {
@@ -282,9 +285,11 @@ impl Raft {
         if !self.gate.complete(seq) {
             return;
         }
-        for (to, message) in self.gate.release() {
-            assert!(message.term <= self.hard.term);
-            out.push(Effect::Send { to, message });
+        if self.gate.held_len() > 0 {
+            for (to, message) in self.gate.release() {
+                assert!(message.term <= self.hard.term);
+                out.push(Effect::Send { to, message });
+            }
         }
         self.count_own_vote(out);
         self.leave_repair_if_whole();
@@ -312,8 +317,10 @@ impl Raft {
 
     /// What follows from any event: commits, announcements, entries to apply.
     fn settle(&mut self, out: &mut Outbox<Effect>) {
-        self.advance_commit();
-        self.advance_membership(out);
+        if self.lead.is_some() {
+            self.advance_commit();
+            self.advance_membership(out);
+        }
         self.announce(out);
         self.hand_out(out);
         self.answer_reads(out);
@@ -348,11 +355,14 @@ impl Raft {
     /// it is being replaced by a snapshot.
     fn hand_out(&mut self, out: &mut Outbox<Effect>) {
         let upto = self.commit.min(self.gate.durable());
+        if upto <= self.handed {
+            return;
+        }
         let installing = self
             .staging
             .as_ref()
             .is_some_and(|staging| staging.installing);
-        if upto <= self.handed || installing || self.is_halted() {
+        if installing || self.is_halted() {
             return;
         }
         let entries = self.log.shared(self.handed.next(), upto);
@@ -373,8 +383,15 @@ impl Machine for Raft {
             Self::dispatch_halted(&event, out);
             return;
         }
+        // What only gathers work, or only counts, has nothing that follows from it.
+        let is_quiet = matches!(
+            event,
+            Event::Propose { .. } | Event::Read { .. } | Event::Applied { .. }
+        );
         self.dispatch(event, out);
-        self.settle(out);
+        if !is_quiet {
+            self.settle(out);
+        }
         if cfg!(debug_assertions) || self.steps.is_multiple_of(1024) {
             self.invariants();
         }

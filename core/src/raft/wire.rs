@@ -266,9 +266,11 @@ impl Encode for Body {
                 prev,
                 prev_chain,
                 commit,
+                quiet,
                 entries,
             } => {
                 put!(writer: inflight, round, prev, prev_chain, commit);
+                writer.bool(*quiet);
                 writer.seq(entries);
             }
             Self::AppendReply {
@@ -374,6 +376,7 @@ fn decode_append(reader: &mut Reader<'_>) -> Result<Body, DecodeError> {
     let prev: crate::types::LogId = reader.get()?;
     let prev_chain = reader.get()?;
     let commit = reader.get()?;
+    let quiet = reader.bool()?;
     let entries: alloc::vec::Vec<Entry> = reader.seq(APPEND_ENTRIES_MAX)?;
     let mut before = prev;
     for entry in &entries {
@@ -391,6 +394,7 @@ fn decode_append(reader: &mut Reader<'_>) -> Result<Body, DecodeError> {
         prev,
         prev_chain,
         commit,
+        quiet,
         entries: entries.into(),
     })
 }

@@ -229,6 +229,7 @@ fn a_completed_write_does_not_vouch_for_what_replaced_it() {
         prev: at(0, 0),
         prev_chain: chain::EMPTY,
         commit: Index(0),
+        quiet: false,
         entries: log_of(&[term, term]).into(),
     };
     solo.receives(2, 1, append(1));
@@ -261,6 +262,7 @@ fn a_term_is_written_along_with_its_first_entries() {
             prev: at(0, 0),
             prev_chain: chain::EMPTY,
             commit: Index(0),
+            quiet: false,
             entries: log_of(&[5]).into(),
         },
     );
@@ -484,6 +486,7 @@ fn a_different_history_halts_the_node() {
         prev: at(1, 2),
         prev_chain: other,
         commit: Index(0),
+        quiet: false,
         entries: entries_after(at(1, 2), other, &[1]).into(),
     };
     solo.hears(2, 1, body);
@@ -503,4 +506,53 @@ fn a_failed_disk_halts_the_node() {
     solo.step(Event::StoreFailed);
     assert_eq!(solo.raft.role(), Role::Halted);
     assert_eq!(crate::machine::Machine::deadline(&solo.raft), None);
+}
+
+/// A commit takes six messages in a group of three: what brings nothing but its
+/// news is answered only if it does not fit.
+#[test]
+fn news_of_a_commit_are_answered_only_if_they_do_not_fit() {
+    let mut solo = Solo::with(1, &[1, 1]);
+    let news = |prev, quiet| Body::Append {
+        inflight: InflightId(7),
+        round: RoundId(0),
+        prev,
+        prev_chain: chain::EMPTY,
+        commit: Index(2),
+        quiet,
+        entries: Vec::new().into(),
+    };
+    let with_chain = |solo: &Solo, body| match body {
+        Body::Append {
+            inflight,
+            round,
+            prev,
+            commit,
+            quiet,
+            entries,
+            ..
+        } => Body::Append {
+            inflight,
+            round,
+            prev,
+            prev_chain: solo.raft.chain_at(prev.index).unwrap_or(chain::EMPTY),
+            commit,
+            quiet,
+            entries,
+        },
+        other => other,
+    };
+    let loud = with_chain(&solo, news(at(1, 1), false));
+    solo.hears(2, 1, loud);
+    solo.answer();
+    assert_eq!(solo.raft.committed(), Index(1));
+    let fits = with_chain(&solo, news(at(1, 2), true));
+    solo.hears(2, 1, fits);
+    assert!(solo.sent().is_empty());
+    assert_eq!(solo.raft.committed(), Index(2));
+    solo.hears(2, 1, news(at(1, 5), true));
+    let Body::AppendReply { result, .. } = solo.answer().body else {
+        panic!("an answer to an Append");
+    };
+    assert!(matches!(result, AppendResult::Reject { .. }));
 }

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use bytes::Bytes;
-use xxhash_rust::xxh3::xxh3_128;
+use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 
 use crate::raft::{Entry, EntryKind, chain};
 use crate::types::{Chain, ClusterId, Index, LogId, Term};
@@ -19,7 +19,7 @@ fn the_layout_is_pinned() {
     bytes.extend_from_slice(&[0; 15]);
     bytes.push(7);
     bytes.extend_from_slice(&[5; 16]);
-    bytes.extend_from_slice(&xxh3_128(b"data").to_be_bytes());
+    bytes.extend_from_slice(&xxh3_64(b"data").to_be_bytes());
     bytes.extend_from_slice(&[0, 0, 0, 0, 0, 0, 0, 3]);
     bytes.extend_from_slice(&[0, 0, 0, 0, 0, 0, 0, 9]);
     bytes.extend_from_slice(&[0, 0, 0, 2]);
@@ -35,12 +35,14 @@ fn the_layout_is_pinned() {
 #[test]
 fn the_hash_is_pinned() {
     assert_eq!(xxh3_128(b""), 0x99aa_06d3_0147_98d8_6001_c324_468d_497f);
+    assert_eq!(xxh3_64(b""), 0x2d06_8005_38d3_94c2);
     let data: Vec<u8> = (0..=255_u8).cycle().take(5000).collect();
     let mut all = Vec::new();
     for length in [1, 3, 4, 8, 9, 16, 17, 128, 129, 240, 241, 1024, 1025, 5000] {
         all.extend_from_slice(&xxh3_128(&data[..length]).to_be_bytes());
+        all.extend_from_slice(&xxh3_64(&data[..length]).to_be_bytes());
     }
-    assert_eq!(xxh3_128(&all), 0x914d_b994_4fe0_5124_ee0a_a505_60bd_8106);
+    assert_eq!(xxh3_128(&all), 0x662d_1d48_3625_9d08_bf20_eacf_4652_6bb2);
 }
 
 #[test]

@@ -302,6 +302,7 @@ impl Solo {
             prev,
             prev_chain,
             commit: Index(commit),
+            quiet: false,
             entries: entries.into(),
         };
         self.hears(2, term, body);

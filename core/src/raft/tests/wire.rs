@@ -116,6 +116,7 @@ fn appends() -> impl Strategy<Value = Body> {
             prev,
             prev_chain,
             commit: Index(head.2),
+            quiet: head.2.is_multiple_of(2),
             entries: super::solo::entries_after(prev, prev_chain, &terms).into(),
         }
     })
@@ -239,6 +240,7 @@ fn entries_with_a_gap_between_them_are_refused() {
         prev: LogId::ZERO,
         prev_chain: chain::EMPTY,
         commit: Index(0),
+        quiet: false,
         entries: entries.into(),
     };
     let bytes = Message {
