@@ -4,7 +4,7 @@ use sha2::{Digest, Sha256};
 
 use super::config::{BLOCK_BYTES, GROUP_BYTES_MAX, blocks, in_memory, length};
 use super::effect::{Effect, FileName, FileOp};
-use super::frame::{CRC32C, HEADER_BYTES, Header, Kind, SegmentStart};
+use super::frame::{HEADER_BYTES, Header, Kind, SegmentStart, checksum};
 use super::record::{Batch, Record, RecordKind, WalSeq};
 use super::state::{Active, Extent, Item, Job, Purpose, Spare, Wal, records_bytes};
 use crate::codec::Writer;
@@ -280,7 +280,7 @@ impl Wal {
             .expect("counts stay below COUNT_MAX");
         assert!(self.durable < lsn);
         let header = Header {
-            payload_crc: CRC32C.checksum(payload),
+            payload_sum: checksum(payload),
             payload_bytes: payload.len(),
             kind,
             batch_end,

@@ -23,13 +23,13 @@
 //!   synced records along. The price is padding per *group*, not per record: for
 //!   256-byte entries the log writes 16 times the payload when each is synced
 //!   alone (the device and the page cache move 4 KiB anyway), 2 times at 8 per
-//!   sync and 1.5 times at 64 per sync, of which 1.36 is record and header.
-//! - **Records** (`frame.rs`): a header with its own CRC32C that covers segment
+//!   sync and 1.5 times at 64 per sync, of which 1.39 is record and header.
+//! - **Records** (`frame.rs`): a header with its own checksum that covers segment
 //!   and offset, the number of the record (lsn), the owner's index, the highest
 //!   lsn known to be synced, the lsn of the last record that is no entry, a salt,
-//!   the link to the record before, and length and CRC32C of the payload. The
-//!   link is half of the SHA-256 of the header before: see `link_of` for why that
-//!   is enough. The salt comes from the links of the whole log and is the same
+//!   the link to the record before, and length and checksum of the payload. The
+//!   link is the XXH3-128 of the header before: see `link_of` for why that is
+//!   enough. The salt comes from the links of the whole log and is the same
 //!   throughout a segment, so that a client cannot store a value that recovery
 //!   would take for a record.
 //! - **Two superblocks** (`superblock.rs`), written in turn: at recovery, at each

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use super::config::{in_memory, length};
-use super::frame::{CRC32C, HEADER_BYTES, Header, Kind, Link, MAGIC, SegmentStart, link_of};
+use super::frame::{HEADER_BYTES, Header, Kind, Link, MAGIC, SegmentStart, checksum, link_of};
 use super::record::Record;
 use crate::mutant::Mutant;
 
@@ -119,7 +119,7 @@ impl Scanner<'_> {
         // A file that was cut short ends inside the payload.
         let payload = &rest[..header.payload_bytes.min(rest.len())];
         let intact =
-            payload.len() == header.payload_bytes && CRC32C.checksum(payload) == header.payload_crc;
+            payload.len() == header.payload_bytes && checksum(payload) == header.payload_sum;
         let is_start = intact && at == 0 && header.kind == Kind::Segment;
         Some(Frame {
             header,

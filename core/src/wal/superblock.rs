@@ -3,12 +3,12 @@
 use bytes::Bytes;
 
 use super::config::{BLOCK_BYTES, COUNT_MAX, in_memory};
-use super::frame::CRC32C;
+use super::frame::{SUM_BYTES, checksum};
 use crate::codec::{DecodeError, Reader, Writer};
 
-const MAGIC: [u8; 4] = *b"DWS\x01";
+const MAGIC: [u8; 4] = *b"DWS\x02";
 /// Bytes that the fields take; the rest of the block is zero.
-const USED_BYTES: usize = 4 + 8 * 8 + 4;
+const USED_BYTES: usize = 4 + 8 * 8 + SUM_BYTES;
 
 /// The content of a superblock. Generation `g` lives in slot `g % 2`, so a write
 /// never touches the newest valid one.
@@ -59,8 +59,8 @@ impl Superblock {
         ] {
             writer.u64(number);
         }
-        let crc = CRC32C.checksum(writer.as_slice());
-        writer.u32(crc);
+        let sum = checksum(writer.as_slice());
+        writer.u64(sum);
         assert_eq!(writer.len(), USED_BYTES);
         let mut block = writer.into_vec();
         block.resize(in_memory(BLOCK_BYTES), 0);
@@ -70,7 +70,7 @@ impl Superblock {
     /// Reads and verifies the block of `slot`.
     pub fn decode(bytes: &[u8], slot: u8) -> Result<Self, DecodeError> {
         let mut reader = Reader::new(bytes);
-        let covered = reader.clone().raw(USED_BYTES - 4)?;
+        let covered = reader.clone().raw(USED_BYTES - SUM_BYTES)?;
         let magic: [u8; 4] = reader.array()?;
         let block = Self {
             generation: reader.u64()?,
@@ -82,9 +82,9 @@ impl Superblock {
             synced: reader.u64()?,
             state: reader.u64()?,
         };
-        let crc = reader.u32()?;
+        let sum = reader.u64()?;
         let sound = magic == MAGIC
-            && crc == CRC32C.checksum(covered)
+            && sum == checksum(covered)
             && block.slot() == slot
             && [block.generation, block.first_segment, block.open_segment]
                 .iter()

@@ -57,7 +57,7 @@ pub fn fill(host: &mut Host, indexes: core::ops::RangeInclusive<u64>) {
 /// Where the only copy of an entry's payload is.
 pub fn place(disk: &Disk, index: u64) -> (FileName, usize) {
     let needle = index.to_be_bytes();
-    let header = 92;
+    let header = 100;
     for name in disk
         .files
         .keys()
@@ -65,7 +65,7 @@ pub fn place(disk: &Disk, index: u64) -> (FileName, usize) {
     {
         for at in disk.find(*name, &needle) {
             let bytes = &disk.files[name].cached;
-            if at >= header && bytes[at - header..].starts_with(b"DWR\x01") {
+            if at >= header && bytes[at - header..].starts_with(b"DWR\x02") {
                 return (*name, at);
             }
         }

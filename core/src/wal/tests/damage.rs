@@ -232,7 +232,7 @@ fn a_record_inside_a_value_is_not_taken_for_one() {
     host.append(vec![record(RecordKind::Entry, 2, &copy)]);
     host.settle();
     fill(&mut host, 3..=4);
-    let at = host.disk.find(name, &copy[..92])[1];
+    let at = host.disk.find(name, &copy[..100])[1];
     host.disk.rot(name, at - 60, at - 59, &mut Rng(1));
     let (_, found) = reopen(host.disk);
     assert_eq!(found.records, [vote(1), entry(1), entry(3), entry(4)]);

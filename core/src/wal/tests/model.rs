@@ -12,7 +12,7 @@ use super::disk::{Disk, Rng};
 use super::host::Host;
 use crate::wal::{Event, FileName, FileOp, Record, RecordKind, Recovered};
 
-const HEADER_BYTES: usize = 92;
+const HEADER_BYTES: usize = 100;
 
 /// A batch as it was appended.
 #[derive(Debug, Clone)]
