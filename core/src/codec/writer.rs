@@ -4,14 +4,25 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
+/// Most values are smaller than this.
+const SIZE_HINT_DEFAULT: usize = 512;
+/// Up to here an exact copy is cheaper than giving back what is too much.
+const COPIED_BYTES_MAX: usize = 4096;
+
 /// A value with a canonical encoding.
 pub trait Encode {
     /// Appends the canonical encoding of `self`.
     fn encode(&self, writer: &mut Writer);
 
+    /// About how many bytes the encoding takes: room that is made at once, where
+    /// growing would copy several times. Exact is best, and wrong does no harm.
+    fn size_hint(&self) -> usize {
+        SIZE_HINT_DEFAULT
+    }
+
     /// The canonical encoding as one buffer.
     fn to_bytes(&self) -> Bytes {
-        let mut writer = Writer::new();
+        let mut writer = Writer::with_capacity(self.size_hint());
         self.encode(&mut writer);
         writer.into_bytes()
     }
@@ -123,7 +134,10 @@ impl Writer {
 
     /// The finished bytes.
     pub fn into_bytes(self) -> Bytes {
-        Bytes::from(self.buffer)
+        if self.buffer.len() < self.buffer.capacity() && self.buffer.len() <= COPIED_BYTES_MAX {
+            return Bytes::copy_from_slice(&self.buffer);
+        }
+        Bytes::from(self.buffer.into_boxed_slice())
     }
 
     /// The finished buffer.

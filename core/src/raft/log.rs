@@ -117,11 +117,11 @@ impl Log {
             return;
         }
         self.seal();
-        let mut bytes = 0;
+        let bytes_before = self.bytes;
         for entry in &entries {
             self.note(entry);
-            bytes += entry.data.len();
         }
+        let bytes = self.bytes - bytes_before - entries.len() * ENTRY_OVERHEAD_BYTES;
         self.runs.push_back(Run::new(entries, bytes));
     }
 
@@ -294,10 +294,10 @@ impl Log {
     /// payload bytes unless the first alone is larger. Shared if they are the end
     /// of the log or more than is left of a run; gathered from several runs
     /// otherwise, so that a slow follower is not fed by driblets. What the tail
-    /// holds is not among them.
-    pub fn slice(&self, from: Index, count_max: usize, bytes_max: usize) -> Entries {
+    /// holds is not among them. With them come their payload bytes.
+    pub fn slice(&self, from: Index, count_max: usize, bytes_max: usize) -> (Entries, usize) {
         let Some(at) = self.run_of(from) else {
-            return Entries::default();
+            return (Entries::default(), 0);
         };
         let mut left = Budget {
             count: count_max,
@@ -306,6 +306,9 @@ impl Log {
         let run = &self.runs[at];
         let start = run.offset(from);
         let whole = start == 0 && run.entries.len() <= count_max && run.bytes <= bytes_max;
+        if whole && at + 1 == self.runs.len() {
+            return (run.entries.clone(), run.bytes);
+        }
         let taken = if whole {
             left.count -= run.entries.len();
             left.bytes -= run.bytes;
@@ -317,7 +320,8 @@ impl Log {
         let ends_here = start + taken.len() < run.entries.len() || at + 1 == self.runs.len();
         let next_fits = |run: &Run| left.count > 0 && run.entries[0].data.len() <= left.bytes;
         if ends_here || !next_fits(&self.runs[at + 1]) {
-            return taken;
+            let bytes = taken.payload_bytes();
+            return (taken, bytes);
         }
         let mut gathered = taken.to_vec();
         for run in self.runs.range(at + 1..) {
@@ -327,7 +331,9 @@ impl Log {
                 break;
             }
         }
-        gathered.into()
+        let gathered = Entries::from(gathered);
+        let bytes = gathered.payload_bytes();
+        (gathered, bytes)
     }
 
     /// All entries from `from` to `upto`, inclusive, without copying them.

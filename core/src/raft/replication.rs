@@ -140,12 +140,12 @@ impl Raft {
         let lead = self.lead.as_mut().expect("only a leader replicates");
         let peer = &mut lead.peers[at];
         let (prev, prev_chain) = previous_of(peer, &self.log);
-        let entries = if peer.has_window(&self.config) {
+        let (entries, bytes) = if peer.has_window(&self.config) {
             let count = self.config.append_entries_max;
             self.log
                 .slice(prev.index.next(), count, self.config.append_bytes_max)
         } else {
-            Entries::default()
+            (Entries::default(), 0)
         };
         let end = prev
             .index
@@ -164,7 +164,7 @@ impl Raft {
         let inflight = lead.next_inflight;
         lead.next_inflight = InflightId(inflight.0 + 1);
         if !entries.is_empty() {
-            peer.sent(inflight, end, entries.payload_bytes());
+            peer.sent(inflight, end, bytes);
             let more = end < self.log.last().index && peer.has_window(&self.config);
             self.flush_wanted |= more;
         }

@@ -15,6 +15,9 @@ use crate::limits::{
     VOTERS_MAX,
 };
 
+/// Bytes of an encoded entry beside its data.
+const ENTRY_FIELDS_BYTES: usize = 16 + 1 + 16 + 4;
+
 const _: () = assert!(CHUNK_BYTES_MAX + 2048 < MESSAGE_BYTES_MAX);
 const _: () = assert!(ENTRY_BYTES_MAX + ENTRY_OVERHEAD_BYTES < MESSAGE_BYTES_MAX);
 
@@ -58,6 +61,10 @@ impl Encode for Entry {
         writer.put(&self.kind);
         writer.put(&self.chain);
         writer.blob(&self.data);
+    }
+
+    fn size_hint(&self) -> usize {
+        ENTRY_FIELDS_BYTES + self.data.len()
     }
 }
 
@@ -226,6 +233,17 @@ impl Encode for Message {
     fn encode(&self, writer: &mut Writer) {
         writer.put(&self.term);
         writer.put(&self.body);
+    }
+
+    fn size_hint(&self) -> usize {
+        let fields = 128;
+        match &self.body {
+            Body::Append { entries, .. } => {
+                fields + entries.len() * ENTRY_FIELDS_BYTES + entries.payload_bytes()
+            }
+            Body::Snapshot { data, .. } => fields + data.len(),
+            _ => fields,
+        }
     }
 }
 

@@ -40,6 +40,13 @@ impl Encode for PeerMessage {
             }
         }
     }
+
+    fn size_hint(&self) -> usize {
+        match self {
+            Self::Raft(message) => 1 + message.size_hint(),
+            _ => 512,
+        }
+    }
 }
 
 impl Decode for PeerMessage {
