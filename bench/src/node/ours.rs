@@ -96,8 +96,8 @@ impl Node for Ours {
             if !due && self.out.is_empty() {
                 break;
             }
-            std::mem::swap(&mut self.out, &mut self.work);
-            let mut work = std::mem::take(&mut self.work);
+            let spare = std::mem::take(&mut self.work);
+            let mut work = std::mem::replace(&mut self.out, spare);
             for effect in work.drain() {
                 self.carry_out(now, effect, out);
             }

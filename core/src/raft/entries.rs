@@ -38,6 +38,17 @@ impl Entries {
         }
     }
 
+    /// How many entries.
+    pub const fn len(&self) -> usize {
+        // No slice is made for it: it is asked for often.
+        (self.upto - self.from) as usize
+    }
+
+    /// Whether there is no entry.
+    pub const fn is_empty(&self) -> bool {
+        self.upto == self.from
+    }
+
     /// Payload bytes.
     pub fn payload_bytes(&self) -> usize {
         self.iter().map(|entry| entry.data.len()).sum()

@@ -65,6 +65,11 @@ impl Run {
         self.entries.last().expect("runs are not empty")
     }
 
+    /// The position of the last entry.
+    fn last_index(&self) -> Index {
+        Index(self.first.index.0 + self.entries.len() as u64 - 1)
+    }
+
     /// The place of an entry that is in the run or behind it.
     fn offset(&self, index: Index) -> usize {
         let offset = index.0 - self.first.index.0;
@@ -73,7 +78,7 @@ impl Run {
 
     /// The part from one position to another, both inclusive.
     fn part(&self, from: Index, upto: Index) -> Entries {
-        if from <= self.first.index && self.last().id.index <= upto {
+        if from <= self.first.index && self.last_index() <= upto {
             return self.entries.clone();
         }
         let start = self.offset(from.max(self.first.index));
@@ -103,7 +108,15 @@ impl Log {
     /// If it does not follow the last one, or holds a membership that does not
     /// decode: both are checked at the border, by `follow` and `repair`.
     pub fn append(&mut self, entry: Entry) {
-        self.note(&entry);
+        let id = entry.id;
+        assert!(id.index == self.last.index.next(), "entries are contiguous");
+        assert!(id.term >= self.last.term, "terms never descend");
+        if entry.kind == EntryKind::Membership {
+            self.note_membership(&entry);
+        }
+        self.bytes += cost(entry.data.len(), 1);
+        self.last = id;
+        self.last_chain = entry.chain;
         self.tail_bytes += entry.data.len();
         self.tail.push(entry);
         if self.tail.len() >= APPEND_ENTRIES_MAX || self.tail_bytes >= APPEND_BYTES_MAX {
@@ -117,11 +130,21 @@ impl Log {
             return;
         }
         self.seal();
-        let bytes_before = self.bytes;
+        let mut end = self.last;
+        let mut bytes = 0;
         for entry in &entries {
-            self.note(entry);
+            let id = entry.id;
+            assert!(id.index == end.index.next(), "entries are contiguous");
+            assert!(id.term >= end.term, "terms never descend");
+            if entry.kind == EntryKind::Membership {
+                self.note_membership(entry);
+            }
+            end = id;
+            bytes += entry.data.len();
         }
-        let bytes = self.bytes - bytes_before - entries.len() * ENTRY_OVERHEAD_BYTES;
+        self.last = end;
+        self.last_chain = entries[entries.len() - 1].chain;
+        self.bytes += cost(bytes, entries.len());
         self.runs.push_back(Run::new(entries, bytes));
     }
 
@@ -135,20 +158,12 @@ impl Log {
         self.runs.push_back(Run::new(run.into(), bytes));
     }
 
-    /// Accounts for the next entry.
-    fn note(&mut self, entry: &Entry) {
-        let (last, id) = (self.last, entry.id);
-        assert_eq!(id.index, last.index.next(), "entries are contiguous");
-        assert!(id.term >= last.term, "terms never descend");
-        if entry.kind == EntryKind::Membership {
-            let membership = Membership::from_bytes(&entry.data)
-                .expect("memberships are decoded before they are appended");
-            self.memberships.push((id.index, membership));
-            self.epoch += 1;
-        }
-        self.bytes += entry.data.len() + ENTRY_OVERHEAD_BYTES;
-        self.last = id;
-        self.last_chain = entry.chain;
+    /// Keeps the membership that an entry holds.
+    fn note_membership(&mut self, entry: &Entry) {
+        let membership = Membership::from_bytes(&entry.data)
+            .expect("memberships are decoded before they are appended");
+        self.memberships.push((entry.id.index, membership));
+        self.epoch += 1;
     }
 
     /// Drops the entries from `from` on; true if a membership went with them.
@@ -352,7 +367,7 @@ impl Log {
             return shared;
         };
         let run = &self.runs[at];
-        if upto <= run.last().id.index {
+        if upto <= run.last_index() {
             return run.part(from, upto).into();
         }
         for run in self.runs.range(at..) {
@@ -376,7 +391,7 @@ impl Log {
             if run.first.index > upto {
                 break;
             }
-            let whole = from <= run.first.index && run.last().id.index <= upto;
+            let whole = from <= run.first.index && run.last_index() <= upto;
             bytes += if whole {
                 run.bytes
             } else {
@@ -427,7 +442,11 @@ impl Log {
     /// The run that an index is in, if it is in one.
     fn run_of(&self, index: Index) -> Option<usize> {
         // Nearly all questions are about the last few entries.
-        let mut at = self.runs.len().checked_sub(1)?;
+        let last = self.runs.back()?;
+        if index >= last.first.index {
+            return (index <= last.last_index()).then(|| self.runs.len() - 1);
+        }
+        let mut at = self.runs.len() - 1;
         let mut steps = NEAR_RUNS;
         while self.runs[at].first.index > index {
             if steps == 0 {
@@ -438,7 +457,7 @@ impl Log {
             steps -= 1;
             at = at.checked_sub(1)?;
         }
-        (index <= self.runs[at].last().id.index).then_some(at)
+        (index <= self.runs[at].last_index()).then_some(at)
     }
 }
 

@@ -88,7 +88,9 @@ pub(super) struct PendingRead {
 /// What the owner was last told.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Announced {
-    pub role: Option<(Role, Term, Option<NodeId>)>,
+    pub role: Option<Role>,
+    pub term: Term,
+    pub leader: Option<NodeId>,
     pub membership: Option<Membership>,
     /// The epoch of the log's memberships when they were last looked at.
     pub epoch: Option<u64>,

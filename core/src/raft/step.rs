@@ -82,19 +82,21 @@ impl Raft {
         out: &mut Outbox<Effect>,
     ) {
         assert!(to != self.config.id, "no node writes to itself");
-        let message = Message {
-            term: self.hard.term,
-            body,
+        let term = self.hard.term;
+        let is_vote = matches!(body, Body::VoteReply { .. });
+        let need = if is_vote && self.config.mutant.is(Mutant::VoteNotDurable) {
+            None
+        } else {
+            need.max(self.gate.need_hard())
         };
-        let vote = matches!(message.body, Body::VoteReply { .. });
-        if vote && self.config.mutant.is(Mutant::VoteNotDurable) {
-            out.push(Effect::Send { to, message });
-            return;
-        }
-        match need.max(self.gate.need_hard()) {
-            None => out.push(Effect::Send { to, message }),
+        // Each made where it goes: messages are large to move.
+        match need {
+            None => out.push(Effect::Send {
+                to,
+                message: Message { term, body },
+            }),
             Some(need) => {
-                self.gate.hold(need, to, message);
+                self.gate.hold(need, to, Message { term, body });
                 self.flush_wanted = true;
             }
         }
@@ -117,23 +119,23 @@ impl Raft {
         self.role == Role::Halted
     }
 
-    /// Routes one event.
+    /// Routes one event from which something may follow.
     fn dispatch(&mut self, event: Event, out: &mut Outbox<Effect>) {
         match event {
             Event::Wake => {
                 self.on_timers(out);
                 self.flush(out);
             }
-            Event::Message { from, message } => self.on_message(from, message, out),
-            Event::Propose { context, data } => self.on_propose(context, data, out),
-            Event::Read { context } => self.on_read(context, out),
+            Event::Message { from, mut message } => self.on_message(from, &mut message, out),
+            Event::Propose { .. } | Event::Read { .. } | Event::Applied { .. } => {
+                unreachable!("nothing follows from them")
+            }
             Event::ChangeMembership { context, target } => {
                 self.on_change_membership(context, target, out);
             }
             Event::Transfer { to } => self.on_transfer(to),
             Event::Persisted { seq } => self.on_persisted(seq, out),
             Event::StoreFailed => self.halt("the disk failed", out),
-            Event::Applied { upto } => self.on_applied(upto),
             Event::Compact { upto } => self.on_compact(upto),
             Event::SnapshotOpened { peer, meta } => self.on_snapshot_opened(peer, meta, out),
             Event::SnapshotChunk {
@@ -184,8 +186,8 @@ impl Raft {
     }
 
     /// A message of a peer, whose identity is proven and whose word is not.
-    fn on_message(&mut self, from: NodeId, message: Message, out: &mut Outbox<Effect>) {
-        if from == self.config.id || !is_sane(&message) {
+    fn on_message(&mut self, from: NodeId, message: &mut Message, out: &mut Outbox<Effect>) {
+        if from == self.config.id || !is_sane(message) {
             return;
         }
         let term = message.term;
@@ -212,18 +214,18 @@ impl Raft {
         if term > self.hard.term {
             self.become_follower(term, None, out);
         }
-        self.on_current(from, message.body, out);
+        self.on_current(from, &mut message.body, out);
     }
 
-    /// A message of the present term.
-    fn on_current(&mut self, from: NodeId, body: Body, out: &mut Outbox<Effect>) {
+    /// A message of the present term. Taken by reference: it is large to move.
+    fn on_current(&mut self, from: NodeId, body: &mut Body, out: &mut Outbox<Effect>) {
         assert!(!self.is_halted());
         match body {
             Body::PreVote { .. } => unreachable!("handled before terms are compared"),
-            Body::PreVoteReply { campaign, .. } => self.on_pre_vote_refused(from, campaign, out),
-            Body::Vote { campaign, last, .. } => self.on_vote(from, campaign, last, out),
+            Body::PreVoteReply { campaign, .. } => self.on_pre_vote_refused(from, *campaign, out),
+            Body::Vote { campaign, last, .. } => self.on_vote(from, *campaign, *last, out),
             Body::VoteReply { campaign, granted } => {
-                self.on_vote_reply(from, campaign, granted, out);
+                self.on_vote_reply(from, *campaign, *granted, out);
             }
             Body::Append {
                 inflight,
@@ -237,14 +239,14 @@ impl Raft {
                 if self.accept_leader(from, out) {
                     let append = super::follow::Incoming {
                         from,
-                        inflight,
-                        round,
-                        prev,
-                        prev_chain,
-                        commit,
-                        quiet,
+                        inflight: *inflight,
+                        round: *round,
+                        prev: *prev,
+                        prev_chain: *prev_chain,
+                        commit: *commit,
+                        quiet: *quiet,
                     };
-                    self.on_append(append, entries, out);
+                    self.on_append(append, core::mem::take(entries), out);
                 }
             }
             Body::AppendReply {
@@ -252,7 +254,7 @@ impl Raft {
                 round,
                 incarnation,
                 result,
-            } => self.on_append_reply(from, inflight, round, incarnation, result, out),
+            } => self.on_append_reply(from, *inflight, *round, *incarnation, *result, out),
             Body::Snapshot {
                 inflight,
                 round,
@@ -264,10 +266,11 @@ impl Raft {
                 if self.accept_leader(from, out) {
                     let incoming = super::snapshot::Incoming {
                         from,
-                        inflight,
-                        round,
+                        inflight: *inflight,
+                        round: *round,
                     };
-                    self.on_snapshot(incoming, meta, chunk, data, last, out);
+                    let (meta, data) = (meta.clone(), core::mem::take(data));
+                    self.on_snapshot(incoming, meta, *chunk, data, *last, out);
                 }
             }
             Body::SnapshotReply {
@@ -275,7 +278,7 @@ impl Raft {
                 round,
                 incarnation,
                 result,
-            } => self.on_snapshot_reply(from, inflight, round, incarnation, result, out),
+            } => self.on_snapshot_reply(from, *inflight, *round, *incarnation, *result, out),
             Body::TimeoutNow => self.on_timeout_now(from, out),
         }
     }
@@ -328,10 +331,10 @@ impl Raft {
 
     /// Tells the owner what changed.
     fn announce(&mut self, out: &mut Outbox<Effect>) {
-        let role = (self.role, self.hard.term, self.leader);
-        if self.announced.role != Some(role) {
-            self.announced.role = Some(role);
-            let (role, term, leader) = role;
+        let (role, term, leader) = (self.role, self.hard.term, self.leader);
+        let known = &mut self.announced;
+        if known.term != term || known.role != Some(role) || known.leader != leader {
+            (known.role, known.term, known.leader) = (Some(role), term, leader);
             out.push(Effect::RoleChanged { role, term, leader });
         }
         // A planted bug has memberships take effect when nothing in the log changes.
@@ -383,14 +386,15 @@ impl Machine for Raft {
             Self::dispatch_halted(&event, out);
             return;
         }
-        // What only gathers work, or only counts, has nothing that follows from it.
-        let is_quiet = matches!(
-            event,
-            Event::Propose { .. } | Event::Read { .. } | Event::Applied { .. }
-        );
-        self.dispatch(event, out);
-        if !is_quiet {
-            self.settle(out);
+        match event {
+            // These only gather work, or only count: nothing follows from them.
+            Event::Propose { context, data } => self.on_propose(context, data, out),
+            Event::Read { context } => self.on_read(context, out),
+            Event::Applied { upto } => self.on_applied(upto),
+            event => {
+                self.dispatch(event, out);
+                self.settle(out);
+            }
         }
         if cfg!(debug_assertions) || self.steps.is_multiple_of(1024) {
             self.invariants();
