@@ -388,7 +388,7 @@ fn response(fold: &mut Fold, response: &Response) {
         Response::Unknown => fold.add(78),
         Response::LogHead(head) => {
             fold.add(79);
-            fold.bytes(&head.head.root.0);
+            fold.bytes(&head.signed.head.root.0);
         }
         Response::LogProof(proof) => {
             fold.add(80);

@@ -17,7 +17,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::effect::Effect;
 use super::message::{HeadShare, PeerMessage};
-use super::request::{Request, Response};
+use super::request::{AttestedHead, Request, Response};
 use super::requests::reply;
 use super::state::{Node, Phase};
 use crate::crypto::Signature;
@@ -41,7 +41,7 @@ pub(super) struct Attest {
     /// What peers want a share of as soon as it is applied here.
     wanted: BTreeSet<(Index, NodeId, RequestId)>,
     /// The last head that was completed here.
-    complete: Option<SignedHead>,
+    complete: Option<AttestedHead>,
     /// The last share of this node: signing is costly, and peers ask again.
     signed: Option<HeadShare>,
     disagreements: u64,
@@ -158,12 +158,16 @@ impl Gathering {
         !is_majority(&self.membership, |node| !self.declined.contains(&node))
     }
 
-    fn signed(&self) -> SignedHead {
+    fn attested(&self) -> AttestedHead {
         let signature = |(node, signature): (&NodeId, &Signature)| HeadSignature {
             node: *node,
             signature: *signature,
         };
-        SignedHead::new(self.head, self.shares.iter().map(signature).collect())
+        let signatures = self.shares.iter().map(signature).collect();
+        AttestedHead {
+            signed: SignedHead::new(self.head, signatures),
+            membership: self.membership.clone(),
+        }
     }
 }
 
@@ -203,8 +207,8 @@ impl Node {
             }
         };
         let complete = self.attest.complete.as_ref();
-        if let Some(signed) = complete.filter(|signed| serves(&signed.head)) {
-            let response = self.attested(goal, signed);
+        if let Some(made) = complete.filter(|made| serves(&made.signed.head)) {
+            let response = self.attested(goal, made);
             return reply(id, response, out);
         }
         let client = Client {
@@ -331,21 +335,21 @@ impl Node {
     /// Answers the clients of a gathering if it has succeeded or can not succeed.
     fn settle(&mut self, id: RequestId, out: &mut Outbox<Effect>) {
         let made = self.attest.gathering.get(&id).expect("the caller has it");
-        let signed = made.is_complete().then(|| made.signed());
-        if signed.is_none() && !made.is_hopeless() {
+        let complete = made.is_complete().then(|| made.attested());
+        if complete.is_none() && !made.is_hopeless() {
             return;
         }
         let made = self.attest.gathering.remove(&id).expect("just seen");
         for client in made.clients {
-            let response = match &signed {
-                Some(signed) => self.attested(client.goal, signed),
+            let response = match &complete {
+                Some(complete) => self.attested(client.goal, complete),
                 None => Response::Refused(Refusal::Unavailable),
             };
             reply(client.id, response, out);
         }
-        let newest = self.attest.complete.as_ref().map(|signed| signed.head.size);
-        if signed.as_ref().map(|signed| signed.head.size) >= newest {
-            self.attest.complete = signed.or_else(|| self.attest.complete.take());
+        let size = |made: &AttestedHead| made.signed.head.size;
+        if complete.as_ref().map(size) >= self.attest.complete.as_ref().map(size) {
+            self.attest.complete = complete.or_else(|| self.attest.complete.take());
         }
     }
 
@@ -372,15 +376,15 @@ impl Node {
     }
 
     /// What a client is answered under a complete head.
-    fn attested(&self, goal: Goal, signed: &SignedHead) -> Response {
+    fn attested(&self, goal: Goal, made: &AttestedHead) -> Response {
         let (first, last) = match goal {
-            Goal::Head => return Response::LogHead(Box::new(signed.clone())),
+            Goal::Head => return Response::LogHead(Box::new(made.clone())),
             Goal::Entries { first, last } => (first, last),
         };
         let entries = self.proof_entries(first, last);
-        let proof = self
-            .known_log_tree()
-            .and_then(|tree| LogProof::prove(tree.tree(), signed.clone(), first, entries).ok());
+        let proof = self.known_log_tree().and_then(|tree| {
+            LogProof::prove(tree.tree(), made.signed.clone(), first, entries).ok()
+        });
         match proof {
             Some(proof) => Response::LogProof(Box::new(proof)),
             // The log was compacted while the shares were gathered.

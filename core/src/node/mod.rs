@@ -83,5 +83,5 @@ pub use effect::Effect;
 pub use event::Event;
 pub use keys::{HeadSigner, HeadVerifier};
 pub use message::{HeadShare, PeerMessage};
-pub use request::{Changes, Consistency, Request, Response, Status};
+pub use request::{AttestedHead, Changes, Consistency, Request, Response, Status};
 pub use state::Node;

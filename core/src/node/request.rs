@@ -90,7 +90,7 @@ pub enum Response {
     /// See [`Status`].
     Status(Status),
     /// The answer to [`Request::LogHead`].
-    LogHead(Box<SignedHead>),
+    LogHead(Box<AttestedHead>),
     /// The answer to [`Request::ProveLog`]: for
     /// [`verify_log_proof`](crate::proof::verify_log_proof).
     LogProof(Box<LogProof>),
@@ -109,6 +109,16 @@ pub enum Response {
     /// Nothing is known: it may have happened, or happen later. Only a command
     /// in a session can be retried safely.
     Unknown,
+}
+
+/// A signed head, and the membership whose majority signed it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AttestedHead {
+    /// The head with its signatures.
+    pub signed: SignedHead,
+    /// The membership in force at the head's size. It tells a client whose keys to
+    /// look for; a verifier takes it from where it trusts, never from here.
+    pub membership: Membership,
 }
 
 /// What a node knows of itself and its cluster.

@@ -57,6 +57,14 @@ pub enum Code {
     Unavailable,
     /// A membership change is already in progress.
     ChangeInProgress,
+    /// The entry is not in the log any more.
+    LogCompacted,
+    /// The entry is not applied yet.
+    NotApplied,
+    /// No majority of the voters signed.
+    NoMajority,
+    /// The keys of some voters are not known yet.
+    VotersUnknown,
     /// Too few members could take a copy.
     TooFewCopies,
     /// The disk is full.
@@ -158,6 +166,14 @@ pub const ERRORS: &[About] = &[
         "This node is starting, repairing itself, stopping, or has halted. Nothing was done; ask another node."),
     about(Code::ChangeInProgress, "raft/change-in-progress", StatusCode::CONFLICT, "CONFLICT", Some(1000),
         "A membership change is in progress. Nothing was done; try again when it is complete."),
+    about(Code::LogCompacted, "log/compacted", StatusCode::GONE, "NOT_FOUND", None,
+        "The log does not hold this entry any more, so it can not be proven here. Another node may keep more of the log; fetch proofs soon after the write."),
+    about(Code::NotApplied, "log/not-applied", StatusCode::NOT_FOUND, "NOT_FOUND", Some(500),
+        "This node has not applied this entry: it follows more slowly, or there is no such entry. Try again or ask the node that took the write."),
+    about(Code::NoMajority, "log/no-majority", StatusCode::SERVICE_UNAVAILABLE, "SERVICE_UNAVAILABLE", Some(1000),
+        "No majority of the voters signed what this node has applied. Are enough of them running? Try again or ask another node."),
+    about(Code::VotersUnknown, "log/voters-unknown", StatusCode::SERVICE_UNAVAILABLE, "SERVICE_UNAVAILABLE", Some(1000),
+        "This node has not met all voters since it started. Start the ones that are named, try again, or ask another node."),
     about(Code::TooFewCopies, "storage/too-few-copies", StatusCode::SERVICE_UNAVAILABLE,
         "SERVICE_UNAVAILABLE", Some(1000),
         "Too few members could take a copy of the bytes, so the write is not acknowledged. It can be sent again."),

@@ -92,7 +92,13 @@ pub async fn put(
     let (at, outcome) = gateway.write(command(&headers, op)?).await?;
     match check(outcome)? {
         Outcome::Changed { revision, .. } => {
-            let body = json!({"key": key, "revision": revision.0});
+            let body = json!({
+                "key": key,
+                "revision": revision.0,
+                // Under which the write can be proven.
+                "index": at.index.0,
+                "term": at.term.0,
+            });
             Ok(written(at, Some(revision), body))
         }
         other => Err(unexpected(&other)),
@@ -114,7 +120,13 @@ pub async fn delete(
     let (at, outcome) = gateway.write(command(&headers, op)?).await?;
     match check(outcome)? {
         Outcome::Changed { revision, deleted } => {
-            let body = json!({"key": key, "revision": revision.0, "deleted": deleted});
+            let body = json!({
+                "key": key,
+                "revision": revision.0,
+                "deleted": deleted,
+                "index": at.index.0,
+                "term": at.term.0,
+            });
             Ok(written(at, None, body))
         }
         other => Err(unexpected(&other)),

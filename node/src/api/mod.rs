@@ -19,6 +19,7 @@
 //! | `kv`, `watch`, `session` | keys, their changes, sessions, leases, locks |
 //! | `catalog`, `query` | snapshots and images, and the language of `q` |
 //! | `objects`, `manifest`, `segments`, `chunks`, `range` | bytes |
+//! | `log` | the log, signed, and proofs of its entries |
 //! | `status`, `health`, `metrics` | the node and the cluster |
 //! | `server` | sockets, time limits, graceful stop |
 
@@ -30,6 +31,7 @@ mod gateway;
 mod health;
 mod kv;
 mod layer;
+mod log;
 mod manifest;
 mod metrics;
 mod objects;
@@ -127,6 +129,9 @@ fn cluster() -> Router<Shared> {
         .route("/cluster/members", members)
         .route("/cluster/members/{id}", delete(status::remove_member))
         .route("/cluster/leader", put(status::transfer))
+        .route("/log/trust", get(log::trust))
+        .route("/log/head", get(log::head))
+        .route("/log/proof", get(log::proof))
 }
 
 /// Health, metrics, and the pages of errors.

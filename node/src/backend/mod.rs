@@ -1,7 +1,10 @@
 //! The way from the gateway to a node: a narrow trait, so that everything above
 //! it is tested without a network or a disk.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
+use decube_core::crypto::PublicKey;
 use decube_core::node::{Changes, Request, Response};
 use decube_core::raft::{Membership, Refusal, Role};
 use decube_core::types::{NodeId, Revision, Term};
@@ -25,6 +28,9 @@ pub trait Backend: Send + Sync + 'static {
 
     /// What the node is and knows, without asking it.
     fn health(&self) -> Health;
+
+    /// The keys of this node and of the peers that proved theirs since it started.
+    fn voter_keys(&self) -> BTreeMap<NodeId, PublicKey>;
 
     /// The node's own counters, for `/metrics`.
     fn samples(&self) -> Vec<Sample>;

@@ -14,6 +14,7 @@ mod config;
 mod dev;
 pub(crate) mod exit;
 mod kv;
+mod log;
 mod node;
 mod object;
 mod output;
@@ -22,6 +23,7 @@ mod sim;
 mod status;
 #[cfg(test)]
 mod tests;
+mod verify;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -49,6 +51,8 @@ Examples:
   decube kv get greeting
   decube object put backup.tar ./backup.tar
   decube catalog query 'cluster=cluster-a AND size>1GB'
+  decube log trust > trust.json
+  decube verify proof.json --trust trust.json
   decube config check --config config.yaml";
 
 #[derive(Debug, Subcommand)]
@@ -70,6 +74,11 @@ enum Command {
     Snapshot(crate::snapshot::SnapshotArgs),
     /// What a node knows of itself and its cluster
     Status(status::StatusArgs),
+    /// The cluster's log, signed by a majority of its voters, and proofs of entries
+    #[command(subcommand)]
+    Log(log::LogCommand),
+    /// Check a proof offline
+    Verify(verify::VerifyArgs),
     /// Check, show and explain the configuration
     #[command(subcommand)]
     Config(config::ConfigCommand),
@@ -163,6 +172,8 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Object(command) => wait(object::run(command)),
         Command::Catalog(command) => wait(catalog::run(command)),
         Command::Status(args) => wait(status::run(args)),
+        Command::Log(command) => wait(log::run(command)),
+        Command::Verify(args) => verify::run(&args),
         Command::Config(command) => config::run(command),
         Command::Sim(command) => sim::run(command),
         Command::Replay(args) => replay::run(&args),

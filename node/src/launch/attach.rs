@@ -1,14 +1,17 @@
 //! The real node and the real stores behind the gateway's traits.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
+use decube_core::crypto::PublicKey;
 use decube_core::limits::SEGMENT_BYTES;
 use decube_core::node::{Request, Response};
 use decube_core::types::{NodeId, Revision};
 use decube_io_real::blobs::{BlobError as StoreError, BlobStore};
 use decube_io_real::host::{self, Counter, HostGone, NodeHandle};
+use decube_io_real::network::libp2p::Libp2pControl;
 use decube_io_real::network::libp2p::blob::{
     BlobBody, BlobClient, BlobHash, BlobService, BlobTransferError,
 };
@@ -22,7 +25,9 @@ use crate::blobs::{BlobError, Blobs, Body, PeerBlobs, PeerFailed, SegmentId, Sto
 /// A node behind its handle.
 pub struct HostBackend {
     id: NodeId,
+    key: PublicKey,
     handle: NodeHandle,
+    transport: Libp2pControl,
     leader_changes: LeaderChanges,
 }
 
@@ -34,11 +39,13 @@ struct LeaderChanges {
 }
 
 impl HostBackend {
-    /// The node with this id.
-    pub fn new(id: NodeId, handle: NodeHandle) -> Self {
+    /// The node with this key.
+    pub fn new(key: PublicKey, handle: NodeHandle, transport: Libp2pControl) -> Self {
         Self {
-            id,
+            id: key.node_id(),
+            key,
             handle,
+            transport,
             leader_changes: LeaderChanges::default(),
         }
     }
@@ -88,6 +95,12 @@ impl Backend for HostBackend {
             halted: status.halted,
             membership: status.membership,
         }
+    }
+
+    fn voter_keys(&self) -> BTreeMap<NodeId, PublicKey> {
+        let mut keys = self.transport.node_keys();
+        keys.insert(self.id, self.key);
+        keys
     }
 
     fn samples(&self) -> Vec<Sample> {

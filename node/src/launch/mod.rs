@@ -24,7 +24,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use decube_core::node::{Config, Node};
+use decube_core::crypto::P256Signer;
+use decube_core::node::{Config, HeadSigner, HeadVerifier, Node};
 use decube_core::raft::Membership;
 use decube_core::types::{ClusterId, NodeId, Span};
 use decube_io_real::blobs::{BlobConfig, BlobError, BlobStore};
@@ -152,10 +153,14 @@ impl Prepared {
             store_events,
             clock: SystemClock,
         };
-        let config = core_config(&settings, id)?;
+        let config = core_config(&settings, &keys)?;
         let recorder = recorder(&settings, &config)?;
         let (handle, host) = host::spawn(HostConfig::new(id), Node::new(config), ports, recorder);
-        let backend = Arc::new(HostBackend::new(id, handle.clone()));
+        let backend = Arc::new(HostBackend::new(
+            keys.identity.public_key(),
+            handle.clone(),
+            control.clone(),
+        ));
         let peers = ClusterPeers::new(id, handle.clone(), control.blobs());
         let replicated = ReplicatedBlobs::new(
             id,
@@ -240,7 +245,8 @@ impl Running {
 }
 
 /// What the core is built from.
-fn core_config(settings: &Settings, id: NodeId) -> Result<Config, LaunchError> {
+fn core_config(settings: &Settings, keys: &NodeKeys) -> Result<Config, LaunchError> {
+    let id = keys.node_id();
     let cluster = &settings.cluster;
     let mut voters: Vec<NodeId> = cluster
         .peers
@@ -266,6 +272,8 @@ fn core_config(settings: &Settings, id: NodeId) -> Result<Config, LaunchError> {
     config.raft.append_entries_max = cluster.append_entries_max;
     config.request_timeout = span(cluster.request_timeout);
     config.log_entries_max = cluster.log_entries_max;
+    config.signer = Some(HeadSigner::new(P256Signer::new(&keys.identity)));
+    config.head_verifier = HeadVerifier::new(FastVerifier);
     config.log_trailing_entries = config.log_trailing_entries.min(cluster.log_entries_max / 2);
     Ok(config)
 }

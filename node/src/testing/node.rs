@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
+use decube_core::crypto::PublicKey;
 use decube_core::kv::{
     Answer, Change, Command, Condition, FencingToken, Found, LeaseId, LogTime, Op, Outcome, Pair,
     Query, SessionId,
@@ -150,6 +151,10 @@ impl Backend for MockNode {
             halted: None,
             membership: members(),
         })
+    }
+
+    fn voter_keys(&self) -> BTreeMap<NodeId, PublicKey> {
+        BTreeMap::new()
     }
 
     fn samples(&self) -> Vec<Sample> {

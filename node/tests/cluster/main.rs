@@ -12,4 +12,5 @@ mod dev;
 mod history;
 mod http;
 mod process;
+mod proofs;
 mod replay;

@@ -104,7 +104,7 @@ fn proof_of(response: Response) -> LogProof {
 
 fn head_of(response: Response) -> SignedHead {
     match response {
-        Response::LogHead(head) => *head,
+        Response::LogHead(made) => made.signed,
         other => panic!("no head: {other:?}"),
     }
 }

@@ -9,7 +9,7 @@ use crate::codec::{Decode, Encode};
 use crate::crypto::fake::FakeAuthority;
 use crate::crypto::{Digest, Signer};
 use crate::kv::{Command, LogTime, Query};
-use crate::node::{Consistency, Event, HeadShare, PeerMessage, Request, Response};
+use crate::node::{AttestedHead, Consistency, Event, HeadShare, PeerMessage, Request, Response};
 use crate::proof::{HeadSignature, LogHead, LogProof, Payload, ProofEntry, SignedHead};
 use crate::raft::{EntryKind, Membership, Refusal};
 use crate::store::StoreSeq;
@@ -155,7 +155,13 @@ fn responses() -> Vec<Response> {
             first: Index(4),
             last: Index(9),
         },
-        Response::LogHead(Box::new(signed_head())),
+        Response::LogHead(Box::new(AttestedHead {
+            signed: signed_head(),
+            membership: Membership {
+                voters: vec![NodeId(1), NodeId(2)],
+                ..Membership::default()
+            },
+        })),
         Response::LogProof(Box::new(LogProof {
             head: signed_head(),
             first: Index(9),

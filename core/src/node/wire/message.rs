@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use crate::codec::{Decode, DecodeError, Encode, Reader, Writer};
 use crate::limits::{KV_KEY_BYTES_MAX, KV_RANGE_PAIRS_MAX, LEARNERS_MAX, VOTERS_MAX};
 use crate::node::message::{HeadShare, PeerMessage};
-use crate::node::request::{Changes, Consistency, Request, Response, Status};
+use crate::node::request::{AttestedHead, Changes, Consistency, Request, Response, Status};
 use crate::raft::{Membership, Refusal, Role};
 use crate::types::{Index, NodeId};
 
@@ -217,9 +217,10 @@ impl Encode for Response {
                 writer.put(refusal);
             }
             Self::Unknown => writer.u8(7),
-            Self::LogHead(signed) => {
+            Self::LogHead(made) => {
                 writer.u8(8);
-                writer.put(&**signed);
+                writer.put(&made.signed);
+                writer.put(&made.membership);
             }
             Self::LogProof(proof) => {
                 writer.u8(9);
@@ -252,7 +253,10 @@ impl Decode for Response {
             5 => Self::Accepted,
             6 => Self::Refused(reader.get()?),
             7 => Self::Unknown,
-            8 => Self::LogHead(Box::new(reader.get()?)),
+            8 => Self::LogHead(Box::new(AttestedHead {
+                signed: reader.get()?,
+                membership: reader.get()?,
+            })),
             9 => Self::LogProof(Box::new(reader.get()?)),
             10 => Self::NoLogProof {
                 first: reader.get()?,

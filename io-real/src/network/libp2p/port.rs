@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use decube_core::crypto::{NodeCert, P256Signer, TransportKey, Verifier};
+use decube_core::crypto::{NodeCert, P256Signer, PublicKey, TransportKey, Verifier};
 use decube_core::limits::MESSAGE_BYTES_MAX;
 use decube_core::types::{ClusterId, NodeId};
 use libp2p::identity::Keypair;
@@ -194,6 +194,12 @@ impl Libp2pControl {
     /// address is let in. No addresses: it is forgotten.
     pub fn set_addresses(&self, node: NodeId, addresses: Vec<PeerAddress>) {
         self.shared.set_addresses(node, addresses);
+    }
+
+    /// The keys that peers proved since this node started, in the last handshake
+    /// of each.
+    pub fn node_keys(&self) -> BTreeMap<NodeId, PublicKey> {
+        self.shared.node_keys()
     }
 
     /// Transfers of blobs from and to peers.

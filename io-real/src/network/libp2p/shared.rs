@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use decube_core::crypto::{NodeCert, Verifier};
+use decube_core::crypto::{NodeCert, PublicKey, Verifier};
 use decube_core::types::{ClusterId, NodeId};
 use libp2p::PeerId;
 use tokio::sync::mpsc;
@@ -140,6 +140,14 @@ impl Shared {
         let peers = self.peers();
         let certified = peers.certified.get(&node).map(|known| known.peer);
         certified.or_else(|| peers.answered.get(&node).copied())
+    }
+
+    /// The keys of the peers that proved theirs.
+    pub(super) fn node_keys(&self) -> BTreeMap<NodeId, PublicKey> {
+        let peers = self.peers();
+        let keys = peers.certified.iter();
+        keys.map(|(node, known)| (*node, known.cert.node_key))
+            .collect()
     }
 
     /// Remembers who answered at a node's address.

@@ -1,0 +1,146 @@
+//! `decube verify`: checks a proof offline.
+
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use decube_core::proof::{ProvenHead, TrustedVoters, verify_log_proof};
+use decube_io_real::verifier::FastVerifier;
+use serde_json::{Value, json};
+
+use super::exit::{Failure, INTEGRITY, Outcome, USAGE};
+use super::output::{self, Format};
+use crate::logproof::{Document, Invalid, describe, read, read_trust};
+
+/// More than any document takes: entries are bounded, and so is their base64.
+const DOCUMENT_BYTES_MAX: u64 = 64 << 20;
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Needs no network. What is printed was proven: a majority of the voters in the trust\n\
+document signed a log that holds these entries at these places. Exit code 7: not proven.\n\n\
+Examples:\n  decube verify proof.json --trust trust.json\n  \
+decube log proof --first 17 | decube verify - --trust trust.json"
+)]
+pub struct VerifyArgs {
+    /// The proof or the signed head; - for standard input
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// The voters that you trust, as `decube log trust` prints them
+    #[arg(long, value_name = "FILE")]
+    trust: PathBuf,
+    /// How to print the result
+    #[arg(long, short, value_enum, default_value_t = Format::Table)]
+    output: Format,
+}
+
+/// Runs the command.
+pub fn run(args: &VerifyArgs) -> Outcome {
+    let trust = content(&args.trust)?;
+    let (cluster, trusted) = read_trust(&trust).map_err(|error| {
+        let message = format!("{} is no trust document: {error}", args.trust.display());
+        Failure::new(USAGE, message).hint("`decube log trust > trust.json` makes one")
+    })?;
+    let text = content(&args.file)?;
+    let refused = |error: &dyn std::fmt::Display| {
+        let message = format!("not proven: {error}");
+        Failure::new(INTEGRITY, message).hint("nothing in this document may be believed")
+    };
+    let document = read(&text).map_err(|error: Invalid| refused(&error))?;
+    match document {
+        Document::Head(signed) => {
+            let head = signed.verify(&FastVerifier, &trusted);
+            let head = head.map_err(|error| refused(&error))?;
+            show(args.output, &cluster, &trusted, &head, &[])
+        }
+        Document::Proof(proof) => {
+            let proven = verify_log_proof(&FastVerifier, &trusted, None, &proof);
+            let proven = proven.map_err(|error| refused(&error))?;
+            let entries: Vec<(u64, u64, String)> = proven
+                .iter()
+                .map(|(id, entry)| (id.index.0, id.term.0, describe(entry)))
+                .collect();
+            show(args.output, &cluster, &trusted, proven.head(), &entries)
+        }
+    }
+}
+
+/// What was proven, and nothing else.
+fn show(
+    format: Format,
+    cluster: &str,
+    trusted: &TrustedVoters,
+    proven: &ProvenHead,
+    entries: &[(u64, u64, String)],
+) -> Outcome {
+    let head = proven.head();
+    let signers: Vec<String> = proven.signers().iter().map(ToString::to_string).collect();
+    if format == Format::Json {
+        let list = entries
+            .iter()
+            .map(|(index, term, what)| json!({"index": index, "term": term, "what": what}));
+        return output::json(&json!({
+            "proven": true,
+            "cluster": cluster,
+            "cluster_id": head.cluster.to_string(),
+            "membership_epoch": trusted.membership_epoch().0,
+            "size": head.size.0,
+            "commit_term": head.commit_term.0,
+            "root": head.root.to_string(),
+            "signers": signers,
+            "entries": list.collect::<Vec<Value>>(),
+        }));
+    }
+    output::fields(&[
+        (
+            "proven",
+            "signed by a majority of the trusted voters".to_owned(),
+        ),
+        ("cluster", format!("{cluster} ({})", head.cluster)),
+        (
+            "log",
+            format!(
+                "{} entries, the last in term {}",
+                head.size, head.commit_term
+            ),
+        ),
+        ("root", head.root.to_string()),
+        ("signers", signers.join(" ")),
+    ])?;
+    if entries.is_empty() {
+        return Ok(());
+    }
+    output::raw(b"\n")?;
+    let rows: Vec<Vec<String>> = entries
+        .iter()
+        .map(|(index, term, what)| vec![index.to_string(), term.to_string(), what.clone()])
+        .collect();
+    output::table(&["INDEX", "TERM", "WHAT"], &rows)
+}
+
+/// A whole file, bounded.
+fn content(path: &Path) -> Result<Vec<u8>, Failure> {
+    let read = || {
+        let mut text = Vec::new();
+        if path == Path::new("-") {
+            std::io::stdin()
+                .lock()
+                .take(DOCUMENT_BYTES_MAX + 1)
+                .read_to_end(&mut text)?;
+        } else {
+            let file = std::fs::File::open(path)?;
+            file.take(DOCUMENT_BYTES_MAX + 1).read_to_end(&mut text)?;
+        }
+        std::io::Result::Ok(text)
+    };
+    let text = read().map_err(|error| {
+        Failure::new(USAGE, format!("can not read {}: {error}", path.display()))
+    })?;
+    match u64::try_from(text.len()).is_ok_and(|bytes| bytes <= DOCUMENT_BYTES_MAX) {
+        true => Ok(text),
+        false => Err(Failure::new(
+            USAGE,
+            format!("{} is too large", path.display()),
+        )),
+    }
+}
