@@ -47,7 +47,7 @@
 //! | P5 | an entry, here | its `Apply` here |
 //! | P6 | the state machine's data with its applied index | the owner's business |
 //! | P7 | state, then base, chain and membership of a snapshot | the answer `Installed` |
-//! | P8 | the commit index need not be; it rides along | |
+//! | P8 | the commit index need not be; it rides along now and then | |
 //! | P9 | committed and applied here | a share of a certificate: the owner's business |
 //! | P10 | | a failed write halts the node |
 //!

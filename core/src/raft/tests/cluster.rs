@@ -60,10 +60,6 @@ pub struct Node {
     pub seen: Vec<Effect>,
 }
 
-#[expect(
-    clippy::large_enum_variant,
-    reason = "most items of the simulated network are messages"
-)]
 enum Item {
     Message {
         from: NodeId,

@@ -178,7 +178,7 @@ fn assert_shares(log: &Log, model: &Model) {
             let expected = entries.filter(|entry| (from..=upto).contains(&entry.id.index.0));
             assert!(shared.iter().eq(expected.clone()));
             assert_eq!(shared.len(), expected.clone().count());
-            assert_eq!(shared.is_empty(), shared.len() == 0);
+            assert_eq!(shared.is_empty(), expected.clone().next().is_none());
             assert_eq!(shared.last(), expected.clone().last());
             let payload: usize = expected.map(|entry| entry.data.len()).sum();
             assert_eq!(log.payload_bytes(Index(from), Index(upto)), payload);
