@@ -9,6 +9,9 @@ use crate::scenario::Scenario;
 use crate::workload::{Planned, Workload};
 use crate::world::Setup;
 
+/// No trace asks for times beyond some days.
+const WORLD_TIME_MAX_NS: u64 = 1 << 48;
+
 /// The trace of a run.
 pub fn record(report: &RunReport) -> Trace {
     let mut trace = Trace::default();
@@ -34,6 +37,8 @@ pub fn record(report: &RunReport) -> Trace {
             kind: fault.kind.word().to_owned(),
             args: fault.args,
         }));
+    trace.records.extend(operations(report));
+    trace.records.extend(decisions(report));
     trace.records.extend(
         outcome
             .checkpoints
@@ -53,6 +58,37 @@ pub fn record(report: &RunReport) -> Trace {
     }
     trace.digest = Some(outcome.digest);
     trace
+}
+
+/// Every operation that a client began, so that a later change of what the seed
+/// draws changes nothing.
+fn operations(report: &RunReport) -> impl Iterator<Item = Record> + '_ {
+    let completed = (0..).zip(&report.outcome.completed_each);
+    completed.flat_map(move |(client, completed)| {
+        (0..=*completed).map(move |number| {
+            let planned = report.workload.operation(&report.config, client, number);
+            Record::Work {
+                client,
+                number,
+                fields: planned.fields(),
+            }
+        })
+    })
+}
+
+/// The decisions that were not the seed's.
+fn decisions(report: &RunReport) -> impl Iterator<Item = Record> + '_ {
+    let slots = report.config.slots();
+    report
+        .overrides
+        .iter()
+        .map(move |(key, value)| Record::Decision {
+            domain: key.domain,
+            a: key.link / slots,
+            b: key.link % slots,
+            number: key.number,
+            value: *value,
+        })
 }
 
 /// What decided the run that a trace recorded: everything listed in it, and the
@@ -99,8 +135,8 @@ fn apply(setup: &mut Setup, record: &Record) -> Result<(), String> {
         } => {
             let kind = FaultKind::from_word(kind).ok_or(format!("no fault is called {kind}"))?;
             setup.plan.push(Fault {
-                at: *at,
-                duration: *duration,
+                at: (*at).min(WORLD_TIME_MAX_NS),
+                duration: (*duration).min(WORLD_TIME_MAX_NS),
                 kind,
                 args: *args,
             });
