@@ -133,7 +133,7 @@ impl PartitionShape {
 
     /// Whether it cuts the link `from -> to` when `side` is one side.
     pub const fn cuts(self, side: u64, from: usize, to: usize, slots: usize) -> bool {
-        let (out, inside) = (side >> from & 1 == 1, side >> to & 1 == 1);
+        let (out, inside) = (names(side, from), names(side, to));
         match self {
             Self::TwoWay => out != inside,
             Self::OneWayOut => out && !inside,
@@ -142,6 +142,11 @@ impl PartitionShape {
             Self::Ring => (from + 1) % slots != to && (to + 1) % slots != from,
         }
     }
+}
+
+/// Whether a set of slots has this one. Only the first 64 slots can be named.
+pub const fn names(set: u64, slot: usize) -> bool {
+    slot < 64 && set >> slot & 1 == 1
 }
 
 /// One fault of a plan.

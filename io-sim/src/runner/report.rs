@@ -35,6 +35,8 @@ pub struct RunReport {
 pub struct SwarmReport {
     /// How many.
     pub runs: u64,
+    /// The lowest and the highest seed.
+    pub seeds: Option<(u64, u64)>,
     /// Steps of nodes, all together.
     pub events: u64,
     /// Virtual time in nanoseconds, all together.
@@ -98,6 +100,9 @@ impl SwarmReport {
     pub fn add(&mut self, report: &RunReport) {
         let outcome = &report.outcome;
         self.runs += 1;
+        let seed = report.spec.seed;
+        let (low, high) = self.seeds.unwrap_or((seed, seed));
+        self.seeds = Some((low.min(seed), high.max(seed)));
         self.events += outcome.events;
         self.simulated += outcome.simulated;
         self.completed += outcome.clients.completed;
@@ -161,9 +166,10 @@ impl fmt::Display for RunReport {
 
 impl fmt::Display for SwarmReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (low, high) = self.seeds.unwrap_or_default();
         writeln!(
             f,
-            "{} runs, {} events, {} s of virtual time, {} messages, {} operations answered, {} faults",
+            "{} runs of seeds {low} to {high}, {} events, {} s of virtual time, {} messages, {} operations answered, {} faults",
             self.runs,
             self.events,
             self.simulated / 1_000_000_000,

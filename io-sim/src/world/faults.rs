@@ -7,7 +7,7 @@ use decube_core::types::NodeId;
 use super::host::Doom;
 use super::{Happening, World};
 use crate::check::raft::{Finding, slot_id};
-use crate::plan::{Fault, FaultKind, PartitionShape};
+use crate::plan::{self, Fault, FaultKind, PartitionShape};
 use crate::rng::Draw;
 use crate::subject::Subject;
 
@@ -279,7 +279,7 @@ impl<S: Subject> World<S> {
 
     fn ids(&self, set: u64) -> Vec<NodeId> {
         (0..self.hosts.len())
-            .filter(|slot| set >> slot & 1 == 1)
+            .filter(|slot| plan::names(set, *slot))
             .map(slot_id)
             .collect()
     }

@@ -45,6 +45,8 @@ pub(super) struct Host<S: Subject> {
     pub(super) store_operations: u64,
     /// Syncs under way with the event that asked for them.
     pub(super) sync_asked: VecDeque<(FileOpId, u64)>,
+    /// Whether it took a step since the last checkpoint.
+    pub(super) stepped: bool,
     pub(super) paused: bool,
     /// What happened while it was paused.
     pub(super) backlog: VecDeque<Event>,
@@ -95,6 +97,7 @@ impl<S: Subject> Host<S> {
             store_tasks: VecDeque::new(),
             store_operations: 0,
             sync_asked: VecDeque::new(),
+            stepped: false,
             paused: false,
             backlog: VecDeque::new(),
             doom: None,

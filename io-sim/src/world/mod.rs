@@ -27,8 +27,8 @@ pub use outcome::{Checkpoint, Coverage, Outcome, Violation};
 
 use decube_core::machine::Outbox;
 use decube_core::mutant::Mutant;
-use decube_core::node::{Effect, PeerMessage, Request};
-use decube_core::types::{NodeId, RequestId};
+use decube_core::node::{Effect, Event, Request};
+use decube_core::types::RequestId;
 
 use crate::check::linear::{self, Verdict};
 use crate::check::order;
@@ -66,13 +66,13 @@ pub struct Setup {
     pub log: Option<(u64, u64)>,
 }
 
-/// Something that will happen.
+/// Something that will happen. What is large is boxed: the queue moves happenings
+/// about, and most of them carry a message.
 #[derive(Debug, Clone)]
 enum Happening {
     Deliver {
         slot: usize,
-        from: NodeId,
-        message: PeerMessage,
+        event: Box<Event>,
     },
     Wake {
         slot: usize,
@@ -107,7 +107,7 @@ enum Happening {
         client: Option<usize>,
         slot: usize,
         id: RequestId,
-        request: Request,
+        request: Box<Request>,
     },
     Cancel {
         slot: usize,
@@ -279,11 +279,7 @@ impl<S: Subject> World<S> {
 
     fn happen(&mut self, happening: Happening) -> Result<(), Finding> {
         match happening {
-            Happening::Deliver {
-                slot,
-                from,
-                message,
-            } => self.arrive(slot, from, message),
+            Happening::Deliver { slot, event } => self.give(slot, *event),
             Happening::Wake { slot, process, far } => self.wake(slot, process, far),
             Happening::Disk { slot, process } => self.disk_done(slot, process),
             Happening::Store { slot, process } => self.store_done(slot, process),
@@ -301,7 +297,7 @@ impl<S: Subject> World<S> {
                 slot,
                 id,
                 request,
-            } => self.take_call(client, slot, id, request),
+            } => self.take_call(client, slot, id, *request),
             Happening::Cancel { slot, id } => self.cancel(slot, id),
             Happening::Answer { client, id, ending } => self.answer(client, id, ending),
             Happening::Timer { client, long } => {
@@ -376,7 +372,7 @@ impl<S: Subject> World<S> {
                         client: Some(client),
                         slot,
                         id,
-                        request,
+                        request: Box::new(request),
                     };
                     self.schedule(at, happening);
                 }
@@ -461,8 +457,11 @@ impl<S: Subject> World<S> {
         if !self.events.is_multiple_of(CHECKPOINT_EVENTS) {
             return;
         }
-        for host in &self.hosts {
-            if let Some(subject) = &host.subject {
+        // A node that took no step is what it was.
+        for host in &mut self.hosts {
+            if let Some(subject) = &host.subject
+                && std::mem::take(&mut host.stepped)
+            {
                 self.rolling.add(subject.digest());
             }
         }

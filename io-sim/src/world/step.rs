@@ -64,6 +64,7 @@ impl<S: Subject> World<S> {
         if let Event::File { id, .. } = &event {
             host.must_halt |= host.fatal == Some(*id);
         }
+        host.stepped = true;
         let local = host.clock.local(self.now);
         let subject = host
             .subject
@@ -258,25 +259,14 @@ impl<S: Subject> World<S> {
             message
         };
         let from = slot_id(slot);
+        let slot = target;
         if let Some(second) = second {
             let message = message.clone();
-            self.schedule(
-                second,
-                Happening::Deliver {
-                    slot: target,
-                    from,
-                    message,
-                },
-            );
+            let event = Box::new(Event::Message { from, message });
+            self.schedule(second, Happening::Deliver { slot, event });
         }
-        self.schedule(
-            first,
-            Happening::Deliver {
-                slot: target,
-                from,
-                message,
-            },
-        );
+        let event = Box::new(Event::Message { from, message });
+        self.schedule(first, Happening::Deliver { slot, event });
         Ok(())
     }
 
@@ -316,15 +306,6 @@ impl<S: Subject> World<S> {
             | PeerMessage::HeadRequest { .. }
             | PeerMessage::HeadReply { .. } => {}
         }
-    }
-
-    pub(super) fn arrive(
-        &mut self,
-        slot: usize,
-        from: NodeId,
-        message: PeerMessage,
-    ) -> Result<(), Finding> {
-        self.give(slot, Event::Message { from, message })
     }
 
     fn reply(&mut self, slot: usize, id: RequestId, response: Response) -> Result<(), Finding> {
