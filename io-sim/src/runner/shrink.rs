@@ -12,7 +12,7 @@ use std::ops::ControlFlow;
 use super::{RunReport, RunSpec, run_setup};
 use crate::config::SimConfig;
 use crate::plan::{Fault, FaultKind};
-use crate::workload::{Action, Planned};
+use crate::workload::Action;
 use crate::world::{Outcome, Setup};
 
 /// How much work a minimisation may take.
@@ -356,21 +356,18 @@ impl<P: FnMut(Progress) -> ControlFlow<()>> Shrinker<P> {
             .zip(&completed)
             .flat_map(|(client, completed)| (0..=*completed).map(move |number| (client, number)))
             .collect();
-        let every = all.clone();
-        self.halve(all, move |setup, kept| {
-            let mut kept = kept.iter().peekable();
-            for (client, number) in &every {
-                if kept.next_if_eq(&&(*client, *number)).is_some() {
-                    continue;
-                }
-                let planned = setup.workload.operation(&setup.config, *client, *number);
-                let skipped = Planned {
-                    action: Action::Skip,
-                    ..planned
-                };
-                setup.workload.give(*client, *number, skipped);
+        let drawn = self.best.clone();
+        let listed = move |setup: &mut Setup, kept: &[(u64, u64)]| {
+            setup.workload.clear_given();
+            for (client, number) in kept {
+                let planned = drawn.workload.operation(&drawn.config, *client, *number);
+                setup.workload.give(*client, *number, planned);
             }
-        });
+            setup.workload.only_given();
+        };
+        if self.change(|setup| listed(setup, &all)) {
+            self.halve(all, listed);
+        }
     }
 
     /// Takes ever smaller parts of a list away as long as the run still fails.

@@ -6,8 +6,12 @@ use super::{RunReport, mutant_from_name};
 use crate::network::DecisionKey;
 use crate::plan::{Fault, FaultKind};
 use crate::scenario::Scenario;
-use crate::workload::{Planned, Workload};
+use crate::workload::{Action, Planned, Workload};
 use crate::world::Setup;
+
+/// The `M` record of a trace whose clients skip every operation not listed.
+const WORKLOAD: &str = "workload";
+const ONLY_LISTED: &str = "listed";
 
 /// No trace asks for times beyond some days.
 const WORLD_TIME_MAX_NS: u64 = 1 << 48;
@@ -20,6 +24,9 @@ pub fn record(report: &RunReport) -> Trace {
     trace.meta("seed", &report.spec.seed.to_string());
     trace.meta("mutant", &format!("{:?}", report.spec.mutant));
     trace.meta("events", &outcome.events.to_string());
+    if report.workload.is_only_given() {
+        trace.meta(WORKLOAD, ONLY_LISTED);
+    }
     let settings = report
         .config
         .pairs()
@@ -65,13 +72,14 @@ pub fn record(report: &RunReport) -> Trace {
 fn operations(report: &RunReport) -> impl Iterator<Item = Record> + '_ {
     let completed = (0..).zip(&report.outcome.completed_each);
     completed.flat_map(move |(client, completed)| {
-        (0..=*completed).map(move |number| {
+        (0..=*completed).filter_map(move |number| {
             let planned = report.workload.operation(&report.config, client, number);
-            Record::Work {
+            let implied = planned.action == Action::Skip && report.workload.is_only_given();
+            (!implied).then(|| Record::Work {
                 client,
                 number,
                 fields: planned.fields(),
-            }
+            })
         })
     })
 }
@@ -110,6 +118,11 @@ pub fn setup_of(trace: &Trace) -> Result<(Scenario, Setup), String> {
     let mut setup = scenario.setup(seed, mutant);
     setup.plan.clear();
     setup.workload = Workload::new(seed);
+    match trace.meta_value(WORKLOAD) {
+        None => {}
+        Some(ONLY_LISTED) => setup.workload.only_given(),
+        Some(other) => return Err(format!("no workload is called {other}")),
+    }
     for record in &trace.records {
         apply(&mut setup, record)?;
     }

@@ -263,7 +263,24 @@ fn a_misdirected_read_returns_another_sector_and_changes_nothing() {
         misread_ppm: 1_000_000,
         ..SimConfig::default()
     };
-    let mut disk = settled(&calm, 0);
+    let mut disk = Disk::new(11, 0);
+    create(&mut disk, &calm, 8);
+    for sector in 0..4 {
+        write(&mut disk, &calm, sector * 512, 5, 100);
+        act(&mut disk, &calm, FileOp::Sync { file: FILE });
+        write(
+            &mut disk,
+            &calm,
+            sector * 512,
+            6,
+            100 * (1 + usize::try_from(sector).expect("few")),
+        );
+        act(&mut disk, &calm, FileOp::Sync { file: FILE });
+    }
+    for _ in 0..9 {
+        write(&mut disk, &calm, 6 * 512, 9, 512);
+        act(&mut disk, &calm, FileOp::Sync { file: FILE });
+    }
     let sound = read(&mut disk, &calm);
     assert_eq!(
         read(&mut disk, &config),

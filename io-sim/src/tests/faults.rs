@@ -1,10 +1,13 @@
 //! Faults of the world, in small clusters of the real node.
 
+use decube_core::mutant::Mutant;
+use decube_core::node::Node;
+
 use crate::config::SimConfig;
 use crate::plan::{self, Fault, FaultKind};
 use crate::runner::{RunSpec, run};
 use crate::scenario::Scenario;
-use crate::world::Outcome;
+use crate::world::{Outcome, World};
 
 fn outcome(seed: u64, settings: &[(&str, u64)]) -> Outcome {
     let mut spec = RunSpec::new(Scenario::RaftKv, seed);
@@ -19,7 +22,20 @@ fn outcome(seed: u64, settings: &[(&str, u64)]) -> Outcome {
 
 #[test]
 fn a_wiped_machine_is_replaced_by_a_new_node() {
-    let outcome = outcome(3, &[("wipes", 1), ("horizon_ms", 5_000)]);
+    let mut setup = Scenario::RaftKv.setup(3, Mutant::None);
+    setup.config = SimConfig {
+        wipes: 1,
+        horizon_ms: 5_000,
+        ..SimConfig::default()
+    };
+    setup.plan = vec![Fault {
+        at: 2_000_000_000,
+        duration: 0,
+        kind: FaultKind::Wipe,
+        args: [1, 0, 0],
+    }];
+    let outcome = World::<Node>::new(setup).run();
+    assert_eq!(outcome.violation, None);
     assert_eq!(outcome.faults[FaultKind::Wipe.ordinal()], 1);
     assert_eq!(outcome.coverage.replacements, 1);
     assert!(outcome.clients.completed > 100);
