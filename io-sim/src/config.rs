@@ -50,6 +50,8 @@ settings! {
     spares = 0;
     /// Clients.
     clients = 4;
+    /// The first slots, to which clients turn; 0 for all.
+    contacts = 0;
     /// How long faults and load last, in virtual milliseconds.
     horizon_ms = 30_000;
     /// How long the healed cluster may take to converge.
@@ -235,6 +237,14 @@ impl SimConfig {
     /// All slots: voters, spares, and those who replace wiped machines.
     pub const fn slots(&self) -> u64 {
         self.replacements_from() + self.wipes
+    }
+
+    /// The slots to which clients turn.
+    pub fn contact_slots(&self) -> u64 {
+        match self.contacts {
+            0 => self.slots(),
+            contacts => contacts.min(self.slots()),
+        }
     }
 
     /// The first slot that stays empty until it replaces a wiped machine.

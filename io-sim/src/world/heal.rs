@@ -15,6 +15,8 @@ use crate::subject::Subject;
 const MILLI: u64 = 1_000_000;
 /// How often it is looked whether the cluster has converged.
 const PROBE_NS: u64 = 50 * MILLI;
+/// Slots that a finding describes.
+const SLOTS_TOLD: usize = 16;
 /// Operations that each client must complete after the faults ended.
 const OPERATIONS_AFTER_HEAL: u64 = 3;
 
@@ -145,7 +147,7 @@ impl<S: Subject> World<S> {
             self.config.heal_ms,
             self.clients.completed_each()
         );
-        for (slot, host) in self.hosts.iter().enumerate() {
+        for (slot, host) in self.hosts.iter().enumerate().take(SLOTS_TOLD) {
             let state = match host.subject.as_ref().map(Subject::facts) {
                 None if host.dead => "dead".to_owned(),
                 None => "down".to_owned(),
