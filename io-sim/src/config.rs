@@ -50,6 +50,8 @@ settings! {
     spares = 0;
     /// Clients.
     clients = 4;
+    /// The first slots, to which clients turn; 0 for all.
+    contacts = 0;
     /// How long faults and load last, in virtual milliseconds.
     horizon_ms = 30_000;
     /// How long the healed cluster may take to converge.
@@ -92,6 +94,8 @@ settings! {
     read_fail_ppm = 0;
     /// Creations that find no space.
     full_ppm = 0;
+    /// Reads that return one sector of elsewhere, inside the fault budget.
+    misread_ppm = 0;
     /// Of the unsynced sectors at a power loss, how many are lost.
     crash_drop_ppm = 500_000;
     /// How many of the others are torn.
@@ -137,6 +141,16 @@ settings! {
     rots = 0;
     /// Writes that land elsewhere, inside the fault budget.
     misdirects = 0;
+    /// Disks whose syncs lie for a while, inside the fault budget.
+    lies = 0;
+    /// Disks that have no space for new files for a while.
+    disk_fulls = 0;
+    /// Disks whose syncs are slow for a while.
+    slow_syncs = 0;
+    /// Wall clocks that jump while their process is paused.
+    paused_clock_steps = 0;
+    /// Machines that lose their disk for ever and are replaced by new nodes.
+    wipes = 0;
     /// Membership changes asked for.
     reconfigurations = 0;
     /// Leadership transfers asked for.
@@ -196,6 +210,8 @@ pub struct Ranges {
     pub short_logs: bool,
     /// Whether synced sectors may be damaged.
     pub damage: bool,
+    /// Machines replaced at most.
+    pub wipes: u64,
 }
 
 impl SimConfig {
@@ -209,6 +225,7 @@ impl SimConfig {
         config.draw_process(&mut stream);
         config.draw_node(&mut stream, ranges);
         config.draw_load(&mut stream);
+        config.draw_late(&mut stream, ranges);
         config
     }
 
@@ -217,8 +234,21 @@ impl SimConfig {
         self.horizon_ms * 1_000_000
     }
 
-    /// All slots: voters and spares.
+    /// All slots: voters, spares, and those who replace wiped machines.
     pub const fn slots(&self) -> u64 {
+        self.replacements_from() + self.wipes
+    }
+
+    /// The slots to which clients turn.
+    pub fn contact_slots(&self) -> u64 {
+        match self.contacts {
+            0 => self.slots(),
+            contacts => contacts.min(self.slots()),
+        }
+    }
+
+    /// The first slot that stays empty until it replaces a wiped machine.
+    pub const fn replacements_from(&self) -> u64 {
         self.nodes + self.spares
     }
 
@@ -350,6 +380,28 @@ impl SimConfig {
         self.delete_ppm = s.range(0, 300_000);
         self.condition_ppm = s.range(0, 600_000);
         self.value_bytes_max = s.magnitude(1, 4_096);
+    }
+
+    /// Families that came later: drawn last, so that the others stay what they were.
+    fn draw_late(&mut self, s: &mut Stream, ranges: &Ranges) {
+        if s.coin() {
+            self.disk_fulls = s.range(1, 3);
+        }
+        if s.coin() {
+            self.slow_syncs = s.range(1, 4);
+        }
+        if s.coin() {
+            self.paused_clock_steps = s.range(1, 4);
+        }
+        if s.coin() && ranges.damage {
+            self.lies = s.range(1, 3);
+        }
+        if s.coin() && ranges.damage {
+            self.misread_ppm = s.magnitude(1_000, 100_000);
+        }
+        if s.coin() && self.nodes >= 3 {
+            self.wipes = ranges.wipes;
+        }
     }
 }
 

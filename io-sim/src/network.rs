@@ -37,6 +37,18 @@ pub struct NetworkStats {
     pub damaged: u64,
 }
 
+impl NetworkStats {
+    /// Adds another network's counts.
+    pub fn add(&mut self, other: &Self) {
+        self.sent += other.sent;
+        self.lost += other.lost;
+        self.cut += other.cut;
+        self.duplicated += other.duplicated;
+        self.reordered += other.reordered;
+        self.damaged += other.damaged;
+    }
+}
+
 #[derive(Debug, Clone, Copy, Default)]
 struct Link {
     /// Partitions that cut it.
@@ -72,12 +84,19 @@ pub struct Network {
     /// Faults happen only while this is set; delays always do.
     faulty: bool,
     overrides: Vec<(DecisionKey, u64)>,
+    /// What was decided so far, other than to deliver as usual.
+    decisions: Vec<(DecisionKey, u64)>,
     /// What happened so far.
     pub stats: NetworkStats,
 }
 
 /// How long a damaged or lost link may hold messages back, as a factor of the mean.
 const BIMODAL_SLOW_FACTOR: u64 = 20;
+
+/// What a trace may ask for at most: one hour.
+const DELAY_MAX_NS: u64 = 3_600_000_000_000;
+/// Decisions that are remembered.
+const DECISIONS_MAX: usize = 100_000;
 
 impl Network {
     /// A whole network.
@@ -91,6 +110,7 @@ impl Network {
             corrupt: Keyed::new(seed, Domain::Corrupt),
             faulty: true,
             overrides: Vec::new(),
+            decisions: Vec::new(),
             stats: NetworkStats::default(),
         }
     }
@@ -99,6 +119,11 @@ impl Network {
     pub fn set_overrides(&mut self, mut overrides: Vec<(DecisionKey, u64)>) {
         overrides.sort_unstable();
         self.overrides = overrides;
+    }
+
+    /// Losses, held back messages and copies so far, as overrides that repeat them.
+    pub fn take_decisions(&mut self) -> Vec<(DecisionKey, u64)> {
+        std::mem::take(&mut self.decisions)
     }
 
     /// Decides what happens to the next message of a link. `size` is its length
@@ -129,17 +154,19 @@ impl Network {
         }
         if self.faulty && self.is_lost(config, entity, number) {
             self.stats.lost += 1;
+            self.decided(Domain::Loss, entity, number, 1);
             return Fate::default();
         }
         if self.faulty && self.is_damaged(config, entity, number) {
             self.stats.damaged += 1;
+            self.decided(Domain::Loss, entity, number, 1);
             return Fate {
                 damaged: true,
                 ..Fate::default()
             };
         }
         let draw = self.latency.at(entity, number);
-        let first = leaves + self.delay(config, entity, number, draw);
+        let first = leaves.saturating_add(self.delay(config, entity, number, draw));
         Fate {
             first: Some(first),
             second: self.second_copy(config, first, entity, number),
@@ -214,7 +241,8 @@ impl Network {
 
     fn delay(&mut self, config: &SimConfig, link: u64, number: u64, draw: Draw) -> u64 {
         if let Some(value) = self.overridden(Domain::Latency, link, number) {
-            return value;
+            self.decided(Domain::Latency, link, number, value);
+            return value.min(DELAY_MAX_NS);
         }
         let mut delay = sample_delay(config, draw);
         if self.faulty && config.reorder_ppm > 0 {
@@ -222,6 +250,7 @@ impl Network {
             if held.chance(ppm(config.reorder_ppm)) {
                 self.stats.reordered += 1;
                 delay += held.again().below(config.reorder_ms_max.max(1) * 1_000_000);
+                self.decided(Domain::Latency, link, number, delay);
             }
         }
         delay
@@ -234,8 +263,13 @@ impl Network {
         link: u64,
         number: u64,
     ) -> Option<u64> {
-        if !self.faulty || config.duplicate_ppm == 0 {
+        if !self.faulty || (config.duplicate_ppm == 0 && self.overrides.is_empty()) {
             return None;
+        }
+        if let Some(late) = self.overridden(Domain::Duplicate, link, number) {
+            self.stats.duplicated += 1;
+            self.decided(Domain::Duplicate, link, number, late);
+            return Some(first.saturating_add(late.min(DELAY_MAX_NS)));
         }
         let draw = self.duplicate.at(link, number);
         if !draw.chance(ppm(config.duplicate_ppm)) {
@@ -245,7 +279,19 @@ impl Network {
         let late = draw
             .again()
             .below(config.duplicate_ms_max.max(1) * 1_000_000);
+        self.decided(Domain::Duplicate, link, number, late);
         Some(first + late)
+    }
+
+    fn decided(&mut self, domain: Domain, link: u64, number: u64, value: u64) {
+        if self.decisions.len() < DECISIONS_MAX {
+            let key = DecisionKey {
+                domain: domain as u64,
+                link,
+                number,
+            };
+            self.decisions.push((key, value));
+        }
     }
 
     fn overridden(&self, domain: Domain, link: u64, number: u64) -> Option<u64> {

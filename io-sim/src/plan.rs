@@ -35,13 +35,24 @@ pub enum FaultKind {
     Rot,
     /// A write on the disk of slot `a` lands elsewhere; `b` chooses where.
     Misdirect,
+    /// The next `b` syncs of slot `a` report success and do nothing.
+    Lies,
+    /// The disk of slot `a` has no space for new files.
+    DiskFull,
+    /// Syncs of slot `a` take `b` times as long.
+    SlowSync,
+    /// The wall clock of slot `a` jumps, as `b` and `c` say for a clock step,
+    /// while its process is paused.
+    PausedClockStep,
+    /// The machine of slot `a` loses its disk and is gone; a new one takes its place.
+    Wipe,
     /// An operator asks for the voters in the bit set `a`, the learners in `b`.
     Reconfigure,
     /// An operator asks the leader to hand over to slot `a`.
     Transfer,
 }
 
-const WORDS: [(FaultKind, &str); 14] = [
+const WORDS: [(FaultKind, &str); 19] = [
     (FaultKind::Partition, "partition"),
     (FaultKind::Clog, "clog"),
     (FaultKind::Kill, "kill"),
@@ -54,6 +65,11 @@ const WORDS: [(FaultKind, &str); 14] = [
     (FaultKind::SyncFailure, "sync-failure"),
     (FaultKind::Rot, "rot"),
     (FaultKind::Misdirect, "misdirect"),
+    (FaultKind::Lies, "lying-sync"),
+    (FaultKind::DiskFull, "disk-full"),
+    (FaultKind::SlowSync, "slow-sync"),
+    (FaultKind::PausedClockStep, "paused-clock-step"),
+    (FaultKind::Wipe, "wipe"),
     (FaultKind::Reconfigure, "reconfigure"),
     (FaultKind::Transfer, "transfer"),
 ];
@@ -117,7 +133,7 @@ impl PartitionShape {
 
     /// Whether it cuts the link `from -> to` when `side` is one side.
     pub const fn cuts(self, side: u64, from: usize, to: usize, slots: usize) -> bool {
-        let (out, inside) = (side >> from & 1 == 1, side >> to & 1 == 1);
+        let (out, inside) = (names(side, from), names(side, to));
         match self {
             Self::TwoWay => out != inside,
             Self::OneWayOut => out && !inside,
@@ -126,6 +142,11 @@ impl PartitionShape {
             Self::Ring => (from + 1) % slots != to && (to + 1) % slots != from,
         }
     }
+}
+
+/// Whether a set of slots has this one. Only the first 64 slots can be named.
+pub const fn names(set: u64, slot: usize) -> bool {
+    slot < 64 && set >> slot & 1 == 1
 }
 
 /// One fault of a plan.
@@ -153,6 +174,7 @@ pub fn draw(seed: u64, config: &SimConfig) -> Vec<Fault> {
     planner.processes();
     planner.disks();
     planner.operators();
+    planner.late();
     let mut faults = planner.faults;
     faults.sort_by_key(|fault| (fault.at, fault.kind));
     faults
@@ -195,7 +217,7 @@ impl Planner<'_> {
 
     /// One partition, or a link that flaps: the same cut several times.
     fn partition(&mut self) {
-        let slots = self.config.slots();
+        let slots = self.config.replacements_from();
         let side = if self.stream.coin() {
             1 << self.slot()
         } else {
@@ -278,7 +300,7 @@ impl Planner<'_> {
     }
 
     fn operators(&mut self) {
-        let slots = self.config.slots();
+        let slots = self.config.replacements_from();
         for _ in 0..self.config.reconfigurations {
             let voters = self.stream.range(1, (1 << slots) - 1);
             let learners = self.stream.range(0, (1 << slots) - 1) & !voters;
@@ -290,8 +312,45 @@ impl Planner<'_> {
         }
     }
 
+    /// Families that came later: drawn last, so that the others stay what they were.
+    fn late(&mut self) {
+        for _ in 0..self.config.disk_fulls {
+            let duration = self.stream.magnitude(10, 3_000) * MILLI;
+            let slot = self.slot();
+            self.add(FaultKind::DiskFull, duration, [slot, 0, 0]);
+        }
+        for _ in 0..self.config.slow_syncs {
+            let duration = self.stream.magnitude(100, 10_000) * MILLI;
+            let args = [self.slot(), self.stream.magnitude(2, 50), 0];
+            self.add(FaultKind::SlowSync, duration, args);
+        }
+        for _ in 0..self.config.paused_clock_steps {
+            let duration = self.stream.magnitude(1, 10_000) * MILLI;
+            let jump = self.stream.magnitude(1, 10_000);
+            let args = [self.slot(), jump, self.stream.range(0, 1)];
+            self.add(FaultKind::PausedClockStep, duration, args);
+        }
+        if self.victims.is_empty() {
+            return;
+        }
+        for _ in 0..self.config.lies {
+            let slot = *self.stream.pick(&self.victims);
+            let at = self.moment();
+            let syncs = self.stream.magnitude(1, 20);
+            self.add_at(FaultKind::Lies, at, 0, [slot, syncs, 0]);
+            // A lie comes out when the power fails.
+            let later = self.stream.magnitude(100, 5_000) * MILLI;
+            let down = self.stream.magnitude(1, 1_000) * MILLI;
+            self.add_at(FaultKind::PowerLoss, at + later, down, [slot, 0, 0]);
+        }
+        for _ in 0..self.config.wipes {
+            let slot = *self.stream.pick(&self.victims);
+            self.add(FaultKind::Wipe, 0, [slot, 0, 0]);
+        }
+    }
+
     fn slot(&mut self) -> u64 {
-        self.stream.range(0, self.config.slots() - 1)
+        self.stream.range(0, self.config.replacements_from() - 1)
     }
 
     fn moment(&mut self) -> u64 {

@@ -12,12 +12,19 @@ impl Tie {
     pub const LAST: Self = Self(u16::MAX);
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy)]
 struct Key {
     time: u64,
     /// The tie in the upper 16 bits, the sequence number in the lower 48.
     order: u64,
     slot: u32,
+}
+
+impl Key {
+    /// Keys by what decides their order, as one number: compared without branches.
+    fn rank(self) -> u128 {
+        u128::from(self.time) << 64 | u128::from(self.order)
+    }
 }
 
 /// Events by `(time, tie, order of insertion)`.
@@ -100,9 +107,10 @@ impl<T> Queue<T> {
     fn sift_up(&mut self, from: usize) {
         let mut at = from;
         let key = self.heap[at];
+        let rank = key.rank();
         while at > 0 {
             let parent = (at - 1) / CHILDREN;
-            if self.heap[parent] <= key {
+            if self.heap[parent].rank() <= rank {
                 break;
             }
             self.heap[at] = self.heap[parent];
@@ -113,6 +121,7 @@ impl<T> Queue<T> {
 
     fn sift_down(&mut self) {
         let key = self.heap[0];
+        let rank = key.rank();
         let mut at = 0;
         loop {
             let first = at * CHILDREN + 1;
@@ -120,10 +129,15 @@ impl<T> Queue<T> {
                 break;
             }
             let end = (first + CHILDREN).min(self.heap.len());
-            let least = (first..end)
-                .min_by_key(|&child| self.heap[child])
-                .expect("there is at least one child");
-            if key <= self.heap[least] {
+            let mut least = first;
+            let mut least_rank = self.heap[first].rank();
+            for child in first + 1..end {
+                let child_rank = self.heap[child].rank();
+                if child_rank < least_rank {
+                    (least, least_rank) = (child, child_rank);
+                }
+            }
+            if rank <= least_rank {
                 break;
             }
             self.heap[at] = self.heap[least];

@@ -65,6 +65,7 @@ impl Scenario {
                 reconfigurations: 0,
                 short_logs: false,
                 damage: false,
+                wipes: 1,
             },
             Self::RaftReconfig => Ranges {
                 nodes: (1, 5),
@@ -72,6 +73,7 @@ impl Scenario {
                 reconfigurations: 12,
                 short_logs: true,
                 damage: false,
+                wipes: 0,
             },
             Self::RaftSnapshot => Ranges {
                 nodes: (2, 5),
@@ -79,6 +81,7 @@ impl Scenario {
                 reconfigurations: 0,
                 short_logs: true,
                 damage: false,
+                wipes: 1,
             },
             Self::WholeNode => Ranges {
                 nodes: (3, 5),
@@ -86,6 +89,7 @@ impl Scenario {
                 reconfigurations: 0,
                 short_logs: true,
                 damage: true,
+                wipes: 1,
             },
         }
     }
@@ -101,6 +105,7 @@ impl Scenario {
             workload: Workload::new(seed),
             overrides: Vec::new(),
             mutant,
+            events_max: u64::MAX,
             log: None,
         }
     }

@@ -19,15 +19,17 @@ pub struct SimStore {
     crash: Keyed,
     crashes: u64,
     current: BTreeMap<Bytes, Bytes>,
-    stable: BTreeMap<Bytes, Bytes>,
-    /// Batches that are in `current` and not yet in `stable`.
-    unsynced: VecDeque<StoreBatch>,
+    /// For each batch that is not stable yet, what to set to take it back.
+    unsynced: VecDeque<Undo>,
     /// Batches that crashes took back.
     pub batches_lost: u64,
 }
 
+/// The pairs that a batch replaced, in its order; `None` where there was none.
+type Undo = Vec<(Bytes, Option<Bytes>)>;
+
 /// Batches that may wait before the oldest are flushed in the background.
-const UNSYNCED_MAX: usize = 256;
+const UNSYNCED_MAX: usize = 64;
 
 impl SimStore {
     /// An empty engine of a slot.
@@ -37,7 +39,6 @@ impl SimStore {
             crash: Keyed::new(seed, Domain::CrashStore),
             crashes: 0,
             current: BTreeMap::new(),
-            stable: BTreeMap::new(),
             unsynced: VecDeque::new(),
             batches_lost: 0,
         }
@@ -52,11 +53,10 @@ impl SimStore {
         let draw = self.crash.at(self.entity, self.crashes);
         let kept = draw.index(self.unsynced.len() + 1);
         self.batches_lost += u64::try_from(self.unsynced.len() - kept).expect("a small count");
-        for batch in self.unsynced.drain(..).take(kept) {
-            apply(&mut self.stable, &batch);
+        for undo in self.unsynced.drain(kept..).rev() {
+            take_back(&mut self.current, undo);
         }
         self.unsynced.clear();
-        self.current = self.stable.clone();
     }
 
     /// How many keys there are.
@@ -68,22 +68,21 @@ impl SimStore {
     pub fn is_empty(&self) -> bool {
         self.current.is_empty()
     }
-
-    fn flush(&mut self, keep: usize) {
-        while self.unsynced.len() > keep {
-            let batch = self.unsynced.pop_front().expect("longer than what is kept");
-            apply(&mut self.stable, &batch);
-        }
-    }
 }
 
 impl Store for SimStore {
     type Error = Infallible;
 
     fn commit(&mut self, batch: &StoreBatch) -> Result<(), Self::Error> {
-        apply(&mut self.current, batch);
-        self.unsynced.push_back(batch.clone());
-        self.flush(if batch.sync { 0 } else { UNSYNCED_MAX });
+        let undo = apply(&mut self.current, batch);
+        if batch.sync {
+            self.unsynced.clear();
+            return Ok(());
+        }
+        self.unsynced.push_back(undo);
+        if self.unsynced.len() > UNSYNCED_MAX {
+            self.unsynced.pop_front();
+        }
         Ok(())
     }
 
@@ -111,26 +110,37 @@ impl Store for SimStore {
     }
 }
 
-fn apply(map: &mut BTreeMap<Bytes, Bytes>, batch: &StoreBatch) {
+fn apply(map: &mut BTreeMap<Bytes, Bytes>, batch: &StoreBatch) -> Undo {
+    let mut undo = Vec::with_capacity(batch.ops.len());
     for op in &batch.ops {
         match op {
             StoreOp::Put { key, value } => {
-                map.insert(key.clone(), value.clone());
+                let before = map.insert(key.clone(), value.clone());
+                undo.push((key.clone(), before));
             }
-            StoreOp::Delete { key } => {
-                map.remove(key);
-            }
+            StoreOp::Delete { key } => undo.extend(map.remove_entry(key).map(restored)),
             StoreOp::DeleteRange { from, to } if from < to => {
-                let doomed: Vec<Bytes> = map
-                    .range(from.clone()..to.clone())
-                    .map(|(key, _)| key.clone())
-                    .collect();
-                for key in doomed {
-                    map.remove(&key);
-                }
+                let doomed = map.range(from.clone()..to.clone());
+                let doomed: Vec<Bytes> = doomed.map(|(key, _)| key.clone()).collect();
+                let removed = doomed.iter().filter_map(|key| map.remove_entry(key));
+                undo.extend(removed.map(restored));
             }
             StoreOp::DeleteRange { .. } => {}
         }
+    }
+    undo
+}
+
+fn restored((key, value): (Bytes, Bytes)) -> (Bytes, Option<Bytes>) {
+    (key, Some(value))
+}
+
+fn take_back(map: &mut BTreeMap<Bytes, Bytes>, undo: Undo) {
+    for (key, before) in undo.into_iter().rev() {
+        match before {
+            Some(value) => map.insert(key, value),
+            None => map.remove(&key),
+        };
     }
 }
 

@@ -4,11 +4,14 @@
 //! contract is enough. The checkers also look at the machine's state, and this
 //! trait is all that they see: plain facts, no production predicate.
 
+use bytes::Bytes;
 use decube_core::codec::{Decode, Encode};
 use decube_core::machine::Machine;
 use decube_core::node::{Config, Effect, Event, Node, PeerMessage};
 use decube_core::raft::{Membership, Role};
 use decube_core::types::{Chain, Index, LogId, NodeId, Term};
+
+use crate::rng::Draw;
 
 /// What a node shows of itself after a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +56,11 @@ pub trait Subject: Machine<Event = Event, Effect = Effect> + Sized {
     /// differ or it can not be decoded.
     fn over_the_wire(message: PeerMessage) -> Result<PeerMessage, String>;
 
+    /// Decodes a message whose encoding has flipped bits. Returns whether it was
+    /// accepted, as what it then says; an error if the decoder took bytes that are
+    /// not the encoding of what it made of them.
+    fn damaged_on_the_wire(message: &PeerMessage, flips: Draw) -> Result<bool, String>;
+
     /// A digest of everything that decides what it will do.
     fn digest(&self) -> u64;
 }
@@ -95,6 +103,22 @@ impl Subject for Node {
             Ok(decoded) if decoded == message => Ok(decoded),
             Ok(decoded) => Err(format!("{message:?} arrives as {decoded:?}")),
             Err(error) => Err(format!("{message:?} can not be decoded: {error}")),
+        }
+    }
+
+    fn damaged_on_the_wire(message: &PeerMessage, flips: Draw) -> Result<bool, String> {
+        let mut bytes = message.to_bytes().to_vec();
+        let mut draw = flips;
+        for _ in 0..1 + draw.below(4) {
+            draw = draw.again();
+            let bit = draw.index(bytes.len() * 8);
+            bytes[bit / 8] ^= 1 << (bit % 8);
+        }
+        let bytes = Bytes::from(bytes);
+        match PeerMessage::from_bytes(&bytes) {
+            Err(_) => Ok(false),
+            Ok(decoded) if decoded.to_bytes() == bytes => Ok(true),
+            Ok(decoded) => Err(format!("{decoded:?} has two encodings")),
         }
     }
 

@@ -88,6 +88,8 @@ pub struct Workload {
     keyed: Keyed,
     /// Operations that replace the drawn ones, by client and number.
     given: BTreeMap<(u64, u64), Planned>,
+    /// Whether all others are skipped.
+    only_given: bool,
 }
 
 impl Workload {
@@ -96,12 +98,28 @@ impl Workload {
         Self {
             keyed: Keyed::new(seed, Domain::Workload),
             given: BTreeMap::new(),
+            only_given: false,
         }
     }
 
     /// Replaces one operation.
     pub fn give(&mut self, client: u64, number: u64, planned: Planned) {
         self.given.insert((client, number), planned);
+    }
+
+    /// Skips every operation that is not given.
+    pub fn only_given(&mut self) {
+        self.only_given = true;
+    }
+
+    /// Whether every operation that is not given is skipped.
+    pub const fn is_only_given(&self) -> bool {
+        self.only_given
+    }
+
+    /// Takes all given operations away.
+    pub fn clear_given(&mut self) {
+        self.given.clear();
     }
 
     /// The operation number `number` of a client.
@@ -117,8 +135,12 @@ impl Workload {
         } else {
             key_draw.below(config.keys)
         };
+        let action = match self.only_given {
+            true => Action::Skip,
+            false => self.action(config, client, number),
+        };
         Planned {
-            action: self.action(config, client, number),
+            action,
             key,
             padding: size_draw.below(config.value_bytes_max + 1),
             think: draw.exponential(config.think_mean_us * 1_000),

@@ -127,7 +127,7 @@ fn a_recorded_run_replays_exactly_and_a_changed_one_is_noticed() {
     let changed: String = text
         .lines()
         .filter(|line| !line.starts_with("E "))
-        .map(|line| line.replace("C think_mean_us ", "C think_mean_us 1") + "\n")
+        .map(|line| line.replace("C sync_mean_us ", "C sync_mean_us 1") + "\n")
         .collect();
     let other = replay(&changed, Mode::Exact).expect("an edited trace is read");
     let mismatch = other.mismatch.expect("another load is another run");

@@ -150,7 +150,7 @@ impl Clients {
             clients,
             workload,
             behaviour,
-            slots: usize::try_from(config.slots()).expect("few slots"),
+            slots: usize::try_from(config.contact_slots()).expect("few slots"),
             next_request: 0,
             stamp: 0,
             order: RealTime::default(),

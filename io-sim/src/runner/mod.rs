@@ -13,10 +13,12 @@
 
 mod replay;
 mod report;
+mod shrink;
 mod trace;
 
 pub use replay::{Mode, ReplayError, ReplayReport, replay};
 pub use report::{RunReport, SwarmReport, mutant_from_name};
+pub use shrink::{Effort, Progress, Shrunk, Size, shrink};
 pub use trace::{record, setup_of};
 
 use std::ops::ControlFlow;
@@ -78,13 +80,19 @@ impl RunSpec {
 /// [`RunSpec::setup`] what comes from a user.
 pub fn run(spec: &RunSpec) -> RunReport {
     let setup = spec.setup().expect("settings were checked by the caller");
-    let config = setup.config.clone();
-    let plan = setup.plan.clone();
+    run_setup(spec.clone(), setup)
+}
+
+/// Runs what a setup says; `spec` names where it came from.
+fn run_setup(spec: RunSpec, setup: Setup) -> RunReport {
+    let kept = setup.clone();
     let outcome = World::<Node>::new(setup).run();
     RunReport {
-        spec: spec.clone(),
-        config,
-        plan,
+        spec,
+        config: kept.config,
+        plan: kept.plan,
+        workload: kept.workload,
+        overrides: kept.overrides,
         outcome,
     }
 }

@@ -2,11 +2,10 @@
 
 use std::fmt;
 
-use decube_core::node::Node;
 use decube_core::trace::{Record, Trace, TraceError};
 
-use super::{CONTEXT_EVENTS, RunReport, RunSpec, setup_of};
-use crate::world::{Checkpoint, Outcome, World};
+use super::{CONTEXT_EVENTS, RunReport, RunSpec, run_setup, setup_of};
+use crate::world::{Checkpoint, Outcome};
 
 /// What a replay requires.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,28 +48,23 @@ pub fn replay(text: &str, mode: Mode) -> Result<ReplayReport, ReplayError> {
             log,
             ..setup.clone()
         };
-        World::<Node>::new(setup).run()
+        run_setup(spec.clone(), setup)
     };
-    let mut outcome = again(None);
+    let mut report = again(None);
+    let outcome = &report.outcome;
     let mut mismatch = match mode {
-        Mode::Exact => difference(&trace, &outcome),
+        Mode::Exact => difference(&trace, outcome),
         Mode::Loose => None,
         Mode::Regress => outcome.violation.as_ref().map(ToString::to_string),
     };
     if let Some(at) = outcome.violation.as_ref().map(|violation| violation.event) {
-        outcome = again(Some((at.saturating_sub(CONTEXT_EVENTS), at)));
+        report = again(Some((at.saturating_sub(CONTEXT_EVENTS), at)));
     } else if mismatch.is_some()
-        && let Some(at) = first_different(&trace, &outcome)
+        && let Some(at) = first_different(&trace, outcome)
     {
-        outcome = again(Some((at.saturating_sub(CONTEXT_EVENTS), at)));
+        report = again(Some((at.saturating_sub(CONTEXT_EVENTS), at)));
         mismatch = mismatch.map(|what| format!("{what}; the steps before it are listed"));
     }
-    let report = RunReport {
-        spec,
-        config: setup.config.clone(),
-        plan: setup.plan.clone(),
-        outcome,
-    };
     Ok(ReplayReport { report, mismatch })
 }
 

@@ -7,7 +7,10 @@ use decube_core::trace::Hex;
 
 use super::RunSpec;
 use crate::config::SimConfig;
+use crate::disk::DiskStats;
+use crate::network::{DecisionKey, NetworkStats};
 use crate::plan::{Fault, FaultKind};
+use crate::workload::Workload;
 use crate::world::{Coverage, Outcome};
 
 /// One run and what decided it.
@@ -19,6 +22,10 @@ pub struct RunReport {
     pub config: SimConfig,
     /// The faults.
     pub plan: Vec<Fault>,
+    /// What clients did.
+    pub workload: Workload,
+    /// Decisions that were not the seed's.
+    pub overrides: Vec<(DecisionKey, u64)>,
     /// What came of it.
     pub outcome: Outcome,
 }
@@ -28,6 +35,8 @@ pub struct RunReport {
 pub struct SwarmReport {
     /// How many.
     pub runs: u64,
+    /// The lowest and the highest seed.
+    pub seeds: Option<(u64, u64)>,
     /// Steps of nodes, all together.
     pub events: u64,
     /// Virtual time in nanoseconds, all together.
@@ -38,8 +47,10 @@ pub struct SwarmReport {
     pub messages: u64,
     /// Faults injected, by [`FaultKind::ordinal`].
     pub faults: [u64; FaultKind::COUNT],
-    /// Messages lost, doubled, reordered and damaged; sectors lost and torn.
-    pub small_faults: [u64; 6],
+    /// What networks did, all together.
+    pub network: NetworkStats,
+    /// What disks did, all together.
+    pub disks: DiskStats,
     /// Situations met.
     pub coverage: Coverage,
     /// The run that failed, explained.
@@ -89,6 +100,9 @@ impl SwarmReport {
     pub fn add(&mut self, report: &RunReport) {
         let outcome = &report.outcome;
         self.runs += 1;
+        let seed = report.spec.seed;
+        let (low, high) = self.seeds.unwrap_or((seed, seed));
+        self.seeds = Some((low.min(seed), high.max(seed)));
         self.events += outcome.events;
         self.simulated += outcome.simulated;
         self.completed += outcome.clients.completed;
@@ -96,23 +110,31 @@ impl SwarmReport {
         for (total, count) in self.faults.iter_mut().zip(outcome.faults) {
             *total += count;
         }
-        let small = [
-            outcome.network.lost,
-            outcome.network.duplicated,
-            outcome.network.reordered,
-            outcome.network.damaged,
-            outcome.disks.sectors_lost,
-            outcome.disks.sectors_torn,
-        ];
-        for (total, count) in self.small_faults.iter_mut().zip(small) {
-            *total += count;
-        }
+        self.network.add(&outcome.network);
+        self.disks.add(&outcome.disks);
         self.coverage.add(&outcome.coverage);
     }
 
     /// Faults of all kinds.
     pub fn faults_total(&self) -> u64 {
-        self.faults.iter().chain(&self.small_faults).sum()
+        let planned: u64 = self.faults.iter().sum();
+        let small: u64 = self.small_faults().iter().map(|(_, count)| count).sum();
+        planned + small
+    }
+
+    /// Faults that are not planned but drawn with each message or operation.
+    pub const fn small_faults(&self) -> [(&'static str, u64); 9] {
+        [
+            ("messages lost", self.network.lost),
+            ("doubled", self.network.duplicated),
+            ("reordered", self.network.reordered),
+            ("damaged", self.network.damaged),
+            ("sectors lost", self.disks.sectors_lost),
+            ("torn", self.disks.sectors_torn),
+            ("syncs that lied", self.disks.lies),
+            ("reads gone elsewhere", self.disks.misread),
+            ("creations without space", self.disks.full),
+        ]
     }
 }
 
@@ -144,9 +166,10 @@ impl fmt::Display for RunReport {
 
 impl fmt::Display for SwarmReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (low, high) = self.seeds.unwrap_or_default();
         writeln!(
             f,
-            "{} runs, {} events, {} s of virtual time, {} messages, {} operations answered, {} faults",
+            "{} runs of seeds {low} to {high}, {} events, {} s of virtual time, {} messages, {} operations answered, {} faults",
             self.runs,
             self.events,
             self.simulated / 1_000_000_000,
@@ -158,12 +181,10 @@ impl fmt::Display for SwarmReport {
         for ((_, word), count) in FaultKind::all().iter().zip(self.faults) {
             write!(f, " {word} {count},")?;
         }
-        let [lost, doubled, reordered, damaged, dropped, torn] = self.small_faults;
-        writeln!(
-            f,
-            " messages lost {lost}, doubled {doubled}, reordered {reordered}, damaged {damaged}, \
-             sectors lost {dropped}, torn {torn}"
-        )?;
+        for (word, count) in self.small_faults() {
+            write!(f, " {word} {count},")?;
+        }
+        writeln!(f)?;
         write!(f, "met:")?;
         for (name, count) in self.coverage.pairs() {
             write!(f, " {name} {count},")?;

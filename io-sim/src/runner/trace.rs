@@ -6,8 +6,15 @@ use super::{RunReport, mutant_from_name};
 use crate::network::DecisionKey;
 use crate::plan::{Fault, FaultKind};
 use crate::scenario::Scenario;
-use crate::workload::{Planned, Workload};
+use crate::workload::{Action, Planned, Workload};
 use crate::world::Setup;
+
+/// The `M` record of a trace whose clients skip every operation not listed.
+const WORKLOAD: &str = "workload";
+const ONLY_LISTED: &str = "listed";
+
+/// No trace asks for times beyond some days.
+const WORLD_TIME_MAX_NS: u64 = 1 << 48;
 
 /// The trace of a run.
 pub fn record(report: &RunReport) -> Trace {
@@ -17,6 +24,9 @@ pub fn record(report: &RunReport) -> Trace {
     trace.meta("seed", &report.spec.seed.to_string());
     trace.meta("mutant", &format!("{:?}", report.spec.mutant));
     trace.meta("events", &outcome.events.to_string());
+    if report.workload.is_only_given() {
+        trace.meta(WORKLOAD, ONLY_LISTED);
+    }
     let settings = report
         .config
         .pairs()
@@ -34,6 +44,8 @@ pub fn record(report: &RunReport) -> Trace {
             kind: fault.kind.word().to_owned(),
             args: fault.args,
         }));
+    trace.records.extend(operations(report));
+    trace.records.extend(decisions(report));
     trace.records.extend(
         outcome
             .checkpoints
@@ -55,6 +67,38 @@ pub fn record(report: &RunReport) -> Trace {
     trace
 }
 
+/// Every operation that a client began, so that a later change of what the seed
+/// draws changes nothing.
+fn operations(report: &RunReport) -> impl Iterator<Item = Record> + '_ {
+    let completed = (0..).zip(&report.outcome.completed_each);
+    completed.flat_map(move |(client, completed)| {
+        (0..=*completed).filter_map(move |number| {
+            let planned = report.workload.operation(&report.config, client, number);
+            let implied = planned.action == Action::Skip && report.workload.is_only_given();
+            (!implied).then(|| Record::Work {
+                client,
+                number,
+                fields: planned.fields(),
+            })
+        })
+    })
+}
+
+/// The decisions that were not the seed's.
+fn decisions(report: &RunReport) -> impl Iterator<Item = Record> + '_ {
+    let slots = report.config.slots();
+    report
+        .overrides
+        .iter()
+        .map(move |(key, value)| Record::Decision {
+            domain: key.domain,
+            a: key.link / slots,
+            b: key.link % slots,
+            number: key.number,
+            value: *value,
+        })
+}
+
 /// What decided the run that a trace recorded: everything listed in it, and the
 /// seed for the rest.
 pub fn setup_of(trace: &Trace) -> Result<(Scenario, Setup), String> {
@@ -74,6 +118,11 @@ pub fn setup_of(trace: &Trace) -> Result<(Scenario, Setup), String> {
     let mut setup = scenario.setup(seed, mutant);
     setup.plan.clear();
     setup.workload = Workload::new(seed);
+    match trace.meta_value(WORKLOAD) {
+        None => {}
+        Some(ONLY_LISTED) => setup.workload.only_given(),
+        Some(other) => return Err(format!("no workload is called {other}")),
+    }
     for record in &trace.records {
         apply(&mut setup, record)?;
     }
@@ -99,8 +148,8 @@ fn apply(setup: &mut Setup, record: &Record) -> Result<(), String> {
         } => {
             let kind = FaultKind::from_word(kind).ok_or(format!("no fault is called {kind}"))?;
             setup.plan.push(Fault {
-                at: *at,
-                duration: *duration,
+                at: (*at).min(WORLD_TIME_MAX_NS),
+                duration: (*duration).min(WORLD_TIME_MAX_NS),
                 kind,
                 args: *args,
             });

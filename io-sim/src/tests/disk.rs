@@ -158,3 +158,139 @@ fn errors_are_named() {
     let result = act(&mut disk, &full, FileOp::Create { file, len: 1 });
     assert_eq!(result, FileResult::Failed(FileError::Full));
 }
+
+/// A disk whose first two sectors hold sevens and were left behind by later syncs.
+fn settled(config: &SimConfig, lies: u64) -> Disk {
+    let mut disk = Disk::new(11, 0);
+    create(&mut disk, config, 8);
+    disk.arm_lies(lies);
+    write(&mut disk, config, 0, 7, 1024);
+    act(&mut disk, config, FileOp::Sync { file: FILE });
+    for _ in 0..12 {
+        write(&mut disk, config, 4 * 512, 9, 1024);
+        act(&mut disk, config, FileOp::Sync { file: FILE });
+    }
+    disk
+}
+
+#[test]
+fn a_lie_comes_out_at_a_power_loss_and_not_before() {
+    let config = SimConfig {
+        crash_drop_ppm: 1_000_000,
+        ..SimConfig::default()
+    };
+    let mut disk = settled(&config, 1);
+    assert_eq!(disk.stats.lies, 1);
+    assert_eq!(disk.crash(&config, false), 0);
+    assert_eq!(read(&mut disk, &config)[..1024], [7; 1024]);
+    assert_eq!(disk.crash(&config, true), 2, "both sectors go back");
+    let after = read(&mut disk, &config);
+    assert_eq!(after[..1024], [0; 1024]);
+    assert_eq!(after[4 * 512..6 * 512], [9; 1024]);
+    let mut honest = settled(&config, 0);
+    assert_eq!(honest.crash(&config, true), 0);
+    assert_eq!(read(&mut honest, &config)[..1024], [7; 1024]);
+}
+
+#[test]
+fn a_lie_comes_true_when_the_sector_is_synced_again_or_the_device_is_healed() {
+    let config = SimConfig {
+        crash_drop_ppm: 1_000_000,
+        ..SimConfig::default()
+    };
+    let mut again = settled(&config, 1);
+    write(&mut again, &config, 0, 8, 1024);
+    act(&mut again, &config, FileOp::Sync { file: FILE });
+    assert_eq!(again.crash(&config, true), 0);
+    assert_eq!(read(&mut again, &config)[..1024], [8; 1024]);
+    let mut healed = settled(&config, 1);
+    healed.heal();
+    assert_eq!(healed.crash(&config, true), 0);
+    // The last sync that lied is a torn tail to any log: it is not taken back.
+    let mut tail = Disk::new(11, 0);
+    create(&mut tail, &config, 8);
+    tail.arm_lies(1);
+    write(&mut tail, &config, 0, 7, 512);
+    act(&mut tail, &config, FileOp::Sync { file: FILE });
+    assert_eq!(tail.crash(&config, true), 0);
+}
+
+#[test]
+fn a_full_disk_takes_no_new_file_and_still_writes_old_ones() {
+    let config = SimConfig::default();
+    let mut disk = Disk::new(11, 0);
+    create(&mut disk, &config, 8);
+    disk.set_full(true);
+    let file = FileName::Segment(2);
+    let more = |disk: &mut Disk| act(disk, &config, FileOp::Create { file, len: 512 });
+    assert_eq!(more(&mut disk), FileResult::Failed(FileError::Full));
+    write(&mut disk, &config, 0, 7, 512);
+    disk.set_full(false);
+    assert_eq!(more(&mut disk), FileResult::Done);
+    assert_eq!(disk.stats.full, 1);
+}
+
+#[test]
+fn slow_syncs_take_longer_and_writes_do_not() {
+    let config = SimConfig::default();
+    let mut disk = Disk::new(11, 0);
+    create(&mut disk, &config, 8);
+    let mut takes = |op: FileOp, factor: u64| {
+        disk.slow_down(factor);
+        disk.submit(FileOpId(1), op);
+        let at = disk.completes_at(&config, 0).expect("it is under way");
+        disk.slow_down(1);
+        let usual = disk.completes_at(&config, 0).expect("it is under way");
+        disk.complete(&config);
+        (at, usual)
+    };
+    let (slow, usual) = takes(FileOp::Sync { file: FILE }, 20);
+    assert!(slow >= usual * 19, "{slow} and {usual}");
+    let data = Bytes::from(vec![1; 512]);
+    let write = FileOp::Write {
+        file: FILE,
+        offset: 0,
+        data,
+    };
+    let (slow, usual) = takes(write, 20);
+    assert_eq!(slow, usual);
+}
+
+#[test]
+fn a_misdirected_read_returns_another_sector_and_changes_nothing() {
+    let calm = SimConfig::default();
+    let config = SimConfig {
+        misread_ppm: 1_000_000,
+        ..SimConfig::default()
+    };
+    let mut disk = Disk::new(11, 0);
+    create(&mut disk, &calm, 8);
+    for sector in 0..4 {
+        write(&mut disk, &calm, sector * 512, 5, 100);
+        act(&mut disk, &calm, FileOp::Sync { file: FILE });
+        write(
+            &mut disk,
+            &calm,
+            sector * 512,
+            6,
+            100 * (1 + usize::try_from(sector).expect("few")),
+        );
+        act(&mut disk, &calm, FileOp::Sync { file: FILE });
+    }
+    for _ in 0..9 {
+        write(&mut disk, &calm, 6 * 512, 9, 512);
+        act(&mut disk, &calm, FileOp::Sync { file: FILE });
+    }
+    let sound = read(&mut disk, &calm);
+    assert_eq!(
+        read(&mut disk, &config),
+        sound,
+        "outside the budget none fails"
+    );
+    disk.allow_lost_reads();
+    let wrong = (0..50).filter(|_| read(&mut disk, &config) != sound);
+    let wrong = u64::try_from(wrong.count()).expect("small");
+    assert!(wrong > 0);
+    assert_eq!(disk.stats.misread, wrong);
+    assert_eq!(read(&mut disk, &calm), sound);
+}

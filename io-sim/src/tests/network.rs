@@ -96,3 +96,24 @@ fn one_decision_changes_and_no_other() {
         }
     }
 }
+
+#[test]
+fn decisions_repeat_a_network_without_its_settings() {
+    let config = SimConfig {
+        reorder_ppm: 100_000,
+        reorder_ms_max: 30,
+        ..lossy()
+    };
+    let run = |config: &SimConfig, overrides: Vec<(DecisionKey, u64)>| {
+        let mut network = Network::new(5, 2);
+        network.set_overrides(overrides);
+        let fates: Vec<_> = (0..2_000)
+            .map(|_| network.send(config, 0, 0, 1, 1))
+            .map(|fate| (fate.first, fate.second))
+            .collect();
+        (fates, network.take_decisions())
+    };
+    let (drawn, decisions) = run(&config, Vec::new());
+    let (listed, _) = run(&SimConfig::default(), decisions);
+    assert_eq!(drawn, listed);
+}

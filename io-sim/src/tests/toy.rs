@@ -13,6 +13,7 @@ use decube_core::raft::{Membership, Refusal, Role};
 use decube_core::types::{Chain, Index, LogId, NodeId, RequestId, Revision, Term, Time};
 use decube_core::wal::{FileName, FileOp, FileOpId, FileResult};
 
+use crate::rng::Draw;
 use crate::subject::{Facts, Subject};
 
 const FILE: FileName = FileName::Segment(1);
@@ -337,6 +338,10 @@ impl Subject for Toy {
 
     fn over_the_wire(message: PeerMessage) -> Result<PeerMessage, String> {
         Ok(message)
+    }
+
+    fn damaged_on_the_wire(_message: &PeerMessage, _flips: Draw) -> Result<bool, String> {
+        Ok(false)
     }
 
     fn digest(&self) -> u64 {

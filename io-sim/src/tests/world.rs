@@ -37,6 +37,7 @@ fn setup(seed: u64) -> Setup {
         workload: Workload::new(seed),
         overrides: Vec::new(),
         mutant: Mutant::None,
+        events_max: u64::MAX,
         log: None,
     }
 }

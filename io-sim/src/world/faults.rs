@@ -7,11 +7,13 @@ use decube_core::types::NodeId;
 use super::host::Doom;
 use super::{Happening, World};
 use crate::check::raft::{Finding, slot_id};
-use crate::plan::{Fault, FaultKind, PartitionShape};
+use crate::plan::{self, Fault, FaultKind, PartitionShape};
 use crate::rng::Draw;
 use crate::subject::Subject;
 
 const MILLI: u64 = 1_000_000;
+/// How often an operator looks after a replacement.
+const OPERATOR_NS: u64 = 400 * MILLI;
 
 impl<S: Subject> World<S> {
     pub(super) fn begin_fault(&mut self, number: usize) -> Result<(), Finding> {
@@ -41,6 +43,22 @@ impl<S: Subject> World<S> {
             FaultKind::ClockStep => self.step_clock(slot, &fault),
             FaultKind::DiskStall => self.hosts[slot].disk.stall(self.now + fault.duration),
             FaultKind::SyncFailure => self.hosts[slot].disk.arm_sync_failure(),
+            FaultKind::Lies => self.hosts[slot].disk.arm_lies(fault.args[1]),
+            FaultKind::DiskFull => {
+                self.hosts[slot].disk.set_full(true);
+                self.schedule(self.now + fault.duration, Happening::End(number));
+            }
+            FaultKind::SlowSync => {
+                self.hosts[slot]
+                    .disk
+                    .slow_down(fault.args[1].clamp(1, 1_000));
+                self.schedule(self.now + fault.duration, Happening::End(number));
+            }
+            FaultKind::PausedClockStep => {
+                self.pause(slot, fault.duration);
+                self.step_clock(slot, &fault);
+            }
+            FaultKind::Wipe => return self.wipe(slot),
             FaultKind::Rot | FaultKind::Misdirect => self.damage(slot, &fault),
             FaultKind::Reconfigure => return self.reconfigure(&fault),
             FaultKind::Transfer => {
@@ -53,14 +71,23 @@ impl<S: Subject> World<S> {
 
     pub(super) fn end_fault(&mut self, number: usize) {
         let fault = self.plan[number];
-        if self.healed || fault.kind != FaultKind::Partition {
+        if self.healed {
             return;
         }
-        for (from, to) in self.cut_links(&fault) {
-            self.network.mend(from, to);
-            if fault.args[2] == 1 && self.network.is_open(from, to) {
-                self.tell_later(to, from, true);
+        let slots = u64::try_from(self.hosts.len()).expect("few slots");
+        let slot = usize::try_from(fault.args[0] % slots).expect("few slots");
+        match fault.kind {
+            FaultKind::DiskFull => self.hosts[slot].disk.set_full(false),
+            FaultKind::SlowSync => self.hosts[slot].disk.slow_down(1),
+            FaultKind::Partition => {
+                for (from, to) in self.cut_links(&fault) {
+                    self.network.mend(from, to);
+                    if fault.args[2] == 1 && self.network.is_open(from, to) {
+                        self.tell_later(to, from, true);
+                    }
+                }
             }
+            _ => {}
         }
     }
 
@@ -133,13 +160,72 @@ impl<S: Subject> World<S> {
             _ => disk.misdirect(Draw(fault.args[1])),
         };
         if let Some(what) = what {
-            self.checker.damaged(slot);
-            self.hosts[slot].damaged = true;
-            self.coverage.damages += 1;
+            self.damaged(slot, 1);
             if self.log.is_some() {
                 self.describe(slot, "**", &what);
             }
         }
+    }
+
+    /// The disk of a slot no longer holds what was synced to it.
+    pub(super) fn damaged(&mut self, slot: usize, sectors: u64) {
+        if sectors > 0 {
+            self.checker.damaged(slot);
+            self.hosts[slot].damaged = true;
+            self.coverage.damages += sectors;
+        }
+    }
+
+    /// A machine loses its disk. Its promises are lost with it, so it must never
+    /// come back under its name: a new node with an empty disk and a new id takes
+    /// its place, and an operator changes the membership until that is done.
+    fn wipe(&mut self, old: usize) -> Result<(), Finding> {
+        let from = usize::try_from(self.config.replacements_from()).expect("few slots");
+        let unused = |slot: &usize| self.hosts[*slot].dead && self.hosts[*slot].process == 0;
+        let Some(new) = (from..self.hosts.len()).find(unused) else {
+            return Ok(());
+        };
+        if old >= from || self.hosts[old].dead {
+            return Ok(());
+        }
+        self.crash(old, true);
+        self.hosts[old].dead = true;
+        self.hosts[new].dead = false;
+        self.schedule(self.now + OPERATOR_NS, Happening::Replace { old, new });
+        self.boot(new)
+    }
+
+    /// The operator's next step towards having `new` in the place of `old`.
+    pub(super) fn replace(&mut self, old: usize, new: usize) -> Result<(), Finding> {
+        let again = Happening::Replace { old, new };
+        let (old, new) = (slot_id(old), slot_id(new));
+        let present = self.leader().and_then(|leader| {
+            let subject = self.hosts[leader].subject.as_ref();
+            subject.and_then(Subject::membership).cloned()
+        });
+        let joint = |present: &Membership| !present.outgoing.is_empty();
+        let Some(mut target) = present.filter(|present| !joint(present)) else {
+            self.schedule(self.now + OPERATOR_NS, again);
+            return Ok(());
+        };
+        let votes = target.voters.contains(&new);
+        if votes && !target.voters.contains(&old) {
+            self.coverage.replacements += 1;
+            return Ok(());
+        }
+        if votes || target.learners.contains(&new) {
+            target.voters.retain(|id| *id != old);
+            target.learners.retain(|id| *id != new);
+            target.voters.push(new);
+        } else {
+            target.learners.push(new);
+        }
+        for ids in [&mut target.voters, &mut target.learners] {
+            ids.sort_unstable();
+            ids.dedup();
+        }
+        self.schedule(self.now + OPERATOR_NS, again);
+        self.operate(Request::ChangeMembership(target))
     }
 
     /// An operator wants other voters. Who is not a member yet joins as a learner
@@ -193,7 +279,7 @@ impl<S: Subject> World<S> {
 
     fn ids(&self, set: u64) -> Vec<NodeId> {
         (0..self.hosts.len())
-            .filter(|slot| set >> slot & 1 == 1)
+            .filter(|slot| plan::names(set, *slot))
             .map(slot_id)
             .collect()
     }

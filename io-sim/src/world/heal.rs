@@ -15,6 +15,8 @@ use crate::subject::Subject;
 const MILLI: u64 = 1_000_000;
 /// How often it is looked whether the cluster has converged.
 const PROBE_NS: u64 = 50 * MILLI;
+/// Slots that a finding describes.
+const SLOTS_TOLD: usize = 16;
 /// Operations that each client must complete after the faults ended.
 const OPERATIONS_AFTER_HEAL: u64 = 3;
 
@@ -31,6 +33,9 @@ impl<S: Subject> World<S> {
         while self.violation.is_none() && self.now < end {
             let until = self.now + PROBE_NS;
             self.run_until(until);
+            if self.is_exhausted() {
+                return;
+            }
             let served = || {
                 let each = self.clients.completed_each();
                 each.iter()
@@ -60,6 +65,9 @@ impl<S: Subject> World<S> {
             self.resume(slot)?;
         }
         for slot in 0..self.hosts.len() {
+            if self.hosts[slot].dead {
+                continue;
+            }
             if dead.contains(&slot) {
                 self.hosts[slot].dead = true;
                 self.crash(slot, false);
@@ -76,12 +84,18 @@ impl<S: Subject> World<S> {
     fn choose_dead(&self) -> Vec<usize> {
         let draw = Keyed::new(self.seed, Domain::Heal).at(0, 0);
         let nodes = self.config.nodes;
-        let spare = (nodes.max(1) - 1) / 2;
+        let wiped = self
+            .hosts
+            .iter()
+            .filter(|host| host.dead && host.process > 0);
+        let wiped = u64::try_from(wiped.count()).expect("few slots");
+        let spare = ((nodes.max(1) - 1) / 2).saturating_sub(wiped);
         if self.config.reconfigurations > 0 || spare == 0 {
             return Vec::new();
         }
         let config = &self.config;
-        let damage = config.rots + config.misdirects + config.read_fail_ppm > 0;
+        let damage = config.rots + config.misdirects + config.lies + config.wipes > 0
+            || config.read_fail_ppm + config.misread_ppm > 0;
         let mut slots: Vec<u64> = match damage {
             true => plan::victims(self.seed, config),
             false => (0..nodes).collect(),
@@ -133,7 +147,7 @@ impl<S: Subject> World<S> {
             self.config.heal_ms,
             self.clients.completed_each()
         );
-        for (slot, host) in self.hosts.iter().enumerate() {
+        for (slot, host) in self.hosts.iter().enumerate().take(SLOTS_TOLD) {
             let state = match host.subject.as_ref().map(Subject::facts) {
                 None if host.dead => "dead".to_owned(),
                 None => "down".to_owned(),
@@ -158,10 +172,14 @@ fn calm(config: &mut SimConfig) {
     config.write_fail_ppm = 0;
     config.read_fail_ppm = 0;
     config.full_ppm = 0;
+    config.misread_ppm = 0;
     config.delay_kind = usual.delay_kind;
     config.delay_base_us = config.delay_base_us.min(1_000);
     config.delay_mean_us = config.delay_mean_us.min(1_000);
     config.sync_mean_us = config.sync_mean_us.min(1_000);
     config.store_mean_us = config.store_mean_us.min(1_000);
     config.wake_late_us = 0;
+    // Members that were removed do not know it and keep a request until it times
+    // out: whether the cluster serves must not hang on how often a client tries.
+    config.client_timeout_ms = config.client_timeout_ms.min(1_000);
 }

@@ -45,14 +45,18 @@ pub(super) struct Host<S: Subject> {
     pub(super) store_operations: u64,
     /// Syncs under way with the event that asked for them.
     pub(super) sync_asked: VecDeque<(FileOpId, u64)>,
+    /// Whether it took a step since the last checkpoint.
+    pub(super) stepped: bool,
     pub(super) paused: bool,
     /// What happened while it was paused.
     pub(super) backlog: VecDeque<Event>,
     pub(super) doom: Option<Doom>,
     /// Requests without an answer, and whose they are.
     pub(super) open: BTreeMap<RequestId, Option<usize>>,
-    /// The earliest wake that is queued.
-    pub(super) wake_at: Option<u64>,
+    /// The wakes that are queued: one for the end of the turn and one for a
+    /// deadline further away. The second may come too early, and is then queued
+    /// again: that is cheaper than one in the queue for each new deadline.
+    pub(super) wakes: [Option<u64>; 2],
     /// The process asked to end: by a graceful stop, or because it halted.
     pub(super) exits: Option<Exit>,
     /// The operation whose failure the process can not survive.
@@ -93,11 +97,12 @@ impl<S: Subject> Host<S> {
             store_tasks: VecDeque::new(),
             store_operations: 0,
             sync_asked: VecDeque::new(),
+            stepped: false,
             paused: false,
             backlog: VecDeque::new(),
             doom: None,
             open: BTreeMap::new(),
-            wake_at: None,
+            wakes: [None; 2],
             exits: None,
             fatal: None,
             must_halt: false,

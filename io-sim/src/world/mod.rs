@@ -27,8 +27,8 @@ pub use outcome::{Checkpoint, Coverage, Outcome, Violation};
 
 use decube_core::machine::Outbox;
 use decube_core::mutant::Mutant;
-use decube_core::node::{Effect, PeerMessage, Request};
-use decube_core::types::{NodeId, RequestId};
+use decube_core::node::{Effect, Event, Request};
+use decube_core::types::RequestId;
 
 use crate::check::linear::{self, Verdict};
 use crate::check::order;
@@ -60,21 +60,24 @@ pub struct Setup {
     pub overrides: Vec<(DecisionKey, u64)>,
     /// The planted bug.
     pub mutant: Mutant,
+    /// Stop without a verdict after so many events.
+    pub events_max: u64,
     /// Describe the steps with these event numbers, from and to.
     pub log: Option<(u64, u64)>,
 }
 
-/// Something that will happen.
+/// Something that will happen. What is large is boxed: the queue moves happenings
+/// about, and most of them carry a message.
 #[derive(Debug, Clone)]
 enum Happening {
     Deliver {
         slot: usize,
-        from: NodeId,
-        message: PeerMessage,
+        event: Box<Event>,
     },
     Wake {
         slot: usize,
         process: u64,
+        far: bool,
     },
     Disk {
         slot: usize,
@@ -104,7 +107,7 @@ enum Happening {
         client: Option<usize>,
         slot: usize,
         id: RequestId,
-        request: Request,
+        request: Box<Request>,
     },
     Cancel {
         slot: usize,
@@ -117,10 +120,23 @@ enum Happening {
     },
     Timer {
         client: usize,
-        generation: u64,
+        long: bool,
+    },
+    Replace {
+        old: usize,
+        new: usize,
     },
     Begin(usize),
     End(usize),
+}
+
+/// A timer of a client.
+#[derive(Debug, Clone, Copy, Default)]
+struct Timer {
+    at: u64,
+    generation: u64,
+    /// When it is next looked at.
+    queued: Option<u64>,
 }
 
 /// The world of one run.
@@ -138,10 +154,14 @@ pub struct World<S: Subject> {
     rolling: Rolling,
     outbox: Outbox<Effect>,
     intents: Vec<Intent>,
+    /// For each client, how long it thinks or waits to repeat, and how long it
+    /// waits for an answer.
+    timers: Vec<[Timer; 2]>,
     tie: Keyed,
     crash_point: Keyed,
     healed: bool,
     events: u64,
+    events_max: u64,
     /// Steps taken in this very instant, to catch a node that spins.
     steps_now: u64,
     checkpoints: Vec<Checkpoint>,
@@ -161,6 +181,7 @@ impl<S: Subject> World<S> {
     /// A world before its first instant.
     pub fn new(setup: Setup) -> Self {
         let slots = usize::try_from(setup.config.slots()).expect("few slots");
+        let clients = usize::try_from(setup.config.clients).expect("few clients");
         let mut network = Network::new(setup.seed, slots);
         network.set_overrides(setup.overrides);
         let mut world = Self {
@@ -176,11 +197,13 @@ impl<S: Subject> World<S> {
             checker: RaftChecker::new(slots),
             rolling: Rolling::default(),
             outbox: Outbox::new(),
+            timers: vec![[Timer::default(); 2]; clients],
             intents: Vec::new(),
             tie: Keyed::new(setup.seed, Domain::Tie),
             crash_point: Keyed::new(setup.seed, Domain::CrashPoint),
             healed: false,
             events: 0,
+            events_max: setup.events_max,
             steps_now: 0,
             checkpoints: Vec::new(),
             violation: None,
@@ -197,11 +220,11 @@ impl<S: Subject> World<S> {
     pub fn run(mut self) -> Outcome {
         let horizon = self.config.horizon_ns();
         self.run_until(horizon);
-        if self.violation.is_none() {
+        if self.violation.is_none() && !self.is_exhausted() {
             self.converge();
         }
         self.clients.close();
-        if self.violation.is_none() {
+        if self.violation.is_none() && !self.is_exhausted() {
             self.check_history();
         }
         self.finish()
@@ -212,15 +235,13 @@ impl<S: Subject> World<S> {
             let slot = usize::try_from(slot).expect("few slots");
             self.hosts[slot].disk.allow_lost_reads();
         }
+        let replacements = usize::try_from(self.config.replacements_from()).expect("few slots");
         for slot in 0..self.hosts.len() {
+            self.hosts[slot].dead = slot >= replacements;
             self.schedule(0, Happening::Boot { slot });
         }
         for client in 0..self.clients.len() {
-            let happening = Happening::Timer {
-                client,
-                generation: 0,
-            };
-            self.schedule(1_000_000, happening);
+            self.set_timer(client, 0, 1_000_000);
         }
         for (number, fault) in self.plan.clone().iter().enumerate() {
             self.schedule(fault.at, Happening::Begin(number));
@@ -228,7 +249,7 @@ impl<S: Subject> World<S> {
     }
 
     fn run_until(&mut self, end: u64) {
-        while self.violation.is_none() {
+        while self.violation.is_none() && !self.is_exhausted() {
             match self.queue.next_time() {
                 Some(time) if time < end => self.advance(),
                 _ => break,
@@ -237,6 +258,10 @@ impl<S: Subject> World<S> {
         if self.violation.is_none() {
             self.now = self.now.max(end);
         }
+    }
+
+    pub(super) const fn is_exhausted(&self) -> bool {
+        self.events >= self.events_max
     }
 
     /// Lets the next thing happen.
@@ -254,12 +279,8 @@ impl<S: Subject> World<S> {
 
     fn happen(&mut self, happening: Happening) -> Result<(), Finding> {
         match happening {
-            Happening::Deliver {
-                slot,
-                from,
-                message,
-            } => self.arrive(slot, from, message),
-            Happening::Wake { slot, process } => self.wake(slot, process),
+            Happening::Deliver { slot, event } => self.give(slot, *event),
+            Happening::Wake { slot, process, far } => self.wake(slot, process, far),
             Happening::Disk { slot, process } => self.disk_done(slot, process),
             Happening::Store { slot, process } => self.store_done(slot, process),
             Happening::Clock { slot, process } => self.tell_clock(slot, process),
@@ -276,15 +297,14 @@ impl<S: Subject> World<S> {
                 slot,
                 id,
                 request,
-            } => self.take_call(client, slot, id, request),
+            } => self.take_call(client, slot, id, *request),
             Happening::Cancel { slot, id } => self.cancel(slot, id),
             Happening::Answer { client, id, ending } => self.answer(client, id, ending),
-            Happening::Timer { client, generation } => {
-                self.clients
-                    .wake(&self.config, client, generation, &mut self.intents);
-                self.carry_out_intents();
+            Happening::Timer { client, long } => {
+                self.timer(client, long);
                 Ok(())
             }
+            Happening::Replace { old, new } => self.replace(old, new),
             Happening::Begin(number) => self.begin_fault(number),
             Happening::End(number) => {
                 self.end_fault(number);
@@ -299,6 +319,42 @@ impl<S: Subject> World<S> {
             .ended(&self.config, client, id, ending, &mut self.intents);
         self.carry_out_intents();
         outcome
+    }
+
+    /// Sets a timer of a client, which replaces its earlier one of the same kind.
+    /// Only one of each is queued; one that comes too early is queued again.
+    fn set_timer(&mut self, client: usize, generation: u64, after: u64) {
+        let long = after >= self.config.client_timeout_ms * 1_000_000;
+        let at = self.now.saturating_add(after);
+        let timer = &mut self.timers[client][usize::from(long)];
+        (timer.at, timer.generation) = (at, generation);
+        self.queue_timer(client, long);
+    }
+
+    fn queue_timer(&mut self, client: usize, long: bool) {
+        let timer = &mut self.timers[client][usize::from(long)];
+        let at = timer.at;
+        if timer.queued.is_none_or(|queued| queued > at) {
+            timer.queued = Some(at);
+            self.schedule(at, Happening::Timer { client, long });
+        }
+    }
+
+    fn timer(&mut self, client: usize, long: bool) {
+        let now = self.now;
+        let timer = &mut self.timers[client][usize::from(long)];
+        if timer.queued.is_none_or(|queued| queued > now) {
+            return;
+        }
+        timer.queued = None;
+        let Timer { at, generation, .. } = *timer;
+        if at > now {
+            self.queue_timer(client, long);
+            return;
+        }
+        self.clients
+            .wake(&self.config, client, generation, &mut self.intents);
+        self.carry_out_intents();
     }
 
     fn carry_out_intents(&mut self) {
@@ -316,7 +372,7 @@ impl<S: Subject> World<S> {
                         client: Some(client),
                         slot,
                         id,
-                        request,
+                        request: Box::new(request),
                     };
                     self.schedule(at, happening);
                 }
@@ -324,7 +380,7 @@ impl<S: Subject> World<S> {
                     client,
                     generation,
                     after,
-                } => self.schedule(self.now + after, Happening::Timer { client, generation }),
+                } => self.set_timer(client, generation, after),
                 Intent::Cancel { slot, id } => {
                     let at = self.now + self.client_delay(id.0 ^ 1 << 60);
                     self.schedule(at, Happening::Cancel { slot, id });
@@ -401,8 +457,11 @@ impl<S: Subject> World<S> {
         if !self.events.is_multiple_of(CHECKPOINT_EVENTS) {
             return;
         }
-        for host in &self.hosts {
-            if let Some(subject) = &host.subject {
+        // A node that took no step is what it was.
+        for host in &mut self.hosts {
+            if let Some(subject) = &host.subject
+                && std::mem::take(&mut host.stepped)
+            {
                 self.rolling.add(subject.digest());
             }
         }

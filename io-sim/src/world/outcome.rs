@@ -6,7 +6,7 @@ use super::World;
 use crate::client::ClientStats;
 use crate::disk::DiskStats;
 use crate::history::History;
-use crate::network::NetworkStats;
+use crate::network::{DecisionKey, NetworkStats};
 use crate::plan::FaultKind;
 use crate::subject::Subject;
 
@@ -70,6 +70,13 @@ coverage! {
     disk_failures,
     /// Sectors of synced data that were damaged.
     damages,
+    /// New nodes that took the place of wiped ones.
+    replacements,
+    /// Damaged frames that the decoder refused.
+    frames_refused,
+    /// Damaged frames that decode as another message: only the transport's
+    /// authentication stops those.
+    frames_plausible,
     /// Nodes that began to repair their logs.
     repairs,
     /// Chunks of snapshots sent.
@@ -113,6 +120,11 @@ pub struct Outcome {
     pub clients: ClientStats,
     /// Committed entries.
     pub committed: u64,
+    /// For each client, the operations that it completed.
+    pub completed_each: Vec<u64>,
+    /// Losses, delays and copies that were drawn, up to a bound: what a replay
+    /// needs to have them without drawing.
+    pub decisions: Vec<(DecisionKey, u64)>,
     /// What the clients did and saw.
     pub history: History,
     /// The steps described, if they were asked for.
@@ -130,12 +142,7 @@ impl<S: Subject> World<S> {
         self.rolling.add(self.clients.history.len());
         let mut disks = DiskStats::default();
         for host in &self.hosts {
-            disks.syncs += host.disk.stats.syncs;
-            disks.bytes_written += host.disk.stats.bytes_written;
-            disks.sectors_lost += host.disk.stats.sectors_lost;
-            disks.sectors_torn += host.disk.stats.sectors_torn;
-            disks.failures += host.disk.stats.failures;
-            disks.damaged += host.disk.stats.damaged;
+            disks.add(&host.disk.stats);
         }
         Outcome {
             violation: self.violation,
@@ -148,6 +155,8 @@ impl<S: Subject> World<S> {
             network: self.network.stats,
             disks,
             clients: self.clients.stats,
+            completed_each: self.clients.completed_each(),
+            decisions: self.network.take_decisions(),
             committed: self.checker.committed().0,
             history: self.clients.history,
             lines: self.lines,

@@ -42,8 +42,10 @@ impl<S: Subject> World<S> {
     /// Ends a process at once. What it had not synced is at risk if `power` is lost.
     pub(super) fn crash(&mut self, slot: usize, power: bool) {
         let host = &mut self.hosts[slot];
-        host.disk.crash(&self.config, power);
+        let revealed = host.disk.crash(&self.config, power);
         host.store.crash(power);
+        self.damaged(slot, revealed);
+        let host = &mut self.hosts[slot];
         if host.subject.take().is_none() {
             return;
         }
@@ -53,7 +55,7 @@ impl<S: Subject> World<S> {
         host.backlog.clear();
         host.paused = false;
         host.doom = None;
-        host.wake_at = None;
+        host.wakes = [None; 2];
         host.exits = None;
         host.ready = None;
         host.fatal = None;

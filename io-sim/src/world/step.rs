@@ -22,6 +22,8 @@ use crate::subject::Subject;
 
 /// File operations that may be queued at one disk.
 const DISK_QUEUE_MAX: usize = 16_384;
+/// Wakes that are further ahead are queued once for many deadlines.
+const FAR_NS: u64 = 1_000_000;
 
 impl<S: Subject> World<S> {
     /// Gives a node an event, now or when it is resumed.
@@ -62,6 +64,7 @@ impl<S: Subject> World<S> {
         if let Event::File { id, .. } = &event {
             host.must_halt |= host.fatal == Some(*id);
         }
+        host.stepped = true;
         let local = host.clock.local(self.now);
         let subject = host
             .subject
@@ -155,21 +158,22 @@ impl<S: Subject> World<S> {
         }
         let quantum = self.config.quantum_ns.max(1);
         at = at.next_multiple_of(quantum);
-        if host.wake_at.is_some_and(|queued| queued <= at) {
+        if host.wakes.iter().flatten().any(|queued| *queued <= at) {
             return;
         }
-        host.wake_at = Some(at);
+        let far = at - self.now > FAR_NS;
+        host.wakes[usize::from(far)] = Some(at);
         let process = host.process;
-        self.schedule(at, Happening::Wake { slot, process });
+        self.schedule(at, Happening::Wake { slot, process, far });
     }
 
-    pub(super) fn wake(&mut self, slot: usize, process: u64) -> Result<(), Finding> {
+    pub(super) fn wake(&mut self, slot: usize, process: u64, far: bool) -> Result<(), Finding> {
         let now = self.now;
         let host = &mut self.hosts[slot];
-        if host.process != process || host.wake_at != Some(now) {
+        if host.process != process || host.wakes[usize::from(far)] != Some(now) {
             return Ok(());
         }
-        host.wake_at = None;
+        host.wakes[usize::from(far)] = None;
         if host.paused {
             return Ok(());
         }
@@ -243,6 +247,9 @@ impl<S: Subject> World<S> {
         let fate = self
             .network
             .send(&self.config, self.now, slot, target, size);
+        if fate.damaged && self.config.codec == 1 {
+            return self.damage_frame(slot, target, &message);
+        }
         let (Some(first), second) = (fate.first, fate.second) else {
             return Ok(());
         };
@@ -252,25 +259,34 @@ impl<S: Subject> World<S> {
             message
         };
         let from = slot_id(slot);
+        let slot = target;
         if let Some(second) = second {
             let message = message.clone();
-            self.schedule(
-                second,
-                Happening::Deliver {
-                    slot: target,
-                    from,
-                    message,
-                },
-            );
+            let event = Box::new(Event::Message { from, message });
+            self.schedule(second, Happening::Deliver { slot, event });
         }
-        self.schedule(
-            first,
-            Happening::Deliver {
-                slot: target,
-                from,
-                message,
-            },
-        );
+        let event = Box::new(Event::Message { from, message });
+        self.schedule(first, Happening::Deliver { slot, event });
+        Ok(())
+    }
+
+    /// A frame with flipped bits. The transport authenticates frames and drops
+    /// it; what is tried here is that the decoder could stand it as well.
+    fn damage_frame(
+        &mut self,
+        from: usize,
+        to: usize,
+        message: &PeerMessage,
+    ) -> Result<(), Finding> {
+        let link = u64::try_from(from * self.hosts.len() + to).expect("few links");
+        let flips = Keyed::new(self.seed, Domain::Corrupt).at(link | 1 << 48, self.events);
+        let message = AssertUnwindSafe(message);
+        match catch_unwind(|| S::damaged_on_the_wire(*message, flips)) {
+            Ok(Ok(true)) => self.coverage.frames_plausible += 1,
+            Ok(Ok(false)) => self.coverage.frames_refused += 1,
+            Ok(Err(error)) => return Err(("codec", error)),
+            Err(panic) => return Err(("codec", panic_message(&*panic).to_owned())),
+        }
         Ok(())
     }
 
@@ -290,15 +306,6 @@ impl<S: Subject> World<S> {
             | PeerMessage::HeadRequest { .. }
             | PeerMessage::HeadReply { .. } => {}
         }
-    }
-
-    pub(super) fn arrive(
-        &mut self,
-        slot: usize,
-        from: NodeId,
-        message: PeerMessage,
-    ) -> Result<(), Finding> {
-        self.give(slot, Event::Message { from, message })
     }
 
     fn reply(&mut self, slot: usize, id: RequestId, response: Response) -> Result<(), Finding> {
@@ -369,13 +376,16 @@ impl<S: Subject> World<S> {
             return Ok(());
         }
         let changing = host.disk.is_changing();
+        let damaged = host.disk.stats.damaged;
         let (id, result) = host.disk.complete(&self.config);
+        let damaged = host.disk.stats.damaged - damaged;
         if host.sync_asked.front().is_some_and(|(sync, _)| *sync == id) {
             let (_, asked) = host.sync_asked.pop_front().expect("it has a front");
             if result == FileResult::Done {
                 self.checker.synced(slot, asked);
             }
         }
+        self.damaged(slot, damaged);
         self.schedule_disk(slot);
         let failed = matches!(result, FileResult::Failed(_));
         self.coverage.disk_failures += u64::from(failed);

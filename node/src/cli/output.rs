@@ -7,6 +7,12 @@ use serde_json::Value;
 
 use super::exit::{FAILED, Failure, Outcome};
 
+/// Prints a line for who watches: what is being done, apart from the result.
+pub fn note(line: &str) {
+    // Nobody watching is no reason to fail.
+    let _printed = writeln!(std::io::stderr(), "{line}");
+}
+
 /// How to print a result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Format {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use clap::{Args, Subcommand, ValueEnum};
 use decube_core::mutant::Mutant;
-use decube_io_sim::runner::{self, Mode, RunReport, RunSpec, SwarmReport};
+use decube_io_sim::runner::{self, Effort, Mode, RunReport, RunSpec, Shrunk, Size, SwarmReport};
 use decube_io_sim::scenario::Scenario;
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -17,12 +17,20 @@ use super::exit::{FAILED, FINDINGS, Failure, INTERRUPTED, Outcome, USAGE};
 use super::node::runtime;
 use super::output;
 
+/// How long a swarm tries to make its failure small.
+const SWARM_SHRINK: Duration = Duration::from_secs(30);
+const SWARM_SHRINK_EFFORT: Effort = Effort {
+    runs: 1_000,
+    events: 20_000_000,
+};
+
 #[derive(Debug, Subcommand)]
 #[command(after_help = "Examples:
   decube sim run --seed 42
   decube sim swarm --seeds 1000
   decube sim swarm --seconds 60 --trace failure.dct
   decube sim replay failure.dct
+  decube sim shrink failure.dct
   decube sim cat failure.dct")]
 pub enum SimCommand {
     /// Run one seed and print what came of it
@@ -37,6 +45,8 @@ pub enum SimCommand {
         #[arg(long, value_enum, default_value_t = ReplayMode::Exact)]
         mode: ReplayMode,
     },
+    /// Make a failing trace small: the least that still fails in the same way
+    Shrink(ShrinkArgs),
     /// Print a trace in its canonical form, checked
     Cat {
         /// The trace
@@ -90,6 +100,21 @@ pub struct SwarmArgs {
     trace: Option<PathBuf>,
 }
 
+#[derive(Debug, Args)]
+pub struct ShrinkArgs {
+    /// The trace
+    trace: PathBuf,
+    /// Where the small trace goes; without it beside the other, as NAME.min.dct
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Runs at most
+    #[arg(long, default_value_t = 3_000)]
+    runs: u64,
+    /// Seconds at most
+    #[arg(long, default_value_t = 120)]
+    seconds: u64,
+}
+
 /// What a replay requires.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub enum ReplayMode {
@@ -110,6 +135,7 @@ pub fn run(command: SimCommand) -> Outcome {
         SimCommand::Run(args) => one(args),
         SimCommand::Swarm(args) => runtime()?.block_on(swarm(args)),
         SimCommand::Replay { trace, mode } => replay(&trace, mode),
+        SimCommand::Shrink(args) => shrink(&args),
         SimCommand::Cat { trace } => cat(&trace),
     };
     std::panic::set_hook(hook);
@@ -125,12 +151,18 @@ fn one(args: RunArgs) -> Outcome {
         spec.mutant = args.mutant;
     }
     spec.setup().map_err(|error| Failure::new(USAGE, error))?;
+    let spinner = spinner(&format!("{} seed {}", spec.scenario.name(), spec.seed));
+    let began = Instant::now();
     let mut report = runner::run(&spec);
+    let mut summary = SwarmReport::default();
+    summary.add(&report);
+    let speed = speed(&summary, began);
     if spec.log.is_none() {
         report = runner::explain(report);
     }
+    spinner.finish_and_clear();
     write_trace(args.trace.as_deref(), &report)?;
-    output::raw(report.to_string().as_bytes())?;
+    output::raw(format!("{report}{summary}{speed}\n").as_bytes())?;
     found(&report)
 }
 
@@ -177,8 +209,7 @@ async fn swarm(args: SwarmArgs) -> Outcome {
         total.map_err(|error| Failure::new(FAILED, format!("the simulator ended: {error}")))?;
     output::raw(format!("{total}{}\n", speed(&total, began)).as_bytes())?;
     if let Some(failure) = &total.failure {
-        write_trace(args.trace.as_deref(), failure)?;
-        return found(failure);
+        return failed(failure, args.trace.as_deref());
     }
     match interrupted.load(Ordering::Relaxed) {
         true => Err(Failure::new(
@@ -187,6 +218,87 @@ async fn swarm(args: SwarmArgs) -> Outcome {
         )),
         false => Ok(()),
     }
+}
+
+/// A seed of a swarm failed: its trace is kept, and a small one if a short search
+/// finds it.
+fn failed(failure: &RunReport, path: Option<&Path>) -> Outcome {
+    let name = format!(
+        "decube-{}-{}.dct",
+        failure.spec.scenario.name(),
+        failure.spec.seed
+    );
+    let path = path.map_or_else(|| std::env::temp_dir().join(name), Path::to_path_buf);
+    write_trace(Some(&path), failure)?;
+    let deadline = Instant::now() + SWARM_SHRINK;
+    let small = path.with_extension("min.dct");
+    let kept = match minimise(failure, SWARM_SHRINK_EFFORT, deadline) {
+        Some(shrunk) => {
+            write_trace(Some(&small), &shrunk.report)?;
+            let size = size(&shrunk.after);
+            format!("a smaller one is {}: {size}\n", small.display())
+        }
+        None => String::new(),
+    };
+    output::raw(format!("the trace is {}\n{kept}", path.display()).as_bytes())?;
+    found(failure)
+}
+
+fn shrink(args: &ShrinkArgs) -> Outcome {
+    let replayed = runner::replay(&read(&args.trace)?, Mode::Loose);
+    let replayed = replayed
+        .map_err(|error| Failure::new(USAGE, format!("{}: {error}", args.trace.display())))?;
+    let effort = Effort {
+        runs: args.runs,
+        events: u64::MAX,
+    };
+    let deadline = Instant::now() + Duration::from_secs(args.seconds);
+    let Some(shrunk) = minimise(&replayed.report, effort, deadline) else {
+        let message = format!("{} does not fail any more", args.trace.display());
+        return Err(Failure::new(FAILED, message));
+    };
+    let out = args.out.clone();
+    let out = out.unwrap_or_else(|| args.trace.with_extension("min.dct"));
+    write_trace(Some(&out), &shrunk.report)?;
+    let text = format!(
+        "before: {}\nafter:  {}\n{} runs; replay it: decube sim replay {}\n",
+        size(&shrunk.before),
+        size(&shrunk.after),
+        shrunk.runs,
+        out.display()
+    );
+    output::raw(text.as_bytes())
+}
+
+fn minimise(report: &RunReport, effort: Effort, deadline: Instant) -> Option<Shrunk> {
+    let spinner = spinner("shrinking");
+    let mut pass = "";
+    let shrunk = runner::shrink(report, effort, |progress| {
+        let line = format!(
+            "{}: {} runs, {}",
+            progress.pass,
+            progress.runs,
+            size(&progress.size)
+        );
+        if spinner.is_hidden() && pass != progress.pass {
+            output::note(&line);
+        }
+        pass = progress.pass;
+        spinner.set_message(line);
+        match Instant::now() >= deadline {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        }
+    });
+    spinner.finish_and_clear();
+    shrunk
+}
+
+fn size(size: &Size) -> String {
+    format!(
+        "{} nodes, {} clients, {} planned faults, {} operations, {} events",
+        size.slots, size.clients, size.faults, size.operations, size.events
+    )
 }
 
 fn replay(path: &Path, mode: ReplayMode) -> Outcome {
@@ -249,6 +361,15 @@ fn progress(seeds: u64) -> ProgressBar {
     }
     let style = ProgressStyle::with_template("{bar:30} {pos}/{len} runs {elapsed} {msg}");
     ProgressBar::new(seeds).with_style(style.expect("a fixed template"))
+}
+
+fn spinner(what: &str) -> ProgressBar {
+    if !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let spinner = ProgressBar::new_spinner().with_message(what.to_owned());
+    spinner.enable_steady_tick(Duration::from_millis(100));
+    spinner
 }
 
 fn scenario(text: &str) -> Result<Scenario, String> {

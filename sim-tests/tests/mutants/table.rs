@@ -6,7 +6,7 @@ vec![
     planted(Mutant::TruncateMatching, Scenario::RaftKv, 8),
     planted(Mutant::LeaderCountsUnsynced, Scenario::RaftKv, 4),
     planted(Mutant::AckBeforeSync, Scenario::RaftKv, 4),
-    planted(Mutant::SkipPrevCheck, Scenario::RaftKv, 16),
+    planted(Mutant::SkipPrevCheck, Scenario::RaftKv, 120),
     planted(Mutant::ReadBeforeTermCommit, Scenario::RaftKv, 8),
     planted(Mutant::QuorumTooSmall, Scenario::RaftKv, 4),
     planted(Mutant::LearnerCounts, Scenario::RaftReconfig, 8),

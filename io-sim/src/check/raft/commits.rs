@@ -24,7 +24,7 @@ impl RaftChecker {
         if facts.committed > facts.last.index {
             return Err(("commit-in-log", format!("slot {slot}: {facts:?}")));
         }
-        self.extend_committed(slot, facts, subject)?;
+        self.extend_committed(slot, before, facts, subject)?;
         let Some(mine) = self.shadows[slot].at(facts.committed.0) else {
             return Ok(());
         };
@@ -46,6 +46,7 @@ impl RaftChecker {
     pub(super) fn extend_committed<S: Subject>(
         &mut self,
         slot: usize,
+        before: Option<Facts>,
         facts: &Facts,
         subject: &S,
     ) -> Result<(), Finding> {
@@ -54,7 +55,7 @@ impl RaftChecker {
             return Ok(());
         }
         if facts.role == Role::Leader {
-            self.on_quorum(slot, facts, subject)?;
+            self.on_quorum(slot, before, facts, subject)?;
             self.of_own_term(slot, facts)?;
         }
         for index in known.0 + 1..=facts.committed.0 {
@@ -73,16 +74,37 @@ impl RaftChecker {
         Ok(())
     }
 
-    /// A leader commits only what a majority of the voters has made durable.
+    /// A leader commits only what a majority of the voters has made durable: of
+    /// those in force now, or, if the step that commits also appended a change of
+    /// members, of those in force before it.
     pub(super) fn on_quorum<S: Subject>(
         &self,
         slot: usize,
+        before: Option<Facts>,
         facts: &Facts,
         subject: &S,
     ) -> Result<(), Finding> {
-        let Some(membership) = subject.membership() else {
+        let Some(now) = subject.membership() else {
             return Ok(());
         };
+        let verdict = self.on_quorum_of(slot, facts, now);
+        let earlier = before.filter(|before| before.last.index >= facts.committed);
+        let earlier = earlier.and_then(|before| {
+            let end = (before.last.index, before.last.term);
+            self.memberships.get(&end)
+        });
+        match (verdict, earlier) {
+            (Err(_), Some(earlier)) => self.on_quorum_of(slot, facts, earlier),
+            (verdict, _) => verdict,
+        }
+    }
+
+    fn on_quorum_of(
+        &self,
+        slot: usize,
+        facts: &Facts,
+        membership: &Membership,
+    ) -> Result<(), Finding> {
         let index = facts.committed;
         let Some(entry) = self.shadows[slot].at(index.0) else {
             return Ok(());

@@ -39,6 +39,7 @@ fn commands_of_the_documents_are_understood() {
         "decube sim run --seed 42 --set nodes=5 --log 10..20 --trace x.dct",
         "decube sim swarm --seeds 10 --seconds 60 --first-seed 7",
         "decube sim replay x.dct --mode regress",
+        "decube sim shrink x.dct --out y.dct --runs 100 --seconds 10",
         "decube sim cat x.dct",
         "decube snapshot create test-snapshot /data/etcd /data/volumes",
         "decube node --config config.yaml --record /tmp/r",

@@ -6,11 +6,12 @@
 //! independently of all others. When only the process dies the cache survives,
 //! so a restarted process can read bytes that are *not* stable yet.
 //!
-//! Damage to what was synced (bit rot, a write that landed elsewhere) is applied
-//! by the world within its fault budget, and only to sectors that later syncs
-//! have left behind: the very last ones can not be told from a torn tail by any
-//! log, so their loss is the failure of a device that lies, which no single node
-//! can survive.
+//! Damage to what was synced (bit rot, a read or a write that went elsewhere, a
+//! sync that lied) is applied within the world's fault budget, and only to sectors
+//! that later syncs have left behind: the very last ones can not be told from a
+//! torn tail by any log, so no single node can survive their loss.
+
+mod file;
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -21,6 +22,8 @@ use decube_core::wal::{FileError, FileName, FileOp, FileOpId, FileResult};
 use crate::config::SimConfig;
 use crate::network::ppm;
 use crate::rng::{Domain, Draw, Keyed};
+
+use file::{AtPowerLoss, File};
 
 /// What the disks have suffered so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -35,8 +38,30 @@ pub struct DiskStats {
     pub sectors_torn: u64,
     /// Operations that failed.
     pub failures: u64,
-    /// Sectors that rotted or were overwritten by a misdirected write.
+    /// Sectors that rotted, were read or written elsewhere, or went back to what
+    /// they were before a sync that lied.
     pub damaged: u64,
+    /// Syncs that reported success and did nothing.
+    pub lies: u64,
+    /// Creations that found no space.
+    pub full: u64,
+    /// Reads that returned another sector.
+    pub misread: u64,
+}
+
+impl DiskStats {
+    /// Adds another disk's counts.
+    pub fn add(&mut self, other: &Self) {
+        self.syncs += other.syncs;
+        self.bytes_written += other.bytes_written;
+        self.sectors_lost += other.sectors_lost;
+        self.sectors_torn += other.sectors_torn;
+        self.failures += other.failures;
+        self.damaged += other.damaged;
+        self.lies += other.lies;
+        self.full += other.full;
+        self.misread += other.misread;
+    }
 }
 
 /// One node's disk. It outlives the node's processes.
@@ -55,25 +80,17 @@ pub struct Disk {
     may_lose_reads: bool,
     /// The next sync fails.
     fail_next_sync: bool,
+    /// So many of the next syncs lie.
+    lies_to_tell: u64,
+    /// There is no space for new files.
+    full: bool,
+    /// How much longer than usual a sync takes.
+    sync_factor: u64,
     stalled_until: u64,
     /// What happened so far.
     pub stats: DiskStats,
 }
 
-#[derive(Debug, Clone, Default)]
-struct File {
-    /// What reads return: stable content overlaid with unsynced writes.
-    current: Vec<u8>,
-    /// For each unsynced sector, its stable content.
-    undo: BTreeMap<usize, [u8; SECTOR_BYTES]>,
-    /// For each sector, the number of the sync that last made it stable.
-    stable_since: Vec<u64>,
-    /// The latest writes, for misdirection: offset, length, sync count then.
-    writes: VecDeque<(usize, usize, u64)>,
-}
-
-/// Writes that a file remembers for misdirection.
-const WRITES_REMEMBERED: usize = 256;
 /// Syncs of the disk after which a sector counts as left behind.
 const SETTLED_SYNCS: u64 = 8;
 
@@ -92,6 +109,9 @@ impl Disk {
             crashes: 0,
             may_lose_reads: false,
             fail_next_sync: false,
+            lies_to_tell: 0,
+            full: false,
+            sync_factor: 1,
             stalled_until: 0,
             stats: DiskStats::default(),
         }
@@ -114,7 +134,7 @@ impl Disk {
         let (_, op) = self.queue.front()?;
         let draw = self.delay.at(self.entity, self.operations);
         let mean = match op {
-            FileOp::Sync { .. } | FileOp::Create { .. } => config.sync_mean_us,
+            FileOp::Sync { .. } | FileOp::Create { .. } => config.sync_mean_us * self.sync_factor,
             _ => config.file_mean_us,
         };
         Some(now.max(self.stalled_until) + draw.exponential(mean * 1_000))
@@ -140,7 +160,8 @@ impl Disk {
 
     /// The process died. Some of the operations that it had queued reached the
     /// disk; with `power` lost, unsynced sectors are at the mercy of chance.
-    pub fn crash(&mut self, config: &SimConfig, power: bool) {
+    /// Returns how many sectors turned out to be damaged.
+    pub fn crash(&mut self, config: &SimConfig, power: bool) -> u64 {
         self.crashes += 1;
         let calm = SimConfig::default();
         let draw = self.crash.at(self.entity, self.crashes << 20);
@@ -155,9 +176,11 @@ impl Disk {
         }
         self.fail_next_sync = false;
         self.stalled_until = 0;
-        if power {
-            self.lose_power(config);
+        if !power {
+            return 0;
         }
+        self.lose_power(config);
+        self.reveal_lies(config)
     }
 
     /// Reads of this disk may fail.
@@ -175,10 +198,29 @@ impl Disk {
         self.stalled_until = self.stalled_until.max(until);
     }
 
+    /// The next syncs report success without making anything stable.
+    pub fn arm_lies(&mut self, syncs: u64) {
+        self.lies_to_tell = syncs;
+    }
+
+    /// Sets whether there is space for new files.
+    pub fn set_full(&mut self, full: bool) {
+        self.full = full;
+    }
+
+    /// Syncs take so many times as long from now on.
+    pub fn slow_down(&mut self, factor: u64) {
+        self.sync_factor = factor;
+    }
+
     /// Ends all faults that are still to come.
     pub fn heal(&mut self) {
         self.fail_next_sync = false;
+        self.lies_to_tell = 0;
+        self.full = false;
+        self.sync_factor = 1;
         self.stalled_until = 0;
+        self.files.values_mut().for_each(File::come_true);
     }
 
     /// Flips one bit of a settled sector of a segment. Returns a description, or
@@ -188,7 +230,7 @@ impl Disk {
         let sector = sectors[draw.again().index(sectors.len())];
         let bit = draw.again().again().index(SECTOR_BYTES * 8);
         let file = self.files.get_mut(&name).expect("picked from the files");
-        file.current[sector * SECTOR_BYTES + bit / 8] ^= 1 << (bit % 8);
+        file.flip(sector, bit);
         self.stats.damaged += 1;
         Some(format!("{name:?} sector {sector} bit {bit}"))
     }
@@ -198,27 +240,9 @@ impl Disk {
         let (name, _) = self.pick_settled(draw)?;
         let settled = self.syncs.saturating_sub(SETTLED_SYNCS);
         let file = self.files.get_mut(&name).expect("picked from the files");
-        let old: Vec<(usize, usize)> = file
-            .writes
-            .iter()
-            .filter(|(offset, len, since)| {
-                *since < settled
-                    && !file.is_dirty(*offset, *len)
-                    && file.is_settled(*offset, settled)
-            })
-            .map(|(offset, len, _)| (*offset, *len))
-            .collect();
-        if old.len() < 2 {
-            return None;
-        }
-        let (source, len) = old[draw.again().index(old.len())];
-        let (target, room) = old[draw.again().again().index(old.len())];
-        if source == target {
-            return None;
-        }
-        let len = len.min(room);
-        let data = file.current[source..source + len].to_vec();
-        file.current[target..target + len].copy_from_slice(&data);
+        let (source, len, target) = file.two_old_writes(settled, draw)?;
+        let data = file.read(source, source + len);
+        file.overwrite(target, &data);
         self.stats.damaged += 1;
         Some(format!("{name:?} {len} bytes from {source} to {target}"))
     }
@@ -254,7 +278,7 @@ impl Disk {
     }
 
     fn list(&self) -> Vec<(FileName, u64)> {
-        let length = |file: &File| u64::try_from(file.current.len()).expect("lengths fit 64 bits");
+        let length = |file: &File| u64::try_from(file.len()).expect("lengths fit 64 bits");
         self.files
             .iter()
             .map(|(name, file)| (*name, length(file)))
@@ -262,19 +286,15 @@ impl Disk {
     }
 
     fn create(&mut self, config: &SimConfig, name: FileName, len: u64, draw: Draw) -> FileResult {
-        if draw.chance(ppm(config.full_ppm)) {
+        if self.full || draw.chance(ppm(config.full_ppm)) {
+            self.stats.full += 1;
             return FileResult::Failed(FileError::Full);
         }
         if self.files.contains_key(&name) {
             return FileResult::Failed(FileError::Exists);
         }
         let len = usize::try_from(len).expect("simulated files are small");
-        let file = File {
-            current: vec![0; len],
-            stable_since: vec![0; len.div_ceil(SECTOR_BYTES)],
-            ..File::default()
-        };
-        self.files.insert(name, file);
+        self.files.insert(name, File::new(len));
         FileResult::Done
     }
 
@@ -292,7 +312,7 @@ impl Disk {
         };
         let offset = usize::try_from(offset).expect("simulated files are small");
         assert!(
-            offset + data.len() <= file.current.len(),
+            offset + data.len() <= file.len(),
             "the log writes inside its files: {name:?} {offset} + {}",
             data.len()
         );
@@ -314,13 +334,19 @@ impl Disk {
         let Some(file) = self.files.get_mut(&name) else {
             return FileResult::Failed(FileError::Missing);
         };
-        file.settle(self.syncs);
+        if self.lies_to_tell > 0 && matches!(name, FileName::Segment(_)) {
+            self.lies_to_tell -= 1;
+            self.stats.lies += 1;
+            file.lie(self.syncs);
+        } else {
+            file.settle(self.syncs);
+        }
         self.stats.syncs += 1;
         FileResult::Done
     }
 
     fn read(
-        &self,
+        &mut self,
         config: &SimConfig,
         name: FileName,
         offset: u64,
@@ -333,91 +359,77 @@ impl Disk {
         let Some(file) = self.files.get(&name) else {
             return FileResult::Failed(FileError::Missing);
         };
-        let clip = |at: u64| {
-            usize::try_from(at)
-                .unwrap_or(usize::MAX)
-                .min(file.current.len())
-        };
+        let clip = |at: u64| usize::try_from(at).unwrap_or(usize::MAX).min(file.len());
         let (start, end) = (clip(offset), clip(offset.saturating_add(len)));
-        FileResult::Data(Bytes::copy_from_slice(&file.current[start..end]))
+        let mut data = file.read(start, end);
+        let elsewhere = draw.again();
+        if self.may_lose_reads && elsewhere.chance(ppm(config.misread_ppm)) {
+            self.misread(name, start, &mut data, elsewhere.again());
+        }
+        FileResult::Data(Bytes::from(data))
+    }
+
+    /// Replaces one settled sector of what was read by another one of the file.
+    fn misread(&mut self, name: FileName, start: usize, data: &mut [u8], draw: Draw) {
+        let settled = self.syncs.saturating_sub(SETTLED_SYNCS);
+        let file = &self.files[&name];
+        let sectors = file.settled_sectors(settled);
+        let range = start..start + data.len();
+        let inside = |sector: &&usize| {
+            let first = **sector * SECTOR_BYTES;
+            range.contains(&first) && first + SECTOR_BYTES <= range.end
+        };
+        let read: Vec<usize> = sectors.iter().filter(inside).copied().collect();
+        if read.is_empty() || !matches!(name, FileName::Segment(_)) {
+            return;
+        }
+        let wanted = read[draw.index(read.len())];
+        let source = sectors[draw.again().index(sectors.len())] * SECTOR_BYTES;
+        let at = wanted * SECTOR_BYTES - start;
+        let content = file.read(source, (source + SECTOR_BYTES).min(file.len()));
+        if data[at..at + content.len()] != content[..] {
+            data[at..at + content.len()].copy_from_slice(&content);
+            self.stats.misread += 1;
+            self.stats.damaged += 1;
+        }
     }
 
     fn lose_power(&mut self, config: &SimConfig) {
         let mut number = self.crashes << 20;
+        let stats = &mut self.stats;
         for file in self.files.values_mut() {
-            for (sector, stable) in std::mem::take(&mut file.undo) {
+            file.lose_power(self.syncs, |width| {
                 number += 1;
                 let draw = self.crash.at(self.entity, number);
-                let start = sector * SECTOR_BYTES;
-                let end = (start + SECTOR_BYTES).min(file.current.len());
-                let width = end - start;
                 if draw.chance(ppm(config.crash_drop_ppm)) {
-                    file.current[start..end].copy_from_slice(&stable[..width]);
-                    self.stats.sectors_lost += 1;
+                    stats.sectors_lost += 1;
+                    AtPowerLoss::Lost
                 } else if draw.again().chance(ppm(config.crash_tear_ppm)) {
-                    let tear = draw.again().again().index(width);
-                    file.current[start + tear..end].copy_from_slice(&stable[tear..width]);
-                    self.stats.sectors_torn += 1;
+                    stats.sectors_torn += 1;
+                    AtPowerLoss::Torn(draw.again().again().index(width))
+                } else {
+                    AtPowerLoss::Kept
                 }
-                // What survived the power loss is on the medium.
-                file.stable_since[sector] = file.stable_since[sector].max(self.syncs);
-            }
-        }
-    }
-}
-
-impl File {
-    fn write(&mut self, offset: usize, data: &[u8], syncs: u64) {
-        if data.is_empty() {
-            return;
-        }
-        let first = offset / SECTOR_BYTES;
-        let last = (offset + data.len() - 1) / SECTOR_BYTES;
-        for sector in first..=last {
-            let start = sector * SECTOR_BYTES;
-            let end = (start + SECTOR_BYTES).min(self.current.len());
-            self.undo.entry(sector).or_insert_with(|| {
-                let mut stable = [0; SECTOR_BYTES];
-                stable[..end - start].copy_from_slice(&self.current[start..end]);
-                stable
             });
         }
-        self.current[offset..offset + data.len()].copy_from_slice(data);
-        if self.writes.len() == WRITES_REMEMBERED {
-            self.writes.pop_front();
+    }
+
+    fn reveal_lies(&mut self, config: &SimConfig) -> u64 {
+        let settled = self.syncs.saturating_sub(SETTLED_SYNCS);
+        let mut number = (self.crashes << 20) | (1 << 19);
+        let mut revealed = 0;
+        for file in self.files.values_mut() {
+            revealed += file.reveal(settled, || {
+                number += 1;
+                let draw = self.crash.at(self.entity, number);
+                draw.chance(ppm(config.crash_drop_ppm.max(500_000)))
+            });
         }
-        self.writes.push_back((offset, data.len(), syncs));
-    }
-
-    fn settle(&mut self, sync: u64) {
-        for (sector, _) in std::mem::take(&mut self.undo) {
-            self.stable_since[sector] = sync;
-        }
-    }
-
-    fn is_dirty(&self, offset: usize, len: usize) -> bool {
-        let last = (offset + len.max(1) - 1) / SECTOR_BYTES;
-        self.undo
-            .range(offset / SECTOR_BYTES..=last)
-            .next()
-            .is_some()
-    }
-
-    fn is_settled(&self, offset: usize, settled: u64) -> bool {
-        self.stable_since[offset / SECTOR_BYTES] < settled
-    }
-
-    fn settled_sectors(&self, settled: u64) -> Vec<usize> {
-        let candidates = self.stable_since.iter().enumerate();
-        candidates
-            .filter(|(sector, since)| {
-                **since > 0 && **since < settled && !self.undo.contains_key(sector)
-            })
-            .map(|(sector, _)| sector)
-            .collect()
+        self.stats.damaged += revealed;
+        revealed
     }
 }
 
 #[cfg(test)]
-#[path = "tests/disk.rs"]
+#[path = "../tests/disk.rs"]
 mod tests;
