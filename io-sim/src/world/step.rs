@@ -95,6 +95,9 @@ impl<S: Subject> World<S> {
         result?;
         self.look(slot)?;
         self.checkpoint();
+        if cut.is_none() {
+            self.halts_when_it_must(slot)?;
+        }
         match cut {
             Some((_, doom)) => {
                 self.coverage.boundary_crashes += 1;
@@ -124,6 +127,13 @@ impl<S: Subject> World<S> {
                 ),
             ));
         }
+        Ok(())
+    }
+
+    /// A node whose write or sync failed must stop in the step that hears of it.
+    /// A step that a crash cuts short stops the node by itself.
+    fn halts_when_it_must(&self, slot: usize) -> Result<(), Finding> {
+        let host = &self.hosts[slot];
         if host.must_halt && host.exits.is_none() {
             return Err((
                 "halt-on-failure",

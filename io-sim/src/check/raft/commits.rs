@@ -112,7 +112,7 @@ impl RaftChecker {
         for voters in [&membership.voters, &membership.outgoing] {
             let has = voters
                 .iter()
-                .filter(|id| self.holds(**id, slot, index, &entry))
+                .filter(|id| self.holds(**id, (slot, facts.term), index, &entry))
                 .count();
             if !voters.is_empty() && has <= voters.len() / 2 {
                 return Err((
@@ -144,7 +144,18 @@ impl RaftChecker {
         }
     }
 
-    pub(super) fn holds(&self, voter: NodeId, leader: usize, index: Index, entry: &Seen) -> bool {
+    /// Whether a voter has made an entry durable, as far as the leader of a term
+    /// can know. A disk that is damaged after the acknowledgement left takes the
+    /// entry away without the leader's knowledge: the commit stands, because the
+    /// voter repairs its log before it votes again (`leader-completeness` watches
+    /// that it does).
+    fn holds(
+        &self,
+        voter: NodeId,
+        (leader, term): (usize, Term),
+        index: Index,
+        entry: &Seen,
+    ) -> bool {
         let Some(slot) = id_slot(voter, self.shadows.len()) else {
             return false;
         };
@@ -152,7 +163,9 @@ impl RaftChecker {
         if slot == leader {
             return entry.appended <= shadow.synced;
         }
+        let (promised_in, promised) = shadow.promised;
         shadow.acked.is_some_and(|(acked, _)| acked >= index)
+            || shadow.damaged && promised_in == term && promised >= index
     }
 
     /// One leader per term, with every entry committed in earlier terms.

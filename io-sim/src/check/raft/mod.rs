@@ -37,6 +37,9 @@ struct Shadow {
     acked: Option<(Index, Chain)>,
     /// The acknowledgement that left in this step.
     acking: Option<Index>,
+    /// The last acknowledgements that its leader may have counted: the leader's
+    /// term, and how far. Damage to the disk does not take them back.
+    promised: (Term, Index),
     /// The highest term that it has shown to others.
     shown_term: Term,
     /// The event of the step that brought the present term.
@@ -158,6 +161,7 @@ impl RaftChecker {
             } => {
                 shadow.shown_term = shadow.shown_term.max(message.term);
                 shadow.acking = shadow.acking.max(Some(*upto));
+                shadow.promised = shadow.promised.max((message.term, *upto));
                 Ok(())
             }
             _ => {
