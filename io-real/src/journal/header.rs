@@ -1,7 +1,7 @@
 //! The node's configuration as a record.
 
 use decube_core::codec::{Decode as _, Encode as _};
-use decube_core::crypto::PublicKey;
+use decube_core::crypto::{KeyError, PublicKey};
 use decube_core::node::Config;
 use decube_core::raft::Membership;
 use decube_core::types::{ClusterId, NodeId, Span};
@@ -50,7 +50,11 @@ fn record(config: &Config) -> Recorded {
         wal_segment_bytes: config.wal_segment_bytes,
         log_entries_max: config.log_entries_max,
         log_trailing_entries: config.log_trailing_entries,
-        signs: config.signer.is_some(),
+        signer_key: config
+            .signer
+            .as_ref()
+            .map(|signer| signer.public_key().to_compressed().to_vec().into())
+            .unwrap_or_default(),
         voter_keys: config
             .voter_keys
             .values()
@@ -99,7 +103,12 @@ pub(super) fn config(header: &Header) -> Option<Config> {
     Some(config)
 }
 
-/// Whether the recorded node had a key to sign with.
-pub(super) fn signs(header: &Header) -> bool {
-    header.config.as_ref().is_some_and(|config| config.signs)
+/// The public half of the key that the recorded node signed with.
+pub(super) fn signer_key(header: &Header) -> Result<Option<PublicKey>, KeyError> {
+    let key = header.config.as_ref().map(|config| &config.signer_key);
+    let Some(key) = key.filter(|key| !key.is_empty()) else {
+        return Ok(None);
+    };
+    let key = key.as_ref().try_into().map_err(|_| KeyError::Form)?;
+    PublicKey::from_compressed(key).map(Some)
 }

@@ -20,9 +20,10 @@
 //!
 //! **What is secret.** Events hold what clients wrote and what the log holds, so a
 //! recording is as private as the data directory; its directories are open to
-//! their owner alone. The key that a node signs with is never written. Signatures
-//! are deterministic (RFC 6979) and are part of what a node answers, so the run of
-//! a node that signs replays only with the same key, given from outside.
+//! their owner alone. The key that a node signs with is never written, and none is
+//! needed for a replay: the signatures that a step made are recorded after it. A
+//! replay gives them back to the node, each only for a statement that it verifies
+//! for.
 //!
 //! **What it costs.** Each event is encoded and each effect formatted and hashed
 //! on the host's task; writing happens on a thread of its own. A disk that is
@@ -34,10 +35,12 @@
 //! | `recorder.rs` | [`JournalRecorder`] |
 //! | `replay.rs` | [`runs`], [`Recording`] |
 //! | `header.rs` | the node's configuration as a record |
+//! | `signatures.rs` | signers that keep what they sign, or give out what was kept |
 
 mod header;
 mod recorder;
 mod replay;
+mod signatures;
 
 #[cfg(test)]
 mod tests;
@@ -48,11 +51,11 @@ pub use replay::{Recording, Replay, ReplayEnd, ReplayError, Stepped, runs};
 use std::ffi::OsStr;
 
 use decube_core::node::Effect;
-use decube_proto::journal::Step;
+use decube_proto::journal::{Signed, Step};
 use sha2::{Digest as _, Sha256};
 
 /// The layout that this version writes and reads.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 /// Segments end in this.
 const SUFFIX: &str = "dcj";
 
@@ -72,6 +75,15 @@ fn checksum(step: &Step) -> u64 {
     hasher.update(step.now_nanos.to_be_bytes());
     hasher.update(step.effects_before.to_be_bytes());
     hasher.update(&step.event);
+    first_8(hasher.finalize().into())
+}
+
+/// What the checksum of the signatures of a step must be.
+fn signed_checksum(signed: &Signed) -> u64 {
+    let mut hasher = Sha256::new();
+    for signature in &signed.signatures {
+        hasher.update(signature);
+    }
     first_8(hasher.finalize().into())
 }
 

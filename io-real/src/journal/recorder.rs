@@ -13,10 +13,11 @@ use decube_core::node::{Config, Effect, Event};
 use decube_core::types::Time;
 use decube_proto::journal::end::Reason;
 use decube_proto::journal::record::Body;
-use decube_proto::journal::{End, Record, Step};
+use decube_proto::journal::{End, Record, Signed, Step};
 use prost::Message as _;
 
-use super::{EffectDigest, SUFFIX, checksum, header, is_run_name};
+use super::signatures::Signatures;
+use super::{EffectDigest, SUFFIX, checksum, header, is_run_name, signed_checksum};
 use crate::host::Recorder;
 
 /// Records that wait for the disk.
@@ -42,6 +43,7 @@ pub struct JournalRecorder {
     records: Option<SyncSender<Record>>,
     thread: Option<JoinHandle<()>>,
     digest: EffectDigest,
+    signatures: Signatures,
     bytes_left: u64,
 }
 
@@ -67,8 +69,9 @@ impl JournalConfig {
 }
 
 impl JournalRecorder {
-    /// Makes room and begins a run of a node that is built from `node`.
-    pub fn start(config: &JournalConfig, node: &Config) -> io::Result<Self> {
+    /// Makes room and begins a run of a node that is built from `node`. The signer
+    /// in `node` is replaced by one that also tells the recorder what it signs.
+    pub fn start(config: &JournalConfig, node: &mut Config) -> io::Result<Self> {
         private_directory()
             .recursive(true)
             .create(&config.directory)?;
@@ -83,6 +86,10 @@ impl JournalRecorder {
         private_directory().create(&run)?;
         let (records, queue) = sync_channel(QUEUE_MAX);
         let mut writer = Writer::open(run, node.clone(), config.segment_bytes)?;
+        let signatures = Signatures::default();
+        if let Some(signer) = node.signer.take() {
+            node.signer = Some(signatures.kept_from(signer));
+        }
         let thread = thread::Builder::new()
             .name("journal".into())
             .spawn(move || {
@@ -94,8 +101,20 @@ impl JournalRecorder {
             records: Some(records),
             thread: Some(thread),
             digest: EffectDigest::default(),
+            signatures,
             bytes_left: config.run_bytes_max,
         })
+    }
+
+    fn send(&mut self, body: Body) {
+        let Some(records) = &self.records else {
+            return;
+        };
+        match records.try_send(Record { body: Some(body) }) {
+            Ok(()) => {}
+            Err(TrySendError::Full(_)) => self.end(Reason::Behind),
+            Err(TrySendError::Disconnected(_)) => self.records = None,
+        }
     }
 
     fn end(&mut self, reason: Reason) {
@@ -116,9 +135,9 @@ impl JournalRecorder {
 
 impl Recorder for JournalRecorder {
     fn event(&mut self, now: Time, event: &Event) {
-        let Some(records) = &self.records else {
+        if self.records.is_none() {
             return;
-        };
+        }
         let event = event.to_bytes();
         let bytes = u64::try_from(event.len())
             .unwrap_or(u64::MAX)
@@ -134,19 +153,27 @@ impl Recorder for JournalRecorder {
             checksum: 0,
         };
         step.checksum = checksum(&step);
-        match records.try_send(Record {
-            body: Some(Body::Step(step)),
-        }) {
-            Ok(()) => {}
-            Err(TrySendError::Full(_)) => self.end(Reason::Behind),
-            Err(TrySendError::Disconnected(_)) => self.records = None,
-        }
+        self.send(Body::Step(step));
     }
 
     fn effects(&mut self, effects: &[Effect]) {
-        if self.records.is_some() {
-            self.digest.add(effects);
+        // Taken in any case: what nobody takes would pile up.
+        let made = self.signatures.take();
+        if self.records.is_none() {
+            return;
         }
+        if !made.is_empty() {
+            let bytes = made.iter().map(|signature| signature.as_bytes().to_vec());
+            let mut signed = Signed {
+                signatures: bytes.map(Into::into).collect(),
+                checksum: 0,
+            };
+            signed.checksum = signed_checksum(&signed);
+            let bytes = u64::try_from(made.len()).unwrap_or(u64::MAX);
+            self.bytes_left = self.bytes_left.saturating_sub(bytes.saturating_mul(72));
+            self.send(Body::Signed(signed));
+        }
+        self.digest.add(effects);
     }
 
     fn close(mut self) {

@@ -7,23 +7,25 @@ use std::path::{Path, PathBuf};
 
 use bytes::{Buf as _, Bytes};
 use decube_core::codec::Decode as _;
+use decube_core::crypto::Signature;
 use decube_core::machine::{Machine, Outbox};
 use decube_core::node::{Config, Effect, Event};
 use decube_core::types::Time;
 use decube_proto::journal::end::Reason;
 use decube_proto::journal::record::Body;
-use decube_proto::journal::{Header, Record, Step};
+use decube_proto::journal::{Header, Record, Signed, Step};
 use prost::Message as _;
 
-use super::{EffectDigest, FORMAT, SUFFIX, checksum, header, is_run_name};
+use super::signatures::Signatures;
+use super::{EffectDigest, FORMAT, SUFFIX, checksum, header, is_run_name, signed_checksum};
 
 /// A run that was recorded, found and readable so far.
 #[derive(Debug)]
 pub struct Recording {
     segments: Vec<PathBuf>,
     program: String,
-    signs: bool,
     config: Config,
+    signatures: Signatures,
 }
 
 /// One event, and what the machine made of it.
@@ -140,23 +142,23 @@ impl Recording {
             .ok_or_else(|| invalid(run, "it has no segments"))?;
         let header = read_header(first)?;
         let config = header::config(&header);
-        let config = config.ok_or_else(|| invalid(first, "its header is incomplete"))?;
+        let mut config = config.ok_or_else(|| invalid(first, "its header is incomplete"))?;
+        let key = header::signer_key(&header);
+        let key = key.map_err(|_| invalid(first, "the public key in its header is none"))?;
+        let signatures = Signatures::default();
+        config.signer = key.map(|key| signatures.given_by(key));
         Ok(Self {
-            signs: header::signs(&header),
+            signatures,
             program: header.program,
             config,
             segments,
         })
     }
 
-    /// What the node was built from, but for the key that it signed with.
+    /// What the node was built from. In place of its secret key it has a signer
+    /// that gives out the recorded signatures, during [`replay`](Self::replay).
     pub fn config(&self) -> &Config {
         &self.config
-    }
-
-    /// Whether the node had such a key; it must then be built with it.
-    pub fn signs(&self) -> bool {
-        self.signs
     }
 
     /// The version of the program that recorded the run.
@@ -174,7 +176,7 @@ impl Recording {
     where
         M: Machine<Event = Event, Effect = Effect>,
     {
-        let mut player = Player::new(machine);
+        let mut player = Player::new(machine, self.signatures.clone());
         for (number, path) in (1..).zip(&self.segments) {
             let mut bytes = read(path)?;
             let mut is_first = true;
@@ -182,46 +184,50 @@ impl Recording {
                 let rest = bytes.clone();
                 let Some(record) = player.record(path, &mut bytes)? else {
                     player.replay.unread_bytes = u64::try_from(rest.len()).unwrap_or(u64::MAX);
-                    return Ok(player.replay);
+                    return Ok(player.cut(&mut watch));
                 };
                 match record.body {
                     Some(Body::Header(header))
                         if is_first && header.segment == number && header::is_whole(&header) => {}
-                    Some(Body::Step(step)) if !is_first => {
-                        if player.step(path, step, &mut watch)?.is_break() {
-                            player.replay.end = ReplayEnd::Asked;
+                    Some(body) if !is_first => {
+                        if let Some(end) = player.take(path, body, &mut watch)? {
+                            player.replay.end = end;
                             return Ok(player.replay);
                         }
                     }
-                    Some(Body::End(end)) if !is_first => {
-                        player.check(end.effects)?;
-                        player.replay.end = end_of(end.reason());
-                        return Ok(player.replay);
-                    }
-                    _ => return Err(invalid(path, "its records are out of order")),
+                    _ => return Err(invalid(path, OUT_OF_ORDER)),
                 }
                 is_first = false;
             }
         }
-        Ok(player.replay)
+        Ok(player.cut(&mut watch))
     }
 }
+
+const OUT_OF_ORDER: &str = "its records are out of order";
 
 struct Player<M> {
     machine: M,
     out: Outbox<Effect>,
     digest: EffectDigest,
+    /// What the signer of the machine gives out.
+    signatures: Signatures,
+    /// The event that was read last. It is taken when the next record shows
+    /// whether the step signed something.
+    next: Option<(Time, Event)>,
     /// The event before, for people.
     before: Option<Event>,
     replay: Replay,
 }
 
 impl<M: Machine<Event = Event, Effect = Effect>> Player<M> {
-    fn new(machine: M) -> Self {
+    fn new(machine: M, signatures: Signatures) -> Self {
         Self {
             machine,
             out: Outbox::new(),
             digest: EffectDigest::default(),
+            signatures,
+            next: None,
             before: None,
             replay: Replay {
                 steps: 0,
@@ -253,13 +259,57 @@ impl<M: Machine<Event = Event, Effect = Effect>> Player<M> {
             .map_err(|_| self.damaged(path, "it can not be decoded"))
     }
 
-    fn step(
+    /// Takes a record that is no header; tells whether the replay ends with it.
+    fn take(
         &mut self,
         path: &Path,
-        step: Step,
+        body: Body,
         watch: &mut impl FnMut(&Stepped<'_, M>) -> ControlFlow<()>,
-    ) -> Result<ControlFlow<()>, ReplayError> {
-        if checksum(&step) != step.checksum {
+    ) -> Result<Option<ReplayEnd>, ReplayError> {
+        let signatures = match &body {
+            Body::Header(_) => return Err(invalid(path, OUT_OF_ORDER)),
+            Body::Signed(_) if self.next.is_none() => return Err(invalid(path, OUT_OF_ORDER)),
+            Body::Signed(signed) => self.signatures_of(path, signed)?,
+            Body::Step(_) | Body::End(_) => Vec::new(),
+        };
+        if self.step(signatures, watch).is_break() {
+            return Ok(Some(ReplayEnd::Asked));
+        }
+        match body {
+            Body::Header(_) | Body::Signed(_) => Ok(None),
+            Body::Step(step) => {
+                self.next = Some(self.read(path, &step)?);
+                Ok(None)
+            }
+            Body::End(end) => {
+                self.check(end.effects)?;
+                Ok(Some(end_of(end.reason())))
+            }
+        }
+    }
+
+    /// The recording ends in the middle: its last event can still be taken, but
+    /// not be confirmed.
+    fn cut(mut self, watch: &mut impl FnMut(&Stepped<'_, M>) -> ControlFlow<()>) -> Replay {
+        if self.step(Vec::new(), watch).is_break() {
+            self.replay.end = ReplayEnd::Asked;
+        }
+        self.replay
+    }
+
+    fn signatures_of(&self, path: &Path, signed: &Signed) -> Result<Vec<Signature>, ReplayError> {
+        if signed_checksum(signed) != signed.checksum {
+            return Err(self.damaged(path, "the checksum of its signatures is wrong"));
+        }
+        let signatures = signed.signatures.iter();
+        signatures
+            .map(|bytes| Signature::from_slice(bytes))
+            .collect::<Result<_, _>>()
+            .map_err(|_| self.damaged(path, "a signature is none"))
+    }
+
+    fn read(&mut self, path: &Path, step: &Step) -> Result<(Time, Event), ReplayError> {
+        if checksum(step) != step.checksum {
             return Err(self.damaged(path, "its checksum is wrong"));
         }
         self.check(step.effects_before)?;
@@ -269,6 +319,19 @@ impl<M: Machine<Event = Event, Effect = Effect>> Player<M> {
         if now < self.replay.last {
             return Err(self.damaged(path, "time goes back"));
         }
+        Ok((now, event))
+    }
+
+    /// Takes the event that was read last.
+    fn step(
+        &mut self,
+        signatures: Vec<Signature>,
+        watch: &mut impl FnMut(&Stepped<'_, M>) -> ControlFlow<()>,
+    ) -> ControlFlow<()> {
+        let Some((now, event)) = self.next.take() else {
+            return ControlFlow::Continue(());
+        };
+        self.signatures.put(signatures);
         self.machine.step(now, event.clone(), &mut self.out);
         let effects = self.out.as_slice();
         self.replay.steps += 1;
@@ -285,7 +348,7 @@ impl<M: Machine<Event = Event, Effect = Effect>> Player<M> {
         self.digest.add(effects);
         self.out.drain().for_each(drop);
         self.before = Some(event);
-        Ok(flow)
+        flow
     }
 
     /// Whether all effects so far are those that were recorded.

@@ -4,11 +4,15 @@ use std::fs;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
+use decube_core::crypto::{P256Signer, SecretBytes, SecretKey, Signer as _};
 use decube_core::kv::LogTime;
 use decube_core::machine::{Machine as _, Outbox};
-use decube_core::node::{Config, Effect, Event, Node};
+use decube_core::node::{Config, Effect, Event, HeadSigner, Node, Request, Response};
 use decube_core::raft::Membership;
-use decube_core::types::{ClusterId, NodeId, Time};
+use decube_core::types::{ClusterId, NodeId, RequestId, Time};
+use decube_proto::journal::Record;
+use decube_proto::journal::record::Body;
+use prost::Message as _;
 use tempfile::TempDir;
 
 use super::{JournalConfig, JournalRecorder, Recording, Replay, ReplayEnd, ReplayError};
@@ -28,15 +32,25 @@ fn config() -> Config {
 
 /// Runs a node on real files and records it; returns where the run is.
 fn record(place: &TempDir, journal: &JournalConfig, steps: u64) -> PathBuf {
+    record_of(config(), place, journal, steps)
+}
+
+/// Asks for the signed head of the log in every tenth step of the second half.
+fn record_of(mut config: Config, place: &TempDir, journal: &JournalConfig, steps: u64) -> PathBuf {
     let wal = TempDir::new().unwrap();
     let mut files = Directory::open(wal.path()).unwrap();
-    let mut recorder = JournalRecorder::start(journal, &config()).unwrap();
-    let mut node = Node::new(config());
+    let mut recorder = JournalRecorder::start(journal, &mut config).unwrap();
+    let asks = config.signer.is_some();
+    let mut node = Node::new(config);
     let mut out = Outbox::new();
     let mut events: std::collections::VecDeque<_> =
         [Event::Clock { wall: LogTime(9) }, Event::Start].into();
     for step in 0..steps {
         let now = Time(step * 10_000_000);
+        if asks && step > steps / 2 && step % 10 == 0 {
+            let (id, request) = (RequestId(step), Request::LogHead);
+            events.push_front(Event::Request { id, request });
+        }
         let event = events.pop_front().unwrap_or(Event::Wake);
         recorder.event(now, &event);
         node.step(now, event, &mut out);
@@ -166,26 +180,94 @@ fn no_byte_can_be_flipped_unnoticed() {
     }
 }
 
-#[test]
-fn the_key_that_a_node_signs_with_is_not_recorded() {
-    use decube_core::crypto::{P256Signer, SecretBytes, SecretKey, Signer as _};
-    use decube_core::node::keys::HeadSigner;
-    let place = TempDir::new().unwrap();
-    let secret = SecretKey::from_entropy(&SecretBytes::new([7; 32]));
-    let signer = P256Signer::new(&secret);
+fn secret() -> SecretKey {
+    SecretKey::from_entropy(&SecretBytes::new([7; 32]))
+}
+
+/// One voter, which signs.
+fn signing() -> Config {
+    let signer = P256Signer::new(&secret());
     let id = signer.public_key().node_id();
-    let mut node = Config::new(id, ClusterId(7), Membership::default(), 42);
-    node.voter_keys.insert(id, *signer.public_key());
-    node.signer = Some(HeadSigner::new(signer));
-    let recorder = JournalRecorder::start(&JournalConfig::new(place.path()), &node).unwrap();
-    recorder.close();
-    let run = super::runs(place.path()).unwrap().remove(0);
-    let bytes = fs::read(run.join("000001.dcj")).unwrap();
-    let exposed = secret.expose();
-    let exposed: &[u8] = exposed.as_bytes();
-    assert!(!bytes.windows(32).any(|window| window == exposed));
+    let bootstrap = Membership {
+        voters: vec![id],
+        ..Membership::default()
+    };
+    let mut config = Config::new(id, ClusterId(7), bootstrap, 42);
+    config.wal_segment_bytes = 1 << 20;
+    config.voter_keys.insert(id, *signer.public_key());
+    config.signer = Some(HeadSigner::new(signer));
+    config
+}
+
+fn heads(effects: &[Effect]) -> usize {
+    let head = |effect: &&Effect| {
+        matches!(effect, Effect::Reply { response: Response::LogHead(made), .. }
+            if made.signed.signatures.len() == 1)
+    };
+    effects.iter().filter(head).count()
+}
+
+#[test]
+fn a_node_that_signs_replays_without_its_key() {
+    let place = TempDir::new().unwrap();
+    let journal = JournalConfig {
+        segment_bytes: 256,
+        ..JournalConfig::new(place.path())
+    };
+    let run = record_of(signing(), &place, &journal, 300);
     let recording = Recording::open(&run).unwrap();
-    assert!(recording.signs());
-    assert_eq!(recording.config().signer, None);
-    assert_eq!(recording.config().voter_keys, node.voter_keys);
+    assert_eq!(
+        recording.config().signer,
+        signing().signer,
+        "the same public key"
+    );
+    assert_eq!(recording.config().voter_keys, signing().voter_keys);
+    for _ in 0..2 {
+        let mut signed = 0;
+        let node = Node::new(recording.config().clone());
+        let result = recording.replay(node, |step| {
+            signed += heads(step.effects);
+            ControlFlow::Continue(())
+        });
+        let result = result.unwrap();
+        assert_eq!((result.steps, result.confirmed), (300, 300));
+        assert!(signed >= 10, "{signed} heads were signed");
+    }
+    for segment in fs::read_dir(&run).unwrap() {
+        let bytes = fs::read(segment.unwrap().path()).unwrap();
+        let exposed = secret().expose();
+        let exposed: &[u8] = exposed.as_bytes();
+        assert!(!bytes.windows(32).any(|window| window == exposed));
+    }
+}
+
+#[test]
+fn recorded_signatures_can_not_be_swapped() {
+    let place = TempDir::new().unwrap();
+    let run = record_of(signing(), &place, &JournalConfig::new(place.path()), 300);
+    let segment = run.join("000001.dcj");
+    let mut records = Vec::new();
+    let mut bytes = bytes::Bytes::from(fs::read(&segment).unwrap());
+    while !bytes.is_empty() {
+        records.push(Record::decode_length_delimited(&mut bytes).unwrap());
+    }
+    // A signature of another key over nothing, in place of the last.
+    let other = P256Signer::new(&SecretKey::from_entropy(&SecretBytes::new([8; 32])));
+    let signed = records
+        .iter_mut()
+        .rev()
+        .find_map(|record| match &mut record.body {
+            Some(Body::Signed(signed)) => Some(signed),
+            _ => None,
+        });
+    let signed = signed.unwrap();
+    signed.signatures = vec![other.sign_bytes(b"").as_bytes().to_vec().into()];
+    signed.checksum = super::signed_checksum(signed);
+    let all: Vec<u8> = records
+        .iter()
+        .flat_map(Record::encode_length_delimited_to_vec)
+        .collect();
+    fs::write(&segment, all).unwrap();
+    let error = replay(&run).unwrap_err();
+    assert!(matches!(error, ReplayError::Diverged { .. }), "{error}");
 }

@@ -110,7 +110,7 @@ pub async fn run(command: KvCommand) -> Outcome {
     }
 }
 
-fn path(key: &str) -> String {
+pub(super) fn path(key: &str) -> String {
     format!("/v1/kv/{}", encode(key))
 }
 

@@ -4,7 +4,8 @@ use clap::{Args, Subcommand};
 use serde_json::Value;
 
 use super::client::{Client, query};
-use super::exit::{Failure, Outcome};
+use super::exit::{FAILED, Failure, Outcome};
+use super::kv;
 use super::output::{self, Format, cell};
 
 #[derive(Debug, Subcommand)]
@@ -29,7 +30,7 @@ Example:\n  decube log trust > trust.json"
     },
     /// Print a proof of entries of the log, for `decube verify`
     #[command(
-        after_help = "Examples:\n  decube log proof --first 17 > proof.json\n  \
+        after_help = "Examples:\n  decube log proof --key greeting > proof.json\n  \
 decube log proof --first 17 --count 10 --without-data > proof.json"
     )]
     Proof(ProofArgs),
@@ -38,8 +39,8 @@ decube log proof --first 17 --count 10 --without-data > proof.json"
 const EXAMPLES: &str = "\
 Examples:
   decube log trust > trust.json                  # once, over a way that you trust
-  decube kv put greeting hello -o json           # tells the index of the write
-  decube log proof --first 17 > proof.json
+  decube kv put greeting hello
+  decube log proof --key greeting > proof.json
   decube verify proof.json --trust trust.json    # anywhere, offline";
 
 /// How to reach a node.
@@ -59,9 +60,12 @@ pub struct ServerArgs {
 
 #[derive(Debug, Args)]
 pub struct ProofArgs {
+    /// Prove the last write to this key
+    #[arg(long, conflicts_with = "count", required_unless_present = "first")]
+    key: Option<String>,
     /// The index of the first entry
-    #[arg(long, value_name = "INDEX")]
-    first: u64,
+    #[arg(long, value_name = "INDEX", conflicts_with = "key")]
+    first: Option<u64>,
     /// How many entries; fewer are given if more do not fit
     #[arg(long, default_value_t = 1)]
     count: u32,
@@ -83,15 +87,30 @@ pub async fn run(command: LogCommand) -> Outcome {
                 Format::Table => show_head(&head),
             }
         }
-        LogCommand::Proof(args) => {
-            let parameters = query(&[
-                ("first", Some(args.first.to_string())),
-                ("count", Some(args.count.to_string())),
-                ("data", args.without_data.then(|| "false".to_owned())),
-            ]);
-            output::json(&get(&args.server, &format!("/v1/log/proof{parameters}")).await?)
-        }
+        LogCommand::Proof(args) => proof(args).await,
     }
+}
+
+async fn proof(args: ProofArgs) -> Outcome {
+    let first = match (&args.key, args.first) {
+        (Some(key), _) => last_write(&args.server, key).await?,
+        (None, first) => first.unwrap_or_default(),
+    };
+    let parameters = query(&[
+        ("first", Some(first.to_string())),
+        ("count", Some(args.count.to_string())),
+        ("data", args.without_data.then(|| "false".to_owned())),
+    ]);
+    output::json(&get(&args.server, &format!("/v1/log/proof{parameters}")).await?)
+}
+
+/// The entry that wrote a key last: a revision is the index of an entry.
+async fn last_write(server: &ServerArgs, key: &str) -> Result<u64, Failure> {
+    let path = kv::path(key) + &query(&[("format", Some("json".to_owned()))]);
+    let answer = get(server, &path).await?;
+    answer["modified"]
+        .as_u64()
+        .ok_or_else(|| Failure::new(FAILED, "the node does not tell the revision of this key"))
 }
 
 async fn get(server: &ServerArgs, path: &str) -> Result<Value, Failure> {

@@ -52,6 +52,7 @@ Examples:
   decube object put backup.tar ./backup.tar
   decube catalog query 'cluster=cluster-a AND size>1GB'
   decube log trust > trust.json
+  decube log proof --key greeting > proof.json
   decube verify proof.json --trust trust.json
   decube config check --config config.yaml";
 

@@ -5,14 +5,13 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use decube_core::crypto::{P256Signer, hex};
-use decube_core::node::{HeadSigner, Node};
-use decube_io_real::data_dir::{DataDir, NodeKeys};
+use decube_core::crypto::hex;
+use decube_core::node::Node;
 use decube_io_real::journal::{Recording, Replay, ReplayEnd, ReplayError, Stepped, runs};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
-use super::exit::{FAILED, Failure, INTEGRITY, NOT_FOUND, Outcome, USAGE};
+use super::exit::{FAILED, Failure, INTEGRITY, NOT_FOUND, Outcome};
 use super::output::{self, Format};
 
 /// Events between two updates of the progress line.
@@ -26,8 +25,7 @@ Each recorded event is taken again by the core of this program, and what the nod
 answered is compared with the recording, event by event. A recording replays with
 the version of the program that made it.
 
-A recording holds what clients wrote, but never the key of the node. The run of a
-node that signs heads of its log replays only with that key: --keys.
+A recording holds what clients wrote, but never the key of the node, and needs none.
 
 Exit codes: 0 every answer is the recorded one, 2 wrong usage, 3 there is no
 recording, 7 the recording is damaged or the node answers otherwise.
@@ -45,10 +43,6 @@ pub struct ReplayArgs {
     /// the state of the node
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     until: Option<u64>,
-    /// The data directory of the node, for the key that it signs with; the node must
-    /// not be running
-    #[arg(long, value_name = "DIR")]
-    keys: Option<PathBuf>,
     /// How to print the result
     #[arg(long, short, value_enum, default_value_t = Format::Table)]
     output: Format,
@@ -62,11 +56,10 @@ pub fn run(args: &ReplayArgs) -> Outcome {
         return Err(Failure::new(NOT_FOUND, message)
             .hint("`decube node --record DIR` and `decube dev --record DIR` make one"));
     }
-    let keys = args.keys.as_deref().map(keys).transpose()?;
     let mut printed = Vec::new();
     let mut failed = None;
     for run in &runs {
-        match one(args, run, keys.as_ref()) {
+        match one(args, run) {
             Ok(Some(document)) => printed.push(document),
             Ok(None) => {}
             // The others may still be of use.
@@ -87,9 +80,9 @@ pub fn run(args: &ReplayArgs) -> Outcome {
 }
 
 /// Replays one run and prints what came of it, or returns it as JSON.
-fn one(args: &ReplayArgs, run: &Path, keys: Option<&NodeKeys>) -> Result<Option<Value>, Failure> {
+fn one(args: &ReplayArgs, run: &Path) -> Result<Option<Value>, Failure> {
     let recording = Recording::open(run).map_err(|error| failure(&error))?;
-    let node = build(&recording, keys)?;
+    let node = Node::new(recording.config().clone());
     let bar = progress();
     let mut state = None;
     let replayed = recording.replay(node, |step| {
@@ -132,32 +125,6 @@ fn one(args: &ReplayArgs, run: &Path, keys: Option<&NodeKeys>) -> Result<Option<
             Ok(None)
         }
     }
-}
-
-/// The node as it was built when it was recorded.
-fn build(recording: &Recording, keys: Option<&NodeKeys>) -> Result<Node, Failure> {
-    let mut config = recording.config().clone();
-    if recording.signs() {
-        let keys = keys.filter(|keys| keys.node_id() == config.id);
-        let Some(keys) = keys else {
-            let message = format!("node {} signs, and its key is not recorded", config.id);
-            return Err(
-                Failure::new(USAGE, message).hint("name its data directory with --keys DIR")
-            );
-        };
-        config.signer = Some(HeadSigner::new(P256Signer::new(&keys.identity)));
-    }
-    Ok(Node::new(config))
-}
-
-fn keys(directory: &Path) -> Result<NodeKeys, Failure> {
-    // Opening makes what is not there; here that would only hide a wrong path.
-    if !directory.join("keys").is_dir() {
-        let message = format!("{} is no data directory of a node", directory.display());
-        return Err(Failure::new(USAGE, message));
-    }
-    let keys = DataDir::open(directory).and_then(|data| data.keys());
-    keys.map_err(|error| Failure::new(FAILED, error.to_string()))
 }
 
 fn summary(run: &Path, recording: &Recording, replay: &Replay) -> Value {

@@ -153,8 +153,8 @@ impl Prepared {
             store_events,
             clock: SystemClock,
         };
-        let config = core_config(&settings, &keys)?;
-        let recorder = recorder(&settings, &config)?;
+        let mut config = core_config(&settings, &keys)?;
+        let recorder = recorder(&settings, &mut config)?;
         let (handle, host) = host::spawn(HostConfig::new(id), Node::new(config), ports, recorder);
         let backend = Arc::new(HostBackend::new(
             keys.identity.public_key(),
@@ -174,13 +174,10 @@ impl Prepared {
         let started = system("start the API");
         let router = api::router(gateway.clone());
         let server = Server::start(listener, router, config).map_err(started)?;
-        let metrics = match metrics_listener {
-            Some(listener) => {
-                let router = api::metrics_router(gateway.clone());
-                Some(Server::start(listener, router, config).map_err(system("serve metrics"))?)
-            }
-            None => None,
-        };
+        let metrics = metrics_listener
+            .map(|listener| Server::start(listener, api::metrics_router(gateway.clone()), config))
+            .transpose()
+            .map_err(system("serve metrics"))?;
         Ok(Running {
             id,
             gateway,
@@ -279,7 +276,10 @@ fn core_config(settings: &Settings, keys: &NodeKeys) -> Result<Config, LaunchErr
 }
 
 /// The flight recorder, if the settings ask for one.
-fn recorder(settings: &Settings, config: &Config) -> Result<Option<JournalRecorder>, LaunchError> {
+fn recorder(
+    settings: &Settings,
+    config: &mut Config,
+) -> Result<Option<JournalRecorder>, LaunchError> {
     let Some(directory) = &settings.record.dir else {
         return Ok(None);
     };

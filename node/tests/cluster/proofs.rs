@@ -42,6 +42,11 @@ fn a_write_is_proven_offline_and_after_a_restart() {
         &["log", "proof", "--first", &index],
         &api(&cluster, 1),
     ));
+    let by_key = json(&run(
+        &["log", "proof", "--key", "greeting"],
+        &api(&cluster, 1),
+    ));
+    assert_eq!(by_key["entries"], proof["entries"]);
     let path = keep(directory.path(), "proof.json", &proof);
     let offline = "http://127.0.0.1:1";
     let verified = run(&["verify", &path, "--trust", &trust, "-o", "json"], offline);
