@@ -1,6 +1,6 @@
 //! A client of a few lines, so that the tests do not rest on the code they test.
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
@@ -55,5 +55,52 @@ pub fn call(to: SocketAddr, method: &str, path: &str, body: &[u8]) -> std::io::R
     match length {
         Some(length) if answer.body.len() < length => Err(broken()),
         _ => Ok(answer),
+    }
+}
+
+/// A connection that is kept open for many requests.
+pub struct Connection {
+    stream: BufReader<TcpStream>,
+    to: SocketAddr,
+}
+
+impl Connection {
+    pub fn open(to: SocketAddr) -> std::io::Result<Self> {
+        let stream = TcpStream::connect_timeout(&to, Duration::from_secs(2))?;
+        stream.set_read_timeout(Some(Duration::from_secs(20)))?;
+        stream.set_nodelay(true)?;
+        let stream = BufReader::new(stream);
+        Ok(Self { stream, to })
+    }
+
+    /// Sends a PUT and returns the status of the answer.
+    pub fn put(&mut self, path: &str, body: &[u8]) -> std::io::Result<u16> {
+        let head = format!(
+            "PUT {path} HTTP/1.1\r\nhost: {}\r\ncontent-length: {}\r\n\r\n",
+            self.to,
+            body.len()
+        );
+        let request = [head.as_bytes(), body].concat();
+        self.stream.get_mut().write_all(&request)?;
+        let broken = || std::io::Error::other("the answer is not whole");
+        let (mut status, mut length) = (None, 0);
+        loop {
+            let mut line = String::new();
+            self.stream.read_line(&mut line)?;
+            let line = line.trim_end();
+            if status.is_none() {
+                let text = line.split(' ').nth(1).ok_or_else(broken)?;
+                status = Some(text.parse().map_err(|_| broken())?);
+            } else if line.is_empty() {
+                break;
+            } else if let Some((name, value)) = line.split_once(':')
+                && name.eq_ignore_ascii_case("content-length")
+            {
+                length = value.trim().parse().map_err(|_| broken())?;
+            }
+        }
+        let mut body = vec![0; length];
+        self.stream.read_exact(&mut body)?;
+        status.ok_or_else(broken)
     }
 }

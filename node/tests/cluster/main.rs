@@ -14,3 +14,4 @@ mod http;
 mod process;
 mod proofs;
 mod replay;
+mod restart;
