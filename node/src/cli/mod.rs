@@ -15,7 +15,7 @@ mod dev;
 pub(crate) mod exit;
 mod kv;
 mod log;
-mod node;
+pub(crate) mod node;
 mod object;
 mod output;
 mod replay;

@@ -11,6 +11,7 @@ use decube_core::snapshot::SnapshotId;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::cli::exit;
+use crate::cli::node::stop_signal;
 
 use super::create::{CreateRequest, create};
 use super::error::SnapshotError;
@@ -236,7 +237,8 @@ async fn command(
     Ok(ExitCode::SUCCESS)
 }
 
-/// Runs a command; the first Ctrl-C lets it stop in order, the second drops it.
+/// Runs a command; the first SIGINT or SIGTERM lets it stop in order, the second
+/// drops it.
 async fn until_interrupted<T>(
     work: impl Future<Output = Result<T, SnapshotError>>,
     cancelled: &AtomicBool,
@@ -245,12 +247,12 @@ async fn until_interrupted<T>(
     tokio::select! {
         biased;
         done = &mut work => return done,
-        Ok(()) = tokio::signal::ctrl_c() => cancelled.store(true, Ordering::Relaxed),
+        Ok(_) = stop_signal() => cancelled.store(true, Ordering::Relaxed),
     }
     tokio::select! {
         biased;
         done = &mut work => done,
-        Ok(()) = tokio::signal::ctrl_c() => Err(SnapshotError::Interrupted),
+        Ok(_) = stop_signal() => Err(SnapshotError::Interrupted),
     }
 }
 

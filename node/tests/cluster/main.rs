@@ -15,3 +15,4 @@ mod process;
 mod proofs;
 mod replay;
 mod restart;
+mod snapshots;

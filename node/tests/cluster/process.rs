@@ -33,6 +33,8 @@ pub struct Cluster {
 pub struct Node {
     pub api: SocketAddr,
     pub id: String,
+    /// Where its files are.
+    pub data: PathBuf,
     config: PathBuf,
     log: PathBuf,
     child: Option<Child>,
@@ -120,6 +122,7 @@ logging: {{ format: json }}
         String::from_utf8_lossy(&output.stderr)
     );
     let node = Node {
+        data: dir.join(format!("data-{number}")),
         api: SocketAddr::from(([127, 0, 0, 1], api)),
         id: String::from_utf8(output.stdout)
             .expect("text")
