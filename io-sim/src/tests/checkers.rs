@@ -5,7 +5,7 @@ use crate::check::order::{RealTime, check_values};
 use crate::history::{Operation, Requires, Step};
 use crate::rng::{Domain, Stream};
 
-fn operation(client: u64, invoked: u64, returned: Option<u64>, step: Step) -> Operation {
+pub(super) fn operation(client: u64, invoked: u64, returned: Option<u64>, step: Step) -> Operation {
     Operation {
         client,
         number: invoked,
@@ -45,7 +45,7 @@ fn read(client: u64, invoked: u64, returned: u64, value: u64) -> Operation {
     operation(client, invoked, Some(returned), Step::Read(value))
 }
 
-fn is_linearizable(operations: &[Operation]) -> bool {
+pub(super) fn is_linearizable(operations: &[Operation]) -> bool {
     match check(operations, 100_000) {
         Verdict::Linearizable => true,
         Verdict::Violated(_) => false,
@@ -161,7 +161,7 @@ fn by_brute_force(operations: &[Operation]) -> bool {
     search(operations, 0)
 }
 
-fn random_history(stream: &mut Stream) -> Vec<Operation> {
+pub(super) fn random_history(stream: &mut Stream) -> Vec<Operation> {
     let count = stream.range(1, 7);
     let mut stamps: Vec<u64> = (1..=count * 2).collect();
     stream.shuffle(&mut stamps);

@@ -2,5 +2,6 @@
 
 mod checkers;
 mod faults;
+mod second_opinion;
 mod toy;
 mod world;

@@ -41,7 +41,7 @@ fn fill(api: SocketAddr, entries: u64) -> Vec<(String, String)> {
 
 /// Kills a node with so many entries in its log; returns how long the writes took,
 /// and how long it took from the start of the process until it is ready.
-fn restart(entries: u64) -> (Duration, Duration) {
+pub fn restart(entries: u64) -> (Duration, Duration) {
     let mut cluster = Cluster::start(1);
     let began = Instant::now();
     let expected = fill(cluster.nodes[0].api, entries);
@@ -70,17 +70,4 @@ fn restart(entries: u64) -> (Duration, Duration) {
 #[test]
 fn a_long_log_survives_a_kill() {
     restart(10_000);
-}
-
-/// A benchmark: `cargo test --release -p node --test cluster full_log -- --ignored --nocapture`.
-#[test]
-#[ignore = "a benchmark"]
-fn restart_with_a_full_log() {
-    const ENTRIES: u64 = 99_000;
-    let (writing, starting) = restart(ENTRIES);
-    println!(
-        "{ENTRIES} entries of 100 bytes written in {:.1} s; after a kill ready in {:.2} s",
-        writing.as_secs_f64(),
-        starting.as_secs_f64()
-    );
 }
