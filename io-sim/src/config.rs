@@ -195,6 +195,8 @@ settings! {
     condition_ppm = 300_000;
     /// Bytes of padding in a value at most.
     value_bytes_max = 32;
+    /// Operations on leases and locks.
+    guard_ppm = 0;
 }
 
 /// Which faults a scenario may draw.
@@ -401,6 +403,9 @@ impl SimConfig {
         }
         if s.coin() && self.nodes >= 3 {
             self.wipes = ranges.wipes;
+        }
+        if s.coin() {
+            self.guard_ppm = s.magnitude(50_000, 800_000);
         }
     }
 }

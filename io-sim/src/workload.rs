@@ -33,9 +33,19 @@ pub enum Action {
     StaleGet,
     /// Nothing: an operation that a minimiser took away.
     Skip,
+    /// Grants a lease, or renews the one that the client has.
+    Lease,
+    /// Ends its lease.
+    Revoke,
+    /// Sets a key that ends with its lease.
+    Bind,
+    /// Takes a lock.
+    Acquire,
+    /// Gives a lock back.
+    Release,
 }
 
-const ACTIONS: [Action; 9] = [
+const ACTIONS: [Action; 14] = [
     Action::Put,
     Action::Delete,
     Action::Get,
@@ -45,6 +55,11 @@ const ACTIONS: [Action; 9] = [
     Action::DeleteIfRevision,
     Action::StaleGet,
     Action::Skip,
+    Action::Lease,
+    Action::Revoke,
+    Action::Bind,
+    Action::Acquire,
+    Action::Release,
 ];
 
 /// One operation, before it meets the cluster.
@@ -148,6 +163,16 @@ impl Workload {
     }
 
     fn action(&self, config: &SimConfig, client: u64, number: u64) -> Action {
+        let guard = self.keyed.at(client ^ 1 << 33, number);
+        if config.guard_ppm > 0 && guard.chance(ppm(config.guard_ppm)) {
+            return match guard.again().below(100) {
+                0..35 => Action::Lease,
+                35..40 => Action::Revoke,
+                40..50 => Action::Bind,
+                50..80 => Action::Acquire,
+                _ => Action::Release,
+            };
+        }
         let draw = self.keyed.at(client ^ 1 << 32, number);
         let detail = draw.again();
         if draw.chance(ppm(config.read_ppm)) {
@@ -173,6 +198,21 @@ impl Workload {
 /// The name of a key. Names are in the order of their numbers.
 pub fn key_name(key: u64) -> Bytes {
     Bytes::from(format!("key/{key:04}"))
+}
+
+/// The name of a key that is bound to leases. No range of the other keys has it.
+pub fn held_key_name(key: u64) -> Bytes {
+    Bytes::from(format!("held/{key:04}"))
+}
+
+/// The lock that goes with a key's number: few, so that clients meet.
+pub const fn lock_number(key: u64) -> u64 {
+    key % 3
+}
+
+/// The name of a lock.
+pub fn lock_name(lock: u64) -> Bytes {
+    Bytes::from(format!("lock/{lock}"))
 }
 
 /// The number in a key's name.

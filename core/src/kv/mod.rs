@@ -116,5 +116,5 @@ pub use config::Config;
 pub use layout::Generation;
 pub use load::{ImageError, LoadError, Loader, wipe_ops};
 pub use query::{Answer, Change, Found, Pair, Query};
-pub use snapshot::{Frozen, ReplaceOps, SnapshotError, Staging};
+pub use snapshot::{Frozen, ReplaceOps, SnapshotError, Staging, is_switch};
 pub use state::{Counts, Kv};

@@ -252,6 +252,12 @@ impl Kv {
     }
 }
 
+/// Whether a batch is the one that puts a replacement into force.
+pub fn is_switch(ops: &[StoreOp]) -> bool {
+    ops.iter()
+        .any(|op| matches!(op, StoreOp::Put { key, .. } if key == HEADER_KEY))
+}
+
 impl Iterator for ReplaceOps {
     type Item = Vec<StoreOp>;
 

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use crate::codec::{Decode, DecodeError, Encode, Reader, Writer};
 use crate::proof::AppliedLog;
 use crate::raft::{Base, Entry, HardState, Persist};
+use crate::store::StoreOp;
 use crate::types::Index;
 use crate::wal::{Batch, Record, RecordKind, WalSeq};
 
@@ -92,6 +93,24 @@ pub(super) fn base_record(base: &Base, sum: Option<&AppliedLog>, reset: bool) ->
         kind: RecordKind::Base,
         index,
         payload,
+    }
+}
+
+/// The store's key for the base of the state that was installed last. Above all
+/// keys of [`kv`](crate::kv).
+pub(super) const INSTALLED_KEY: &[u8] = &[0x02];
+
+/// Remembers the base of a state beside it, in the batch that puts it into force:
+/// the log follows later, and a crash may come first.
+pub(super) fn installed_op(base: &Base, sum: Option<&AppliedLog>) -> StoreOp {
+    let record = BaseRecord {
+        base: base.clone(),
+        reset: true,
+        sum: sum.cloned(),
+    };
+    StoreOp::Put {
+        key: Bytes::from_static(INSTALLED_KEY),
+        value: record.to_bytes(),
     }
 }
 

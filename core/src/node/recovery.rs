@@ -9,11 +9,12 @@ use bytes::Bytes;
 use super::effect::Effect;
 use super::records::{self, BaseRecord, Content};
 use super::state::{Inner, Node, Ops, Phase};
+use crate::codec::Decode as _;
 use crate::kv::{Kv, Loader, wipe_ops};
 use crate::machine::Outbox;
 use crate::proof::AppliedLog;
 use crate::raft::{Base, Entry, HardState, Raft, Recovered};
-use crate::types::{Index, Time};
+use crate::types::{Index, LogId, Time};
 use crate::wal;
 
 /// What has been read so far.
@@ -22,6 +23,8 @@ pub(super) struct Recovery {
     wal: Option<wal::Recovered>,
     loader: Option<Loader>,
     store: Option<StoreImage>,
+    /// The base of the state that was installed last, as the store remembers it.
+    installed: Option<BaseRecord>,
     /// Removes what an interrupted installation left in the store.
     cleanup: Ops,
 }
@@ -48,6 +51,7 @@ impl Node {
             wal: None,
             loader,
             store: None,
+            installed: None,
             cleanup: Ops::new(),
         }));
         self.step_wal(now, wal::Event::Start);
@@ -70,7 +74,7 @@ impl Node {
     pub(super) fn on_store_page(
         &mut self,
         now: Time,
-        pairs: Vec<(Bytes, Bytes)>,
+        mut pairs: Vec<(Bytes, Bytes)>,
         done: bool,
         out: &mut Outbox<Effect>,
     ) {
@@ -81,6 +85,10 @@ impl Node {
             return;
         };
         let next = pairs.last().map(|(key, _)| key.clone());
+        if let Some((_, record)) = pairs.pop_if(|(key, _)| key == records::INSTALLED_KEY) {
+            // One that does not decode is as good as none: the log is repaired.
+            recovery.installed = BaseRecord::from_bytes(&record).ok();
+        }
         loader.push(pairs);
         if let Some(from) = next
             && !done
@@ -109,6 +117,7 @@ impl Node {
         let log = recovery.wal.take().expect("checked above");
         let store = recovery.store.take().expect("checked above");
         let cleanup = core::mem::take(&mut recovery.cleanup);
+        let installed = recovery.installed.take();
         let mut replay = Replay::default();
         if let Err(reason) = replay.run(&log) {
             self.halt(reason, out);
@@ -120,12 +129,17 @@ impl Node {
         }
         self.storage.stored = self.kv.applied().index;
         self.storage.log_sum = replay.sum.take();
-        let recovered = match replay.finish(&log, self.kv.applied().index) {
+        let mut recovered = match replay.finish(&log, self.kv.applied()) {
             Some(recovered) => recovered,
             None => self.bootstrap(now),
         };
+        let mut installed_sum = None;
+        if let Some(record) = installed {
+            recovered.installed = Some(record.base);
+            installed_sum = record.sum;
+        }
         let cleanup = if store_damaged { wipe_ops() } else { cleanup };
-        self.enter(now, recovered, cleanup, out);
+        self.enter(now, recovered, installed_sum, cleanup, out);
     }
 
     /// An empty disk: the log begins with the first members.
@@ -142,7 +156,14 @@ impl Node {
         }
     }
 
-    fn enter(&mut self, now: Time, recovered: Recovered, cleanup: Ops, out: &mut Outbox<Effect>) {
+    fn enter(
+        &mut self,
+        now: Time,
+        recovered: Recovered,
+        installed_sum: Option<AppliedLog>,
+        cleanup: Ops,
+        out: &mut Outbox<Effect>,
+    ) {
         self.requests.set_start_term(recovered.hard_state.term);
         self.storage.hard_state = recovered.hard_state;
         self.storage.base = recovered.base.clone();
@@ -157,10 +178,14 @@ impl Node {
             &mut self.raft_out,
         );
         self.queue.extend(self.raft_out.drain().map(Inner::Raft));
-        // Raft may have begun its log anew.
+        // Raft may have begun its log anew: behind an installed state, or empty.
         let base = raft.base().clone();
         self.raft = Some(raft);
-        self.begin_log_tree(&base, self.storage.log_sum.clone());
+        let sum = match base.id == self.storage.base.id {
+            true => self.storage.log_sum.clone(),
+            false => installed_sum,
+        };
+        self.begin_log_tree(&base, sum);
         self.follow_log();
         self.phase = Phase::Running;
         out.push(Effect::Ready);
@@ -220,7 +245,7 @@ impl Replay {
     }
 
     /// What Raft starts from, or `None` for an empty disk.
-    fn finish(mut self, log: &wal::Recovered, applied: Index) -> Option<Recovered> {
+    fn finish(mut self, log: &wal::Recovered, applied: LogId) -> Option<Recovered> {
         if self.base.is_none() && log.damage.is_empty() {
             assert!(self.entries.is_empty(), "a log begins with its base");
             return None;
@@ -243,6 +268,7 @@ impl Replay {
             base,
             entries,
             applied,
+            installed: None,
             damaged_upto: damaged.then_some(self.highest),
             hard_state_lost,
         })

@@ -7,9 +7,10 @@ use bytes::Bytes;
 
 use super::effect::Effect;
 use super::log_tree;
+use super::records;
 use super::request::Response;
 use super::state::Node;
-use crate::kv::{Frozen, Kv, ReplaceOps, Staging};
+use crate::kv::{Frozen, Kv, ReplaceOps, Staging, is_switch};
 use crate::machine::Outbox;
 use crate::raft::{self, SnapshotMeta};
 use crate::store::StoreSeq;
@@ -165,7 +166,11 @@ impl Node {
         if committed < installing.under_way {
             return;
         }
-        if let Some(ops) = installing.batches.next() {
+        if let Some(mut ops) = installing.batches.next() {
+            if is_switch(&ops) {
+                let sum = log_tree::sum_in(&installing.meta.annex);
+                ops.push(records::installed_op(&installing.meta.base, sum.as_ref()));
+            }
             let seq = self.commit_to_store(ops, Index::ZERO, true, out);
             let installing = self.snapshots.installing.as_mut().expect("still there");
             installing.under_way = seq;

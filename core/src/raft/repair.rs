@@ -7,6 +7,11 @@
 //! each Append with a *refusal* whose hint names what it durably holds: the
 //! leader goes on from there and counts nothing.
 //!
+//! What it holds behind its base may be of a log that was given up: the record
+//! that cut it off can be what was lost, or the state can come from a snapshot
+//! whose base was not yet written. So it knows nothing to be committed but its
+//! base, until a leader has matched the rest.
+//!
 //! It leaves that state only when it durably holds the leader's log up to
 //! everything that it may ever have acknowledged, and up to an index of the
 //! leader's own term that the leader reported as committed in a round begun
@@ -21,7 +26,7 @@ use super::log::Log;
 use super::message::{AppendResult, RoundId};
 use super::state::Raft;
 use super::types::{Base, HardState, Recovered};
-use crate::types::{Index, Term};
+use crate::types::{Index, LogId, Term};
 
 /// A repair in progress.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +43,11 @@ pub struct Repair {
 pub(super) struct Found {
     pub hard: HardState,
     pub log: Log,
+    /// Up to where the disk holds the log, or what it replaces.
+    pub durable: Index,
+    /// Set if the log begins anew behind an installed state, which the disk does
+    /// not know yet.
+    pub begins_anew: bool,
     pub applied: Index,
     /// Set if entries are missing.
     pub damaged_upto: Option<Index>,
@@ -51,10 +61,11 @@ pub(super) struct Found {
 /// anything.
 pub(super) fn examine(config: &Config, recovered: Recovered) -> Found {
     let Recovered {
-        hard_state: hard,
+        hard_state: mut hard,
         base,
         entries,
         applied,
+        installed,
         damaged_upto,
         hard_state_lost,
     } = recovered;
@@ -63,7 +74,7 @@ pub(super) fn examine(config: &Config, recovered: Recovered) -> Found {
     if base.membership.broken_rule().is_some() {
         halt = Some("the membership on disk breaks a rule: replace this node");
     }
-    let promised = entries.last().map_or(base.id.index, |entry| entry.id.index);
+    let mut promised = entries.last().map_or(base.id.index, |entry| entry.id.index);
     let mut log = Log::new(base);
     for entry in entries {
         let last = log.last();
@@ -78,13 +89,35 @@ pub(super) fn examine(config: &Config, recovered: Recovered) -> Found {
         log.append(entry);
     }
     log.seal();
-    let promised = promised.max(hard.commit).max(applied);
-    let base_index = log.base().id.index;
-    let state_lost = applied < base_index;
-    let missing = state_lost || promised > log.last().index;
+    let mut durable = log.last().index;
+    let installed = installed.filter(|base| is_unfinished(base, applied, &log));
+    let begins_anew = installed.is_some();
+    if let Some(base) = installed {
+        durable = durable.min(base.id.index);
+        // The term that brought the snapshot may not have been durable yet. Then
+        // no vote in it was ever given (P1).
+        if hard.term < base.id.term {
+            hard.term = base.id.term;
+            hard.voted_for = None;
+        }
+        // Without damage, nothing that this log held behind it can be committed:
+        // it is another log.
+        if damaged_upto.is_none() {
+            promised = base.id.index;
+        }
+        log = Log::new(base);
+    }
+    let promised = promised.max(hard.commit).max(applied.index);
+    let state_lost = applied.index < log.base().id.index;
+    // The store syncs an installed state before the log begins anew behind it. A
+    // crash in between leaves the old log, which may hold other entries.
+    let of_this_log = log.term_at(applied.index) == Some(applied.term);
+    let missing = state_lost || !of_this_log || promised > log.last().index;
     Found {
         hard,
-        applied,
+        durable,
+        begins_anew,
+        applied: applied.index,
         damaged_upto: damaged_upto
             .max(hard.repair_upto)
             .map(|upto| upto.max(promised))
@@ -93,6 +126,14 @@ pub(super) fn examine(config: &Config, recovered: Recovered) -> Found {
         halt,
         log,
     }
+}
+
+/// Whether a state was installed and the log did not follow it any more.
+fn is_unfinished(base: &Base, applied: LogId, log: &Log) -> bool {
+    base.id == applied
+        && base.id.index > log.base().id.index
+        && base.membership.broken_rule().is_none()
+        && log.term_at(base.id.index) != Some(base.id.term)
 }
 
 impl Raft {

@@ -30,7 +30,11 @@ impl Raft {
         let last = found.log.last().index;
         let mut hard = found.hard;
         hard.incarnation = hard.incarnation.saturating_add(1);
-        let commit = hard.commit.max(found.applied).max(base).min(last);
+        let commit = match found.damaged_upto {
+            None => hard.commit.max(found.applied).max(base).min(last),
+            // What else is here may be of a log that was given up.
+            Some(_) => base,
+        };
         let mut raft = Self {
             now,
             steps: 0,
@@ -44,7 +48,7 @@ impl Raft {
             commit,
             handed: found.applied,
             applied: found.applied,
-            gate: Gate::new(found.hard, last),
+            gate: Gate::new(found.hard, found.durable),
             log: found.log,
             staging: None,
             repair: None,
@@ -56,6 +60,9 @@ impl Raft {
             config,
         };
         raft.gate.mark_hard();
+        if found.begins_anew {
+            raft.gate.mark_reset(base);
+        }
         raft.reset_election_timer();
         if let Some(reason) = found.halt {
             raft.halt(reason, out);
@@ -307,9 +314,11 @@ impl Raft {
         self.applied = self.applied.max(upto);
     }
 
-    /// The log before `upto` may go.
+    /// The log before `upto` may go, as far as it is committed: while a log is
+    /// repaired, the state can be ahead of what is known of it.
     fn on_compact(&mut self, upto: Index) {
-        let upto = upto.min(self.applied).min(self.gate.durable());
+        let upto = upto.min(self.applied).min(self.commit);
+        let upto = upto.min(self.gate.durable());
         if upto <= self.log.base().id.index || upto > self.log.last().index {
             return;
         }

@@ -120,9 +120,14 @@ pub struct Recovered {
     pub base: Base,
     /// The entries after the base, without a gap up to the first damage.
     pub entries: Vec<Entry>,
-    /// Up to where the state machine is durable; at least `base.id.index`,
-    /// unless the state was lost.
-    pub applied: Index,
+    /// The last entry in the durable state of the state machine; at least the
+    /// base, unless the state was lost. A state that was installed just before a
+    /// crash can be ahead of the log, or of another log than this one.
+    pub applied: LogId,
+    /// The base that belongs to the durable state, if the state came from a
+    /// snapshot. The log follows it only later (P7): a crash in between leaves the
+    /// old log, which is then given up here as it would have been without it.
+    pub installed: Option<Base>,
     /// Set if synced entries are missing: the last index that this node may
     /// have acknowledged. The node starts in `Repairing`.
     pub damaged_upto: Option<Index>,

@@ -6,9 +6,11 @@
 //! | file | holds |
 //! |---|---|
 //! | `raft.rs` | the safety of consensus, after every step |
+//! | `guards.rs` | leases and locks, by the answers of clients |
 //! | `linear.rs` | linearizability by search |
 //! | `order.rs` | whether the order that answers claim explains them |
 
+pub mod guards;
 pub mod linear;
 pub mod order;
 pub mod raft;

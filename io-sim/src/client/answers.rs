@@ -42,6 +42,9 @@ impl Clients {
         place: LogId,
         outcome: Outcome,
     ) -> Result<(), Finding> {
+        if let (Some(asked), false) = (current.asked, matches!(outcome, Outcome::NoSession)) {
+            return self.guarded(at, current, asked, place.index.0, &outcome);
+        }
         let step = |value| Step::Write {
             value,
             requires: current.requires,
@@ -257,6 +260,9 @@ impl Clients {
     pub(super) fn leave_open(&mut self, at: usize) {
         let client = &self.clients[at];
         let current = client.current.as_ref().expect("an operation is left open");
+        if let Some(asked) = current.asked {
+            return self.unanswered(at, asked);
+        }
         let operation = Operation {
             client: client.number,
             number: client.completed_or_skipped(),

@@ -6,6 +6,7 @@
 //! answer; without one it enters the history as open for ever.
 
 mod answers;
+mod guards;
 
 use bytes::Bytes;
 use decube_core::kv::{Answer, Command, Condition, Found, Op, Outcome, Pair, Query, SessionId};
@@ -13,6 +14,7 @@ use decube_core::node::{Consistency, Request, Response};
 use decube_core::raft::Refusal;
 use decube_core::types::{Index, LogId, RequestId, Revision, Span};
 
+use crate::check::guards::Guards;
 use crate::check::order::RealTime;
 use crate::check::raft::{Finding, id_slot};
 use crate::config::SimConfig;
@@ -89,6 +91,8 @@ pub struct Clients {
     order: RealTime,
     /// What was done and seen.
     pub history: History,
+    /// What was shown of leases and locks.
+    pub guards: Guards,
     /// How much.
     pub stats: ClientStats,
 }
@@ -107,6 +111,7 @@ struct Client {
     current: Option<Current>,
     /// Per key: value and revision seen last.
     seen: Vec<(ValueId, u64)>,
+    held: guards::Holdings,
     completed: u64,
 }
 
@@ -121,6 +126,8 @@ struct Current {
     opens_session: bool,
     value: ValueId,
     requires: Requires,
+    /// What is asked of leases and locks, in place of keys.
+    asked: Option<guards::Asked>,
 }
 
 const MILLI: u64 = 1_000_000;
@@ -143,6 +150,7 @@ impl Clients {
                 hint: None,
                 current: None,
                 seen: vec![(0, 0); keys],
+                held: guards::Holdings::default(),
                 completed: 0,
             })
             .collect();
@@ -155,6 +163,7 @@ impl Clients {
             stamp: 0,
             order: RealTime::default(),
             history: History::default(),
+            guards: Guards::default(),
             stats: ClientStats::default(),
         }
     }
@@ -298,6 +307,7 @@ impl Clients {
             opens_session: true,
             value: 0,
             requires: Requires::Nothing,
+            asked: None,
         }
     }
 
@@ -307,7 +317,13 @@ impl Clients {
         let slot = usize::try_from(planned.key).expect("few keys") % client.seen.len();
         let (seen, revision) = client.seen[slot];
         let id = (client.number + 1) << 40 | (number + 1);
+        let asked = client.held.asks(&planned);
         let (request, value, requires) = match planned.action {
+            _ if asked.is_some() => {
+                let op = asked.map(|asked| asked.op(&planned, id));
+                let op = op.expect("it is asked for");
+                (Request::Write(client.command(op)), 0, Requires::Nothing)
+            }
             Action::Get | Action::StaleGet | Action::Skip | Action::Range => {
                 (read_request(planned.action, key), 0, Requires::Nothing)
             }
@@ -327,6 +343,7 @@ impl Clients {
             opens_session: false,
             value,
             requires,
+            asked,
         }
     }
 

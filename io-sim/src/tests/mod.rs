@@ -2,6 +2,7 @@
 
 mod checkers;
 mod faults;
+mod guards;
 mod second_opinion;
 mod toy;
 mod world;

@@ -447,6 +447,7 @@ impl<S: Subject> World<S> {
             }
         }
         self.coverage.keys_undecided += undecided;
+        let finding = finding.or_else(|| self.clients.guards.check().err());
         if let Some((checker, message)) = finding {
             self.violate(checker, message);
         }

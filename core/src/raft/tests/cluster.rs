@@ -163,6 +163,7 @@ impl Cluster {
             base: node.disk.base.clone(),
             entries: node.disk.entries.clone(),
             applied: node.disk.state.applied,
+            installed: node.disk.installed.clone(),
             damaged_upto: node.disk.damaged_upto.take(),
             hard_state_lost: node.disk.hard_state_lost,
         };
@@ -194,7 +195,7 @@ impl Cluster {
     /// Makes the state durable and drops the log before it.
     pub fn compact(&mut self, at: NodeId) {
         self.checkpoint(at);
-        let upto = self.nodes[&at].disk.state.applied;
+        let upto = self.nodes[&at].disk.state.applied.index;
         self.event(at, Event::Compact { upto });
     }
 
@@ -495,7 +496,7 @@ impl Cluster {
         for entry in entries.iter().cloned() {
             assert_eq!(
                 entry.id.index,
-                node.state.applied.next(),
+                node.state.applied.index.next(),
                 "applied in order"
             );
             assert!(
@@ -504,12 +505,12 @@ impl Cluster {
                 "P5: only durable entries are applied"
             );
             self.checker.applied(&entry);
-            node.state.applied = entry.id.index;
+            node.state.applied = entry.id;
             if entry.kind == crate::raft::EntryKind::App {
                 node.state.commands.push(entry.data);
             }
         }
-        let upto = node.state.applied;
+        let upto = node.state.applied.index;
         self.event(at, Event::Applied { upto });
     }
 
@@ -518,7 +519,7 @@ impl Cluster {
         let state = node.state.clone();
         let base = self
             .raft(at)
-            .base_at(state.applied)
+            .base_at(state.applied.index)
             .expect("applied and kept");
         let meta = alloc::boxed::Box::new(SnapshotMeta {
             base,
@@ -561,10 +562,11 @@ impl Cluster {
         if !last {
             return;
         }
-        let state = State::decode(meta.base.id.index, &node.staged);
+        let state = State::decode(meta.base.id, &node.staged);
         if state.digest() == meta.digest {
             node.state = state.clone();
             node.disk.state = state;
+            node.disk.installed = Some(meta.base.clone());
             self.event(at, Event::SnapshotInstalled { meta });
         } else {
             self.event(at, Event::SnapshotRefused);

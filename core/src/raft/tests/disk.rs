@@ -15,6 +15,8 @@ pub struct Disk {
     pub entries: Vec<Entry>,
     /// The durable state: what was applied, in order.
     pub state: State,
+    /// The base of the state that was installed last.
+    pub installed: Option<Base>,
     /// Set by a test that damages the log.
     pub damaged_upto: Option<Index>,
     pub hard_state_lost: bool,
@@ -26,7 +28,7 @@ pub struct Disk {
 /// The state machine of the tests: the list of all it applied.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct State {
-    pub applied: Index,
+    pub applied: LogId,
     pub commands: Vec<Bytes>,
 }
 
@@ -48,7 +50,7 @@ impl State {
         bytes
     }
 
-    pub fn decode(applied: Index, mut bytes: &[u8]) -> Self {
+    pub fn decode(applied: LogId, mut bytes: &[u8]) -> Self {
         let mut commands = Vec::new();
         while let Some((length, rest)) = bytes.split_first() {
             let (command, rest) = rest.split_at(usize::from(*length).min(rest.len()));

@@ -165,7 +165,7 @@ fn require_progress(cluster: &mut Cluster, seed: u64) {
     let done = cluster.run_until(Span::from_secs(30), |cluster| {
         members
             .iter()
-            .all(|at| cluster.nodes[at].state.applied >= target)
+            .all(|at| cluster.nodes[at].state.applied.index >= target)
     });
     assert!(done, "seed {seed}: a member does not catch up");
     let states: Vec<_> = members

@@ -157,3 +157,81 @@ fn an_entry_with_a_wrong_chain_on_disk_counts_as_damage() {
     assert_eq!(solo.raft.last(), at(1, 1));
     assert_eq!(solo.raft.hard_state().repair_upto, Some(Index(3)));
 }
+
+/// A state was installed and synced, and the node crashed before its log began
+/// anew behind it: what the old log holds was given up long ago.
+#[test]
+fn a_state_that_is_not_of_this_log_commits_nothing() {
+    // Ahead of the log, inside it with another term, and a log whose tail is lost.
+    for (applied, damaged_upto) in [
+        (at(2, 9), None),
+        (at(2, 2), None),
+        (at(1, 3), Some(Index(5))),
+    ] {
+        let recovered = Recovered {
+            hard_state: HardState {
+                term: Term(2),
+                commit: Index(1),
+                ..HardState::default()
+            },
+            entries: log_of(&[1, 1, 1]),
+            applied,
+            damaged_upto,
+            ..Recovered::default()
+        };
+        let solo = Solo::start(Config::new(id(1), super::cluster::CLUSTER, 1), recovered);
+        assert_eq!(solo.raft.role(), Role::Repairing, "{applied:?}");
+        assert_eq!(solo.raft.committed(), Index::ZERO, "{applied:?}");
+        let upto = applied
+            .index
+            .max(Index(3))
+            .max(damaged_upto.unwrap_or_default());
+        assert_eq!(solo.raft.hard_state().repair_upto, Some(upto));
+    }
+}
+
+/// The same with the base of the installed state at hand: nothing is lost, so the
+/// log begins anew behind it, and the node takes part at once.
+#[test]
+fn an_installed_state_that_its_log_did_not_follow_is_followed_now() {
+    let base = |term, index| Base {
+        id: at(term, index),
+        chain: crate::types::Chain([7; 16]),
+        membership: Membership {
+            voters: alloc::vec![id(1), id(2)],
+            ..Membership::default()
+        },
+    };
+    let start = |installed, damaged_upto| {
+        let recovered = Recovered {
+            hard_state: HardState {
+                term: Term(1),
+                voted_for: Some(id(1)),
+                ..HardState::default()
+            },
+            entries: log_of(&[1, 1, 1]),
+            applied: at(2, 2),
+            installed,
+            damaged_upto,
+            ..Recovered::default()
+        };
+        Solo::start(Config::new(id(1), super::cluster::CLUSTER, 1), recovered)
+    };
+    let solo = start(Some(base(2, 2)), None);
+    assert_eq!(solo.raft.role(), Role::Follower);
+    assert_eq!(solo.raft.base(), &base(2, 2));
+    assert_eq!(
+        (solo.raft.last(), solo.raft.committed()),
+        (at(2, 2), Index(2))
+    );
+    // It came in a term that the disk has not heard of: nobody was voted for.
+    assert_eq!(solo.raft.hard_state().voted_for, None);
+    // That of an older state says nothing about this one.
+    let solo = start(Some(base(1, 1)), None);
+    assert_eq!(solo.raft.role(), Role::Repairing);
+    // What was lost and may have been acknowledged is repaired all the same.
+    let solo = start(Some(base(2, 2)), Some(Index(5)));
+    assert_eq!(solo.raft.role(), Role::Repairing);
+    assert_eq!(solo.raft.last(), at(2, 2));
+    assert_eq!(solo.raft.hard_state().repair_upto, Some(Index(5)));
+}

@@ -50,8 +50,6 @@ struct Shadow {
     synced: u64,
     /// Whether its disk was damaged: it may have lost what it acknowledged.
     damaged: bool,
-    /// Whether its state was ahead of its log when it began to repair.
-    ahead: bool,
     /// Set between a start and the first facts after it.
     recovering: bool,
 }
@@ -358,12 +356,9 @@ impl RaftChecker {
         facts: &Facts,
         subject: &S,
     ) -> Result<(), Finding> {
-        // A crash while a snapshot is installed leaves the state ahead of the log;
-        // the node then fetches the log again, which needs no damage.
         let repairs = facts.role == Role::Repairing;
-        let shadow = &mut self.shadows[slot];
-        shadow.ahead = repairs && (shadow.ahead || facts.applied > facts.last.index);
-        if repairs && !shadow.damaged && !shadow.ahead {
+        let shadow = &self.shadows[slot];
+        if repairs && !shadow.damaged {
             let message = format!("slot {slot} repairs a log that was not damaged: {facts:?}");
             return Err(("needless-repair", message));
         }
