@@ -46,7 +46,7 @@ fn a_planted_bug_is_made_small_and_replays() {
     quiet_panics();
     for (mutant, scenario) in [
         (Mutant::CommitOldTerm, Scenario::RaftKv),
-        (Mutant::SessionAppliesTwice, Scenario::RaftKv),
+        (Mutant::FencingTokenReused, Scenario::RaftKv),
     ] {
         let first = failing(mutant, scenario);
         let small = shrunk(&first);

@@ -84,6 +84,62 @@ impl Asked {
     }
 }
 
+impl Holdings {
+    /// What an answer shows, and what the client makes of it. An error if it is no
+    /// answer to this.
+    fn take(&mut self, asked: Asked, outcome: &Outcome) -> Result<Option<Shown>, ()> {
+        Ok(Some(match (asked, outcome) {
+            (
+                Asked::Grant { ttl } | Asked::Renew { ttl, .. },
+                Outcome::Lease { lease, expires_at },
+            ) => {
+                self.lease = Some((*lease, ttl));
+                Shown::Lease {
+                    lease: lease.0,
+                    ttl: ttl.0,
+                    expires_at: expires_at.0,
+                }
+            }
+            (Asked::Revoke { lease }, Outcome::LeaseEnded) => {
+                *self = Self::default();
+                Shown::Revoked { lease: lease.0 }
+            }
+            (Asked::Bind { lease }, Outcome::Changed { .. }) => Shown::Bound { lease: lease.0 },
+            (
+                Asked::Renew { lease, .. }
+                | Asked::Revoke { lease }
+                | Asked::Bind { lease }
+                | Asked::Acquire { lease, .. },
+                Outcome::NoLease,
+            ) => {
+                *self = Self::default();
+                Shown::Gone { lease: lease.0 }
+            }
+            (Asked::Acquire { lock, lease }, Outcome::Locked { token }) => {
+                self.tokens.insert(lock, *token);
+                let (lease, token) = (lease.0, token.0);
+                Shown::Taken { lock, lease, token }
+            }
+            (Asked::Acquire { lock, .. }, Outcome::LockHeld { token }) => {
+                self.tokens.remove(&lock);
+                let token = token.0;
+                Shown::Held { lock, token }
+            }
+            (Asked::Release { lock, token }, Outcome::Unlocked) => {
+                self.tokens.remove(&lock);
+                let token = token.0;
+                Shown::Released { lock, token }
+            }
+            // Its lease may have ended meanwhile.
+            (Asked::Release { lock, .. }, Outcome::LockNotHeld) => {
+                self.tokens.remove(&lock);
+                return Ok(None);
+            }
+            _ => return Err(()),
+        }))
+    }
+}
+
 impl Clients {
     /// An answer to something asked. The answer to a call that was repeated in a
     /// session may stand at the place of either, so it is believed and not judged.
@@ -95,72 +151,19 @@ impl Clients {
         place: u64,
         outcome: &Outcome,
     ) -> Result<(), Finding> {
-        let held = &mut self.clients[at].held;
-        let shown = match (asked, outcome) {
-            (
-                Asked::Grant { ttl } | Asked::Renew { ttl, .. },
-                Outcome::Lease { lease, expires_at },
-            ) => {
-                held.lease = Some((*lease, ttl));
-                Some(Shown::Lease {
-                    lease: lease.0,
-                    ttl: ttl.0,
-                    expires_at: expires_at.0,
-                })
-            }
-            (Asked::Revoke { lease }, Outcome::LeaseEnded) => {
-                *held = Holdings::default();
-                Some(Shown::Revoked { lease: lease.0 })
-            }
-            (Asked::Bind { lease }, Outcome::Changed { revision, .. }) => {
-                self.in_order(current, revision.0, true)?;
-                Some(Shown::Bound { lease: lease.0 })
-            }
-            (
-                Asked::Renew { lease, .. }
-                | Asked::Revoke { lease }
-                | Asked::Bind { lease }
-                | Asked::Acquire { lease, .. },
-                Outcome::NoLease,
-            ) => {
-                *held = Holdings::default();
-                Some(Shown::Gone { lease: lease.0 })
-            }
-            (Asked::Acquire { lock, lease }, Outcome::Locked { token }) => {
-                held.tokens.insert(lock, *token);
-                let (lease, token) = (lease.0, token.0);
-                Some(Shown::Taken { lock, lease, token })
-            }
-            (Asked::Acquire { lock, .. }, Outcome::LockHeld { token }) => {
-                held.tokens.remove(&lock);
-                let token = token.0;
-                Some(Shown::Held { lock, token })
-            }
-            (Asked::Release { lock, token }, Outcome::Unlocked) => {
-                held.tokens.remove(&lock);
-                let token = token.0;
-                Some(Shown::Released { lock, token })
-            }
-            // Its lease may have ended meanwhile.
-            (Asked::Release { lock, .. }, Outcome::LockNotHeld) => {
-                held.tokens.remove(&lock);
-                None
-            }
-            (asked, outcome) => {
-                return Err((
-                    "outcome",
-                    format!("client {at}: {asked:?} ended with {outcome:?}"),
-                ));
-            }
-        };
-        match shown {
-            _ if current.uncertain => {
-                self.not_judged(asked);
-                Ok(())
-            }
-            Some(shown) => self.guards.add(place, shown),
-            None => Ok(()),
+        if let Outcome::Changed { revision, .. } = outcome {
+            self.in_order(current, revision.0, true)?;
         }
+        let shown = self.clients[at].held.take(asked, outcome);
+        let shown = shown.map_err(|()| {
+            let message = format!("client {at}: {asked:?} ended with {outcome:?}");
+            ("outcome", message)
+        })?;
+        if current.uncertain {
+            self.not_judged(asked);
+            return Ok(());
+        }
+        shown.map_or(Ok(()), |shown| self.guards.add(place, shown))
     }
 
     /// No answer came to something asked: it may still take effect.

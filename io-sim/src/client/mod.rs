@@ -290,13 +290,12 @@ impl Clients {
     }
 
     fn opening(&mut self, at: usize, planned: Planned) -> Current {
+        // Some end between two operations.
+        let ttl = Span::from_millis(300 + self.draw(at).exponential(10_000));
         let client = &mut self.clients[at];
         client.sessions_opened += 1;
         let nonce = u128::from(client.number) << 64 | u128::from(client.sessions_opened);
-        let command = Command::OpenSession {
-            nonce,
-            ttl: Span::from_secs(30),
-        };
+        let command = Command::OpenSession { nonce, ttl };
         self.stamp += 1;
         Current {
             planned,

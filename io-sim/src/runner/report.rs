@@ -190,6 +190,13 @@ impl fmt::Display for SwarmReport {
             write!(f, " {name} {count},")?;
         }
         writeln!(f)?;
+        let all = self.coverage.pairs().len();
+        let unmet = self.coverage.unmet();
+        write!(f, "marks: {} of {all} met", all - unmet.len())?;
+        match unmet.is_empty() {
+            true => writeln!(f)?,
+            false => writeln!(f, "; never: {}", unmet.join(", "))?,
+        }
         match &self.failure {
             None => Ok(()),
             Some(failure) => write!(f, "{failure}"),

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 use decube_core::node::Event;
+use decube_core::raft::Role;
 use decube_core::store::StoreBatch;
 use decube_core::types::RequestId;
 use decube_core::wal::FileOpId;
@@ -48,6 +49,8 @@ pub(super) struct Host<S: Subject> {
     /// Whether it took a step since the last checkpoint.
     pub(super) stepped: bool,
     pub(super) paused: bool,
+    /// The role that it showed last.
+    pub(super) role: Option<Role>,
     /// What happened while it was paused.
     pub(super) backlog: VecDeque<Event>,
     pub(super) doom: Option<Doom>,
@@ -99,6 +102,7 @@ impl<S: Subject> Host<S> {
             sync_asked: VecDeque::new(),
             stepped: false,
             paused: false,
+            role: None,
             backlog: VecDeque::new(),
             doom: None,
             open: BTreeMap::new(),

@@ -16,6 +16,7 @@
 //! | `heal.rs` | the end of the faults, and whether the cluster converges |
 //! | `outcome.rs` | what a run reports |
 
+mod cover;
 mod faults;
 mod heal;
 mod host;

@@ -49,6 +49,12 @@ macro_rules! coverage {
                 vec![$((stringify!($name), self.$name),)*]
             }
 
+            /// The situations that were never met.
+            pub fn unmet(&self) -> Vec<&'static str> {
+                let pairs = self.pairs().into_iter();
+                pairs.filter(|(_, count)| *count == 0).map(|(name, _)| name).collect()
+            }
+
             /// Adds another run's counts.
             pub fn add(&mut self, other: &Self) {
                 $(self.$name += other.$name;)*
@@ -89,6 +95,30 @@ coverage! {
     forwards,
     /// Membership changes and transfers that began.
     changes_accepted,
+    /// Pre-votes refused: a follower that hears its leader, or a longer log.
+    prevotes_refused,
+    /// Votes refused.
+    votes_refused,
+    /// Snapshots that a follower installed.
+    snapshots_installed,
+    /// Leaders that gave up their role.
+    step_downs,
+    /// Logs that were repaired until the node took part again.
+    repaired,
+    /// Memberships in which two majorities count.
+    joint_memberships,
+    /// Requests refused for certain.
+    refusals,
+    /// Requests whose fate the node did not know.
+    unknown_answers,
+    /// Writes whose condition did not hold.
+    conditions_failed,
+    /// Sessions that had ended when they were used.
+    sessions_ended,
+    /// Leases that had ended when they were used.
+    leases_ended,
+    /// Locks that somebody else held.
+    locks_contended,
     /// Keys whose history the search gave up on.
     keys_undecided,
     /// Draws for order and delays.

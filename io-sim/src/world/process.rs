@@ -54,6 +54,7 @@ impl<S: Subject> World<S> {
         host.sync_asked.clear();
         host.backlog.clear();
         host.paused = false;
+        host.role = None;
         host.doom = None;
         host.wakes = [None; 2];
         host.exits = None;

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use decube_core::limits::{REQUESTS_OPEN_MAX, STORE_PAGE_BYTES};
 use decube_core::machine::Machine;
 use decube_core::node::{Effect, Event, PeerMessage, Request, Response};
-use decube_core::raft::{AppendResult, Body, Role};
+
 use decube_core::store::{Store, StoreBatch};
 use decube_core::types::{NodeId, RequestId};
 use decube_core::wal::{FileOp, FileOpId, FileResult};
@@ -201,7 +201,11 @@ impl<S: Subject> World<S> {
         match effect {
             Effect::Send { to, message } => self.send(slot, to, message),
             Effect::Reply { id, response } => self.reply(slot, id, response),
-            Effect::Changed { .. } | Effect::MembershipChanged { .. } => Ok(()),
+            Effect::Changed { .. } => Ok(()),
+            Effect::MembershipChanged { membership } => {
+                self.coverage.joint_memberships += u64::from(!membership.outgoing.is_empty());
+                Ok(())
+            }
             Effect::File { id, op } => {
                 self.file(slot, id, op);
                 Ok(())
@@ -215,8 +219,7 @@ impl<S: Subject> World<S> {
                 Ok(())
             }
             Effect::RoleChanged { role, .. } => {
-                self.coverage.elections += u64::from(role == Role::Leader);
-                self.coverage.repairs += u64::from(role == Role::Repairing);
+                self.cover_role(slot, role);
                 Ok(())
             }
             Effect::Ready => {
@@ -243,7 +246,7 @@ impl<S: Subject> World<S> {
 
     fn send(&mut self, slot: usize, to: NodeId, message: PeerMessage) -> Result<(), Finding> {
         self.checker.sending(slot, to, &message)?;
-        self.cover(&message);
+        self.coverage.message(&message);
         let Some(target) = id_slot(to, self.hosts.len()) else {
             return Ok(());
         };
@@ -300,24 +303,6 @@ impl<S: Subject> World<S> {
         Ok(())
     }
 
-    fn cover(&mut self, message: &PeerMessage) {
-        match message {
-            PeerMessage::Raft(message) => match &message.body {
-                Body::Snapshot { .. } => self.coverage.snapshot_chunks += 1,
-                Body::AppendReply {
-                    result: AppendResult::Reject { .. },
-                    ..
-                } => self.coverage.append_rejects += 1,
-                Body::TimeoutNow => self.coverage.transfers += 1,
-                _ => {}
-            },
-            PeerMessage::Forward { .. } => self.coverage.forwards += 1,
-            PeerMessage::ForwardReply { .. }
-            | PeerMessage::HeadRequest { .. }
-            | PeerMessage::HeadReply { .. } => {}
-        }
-    }
-
     fn reply(&mut self, slot: usize, id: RequestId, response: Response) -> Result<(), Finding> {
         let Some(client) = self.hosts[slot].open.remove(&id) else {
             return Err((
@@ -325,6 +310,7 @@ impl<S: Subject> World<S> {
                 format!("slot {slot} answers {id}, which is not open"),
             ));
         };
+        self.coverage.response(&response);
         if let Some(client) = client {
             let at = self.now + self.client_delay(id.0 ^ 1 << 61);
             let ending = Ending::Answered(Box::new(response));
