@@ -9,6 +9,7 @@ use decube_core::node::Node;
 use decube_io_sim::plan::{Fault, FaultKind};
 use decube_io_sim::runner::calm_setup;
 use decube_io_sim::world::World;
+use decube_sim_tests as _;
 
 fn main() {
     let nodes: u64 = std::env::args()

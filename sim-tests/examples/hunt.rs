@@ -8,6 +8,7 @@ use std::time::Instant;
 use decube_core::trace::Record;
 use decube_io_sim::runner::{self, RunSpec, SwarmReport, mutant_from_name};
 use decube_io_sim::scenario::Scenario;
+use decube_sim_tests as _;
 
 fn main() {
     std::panic::set_hook(Box::new(|_| {}));

@@ -4,6 +4,7 @@
 use decube_core::mutant::Mutant;
 use decube_io_sim::runner::{RunSpec, run};
 use decube_io_sim::scenario::Scenario;
+use decube_sim_tests as _;
 
 fn main() {
     std::panic::set_hook(Box::new(|_| {}));

@@ -5,6 +5,7 @@ use std::time::Instant;
 use decube_core::node::Node;
 use decube_io_sim::runner::calm_setup;
 use decube_io_sim::world::World;
+use decube_sim_tests as _;
 
 /// What is measured: clients, the mean pause of each between two operations in
 /// microseconds, and the virtual time in milliseconds.

@@ -7,6 +7,9 @@
 
 use std::io::Write;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Prints a line to the terminal, past the capture of the test harness: counts
 /// of what was simulated belong into every report.
 pub fn say(line: &str) {
