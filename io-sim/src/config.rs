@@ -197,6 +197,8 @@ settings! {
     value_bytes_max = 32;
     /// Operations on leases and locks.
     guard_ppm = 0;
+    /// Clients that watch all keys.
+    watchers = 0;
 }
 
 /// Which faults a scenario may draw.
@@ -406,6 +408,9 @@ impl SimConfig {
         }
         if s.coin() {
             self.guard_ppm = s.magnitude(50_000, 800_000);
+        }
+        if s.coin() {
+            self.watchers = s.range(1, 4);
         }
     }
 }

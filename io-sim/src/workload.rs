@@ -200,6 +200,16 @@ pub fn key_name(key: u64) -> Bytes {
     Bytes::from(format!("key/{key:04}"))
 }
 
+/// Where the names of keys begin.
+pub const fn keys_start() -> Bytes {
+    Bytes::from_static(b"key/")
+}
+
+/// The first name behind them.
+pub const fn keys_end() -> Bytes {
+    Bytes::from_static(b"key0")
+}
+
 /// The name of a key that is bound to leases. No range of the other keys has it.
 pub fn held_key_name(key: u64) -> Bytes {
     Bytes::from(format!("held/{key:04}"))

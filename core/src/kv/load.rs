@@ -96,15 +96,17 @@ impl Loader {
         }
     }
 
-    /// A generation above every one in the store, for [`Staging`](super::Staging).
+    /// A generation above every one in the store, and above that of a state that
+    /// begins empty, for [`Staging`](super::Staging): a replacement clears its own
+    /// generation first, and must never clear the one in force.
     pub fn next_generation(&self) -> Generation {
         let named = self.meta.map(|meta| meta.generation);
         let highest = self.highest.max(named);
         // A rotten store may name any number; the end of the numbers is no reason
         // to stop, because a replacement clears its own generation first.
         match highest {
-            Some(Generation(u64::MAX)) | None => Generation::FIRST,
-            Some(generation) => generation.next(),
+            Some(Generation(u64::MAX)) | None => Generation::FIRST.next(),
+            Some(generation) => generation.next().max(Generation::FIRST.next()),
         }
     }
 

@@ -91,7 +91,9 @@ impl Node {
     fn tell_watches(&self, changes: &[Change], out: &mut Outbox<Effect>) {
         for (id, watch) in &self.watches {
             let wanted = |change: &&Change| {
-                change.key >= watch.from && watch.to.as_ref().is_none_or(|to| change.key < *to)
+                change.revision >= watch.since
+                    && change.key >= watch.from
+                    && watch.to.as_ref().is_none_or(|to| change.key < *to)
             };
             let changes: Vec<Change> = changes.iter().filter(wanted).cloned().collect();
             if !changes.is_empty() {

@@ -139,6 +139,11 @@ impl Node {
             .take()
             .expect("the last chunk was just staged");
         let generation = self.storage.take_generation();
+        assert_ne!(
+            generation,
+            self.kv.generation(),
+            "the state in force stays until the new one takes its place"
+        );
         let kv = match incoming.staging.finish(incoming.meta.digest, generation) {
             Ok(kv) if kv.applied() == incoming.meta.base.id => kv,
             _ => return self.step_raft(now, raft::Event::SnapshotRefused),

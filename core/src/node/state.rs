@@ -77,6 +77,9 @@ pub(super) enum Phase {
 pub(super) struct Watch {
     pub(super) from: bytes::Bytes,
     pub(super) to: Option<bytes::Bytes>,
+    /// The first revision wanted. This node may be behind it: the watcher may have
+    /// followed another one before.
+    pub(super) since: Revision,
 }
 
 /// The wall clock, extrapolated from the last reading.

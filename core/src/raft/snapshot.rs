@@ -270,6 +270,12 @@ impl Raft {
             self.reply_snapshot(incoming, SnapshotResult::Installed { upto }, out);
             return;
         }
+        if meta.base.id.index < self.handed {
+            // While the log is repaired the state can be ahead of it, and of a leader
+            // that has not applied as much yet. It must not go back.
+            self.staging = None;
+            return self.reply_snapshot(incoming, SnapshotResult::Refused, out);
+        }
         let next = self.next_chunk(&incoming, &meta, chunk);
         if chunk != next {
             self.reply_snapshot(incoming, SnapshotResult::Next { chunk: next }, out);
@@ -304,6 +310,7 @@ impl Raft {
         let mut base = meta.base.clone();
         let at = base.id.index;
         assert!(at > self.commit, "nothing was committed while installing");
+        assert!(at >= self.applied, "a state never goes back");
         if self.config.mutant.is(Mutant::SnapshotKeepsMembership) {
             base.membership = self.log.membership().clone();
         }

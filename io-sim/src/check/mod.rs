@@ -9,8 +9,10 @@
 //! | `guards.rs` | leases and locks, by the answers of clients |
 //! | `linear.rs` | linearizability by search |
 //! | `order.rs` | whether the order that answers claim explains them |
+//! | `watches.rs` | what watchers saw |
 
 pub mod guards;
 pub mod linear;
 pub mod order;
 pub mod raft;
+pub mod watches;

@@ -56,6 +56,8 @@ pub(super) struct Host<S: Subject> {
     pub(super) doom: Option<Doom>,
     /// Requests without an answer, and whose they are.
     pub(super) open: BTreeMap<RequestId, Option<usize>>,
+    /// Who watches; `None` if it has left, and the paused node does not know yet.
+    pub(super) watchers: BTreeMap<RequestId, Option<usize>>,
     /// The wakes that are queued: one for the end of the turn and one for a
     /// deadline further away. The second may come too early, and is then queued
     /// again: that is cheaper than one in the queue for each new deadline.
@@ -106,6 +108,7 @@ impl<S: Subject> Host<S> {
             backlog: VecDeque::new(),
             doom: None,
             open: BTreeMap::new(),
+            watchers: BTreeMap::new(),
             wakes: [None; 2],
             exits: None,
             fatal: None,

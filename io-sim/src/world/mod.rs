@@ -23,6 +23,7 @@ mod host;
 mod outcome;
 mod process;
 mod step;
+mod watch;
 
 pub use outcome::{Checkpoint, Coverage, Outcome, Violation};
 
@@ -34,6 +35,7 @@ use decube_core::types::RequestId;
 use crate::check::linear::{self, Verdict};
 use crate::check::order;
 use crate::check::raft::{Finding, RaftChecker};
+use crate::check::watches::Watches;
 use crate::client::{Clients, Ending, Intent};
 use crate::config::SimConfig;
 use crate::fingerprint::{CHECKPOINT_EVENTS, Rolling};
@@ -45,6 +47,7 @@ use crate::subject::Subject;
 use crate::workload::Workload;
 
 use host::Host;
+use watch::Connection;
 
 /// Everything that decides a run.
 #[derive(Debug, Clone)]
@@ -123,6 +126,9 @@ enum Happening {
         client: usize,
         long: bool,
     },
+    Watcher {
+        watcher: usize,
+    },
     Replace {
         old: usize,
         new: usize,
@@ -155,6 +161,10 @@ pub struct World<S: Subject> {
     rolling: Rolling,
     outbox: Outbox<Effect>,
     intents: Vec<Intent>,
+    /// What watchers saw.
+    watches: Watches,
+    /// Where each of them is.
+    watching: Vec<Option<Connection>>,
     /// For each client, how long it thinks or waits to repeat, and how long it
     /// waits for an answer.
     timers: Vec<[Timer; 2]>,
@@ -185,6 +195,7 @@ impl<S: Subject> World<S> {
         let clients = usize::try_from(setup.config.clients).expect("few clients");
         let mut network = Network::new(setup.seed, slots);
         network.set_overrides(setup.overrides);
+        let watches = Watches::new((0..setup.config.watchers).map(|watcher| watcher % 2 == 0));
         let mut world = Self {
             seed: setup.seed,
             clients: Clients::new(setup.seed, &setup.config, setup.workload),
@@ -200,6 +211,8 @@ impl<S: Subject> World<S> {
             outbox: Outbox::new(),
             timers: vec![[Timer::default(); 2]; clients],
             intents: Vec::new(),
+            watching: vec![None; watches.len()],
+            watches,
             tie: Keyed::new(setup.seed, Domain::Tie),
             crash_point: Keyed::new(setup.seed, Domain::CrashPoint),
             healed: false,
@@ -244,6 +257,7 @@ impl<S: Subject> World<S> {
         for client in 0..self.clients.len() {
             self.set_timer(client, 0, 1_000_000);
         }
+        self.begin_watchers();
         for (number, fault) in self.plan.clone().iter().enumerate() {
             self.schedule(fault.at, Happening::Begin(number));
         }
@@ -305,6 +319,7 @@ impl<S: Subject> World<S> {
                 self.timer(client, long);
                 Ok(())
             }
+            Happening::Watcher { watcher } => self.turn_watcher(watcher),
             Happening::Replace { old, new } => self.replace(old, new),
             Happening::Begin(number) => self.begin_fault(number),
             Happening::End(number) => {
@@ -449,6 +464,7 @@ impl<S: Subject> World<S> {
         }
         self.coverage.keys_undecided += undecided;
         let finding = finding.or_else(|| self.clients.guards.check().err());
+        let finding = finding.or_else(|| self.watches.check(&self.clients.history).err());
         if let Some((checker, message)) = finding {
             self.violate(checker, message);
         }

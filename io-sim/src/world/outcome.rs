@@ -119,6 +119,10 @@ coverage! {
     leases_ended,
     /// Locks that somebody else held.
     locks_contended,
+    /// Changes that watchers were told of.
+    changes_watched,
+    /// Watchers that came too late for what they wanted.
+    watches_compacted,
     /// Keys whose history the search gave up on.
     keys_undecided,
     /// Draws for order and delays.

@@ -55,6 +55,7 @@ impl<S: Subject> World<S> {
         host.backlog.clear();
         host.paused = false;
         host.role = None;
+        host.watchers.clear();
         host.doom = None;
         host.wakes = [None; 2];
         host.exits = None;

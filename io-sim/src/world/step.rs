@@ -201,7 +201,7 @@ impl<S: Subject> World<S> {
         match effect {
             Effect::Send { to, message } => self.send(slot, to, message),
             Effect::Reply { id, response } => self.reply(slot, id, response),
-            Effect::Changed { .. } => Ok(()),
+            Effect::Changed { id, changes } => self.changed(slot, id, &changes.changes),
             Effect::MembershipChanged { membership } => {
                 self.coverage.joint_memberships += u64::from(!membership.outgoing.is_empty());
                 Ok(())
@@ -304,6 +304,9 @@ impl<S: Subject> World<S> {
     }
 
     fn reply(&mut self, slot: usize, id: RequestId, response: Response) -> Result<(), Finding> {
+        if let Some(watcher) = self.hosts[slot].watchers.get(&id).copied() {
+            return self.answer_watcher(slot, id, watcher, &response);
+        }
         let Some(client) = self.hosts[slot].open.remove(&id) else {
             return Err((
                 "reply-once",

@@ -193,7 +193,7 @@ fn an_installed_state_goes_on_in_its_own_generation() {
 fn an_empty_store_has_no_state_and_an_unfinished_first_one_is_cleaned() {
     let loader = Loader::new(kv_config());
     assert_eq!(loader.cleanup(), vec![]);
-    assert_eq!(loader.next_generation(), Generation::FIRST);
+    assert_eq!(loader.next_generation(), Generation::FIRST.next());
     assert!(loader.finish().unwrap().is_none());
     let installed = install(&full_rig().kv, Generation(3));
     let mut disk = Disk::default();

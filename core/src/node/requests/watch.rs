@@ -45,7 +45,7 @@ impl Node {
                         changes: Changes { changes },
                     });
                 }
-                self.watches.insert(id, Watch { from, to });
+                self.watches.insert(id, Watch { from, to, since });
             }
         }
     }

@@ -233,6 +233,37 @@ fn a_watch_sees_every_change_in_order() {
     assert_eq!(seen, ["w0", "w1", "w2", "w3", "w4"]);
 }
 
+/// A watcher that followed another node asks one that is behind it.
+#[test]
+fn a_node_that_lags_does_not_repeat_what_a_watcher_saw() {
+    let mut cluster = Cluster::new(3);
+    let leader = cluster.elect();
+    let behind = follower_of(&cluster, leader);
+    cluster.cut.insert(behind);
+    for number in 0..5 {
+        expect_written(cluster.ask(leader, write(&format!("w{number}"), "v")));
+    }
+    let since = cluster.hosts[&leader].node.kv().revision();
+    let watch = Request::Watch {
+        from: Bytes::from_static(b"w"),
+        to: None,
+        since,
+    };
+    let id = cluster.request(behind, watch);
+    cluster.run_until("the watch", |cluster| cluster.replies.contains_key(&id));
+    assert!(cluster.hosts[&behind].node.kv().revision() < since);
+    cluster.cut.clear();
+    expect_written(cluster.ask(leader, write("w5", "v")));
+    cluster.run_for(Span::from_secs(1));
+    let seen: Vec<Bytes> = cluster
+        .changed
+        .iter()
+        .filter(|(to, _)| *to == id)
+        .flat_map(|(_, changes)| changes.changes.iter().map(|change| change.key.clone()))
+        .collect();
+    assert_eq!(seen, ["w4", "w5"]);
+}
+
 #[test]
 fn the_log_is_compacted_and_a_lagging_node_gets_a_snapshot() {
     let mut cluster = Cluster::tuned(3, |config| {

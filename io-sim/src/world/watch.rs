@@ -1,0 +1,128 @@
+//! Watchers: each follows the keys of all clients through one node, and turns to
+//! another one now and then.
+
+use decube_core::kv::Change;
+use decube_core::node::{Event, Request, Response};
+use decube_core::types::{RequestId, Revision};
+
+use super::{Happening, World};
+use crate::check::raft::Finding;
+use crate::rng::{Domain, Keyed};
+use crate::subject::Subject;
+use crate::workload::{key_number, keys_end, keys_start, value_id};
+
+/// How long a watcher stays on average.
+const STAY_NS: u64 = 800_000_000;
+
+/// Where a watcher is.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Connection {
+    slot: usize,
+    process: u64,
+    id: RequestId,
+}
+
+impl<S: Subject> World<S> {
+    pub(super) fn begin_watchers(&mut self) {
+        for watcher in 0..self.watches.len() {
+            self.schedule(1_000_000, Happening::Watcher { watcher });
+        }
+    }
+
+    /// A watcher turns to another node.
+    pub(super) fn turn_watcher(&mut self, watcher: usize) -> Result<(), Finding> {
+        let draws = Keyed::new(self.seed, Domain::Client);
+        let draw = draws.at(u64::try_from(watcher).expect("few") | 1 << 40, self.now);
+        let stay = draw.exponential(STAY_NS).max(1_000_000);
+        self.schedule(self.now + stay, Happening::Watcher { watcher });
+        if let Some(Connection { slot, process, id }) = self.watching[watcher].take() {
+            let host = &mut self.hosts[slot];
+            if host.process == process && host.watchers.remove(&id).is_some() {
+                if host.paused {
+                    host.watchers.insert(id, None);
+                }
+                self.give(slot, Event::Cancel { id })?;
+            }
+        }
+        let slot = draw.again().index(self.hosts.len());
+        if self.hosts[slot].subject.is_none() {
+            return Ok(());
+        }
+        let id = self.clients.fresh_request();
+        let host = &mut self.hosts[slot];
+        host.watchers.insert(id, Some(watcher));
+        let process = host.process;
+        self.watching[watcher] = Some(Connection { slot, process, id });
+        let request = Request::Watch {
+            from: keys_start(),
+            to: Some(keys_end()),
+            since: Revision(self.watches.next(watcher)),
+        };
+        self.give(slot, Event::Request { id, request })
+    }
+
+    /// A node answers a watcher.
+    pub(super) fn answer_watcher(
+        &mut self,
+        slot: usize,
+        id: RequestId,
+        watcher: Option<usize>,
+        response: &Response,
+    ) -> Result<(), Finding> {
+        let Some(watcher) = watcher else {
+            return Ok(());
+        };
+        match response {
+            Response::Watching { revision } => {
+                self.watches.began(watcher, revision.0);
+                return Ok(());
+            }
+            Response::Compacted { .. } => {
+                self.coverage.watches_compacted += 1;
+                self.watches.lost(watcher);
+            }
+            Response::Refused(_) | Response::Unknown => {}
+            other => {
+                return Err(("answer-kind", format!("a watch was answered {other:?}")));
+            }
+        }
+        self.hosts[slot].watchers.remove(&id);
+        Ok(())
+    }
+
+    /// A node tells of changes.
+    pub(super) fn changed(
+        &mut self,
+        slot: usize,
+        id: RequestId,
+        changes: &[Change],
+    ) -> Result<(), Finding> {
+        let Some(watcher) = self.hosts[slot].watchers.get(&id).copied() else {
+            return Err((
+                "watch-order",
+                format!("slot {slot} tells {id} of changes, which does not watch"),
+            ));
+        };
+        let Some(watcher) = watcher else {
+            return Ok(());
+        };
+        let told: Option<Vec<(u64, u64, u64)>> = changes
+            .iter()
+            .map(|change| {
+                let value = match &change.pair {
+                    Some(pair) => value_id(&pair.value)?,
+                    None => 0,
+                };
+                Some((change.revision.0, key_number(&change.key)?, value))
+            })
+            .collect();
+        let Some(told) = told else {
+            return Err((
+                "watch-order",
+                format!("changes that no client made: {changes:?}"),
+            ));
+        };
+        self.coverage.changes_watched += u64::try_from(told.len()).expect("few");
+        self.watches.changed(watcher, &told)
+    }
+}
