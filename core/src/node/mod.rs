@@ -22,7 +22,7 @@
 //! | the sum of the log up to `base` | in the record of the base, and in snapshots | – |
 //! | the replicated state | the store, one atomic batch per group of applied entries, not synced | – (rebuildable from the log) |
 //! | the state up to `base` | the store, synced | the log is compacted to `base` |
-//! | an installed snapshot | the store, synced, under a new generation | Raft drops the log before it |
+//! | an installed snapshot, with its base beside it | the store, synced, under a new generation | Raft drops the log before it |
 //!
 //! # Invariants
 //! N1. The log base never passes what is durable in the store.

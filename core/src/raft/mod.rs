@@ -59,7 +59,9 @@
 //! written before anything is said, and stands in every acknowledgement. A leader
 //! that meets a higher one forgets what the former one acknowledged. A node that
 //! lost synced entries repairs its log before it takes part again; the mark for
-//! that ([`HardState::repair_upto`]) is durable itself. See `repair.rs`.
+//! that ([`HardState::repair_upto`]) is durable itself. See `repair.rs`. A node
+//! that crashed between the two writes of P7 finishes them at its next start
+//! ([`Recovered::installed`]).
 //!
 //! # Invariants (`invariants.rs`)
 //! R1 the role agrees with what it needs · R2 base ≤ applied ≤ handed ≤ commit ≤
