@@ -51,3 +51,20 @@ fn workspace_root() -> PathBuf {
         .expect("the package lies in the workspace")
         .to_path_buf()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{graph, tidy, workspace_root};
+
+    #[test]
+    fn packages_depend_on_each_other_as_designed() {
+        let checked = graph::check(&workspace_root());
+        checked.unwrap_or_else(|error| panic!("{error}"));
+    }
+
+    #[test]
+    fn the_rules_of_style_hold() {
+        let checked = tidy::check(&workspace_root());
+        checked.unwrap_or_else(|error| panic!("{error}"));
+    }
+}
