@@ -16,6 +16,7 @@
 //! | [`proof`] | pure verifiers of portable proofs |
 //! | [`store`] | the vocabulary of the key-value engine under the state |
 //! | [`wal`] | the write-ahead log as a machine over file effects |
+//! | [`bft`] | consensus over all clusters: the ledger's chain of blocks |
 //! | [`raft`] | consensus inside a cluster |
 //! | [`kv`] | the replicated state machine of a cluster |
 //! | [`snapshot`] | the formats of snapshots: manifest, tree, layout |
@@ -25,6 +26,7 @@
 
 extern crate alloc;
 
+pub mod bft;
 pub mod codec;
 pub mod crypto;
 pub mod kv;

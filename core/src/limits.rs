@@ -146,6 +146,31 @@ pub const TREE_XATTR_NAME_BYTES_MAX: usize = 255;
 /// Bytes of the values of all extended attributes of one file together.
 pub const TREE_XATTR_BYTES_MAX: usize = 1 << 20;
 
+/// Validators of one epoch of the ledger: as many as one bitmap has bits.
+pub const VALIDATORS_MAX: usize = 128;
+/// Items (transactions) of one block.
+pub const BLOCK_ITEMS_MAX: usize = 8192;
+/// Bytes of all items of one block.
+pub const BLOCK_BYTES_MAX: usize = 1 << 20;
+/// Nullifications that travel along with a proposal; more are asked for.
+pub const PROPOSAL_SKIPS_MAX: usize = 4;
+/// Final blocks in one answer.
+pub const BLOCKS_ANSWERED_MAX: usize = 64;
+/// Headers between the last block of an answer and the certified one.
+pub const PATH_HEADERS_MAX: usize = 1024;
+/// Blocks that a validator keeps and that are not committed.
+pub const BLOCKS_OPEN_MAX: usize = 256;
+/// Blocks or views that a validator asks for at once.
+pub const BLOCKS_WANTED_MAX: usize = 16;
+/// Heights that a validator may be behind a finalization before it asks for runs
+/// of blocks instead of single ones.
+pub const CATCH_UP_GAP: u64 = 8;
+/// Views before the committed one whose certificates are kept, and before the
+/// present one whose votes are.
+pub const VIEWS_KEPT: u64 = 32;
+/// Views whose own votes a stuck validator sends again.
+pub const VIEWS_REPEATED: usize = 8;
+
 const _: () = assert!(
     ENTRY_BYTES_MAX + 1024 <= MESSAGE_BYTES_MAX,
     "one entry fits a message"

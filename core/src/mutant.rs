@@ -56,11 +56,43 @@ pub enum Mutant {
     LeaseByLocalClock,
     /// A reused lock hands out an old fencing token.
     FencingTokenReused,
+    /// Two thirds, rounded down, are taken for a quorum (REChain: two of four).
+    BftQuorumRoundedDown,
+    /// A certificate with bad signatures is accepted (malachite 961fa4e0).
+    BftCertSignaturesUnchecked,
+    /// A vote of the ledger is sent before it is durable (telcoin #964).
+    BftVoteNotDurable,
+    /// The vote guard is empty after a restart (asonnino/hotstuff #15).
+    BftGuardNotRecovered,
+    /// Own votes do not count again after a restart (commonware #4275).
+    BftOwnVotesNotRecovered,
+    /// Two blocks of one view are notarised.
+    BftNotarizesTwice,
+    /// A view that was given up is finalised (ava #280).
+    BftFinalizesAfterNullify,
+    /// A block may skip views that were not given up (hotstuff_rs 478fe0d).
+    BftSkipsUnchecked,
+    /// Votes for different blocks of one view are added up.
+    BftTallyIgnoresBlock,
+    /// What rests on a bad block is judged anew (commonware #4438).
+    BftBuildsOnInvalid,
+    /// Only the certified block is committed (tempo #1477).
+    BftCommitsCertifiedOnly,
+    /// Certificates are not checked in answers to catch up (ava #188).
+    BftSyncUnchecked,
+    /// Who is stuck in an old view is not helped (tendermint #3003).
+    BftHelpsNobody,
+    /// Votes of earlier views are not sent again (ava b0960c6).
+    BftRepeatsPresentViewOnly,
+    /// A certified block is not fetched if its leader proposed another (ava b5b59a0).
+    BftKeepsEquivocatedProposal,
+    /// A validator that lost its disk trusts a single answer.
+    BftRejoinsOnOneAnswer,
 }
 
 impl Mutant {
     /// All planted bugs.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 38] = [
         Self::VoteNotDurable,
         Self::VoteForgottenInTerm,
         Self::CommitOldTerm,
@@ -83,6 +115,22 @@ impl Mutant {
         Self::SessionAppliesTwice,
         Self::LeaseByLocalClock,
         Self::FencingTokenReused,
+        Self::BftQuorumRoundedDown,
+        Self::BftCertSignaturesUnchecked,
+        Self::BftVoteNotDurable,
+        Self::BftGuardNotRecovered,
+        Self::BftOwnVotesNotRecovered,
+        Self::BftNotarizesTwice,
+        Self::BftFinalizesAfterNullify,
+        Self::BftSkipsUnchecked,
+        Self::BftTallyIgnoresBlock,
+        Self::BftBuildsOnInvalid,
+        Self::BftCommitsCertifiedOnly,
+        Self::BftSyncUnchecked,
+        Self::BftHelpsNobody,
+        Self::BftRepeatsPresentViewOnly,
+        Self::BftKeepsEquivocatedProposal,
+        Self::BftRejoinsOnOneAnswer,
     ];
 
     /// Whether this mutant is the one selected. Constant `false` in every build

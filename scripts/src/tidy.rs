@@ -60,7 +60,12 @@ const PROTOCOL_FILES: &[&str] = &[
     "step.rs",
     "invariants.rs",
 ];
-const PROTOCOL_FOLDERS: &[&str] = &["core/src/raft", "core/src/wal", "core/src/node"];
+const PROTOCOL_FOLDERS: &[&str] = &[
+    "core/src/raft",
+    "core/src/bft",
+    "core/src/wal",
+    "core/src/node",
+];
 
 struct File {
     path: String,

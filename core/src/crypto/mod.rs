@@ -32,6 +32,7 @@
 //! | `key.rs` | [`PublicKey`] and the ids derived from it |
 //! | `secret.rs` | [`SecretKey`], [`SecretBytes`] |
 //! | `sign.rs` | [`Signer`], [`Verifier`] and the portable P-256 implementation |
+//! | `shared.rs` | [`SharedSigner`], [`SharedVerifier`]: both as parts of a configuration |
 //! | `preimage.rs` | [`Preimage`], [`Domain`], [`Scope`]: what is signed |
 //! | `cert.rs` | [`NodeCert`]: binds a node's key to its transport key |
 //! | `fake.rs` | a cheap scheme for volume simulation that stays unforgeable there |
@@ -43,6 +44,7 @@ pub mod hex;
 pub mod key;
 pub mod preimage;
 pub mod secret;
+pub mod shared;
 pub mod sign;
 pub mod signature;
 
@@ -55,5 +57,6 @@ pub use hex::HexError;
 pub use key::{KeyError, PublicKey};
 pub use preimage::{ChainId, Domain, Preimage, Scope};
 pub use secret::{SecretBytes, SecretKey};
+pub use shared::{SharedSigner, SharedVerifier};
 pub use sign::{P256Signer, P256Verifier, Signer, Verifier, VerifyError};
 pub use signature::{Signature, SignatureError};

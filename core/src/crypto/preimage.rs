@@ -20,6 +20,8 @@ pub enum Domain {
     NodeCert,
     /// The log head of [`crate::proof`]: a voter attests the log that it has applied.
     LogHead,
+    /// A vote of [`crate::bft`]: a validator's word on one view of the ledger.
+    Vote,
 }
 
 /// The ledger that a signature belongs to: the first 16 bytes of the SHA-256 of
@@ -46,13 +48,14 @@ pub struct Preimage {
 
 impl Domain {
     /// All domains, for tests that they differ.
-    pub const ALL: [Self; 2] = [Self::NodeCert, Self::LogHead];
+    pub const ALL: [Self; 3] = [Self::NodeCert, Self::LogHead, Self::Vote];
 
     /// The tag that goes in front of the statement.
     pub const fn tag(self) -> &'static str {
         match self {
             Self::NodeCert => "decube/node-cert/v1",
             Self::LogHead => "decube/log-head/v1",
+            Self::Vote => "decube/vote/v1",
         }
     }
 }

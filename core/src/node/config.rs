@@ -2,8 +2,7 @@
 
 use alloc::collections::BTreeMap;
 
-use super::keys::{HeadSigner, HeadVerifier};
-use crate::crypto::PublicKey;
+use crate::crypto::{PublicKey, SharedSigner, SharedVerifier};
 use crate::mutant::Mutant;
 use crate::raft::{self, Membership};
 use crate::types::{ClusterId, NodeId, Span};
@@ -34,13 +33,13 @@ pub struct Config {
     /// Signs the heads of the log that this node has applied, with the key that
     /// its id follows from. Without one the node signs nothing, and proofs need a
     /// majority of the other voters.
-    pub signer: Option<HeadSigner>,
+    pub signer: Option<SharedSigner>,
     /// The keys of voters, as far as they are known: a share that does not verify
     /// under its voter's key is dropped. That of another voter is passed on as it
     /// is; whoever checks the proof has the last word.
     pub voter_keys: BTreeMap<NodeId, PublicKey>,
     /// Checks shares against `voter_keys`.
-    pub head_verifier: HeadVerifier,
+    pub head_verifier: SharedVerifier,
     /// The planted bug, if any.
     pub mutant: Mutant,
 }
@@ -60,7 +59,7 @@ impl Config {
             log_trailing_entries: crate::limits::LOG_TRAILING_ENTRIES,
             signer: None,
             voter_keys: BTreeMap::new(),
-            head_verifier: HeadVerifier::default(),
+            head_verifier: SharedVerifier::default(),
             mutant: Mutant::None,
         }
     }

@@ -48,7 +48,6 @@
 //! | `apply.rs` | committed entries into the state, answers and watches |
 //! | `log_tree.rs` | the tree over the applied log |
 //! | `attest.rs` | signed heads of the log, and proofs under them |
-//! | `keys.rs` | keys as parts of the configuration |
 //! | `storage.rs` | batches of the log and of the store, compaction |
 //! | `snapshots.rs` | snapshots to and from peers |
 //! | `records.rs` | the records of the write-ahead log |
@@ -58,7 +57,6 @@
 pub mod config;
 pub mod effect;
 pub mod event;
-pub mod keys;
 pub mod message;
 pub mod request;
 
@@ -81,7 +79,6 @@ mod tests;
 pub use config::Config;
 pub use effect::Effect;
 pub use event::Event;
-pub use keys::{HeadSigner, HeadVerifier};
 pub use message::{HeadShare, PeerMessage};
 pub use request::{AttestedHead, Changes, Consistency, Request, Response, Status};
 pub use state::Node;

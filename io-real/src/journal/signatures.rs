@@ -3,8 +3,9 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use decube_core::crypto::{P256Verifier, PublicKey, Signature, Signer, Verifier as _};
-use decube_core::node::HeadSigner;
+use decube_core::crypto::{
+    P256Verifier, PublicKey, SharedSigner, Signature, Signer, Verifier as _,
+};
 
 /// Signatures on their way between a signer and a recorder, or back.
 #[derive(Debug, Clone, Default)]
@@ -12,16 +13,16 @@ pub(super) struct Signatures(Arc<Mutex<VecDeque<Signature>>>);
 
 impl Signatures {
     /// A signer that signs as `signer` does and leaves a copy here.
-    pub(super) fn kept_from(&self, signer: HeadSigner) -> HeadSigner {
+    pub(super) fn kept_from(&self, signer: SharedSigner) -> SharedSigner {
         let made = self.clone();
-        HeadSigner::new(Kept { signer, made })
+        SharedSigner::new(Kept { signer, made })
     }
 
     /// A signer that gives out what is put here, for statements that it verifies
     /// for.
-    pub(super) fn given_by(&self, key: PublicKey) -> HeadSigner {
+    pub(super) fn given_by(&self, key: PublicKey) -> SharedSigner {
         let recorded = self.clone();
-        HeadSigner::new(Given { key, recorded })
+        SharedSigner::new(Given { key, recorded })
     }
 
     /// Replaces all that is here.
@@ -49,7 +50,7 @@ impl Signatures {
 }
 
 struct Kept {
-    signer: HeadSigner,
+    signer: SharedSigner,
     made: Signatures,
 }
 

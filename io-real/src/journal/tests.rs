@@ -4,10 +4,10 @@ use std::fs;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use decube_core::crypto::{P256Signer, SecretBytes, SecretKey, Signer as _};
+use decube_core::crypto::{P256Signer, SecretBytes, SecretKey, SharedSigner, Signer as _};
 use decube_core::kv::LogTime;
 use decube_core::machine::{Machine as _, Outbox};
-use decube_core::node::{Config, Effect, Event, HeadSigner, Node, Request, Response};
+use decube_core::node::{Config, Effect, Event, Node, Request, Response};
 use decube_core::raft::Membership;
 use decube_core::types::{ClusterId, NodeId, RequestId, Time};
 use decube_proto::journal::Record;
@@ -195,7 +195,7 @@ fn signing() -> Config {
     let mut config = Config::new(id, ClusterId(7), bootstrap, 42);
     config.wal_segment_bytes = 1 << 20;
     config.voter_keys.insert(id, *signer.public_key());
-    config.signer = Some(HeadSigner::new(signer));
+    config.signer = Some(SharedSigner::new(signer));
     config
 }
 

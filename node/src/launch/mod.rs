@@ -24,8 +24,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use decube_core::crypto::P256Signer;
-use decube_core::node::{Config, HeadSigner, HeadVerifier, Node};
+use decube_core::crypto::{P256Signer, SharedSigner, SharedVerifier};
+use decube_core::node::{Config, Node};
 use decube_core::raft::Membership;
 use decube_core::types::{ClusterId, NodeId, Span};
 use decube_io_real::blobs::{BlobConfig, BlobError, BlobStore};
@@ -269,8 +269,8 @@ fn core_config(settings: &Settings, keys: &NodeKeys) -> Result<Config, LaunchErr
     config.raft.append_entries_max = cluster.append_entries_max;
     config.request_timeout = span(cluster.request_timeout);
     config.log_entries_max = cluster.log_entries_max;
-    config.signer = Some(HeadSigner::new(P256Signer::new(&keys.identity)));
-    config.head_verifier = HeadVerifier::new(FastVerifier);
+    config.signer = Some(SharedSigner::new(P256Signer::new(&keys.identity)));
+    config.head_verifier = SharedVerifier::new(FastVerifier);
     config.log_trailing_entries = config.log_trailing_entries.min(cluster.log_entries_max / 2);
     Ok(config)
 }

@@ -9,12 +9,12 @@ use bytes::Bytes;
 use super::cluster::{CLUSTER, Cluster, Disk};
 use crate::codec::{Decode, Encode};
 use crate::crypto::fake::{FakeAuthority, FakeSigner};
-use crate::crypto::{P256Signer, PublicKey, SecretBytes, SecretKey, Signer};
+use crate::crypto::{
+    P256Signer, PublicKey, SecretBytes, SecretKey, SharedSigner, SharedVerifier, Signer,
+};
 use crate::kv::{Command, Condition, Op};
 use crate::limits::{LOG_PROOF_ENTRIES_MAX, MESSAGE_BYTES_MAX};
-use crate::node::{
-    Config, Event, HeadShare, HeadSigner, HeadVerifier, PeerMessage, Request, Response,
-};
+use crate::node::{Config, Event, HeadShare, PeerMessage, Request, Response};
 use crate::proof::{LogProof, Payload, ProvenEntries, SignedHead, TrustedVoters, verify_log_proof};
 use crate::raft::{Membership, Refusal};
 use crate::types::{Index, NodeId, RequestId, Span};
@@ -50,11 +50,11 @@ fn with_keys(config: &mut Config) {
     config.voter_keys = all
         .map(|signer| (signer.public_key().node_id(), *signer.public_key()))
         .collect();
-    config.head_verifier = HeadVerifier::new(authority().verifier());
+    config.head_verifier = SharedVerifier::new(authority().verifier());
     config.signer = (0..5)
         .map(signer)
         .find(|signer| signer.public_key().node_id() == config.id)
-        .map(HeadSigner::new);
+        .map(SharedSigner::new);
 }
 
 fn compacting(config: &mut Config) {
@@ -179,7 +179,7 @@ fn proofs_with_the_real_signatures_verify_without_a_key_list() {
         config.signer = secrets
             .map(|secret| P256Signer::new(&secret))
             .find(|signer| signer.public_key().node_id() == config.id)
-            .map(HeadSigner::new);
+            .map(SharedSigner::new);
     });
     let leader = cluster.elect();
     fill(&mut cluster, leader, 3);

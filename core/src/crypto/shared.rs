@@ -1,43 +1,43 @@
-//! The key that a node signs with, and the check of others' signatures, as parts
-//! of its configuration.
+//! A key to sign with, and a check of others' signatures, as parts of a
+//! machine's configuration.
 
 use alloc::sync::Arc;
 use core::fmt;
 use core::ops::Deref;
 
-use crate::crypto::{P256Verifier, Signer, Verifier};
+use super::sign::{P256Verifier, Signer, Verifier};
 
-/// The key that a node signs heads of its log with. Clones share it; it prints
+/// The key that a node signs with. Clones share it; it prints
 /// its public half alone, and two are equal if their public halves are.
 #[derive(Clone)]
-pub struct HeadSigner(Arc<dyn Signer + Send + Sync>);
+pub struct SharedSigner(Arc<dyn Signer + Send + Sync>);
 
-/// How a node checks the signatures that it gathers: P-256 unless the shell
+/// How a node checks signatures: P-256 unless the shell
 /// injects another implementation, or a simulation another scheme.
 #[derive(Clone)]
-pub struct HeadVerifier(Arc<dyn Verifier + Send + Sync>);
+pub struct SharedVerifier(Arc<dyn Verifier + Send + Sync>);
 
-impl HeadSigner {
+impl SharedSigner {
     /// Signs with this key.
     pub fn new(signer: impl Signer + Send + Sync + 'static) -> Self {
         Self(Arc::new(signer))
     }
 }
 
-impl HeadVerifier {
+impl SharedVerifier {
     /// Checks with this implementation.
     pub fn new(verifier: impl Verifier + Send + Sync + 'static) -> Self {
         Self(Arc::new(verifier))
     }
 }
 
-impl Default for HeadVerifier {
+impl Default for SharedVerifier {
     fn default() -> Self {
         Self::new(P256Verifier)
     }
 }
 
-impl Deref for HeadSigner {
+impl Deref for SharedSigner {
     type Target = dyn Signer + Send + Sync;
 
     fn deref(&self) -> &Self::Target {
@@ -45,7 +45,7 @@ impl Deref for HeadSigner {
     }
 }
 
-impl Deref for HeadVerifier {
+impl Deref for SharedVerifier {
     type Target = dyn Verifier + Send + Sync;
 
     fn deref(&self) -> &Self::Target {
@@ -53,30 +53,30 @@ impl Deref for HeadVerifier {
     }
 }
 
-impl PartialEq for HeadSigner {
+impl PartialEq for SharedSigner {
     fn eq(&self, other: &Self) -> bool {
         self.0.public_key() == other.0.public_key()
     }
 }
 
-impl Eq for HeadSigner {}
+impl Eq for SharedSigner {}
 
-impl PartialEq for HeadVerifier {
+impl PartialEq for SharedVerifier {
     fn eq(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }
 }
 
-impl Eq for HeadVerifier {}
+impl Eq for SharedVerifier {}
 
-impl fmt::Debug for HeadSigner {
+impl fmt::Debug for SharedSigner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "HeadSigner({:?}, [REDACTED])", self.0.public_key())
+        write!(f, "SharedSigner({:?}, [REDACTED])", self.0.public_key())
     }
 }
 
-impl fmt::Debug for HeadVerifier {
+impl fmt::Debug for SharedVerifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("HeadVerifier")
+        f.write_str("SharedVerifier")
     }
 }

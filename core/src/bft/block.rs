@@ -1,0 +1,286 @@
+//! Blocks: a header that is hashed and certified, and the items that it commits to.
+
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+
+use super::types::{Epoch, Height, ValidatorIndex, View};
+use crate::codec::{Decode, DecodeError, Encode, Reader, Writer};
+use crate::crypto::{ChainId, Digest};
+use crate::limits::{BLOCK_BYTES_MAX, BLOCK_ITEMS_MAX};
+use crate::merkle::{Frontier, LeafHash};
+
+/// The layout that this program reads and writes.
+pub const HEADER_VERSION: u16 = 1;
+
+/// What a block says of itself. Its hash is the leaf hash of these bytes, so the
+/// same value is the block's leaf in the tree over the history.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Header {
+    /// The ledger.
+    pub chain: ChainId,
+    /// The epoch in which it was proposed.
+    pub epoch: Epoch,
+    /// The position in the chain: the parent's plus one.
+    pub height: Height,
+    /// The view in which it was proposed.
+    pub view: View,
+    /// The parent.
+    pub parent: Digest,
+    /// The view of the parent; every view in between was given up.
+    pub parent_view: View,
+    /// Who proposed it: the leader of the view.
+    pub proposer: ValidatorIndex,
+    /// What the application answers for.
+    pub content: Commitments,
+}
+
+/// What the application commits to in a header. The consensus checks the root,
+/// the number and the size of the items itself and hands on the rest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Commitments {
+    /// Wall-clock time in milliseconds since 1970.
+    pub time_ms: u64,
+    /// The RFC 6962 root over the items.
+    pub items_root: Digest,
+    /// How many items.
+    pub items_count: u32,
+    /// Bytes of all items.
+    pub items_bytes: u32,
+    /// The state after the parent.
+    pub parent_state: Digest,
+    /// The receipts of the parent's items.
+    pub parent_receipts: Digest,
+    /// The tree over the hashes of all blocks before this one.
+    pub history: Digest,
+    /// The set that votes on this block.
+    pub validators: Digest,
+    /// The set that votes after the epoch, if it ends with this block.
+    pub next_validators: Digest,
+    /// Whether the epoch ends with this block.
+    pub ends_epoch: bool,
+}
+
+/// A block whose items are known to belong to its header.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Block {
+    header: Header,
+    items: Vec<Bytes>,
+    hash: Digest,
+}
+
+/// A place in the chain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct BlockRef {
+    /// Its view, in the present epoch.
+    pub view: View,
+    /// Its height.
+    pub height: Height,
+    /// Its hash.
+    pub hash: Digest,
+}
+
+impl Header {
+    /// The hash by which the block is known.
+    pub fn hash(&self) -> Digest {
+        *LeafHash::of(&self.to_bytes()).digest()
+    }
+
+    /// Its place.
+    pub fn place(&self) -> BlockRef {
+        BlockRef {
+            view: self.view,
+            height: self.height,
+            hash: self.hash(),
+        }
+    }
+}
+
+impl Commitments {
+    /// The commitments to these items, everything else empty.
+    pub fn to_items(items: &[Bytes]) -> Self {
+        let (root, bytes) = root_and_bytes(items);
+        Self {
+            items_root: root,
+            items_count: u32::try_from(items.len()).expect("the caller keeps the limit"),
+            items_bytes: u32::try_from(bytes).expect("the caller keeps the limit"),
+            ..Self::default()
+        }
+    }
+}
+
+impl Block {
+    /// Joins a header and items, if they belong together and keep the limits.
+    pub fn new(header: Header, items: Vec<Bytes>) -> Option<Self> {
+        if items.len() > BLOCK_ITEMS_MAX {
+            return None;
+        }
+        let (root, bytes) = root_and_bytes(&items);
+        let fits = bytes <= BLOCK_BYTES_MAX
+            && u32::try_from(bytes) == Ok(header.content.items_bytes)
+            && u32::try_from(items.len()) == Ok(header.content.items_count)
+            && root == header.content.items_root;
+        let hash = header.hash();
+        fits.then_some(Self {
+            header,
+            items,
+            hash,
+        })
+    }
+
+    /// What it says of itself.
+    pub const fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// What it carries.
+    pub fn items(&self) -> &[Bytes] {
+        &self.items
+    }
+
+    /// The hash of its header.
+    pub const fn hash(&self) -> Digest {
+        self.hash
+    }
+
+    /// Its place.
+    pub const fn place(&self) -> BlockRef {
+        BlockRef {
+            view: self.header.view,
+            height: self.header.height,
+            hash: self.hash,
+        }
+    }
+
+    /// About the bytes that it takes.
+    pub fn size(&self) -> usize {
+        let items = usize::try_from(self.header.content.items_bytes).unwrap_or(usize::MAX);
+        items.saturating_add(512)
+    }
+}
+
+fn root_and_bytes(items: &[Bytes]) -> (Digest, usize) {
+    let mut tree = Frontier::default();
+    let mut bytes = 0_usize;
+    for item in items {
+        tree.append(LeafHash::of(item));
+        bytes = bytes.saturating_add(item.len());
+    }
+    (tree.root(), bytes)
+}
+
+impl Encode for Header {
+    fn encode(&self, writer: &mut Writer) {
+        writer.u16(HEADER_VERSION);
+        writer.u128(self.chain.0);
+        writer.put(&self.epoch);
+        writer.put(&self.height);
+        writer.put(&self.view);
+        writer.put(&self.parent);
+        writer.put(&self.parent_view);
+        writer.put(&self.proposer);
+        writer.put(&self.content);
+    }
+}
+
+impl Decode for Header {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        if reader.u16()? != HEADER_VERSION {
+            return Err(DecodeError::Invalid {
+                what: "version of a header",
+            });
+        }
+        Ok(Self {
+            chain: ChainId(reader.u128()?),
+            epoch: reader.get()?,
+            height: reader.get()?,
+            view: reader.get()?,
+            parent: reader.get()?,
+            parent_view: reader.get()?,
+            proposer: reader.get()?,
+            content: reader.get()?,
+        })
+    }
+}
+
+impl Encode for Commitments {
+    fn encode(&self, writer: &mut Writer) {
+        writer.u64(self.time_ms);
+        writer.put(&self.items_root);
+        writer.u32(self.items_count);
+        writer.u32(self.items_bytes);
+        writer.put(&self.parent_state);
+        writer.put(&self.parent_receipts);
+        writer.put(&self.history);
+        writer.put(&self.validators);
+        writer.put(&self.next_validators);
+        writer.bool(self.ends_epoch);
+    }
+}
+
+impl Decode for Commitments {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            time_ms: reader.u64()?,
+            items_root: reader.get()?,
+            items_count: reader.u32()?,
+            items_bytes: reader.u32()?,
+            parent_state: reader.get()?,
+            parent_receipts: reader.get()?,
+            history: reader.get()?,
+            validators: reader.get()?,
+            next_validators: reader.get()?,
+            ends_epoch: reader.bool()?,
+        })
+    }
+}
+
+impl Encode for Block {
+    fn encode(&self, writer: &mut Writer) {
+        writer.put(&self.header);
+        writer.length(self.items.len());
+        for item in &self.items {
+            writer.blob(item);
+        }
+    }
+
+    fn size_hint(&self) -> usize {
+        self.size()
+            .saturating_add(self.items.len().saturating_mul(4))
+    }
+}
+
+impl Decode for Block {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let header = reader.get()?;
+        let count = reader.length(BLOCK_ITEMS_MAX)?;
+        let mut items = Vec::new();
+        let mut room = BLOCK_BYTES_MAX;
+        for _ in 0..count {
+            let item = reader.blob(room)?;
+            room = room.saturating_sub(item.len());
+            items.push(item);
+        }
+        Self::new(header, items).ok_or(DecodeError::Invalid {
+            what: "items of a block",
+        })
+    }
+}
+
+impl Encode for BlockRef {
+    fn encode(&self, writer: &mut Writer) {
+        writer.put(&self.view);
+        writer.put(&self.height);
+        writer.put(&self.hash);
+    }
+}
+
+impl Decode for BlockRef {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            view: reader.get()?,
+            height: reader.get()?,
+            hash: reader.get()?,
+        })
+    }
+}

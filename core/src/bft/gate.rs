@@ -1,0 +1,111 @@
+//! The gate between memory and disk: what rests on a write waits for it.
+
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+
+use super::effect::{Committed, Effect, Record};
+use super::message::Message;
+use super::types::PersistSeq;
+use super::vote::Vote;
+use crate::limits::PERSISTS_PENDING_MAX;
+use crate::mutant::Mutant;
+
+/// Records of the present step, and what waits for earlier ones.
+#[derive(Debug, Default)]
+pub(super) struct Gate {
+    records: Vec<Record>,
+    held: Vec<Held>,
+    pending: VecDeque<(PersistSeq, Vec<Held>)>,
+    last: PersistSeq,
+    mutant: Mutant,
+}
+
+/// What must not be said before a write is durable.
+#[derive(Debug)]
+pub(super) enum Held {
+    /// An own vote: counted and sent (D1).
+    Vote(Vote),
+    /// The own proposal (D1).
+    Proposal(Message),
+    /// A final block (D3).
+    Commit(alloc::boxed::Box<Committed>),
+    /// The end of a rejoining: this validator votes again.
+    Rejoined,
+}
+
+impl Gate {
+    /// Nothing was written yet.
+    pub(super) fn new(mutant: Mutant) -> Self {
+        Self {
+            mutant,
+            ..Self::default()
+        }
+    }
+
+    /// Adds a record to the write of this step.
+    pub(super) fn record(&mut self, record: Record) {
+        self.records.push(record);
+    }
+
+    /// Holds something back until everything recorded so far is durable.
+    pub(super) fn hold(&mut self, held: Held) {
+        self.held.push(held);
+    }
+
+    /// Ends a step: one write, if there is something to write or to wait for.
+    pub(super) fn flush(&mut self) -> Option<Effect> {
+        if self.records.is_empty() && self.held.is_empty() {
+            return None;
+        }
+        assert!(
+            self.pending.len() < PERSISTS_PENDING_MAX,
+            "the owner lets no more writes pile up"
+        );
+        self.last = self.last.next();
+        let held = core::mem::take(&mut self.held);
+        self.pending.push_back((self.last, held));
+        Some(Effect::Persist {
+            seq: self.last,
+            records: core::mem::take(&mut self.records),
+        })
+    }
+
+    /// What may be said now that everything up to `seq` is durable.
+    pub(super) fn release(&mut self, seq: PersistSeq) -> Vec<Held> {
+        assert!(seq <= self.last, "only what was asked for becomes durable");
+        let mut released = Vec::new();
+        while self.pending.front().is_some_and(|(first, _)| *first <= seq) {
+            let (_, held) = self.pending.pop_front().expect("just seen");
+            released.extend(held);
+        }
+        released
+    }
+
+    /// For a planted bug: what waits in this step is said before it is written.
+    pub(super) fn leak(&mut self) -> Vec<Held> {
+        if self.mutant.is(Mutant::BftVoteNotDurable) {
+            return core::mem::take(&mut self.held);
+        }
+        Vec::new()
+    }
+
+    /// Writes under way.
+    pub(super) fn pending_len(&self) -> usize {
+        self.pending.len()
+    }
+
+    /// Whether so many writes are under way that nothing more should begin.
+    pub(super) fn is_congested(&self) -> bool {
+        self.pending.len() >= PERSISTS_PENDING_MAX / 2
+    }
+
+    /// Whether the present step has left nothing behind.
+    pub(super) fn is_flushed(&self) -> bool {
+        self.records.is_empty() && self.held.is_empty()
+    }
+
+    /// The last write asked for.
+    pub(super) const fn last(&self) -> PersistSeq {
+        self.last
+    }
+}

@@ -1,0 +1,142 @@
+//! Consensus between clusters: a ledger that fewer than a third of lying
+//! validators can neither fork nor stop.
+//!
+//! # Source
+//! Chan and Pass, *Simplex Consensus: A Simple and Fast Consensus Protocol*
+//! (IACR eprint 2023/463). The order of the rules below, S1 to S12, follows the
+//! paper's protocol: enter a view, propose, check, notarise, certify, finalise,
+//! give up, skip, commit, accuse, idle, help.
+//!
+//! A view has one leader. Everybody notarises its block or, when it is late,
+//! gives the view up. A certificate of either lets everybody into the next view.
+//! Who sees a block notarised and has not given its view up finalises it. A
+//! quorum is more than two thirds of the power ([`ValidatorSet::is_quorum`]).
+//!
+//! # Why it is safe
+//! Two quorums share an honest validator. It notarises one block per view, so at
+//! most one block of a view is certified. It never both gives up and finalises a
+//! view, so a finalised view has no nullification, and whatever is built later
+//! can not skip it: it rests on that block. Everything depends on what an honest
+//! validator never signs; that is `guard.rs`, and nothing else makes a vote.
+//!
+//! # Deviations from the paper
+//! - Certificates are not sent by everybody to everybody. Votes already are, so
+//!   they are relayed to those who seem to need them (`relay.rs`, C1 to C5). The
+//!   paper's flood is the switch [`Relay::Flood`]; the tests run both.
+//! - A leader may build on the newest *certified* block even if the view after it
+//!   is not given up yet by a certificate that it holds; it asks for what it lacks
+//!   instead of waiting for the flood.
+//! - A finalization may be cast after the view has been left, as long as the view
+//!   was not given up. It does no harm and saves blocks from waiting for others.
+//! - An idle ledger makes no blocks in a hurry: without something to do a view
+//!   begins its deadlines only after [`Timing::idle_block`], or when somebody else
+//!   is at it (S11).
+//! - Deadlines grow when more views fail in a row than bad leaders can explain.
+//! - A validator that lost its disk asks before it votes (`rejoin.rs`).
+//! - Signatures are verified inside of the step, since a vote counts only then and
+//!   the order of verification has to replay. Work that is known to be useless
+//!   (old views, duplicates, settled statements) is left out first.
+//!
+//! # Persistence
+//! | rule | must be durable | before |
+//! |---|---|---|
+//! | D1 | an own vote | it is counted or sent, for the first time or again |
+//! | D2 | a notarised block, its notarization and all blocks before it | the own finalization of it |
+//! | D3 | a final block and its finalization | its [`Effect::Commit`] |
+//! | D4 | the application's data | the owner's business; it tells by [`Recovered::committed`] |
+//! | D5 | the view up to which a validator that lost its disk is silent | its first vote |
+//! | D6 | own votes, certificates and open blocks of the epoch | are handed in again at the start |
+//!
+//! [`Effect::Persist`] names a batch, [`Event::Persisted`] confirms it, and the
+//! gate (`gate.rs`) says what waited for it. A failed write halts the node.
+//! Records of views that lie [`VIEWS_KEPT`](crate::limits::VIEWS_KEPT) or more
+//! below the last durable finalization may be deleted.
+//!
+//! # Invariants (`invariants.rs`)
+//! B1 committed ≤ final ≤ the present view · B2 own votes are this validator's,
+//! in views that it reached, and do not contradict each other · B3 everything
+//! kept has a bound and no step leaves something unwritten. What only an observer
+//! of all can see (agreement, one certified block per view, evidence that
+//! convicts nobody honest, progress after healing) is checked in
+//! `tests/check.rs`, which shares no rule with this code.
+//!
+//! # Adversary
+//! Less than a third of the power does anything it likes, together, and knows
+//! everything. The network delays, drops, doubles and reorders. Any number of
+//! honest validators crash and come back with their disks. Beyond a third nothing
+//! is promised but that a fork convicts its authors ([`forensics`]): a node that
+//! sees two certificates that contradict each other reports
+//! [`Effect::SafetyViolation`] and votes no more.
+//!
+//! # Bounds
+//! One vote per validator, kind and view; votes only up to the next view; blocks
+//! that are open, wanted or proposed, certificates per proposal, headers and
+//! blocks per answer: [`limits`](crate::limits).
+//!
+//! # Limits that an operator can meet
+//! - If 256 blocks in a row are notarised and none of them becomes final, no more
+//!   are taken in until a finalization arrives.
+//! - Answers to questions are not limited by this code: the transport's limits per
+//!   peer hold.
+//! - An epoch does not end yet: [`Commitments::ends_epoch`] is carried, and the
+//!   hand-over to another set of validators is missing.
+//! - Proposals carry whole blocks.
+//!
+//! # Files
+//! | file | holds |
+//! |---|---|
+//! | `types.rs` `validators.rs` `block.rs` `vote.rs` `cert.rs` | the vocabulary, with its canonical encoding |
+//! | `config.rs` `message.rs` `event.rs` `effect.rs` | what goes in and out |
+//! | `state.rs` `round.rs` | what is known: altogether, and of one view |
+//! | `step.rs` | routing, recovery, what follows from any event |
+//! | `votes.rs` | votes and certificates as they arrive (S1, S5, S8, S10, S12) |
+//! | `propose.rs` | leading, and the leader's block (S2, S3) |
+//! | `rules.rs` | when to notarise, finalise, give up (S3, S4, S6, S7) |
+//! | `commit.rs` | from final to committed (S9) |
+//! | `timers.rs` | deadlines, the idle rule (S11) |
+//! | `relay.rs` `sync.rs` | how certificates travel, asking and answering |
+//! | `rejoin.rs` | after the loss of the disk |
+//! | `guard.rs` `gate.rs` | what may be signed; what waits for the disk |
+//! | `evidence.rs` | proof of lies, culprits of a fork |
+//! | `invariants.rs` `digest.rs` | what always holds; the state in 32 bytes |
+
+mod block;
+mod cert;
+mod commit;
+pub mod config;
+mod digest;
+pub mod effect;
+pub mod event;
+pub mod evidence;
+mod gate;
+mod guard;
+mod invariants;
+pub mod message;
+mod propose;
+mod rejoin;
+mod relay;
+mod round;
+mod rules;
+mod state;
+mod step;
+mod sync;
+mod timers;
+mod types;
+mod validators;
+mod vote;
+mod votes;
+
+#[cfg(test)]
+mod tests;
+
+pub use block::{Block, BlockRef, Commitments, HEADER_VERSION, Header};
+pub use cert::{Cert, CertError, Proven};
+pub use config::{Config, EpochStart, Relay, Timing};
+pub use effect::{Committed, Effect, Record};
+pub use event::{Content, Event, Recovered};
+pub use evidence::{Evidence, EvidenceError, Form, contradict, forensics};
+pub use message::{FinalBlocks, Message, Proposal, Status};
+pub use state::Bft;
+pub use types::{Epoch, Height, PersistSeq, Power, ValidatorIndex, View};
+pub use validators::{Leaders, SetError, Signers, Validator, ValidatorSet};
+pub use vote::{Statement, Vote, VoteKind};

@@ -1,0 +1,152 @@
+//! How certificates travel (C1 to C5), and what is said again.
+//!
+//! Votes go from all to all, so everybody puts most certificates together by
+//! itself. Sending each of them to everybody once more costs `n²` certificates
+//! of `64·n` bytes per view, which with signatures that do not aggregate is most
+//! of the traffic. So a certificate goes only to those who seem to need it:
+//!
+//! - C1: proposals carry the certificates that they rest on;
+//! - C2: the validators that follow the next leader in the set, one more than may
+//!   lie, send it to that leader;
+//! - C3: after half a delay it goes to those who were not heard in its view;
+//! - C4: who is stuck sends its votes and its entry certificate again, and
+//!   whoever is ahead answers (S12);
+//! - C5: finalizations go along with proposals and answers.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+use super::cert::Proven;
+use super::config::Relay;
+use super::effect::Effect;
+use super::message::Message;
+use super::state::{Bft, Phase};
+use super::timers::take_due;
+use super::types::{ValidatorIndex, View};
+use crate::limits::VIEWS_REPEATED;
+use crate::machine::Outbox;
+use crate::mutant::Mutant;
+use crate::types::{NodeId, Span};
+
+impl Bft {
+    /// Passes a new certificate on.
+    pub(super) fn relay(&mut self, cert: &Proven, assembled: bool, out: &mut Outbox<Effect>) {
+        if self.me.is_none() || !matches!(self.phase, Phase::Running) {
+            return;
+        }
+        match self.config.relay {
+            Relay::Flood => out.push(Effect::Broadcast {
+                message: message(cert),
+            }),
+            Relay::Sparse if assembled => self.relay_sparsely(cert, out),
+            Relay::Sparse => {}
+        }
+    }
+
+    fn relay_sparsely(&mut self, cert: &Proven, out: &mut Outbox<Effect>) {
+        let view = cert.statement.view();
+        let leader = self.leaders.of(view.next());
+        if Some(leader) != self.me && self.supplies(leader) {
+            out.push(Effect::Send {
+                to: self.node_at(leader),
+                message: message(cert),
+            });
+        }
+        let half = Span(self.config.timing.delta.0 / 2);
+        self.timers.relay = Some((self.now.saturating_add(half), view));
+    }
+
+    /// Whether this node is one of those that follow the leader in the set.
+    fn supplies(&self, leader: ValidatorIndex) -> bool {
+        let count = self.epoch.validators.len();
+        let me = self.me.expect("only validators relay").position();
+        let distance = (me + count - leader.position()) % count;
+        (1..=self.epoch.validators.faulty_max() + 1).contains(&distance)
+    }
+
+    /// What is due to be said again.
+    pub(super) fn repeat(&mut self, out: &mut Outbox<Effect>) {
+        match self.phase {
+            Phase::Running => {}
+            Phase::Rejoining(_) => return self.repeat_rejoin(out),
+            Phase::New | Phase::Halted(_) => return,
+        }
+        if let Some((due, view)) = self.timers.relay
+            && due <= self.now
+        {
+            self.timers.relay = None;
+            self.push_cert(view, out);
+        }
+        if take_due(&mut self.timers.retry, self.now) {
+            self.timers.retry = Some(self.now.saturating_add(self.retry_after()));
+            self.say_again(out);
+        }
+    }
+
+    /// C3: the certificates of a view, for those who were not heard in it.
+    fn push_cert(&mut self, view: View, out: &mut Outbox<Effect>) {
+        let silent: Vec<NodeId> = self
+            .epoch
+            .validators
+            .iter()
+            .map(|(_, validator)| validator.node)
+            .filter(|node| *node != self.config.node)
+            .filter(|node| self.peers.get(node).is_none_or(|peer| peer.view < view))
+            .collect();
+        let Some(round) = self.rounds.get(&view) else {
+            return;
+        };
+        for to in silent {
+            for cert in round.certs() {
+                out.push(Effect::Send {
+                    to,
+                    message: message(cert),
+                });
+            }
+        }
+    }
+
+    /// C4: own votes as they are, never signed anew, and the entry certificate.
+    /// Who has no vote to show asks for help in words.
+    fn say_again(&mut self, out: &mut Outbox<Effect>) {
+        let mut votes = self.guard.newest(VIEWS_REPEATED);
+        if self.config.mutant.is(Mutant::BftRepeatsPresentViewOnly) {
+            votes.retain(|vote| vote.statement.view() == self.view);
+        }
+        if votes.is_empty() || self.me.is_none() {
+            let peer = self.next_peer();
+            let to = self.node_at(peer);
+            if to != self.config.node {
+                out.push(Effect::Send {
+                    to,
+                    message: Message::AskStatus,
+                });
+            }
+        }
+        for vote in votes {
+            out.push(Effect::Broadcast {
+                message: Message::Vote(vote),
+            });
+        }
+        if let Some(cert) = self.entered_by.as_ref().filter(|_| self.me.is_some()) {
+            out.push(Effect::Broadcast {
+                message: message(cert),
+            });
+        }
+    }
+
+    /// Another validator, a different one each time.
+    pub(super) fn next_peer(&mut self) -> ValidatorIndex {
+        let count = self.epoch.validators.len();
+        self.catch_up.times = self.catch_up.times.wrapping_add(1);
+        let others = u64::try_from(count).expect("at most 128").max(2) - 1;
+        let turn = usize::try_from(self.catch_up.times % others).expect("below 128");
+        let me = self.me.map_or(count, ValidatorIndex::position);
+        let place = if turn < me { turn } else { turn + 1 };
+        ValidatorIndex(u16::try_from(place.min(count - 1)).expect("at most 128"))
+    }
+}
+
+fn message(cert: &Proven) -> Message {
+    Message::Cert(Box::new(cert.to_cert()))
+}

@@ -1,0 +1,138 @@
+//! What is known of one view.
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+use super::block::BlockRef;
+use super::cert::{Cert, Proven};
+use super::types::{ValidatorIndex, View};
+use super::validators::{Signers, ValidatorSet};
+use super::vote::{Statement, Vote, VoteKind};
+use crate::crypto::{Digest, Signature};
+use crate::mutant::Mutant;
+use crate::types::Time;
+
+/// One view: votes, certificates, the leader's block.
+#[derive(Debug, Default)]
+pub(super) struct Round {
+    /// The first block that the leader proposed.
+    pub(super) proposal: Option<Digest>,
+    /// Verified votes, the first of each signer and kind.
+    votes: [BTreeMap<ValidatorIndex, Vote>; 3],
+    /// Those that evidence has been given of.
+    accused: Signers,
+    certs: [Option<Proven>; 3],
+    /// When its certificates were asked for last.
+    pub(super) asked_at: Option<Time>,
+}
+
+impl Round {
+    /// The certificate of a kind.
+    pub(super) fn cert(&self, kind: VoteKind) -> Option<&Proven> {
+        self.certs[usize::from(kind.tag())].as_ref()
+    }
+
+    /// Keeps the first certificate of a kind; whether it was new.
+    pub(super) fn keep_cert(&mut self, cert: Proven) -> bool {
+        let place = &mut self.certs[usize::from(cert.statement.kind.tag())];
+        let is_new = place.is_none();
+        place.get_or_insert(cert);
+        is_new
+    }
+
+    /// All its certificates.
+    pub(super) fn certs(&self) -> impl Iterator<Item = &Proven> {
+        self.certs.iter().flatten()
+    }
+
+    /// The block that a quorum notarised or finalised.
+    pub(super) fn certified(&self) -> Option<BlockRef> {
+        let finalized = self.cert(VoteKind::Finalize);
+        let cert = finalized.or_else(|| self.cert(VoteKind::Notarize))?;
+        Some(cert.statement.block)
+    }
+
+    /// The verified vote of a signer.
+    pub(super) fn vote(&self, kind: VoteKind, signer: ValidatorIndex) -> Option<Vote> {
+        let kept = self.votes[usize::from(kind.tag())].get(&signer).copied();
+        kept.or_else(|| self.cert(kind)?.vote_of(signer))
+    }
+
+    /// A signature that has been verified, under exactly this statement.
+    pub(super) fn signature(
+        &self,
+        statement: &Statement,
+        signer: ValidatorIndex,
+    ) -> Option<Signature> {
+        let vote = self.votes[usize::from(statement.kind.tag())].get(&signer)?;
+        (vote.statement == *statement).then_some(vote.signature)
+    }
+
+    /// Keeps a verified vote if it is the signer's first of its kind.
+    pub(super) fn keep_vote(&mut self, vote: Vote) {
+        let kept = &mut self.votes[usize::from(vote.statement.kind.tag())];
+        kept.entry(vote.signer).or_insert(vote);
+    }
+
+    /// Marks a signer as accused; whether it was not before.
+    pub(super) fn accuse(&mut self, signer: ValidatorIndex) -> bool {
+        self.accused.insert(signer)
+    }
+
+    /// Whether evidence against this signer has been given.
+    pub(super) fn is_accused(&self, signer: ValidatorIndex) -> bool {
+        self.accused.contains(signer)
+    }
+
+    /// A certificate for this statement, if the votes for it are a quorum and
+    /// there is none yet.
+    pub(super) fn assemble(
+        &self,
+        statement: &Statement,
+        set: &ValidatorSet,
+        mutant: Mutant,
+    ) -> Option<Proven> {
+        if self.cert(statement.kind).is_some() {
+            return None;
+        }
+        let votes = &self.votes[usize::from(statement.kind.tag())];
+        let counted = || {
+            votes.values().filter(|vote| {
+                vote.statement == *statement || mutant.is(Mutant::BftTallyIgnoresBlock)
+            })
+        };
+        let signers: Signers = counted().map(|vote| vote.signer).collect();
+        if !set.is_quorum(signers, mutant) {
+            return None;
+        }
+        let signatures: Vec<Signature> = counted().map(|vote| vote.signature).collect();
+        Some(Proven::assume(Cert {
+            statement: *statement,
+            signers,
+            signatures,
+        }))
+    }
+
+    /// Gives the memory of votes back, once nothing can come of them.
+    pub(super) fn forget_votes(&mut self) {
+        self.votes = Default::default();
+    }
+
+    /// How many votes are kept.
+    pub(super) fn votes_len(&self) -> usize {
+        self.votes.iter().map(BTreeMap::len).sum()
+    }
+
+    /// Whether somebody has voted here.
+    pub(super) fn has_votes(&self) -> bool {
+        self.votes.iter().any(|votes| !votes.is_empty())
+    }
+
+    /// The kept votes, in a fixed order.
+    pub(super) fn votes(&self) -> impl Iterator<Item = &Vote> {
+        self.votes.iter().flat_map(BTreeMap::values)
+    }
+}
+
+/// All views that are not settled.
+pub(super) type Rounds = BTreeMap<View, Round>;

@@ -1,0 +1,264 @@
+//! Asking for what is missing, and answering. What comes back goes through the
+//! same rules as what arrives by itself: there is no other mode.
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use super::block::Block;
+use super::cert::{Cert, Proven};
+use super::effect::{Committed, Effect};
+use super::message::{FinalBlocks, Message, Status};
+use super::state::{Asked, Bft, Verdict};
+use super::types::{Epoch, Height, ValidatorIndex, View};
+use super::vote::VoteKind;
+use crate::crypto::Digest;
+use crate::limits::{BLOCKS_WANTED_MAX, CATCH_UP_GAP};
+use crate::machine::Outbox;
+use crate::mutant::Mutant;
+use crate::types::NodeId;
+
+impl Bft {
+    /// Asks for blocks that are certified and not here, each at most once per
+    /// delay.
+    pub(super) fn ask_missing(&mut self, out: &mut Outbox<Effect>) {
+        if !self.is_running() {
+            return;
+        }
+        if let Some(from) = self.gap_to_final() {
+            return self.ask_blocks(from, out);
+        }
+        let missing = self.missing_blocks();
+        self.wanted.retain(|hash, _| missing.contains(hash));
+        for hash in missing.into_iter().take(BLOCKS_WANTED_MAX) {
+            let mut asked = self.wanted.get(&hash).copied().unwrap_or_default();
+            if self.is_time_to_ask(&mut asked) {
+                self.wanted.insert(hash, asked);
+                let to = self.next_peer();
+                self.send(to, Message::AskBlock { hash }, out);
+            }
+        }
+    }
+
+    /// The first height wanted, if so much is missing up to the highest
+    /// finalization that single blocks would take long.
+    fn gap_to_final(&self) -> Option<Height> {
+        let last = self.last_final.as_ref()?.statement.block;
+        let gap = last.height.0.checked_sub(self.committed.height.0)?;
+        let is_far = gap > CATCH_UP_GAP && !self.blocks.contains_key(&last.hash);
+        is_far.then(|| self.committed.height.next())
+    }
+
+    /// Certified blocks that are not here, and those before them.
+    fn missing_blocks(&self) -> Vec<Digest> {
+        let from = self.final_place().view;
+        let certified = self
+            .rounds
+            .range(from..)
+            .filter(|(_, round)| {
+                let other = round.proposal.is_some() && round.cert(VoteKind::Finalize).is_none();
+                !(other && self.config.mutant.is(Mutant::BftKeepsEquivocatedProposal))
+            })
+            .filter_map(|(_, round)| round.certified());
+        let proposed = self.rounds.get(&self.view).and_then(|round| round.proposal);
+        let mut missing = Vec::new();
+        for hash in certified.map(|block| block.hash).chain(proposed) {
+            if let Some(absent) = self.first_absent(hash).filter(|one| !missing.contains(one)) {
+                missing.push(absent);
+            }
+        }
+        missing
+    }
+
+    /// The first block that is not here, on the way from this one down to the
+    /// committed one.
+    fn first_absent(&self, hash: Digest) -> Option<Digest> {
+        let mut next = hash;
+        while next != self.committed.hash {
+            let Some(known) = self.blocks.get(&next) else {
+                return Some(next);
+            };
+            let header = known.block.header();
+            if header.height <= self.committed.height {
+                return None;
+            }
+            next = header.parent;
+        }
+        None
+    }
+
+    fn ask_blocks(&mut self, from: Height, out: &mut Outbox<Effect>) {
+        let mut asked = self.catch_up;
+        if self.is_time_to_ask(&mut asked) {
+            self.catch_up = asked;
+            let to = self.next_peer();
+            self.send(to, Message::AskBlocks { from }, out);
+        }
+    }
+
+    /// Whether a question is due; notes it as asked then.
+    fn is_time_to_ask(&self, asked: &mut Asked) -> bool {
+        let pause = self.config.timing.delta;
+        let is_due = asked
+            .last_at
+            .is_none_or(|last| last.saturating_add(pause) <= self.now);
+        if is_due {
+            asked.last_at = Some(self.now);
+            asked.times = asked.times.wrapping_add(1);
+        }
+        is_due
+    }
+
+    /// Asks for the certificates of views, each at most once per delay.
+    pub(super) fn ask_certs(
+        &mut self,
+        views: &[View],
+        first: ValidatorIndex,
+        out: &mut Outbox<Effect>,
+    ) {
+        let (now, pause, epoch) = (self.now, self.config.timing.delta, self.epoch.epoch);
+        for &view in views.iter().take(BLOCKS_WANTED_MAX) {
+            let round = self.round(view);
+            let to = match round.asked_at {
+                None => first,
+                Some(last) if last.saturating_add(pause) <= now => self.next_peer(),
+                Some(_) => continue,
+            };
+            self.round(view).asked_at = Some(now);
+            self.send(to, Message::AskCerts { epoch, view }, out);
+        }
+    }
+
+    fn send(&self, to: ValidatorIndex, message: Message, out: &mut Outbox<Effect>) {
+        let to = self.node_at(to);
+        if to != self.config.node {
+            out.push(Effect::Send { to, message });
+        }
+    }
+
+    /// Answers with the certificates of a view, or with a later finalization.
+    pub(super) fn on_ask_certs(
+        &self,
+        from: NodeId,
+        epoch: Epoch,
+        view: View,
+        out: &mut Outbox<Effect>,
+    ) {
+        if epoch != self.epoch.epoch {
+            return;
+        }
+        let round = self.rounds.get(&view);
+        let certs = round.into_iter().flat_map(super::round::Round::certs);
+        let later = self
+            .last_final
+            .iter()
+            .filter(|last| last.statement.view() > view);
+        for cert in certs.chain(later) {
+            out.push(Effect::Send {
+                to: from,
+                message: Message::Cert(Box::new(cert.to_cert())),
+            });
+        }
+    }
+
+    /// Answers with a block.
+    pub(super) fn on_ask_block(&self, from: NodeId, hash: Digest, out: &mut Outbox<Effect>) {
+        match self.blocks.get(&hash) {
+            Some(known) => out.push(Effect::Send {
+                to: from,
+                message: Message::Block(Box::new((*known.block).clone())),
+            }),
+            None => out.push(Effect::ServeBlock { to: from, hash }),
+        }
+    }
+
+    /// A block that was asked for: its hash was certified, so whoever sent it.
+    pub(super) fn on_block(&mut self, block: Block) {
+        if self.wanted.contains_key(&block.hash()) {
+            self.keep_block(block, Verdict::Open);
+        }
+    }
+
+    /// Final blocks that were asked for by height. Everything is checked before
+    /// anything is used: the first follows what is committed here, each follows
+    /// the one before, the certificate speaks of the last.
+    pub(super) fn on_blocks(&mut self, answer: FinalBlocks, out: &mut Outbox<Effect>) {
+        let first = answer.blocks.first().map(Block::header);
+        let follows = first.is_some_and(|first| {
+            first.height == self.committed.height.next()
+                && first.parent == self.committed.hash
+                && first.chain == self.config.chain
+        });
+        if !follows || !self.is_running() {
+            return;
+        }
+        let certified = answer.certified_place();
+        let statement = answer.finalization.statement;
+        let is_final = statement.kind == VoteKind::Finalize && certified == Some(statement.block);
+        let unchecked = self.config.mutant.is(Mutant::BftSyncUnchecked);
+        if !unchecked && (!is_final || !self.on_cert(&answer.finalization, out)) {
+            return self.reject();
+        }
+        let Some(finalization) = self.finalization_of(&answer) else {
+            return;
+        };
+        self.catch_up.last_at = None;
+        let headers: Vec<_> = answer
+            .blocks
+            .iter()
+            .map(|block| *block.header())
+            .chain(answer.path)
+            .collect();
+        for (place, block) in answer.blocks.into_iter().enumerate() {
+            let path = headers.iter().skip(place + 1).copied().collect();
+            let block = Arc::new(block);
+            self.commit(Committed {
+                block,
+                path,
+                finalization: finalization.clone(),
+            });
+        }
+    }
+
+    /// The proven form of the certificate that came with blocks.
+    fn finalization_of(&self, answer: &FinalBlocks) -> Option<Proven> {
+        let statement = &answer.finalization.statement;
+        if self.config.mutant.is(Mutant::BftSyncUnchecked) {
+            return Some(Proven::assume(answer.finalization.clone()));
+        }
+        let kept = self.cert(statement.view(), VoteKind::Finalize);
+        let last = self.last_final.as_ref();
+        let same = |cert: &&Proven| cert.statement == *statement;
+        kept.into_iter().chain(last).find(same).cloned()
+    }
+
+    /// Tells where this node stands.
+    pub(super) fn on_ask_status(&self, from: NodeId, out: &mut Outbox<Effect>) {
+        if !self.is_running() {
+            return;
+        }
+        let status = Status {
+            epoch: self.epoch.epoch,
+            view: self.view,
+            entered_by: self.entered_by.as_ref().map(Proven::to_cert),
+            finalization: self.last_final.as_ref().map(Proven::to_cert),
+        };
+        out.push(Effect::Send {
+            to: from,
+            message: Message::Status(Box::new(status)),
+        });
+    }
+
+    /// Where somebody else stands: a hint, but for its certificates.
+    pub(super) fn on_status(&mut self, from: NodeId, status: &Status, out: &mut Outbox<Effect>) {
+        if status.epoch != self.epoch.epoch {
+            return;
+        }
+        let mut holds =
+            |cert: &Option<Cert>| cert.as_ref().is_none_or(|cert| self.on_cert(cert, out));
+        let (finalization, entered_by) = (holds(&status.finalization), holds(&status.entered_by));
+        if finalization && entered_by {
+            self.on_standing(from, status);
+        }
+    }
+}

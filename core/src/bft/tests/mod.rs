@@ -1,0 +1,5 @@
+mod cases;
+mod check;
+mod cluster;
+mod liar;
+mod props;

@@ -1,0 +1,130 @@
+//! Deadlines of a view. There are no ticks.
+
+use super::state::{Bft, Phase};
+use super::types::View;
+use super::vote::VoteKind;
+use crate::types::{Span, Time};
+
+/// When something is due.
+#[derive(Debug, Default)]
+pub(super) struct Timers {
+    /// The leader is late.
+    pub(super) leader: Option<Time>,
+    /// The view is late.
+    pub(super) view: Option<Time>,
+    /// Own votes are sent again, missing things asked for again.
+    pub(super) retry: Option<Time>,
+    /// The certificate of this view is pushed to those who have not been heard in
+    /// it or later (C3).
+    pub(super) relay: Option<(Time, View)>,
+    /// Nobody wants anything: a block is due all the same.
+    pub(super) idle: Option<Time>,
+}
+
+/// The longest that a view may grow to, in units of its ordinary length.
+const BACKOFF_MAX: u64 = 16;
+
+impl Timers {
+    pub(super) fn earliest(&self) -> Option<Time> {
+        let relay = self.relay.map(|(due, _)| due);
+        let all = [self.leader, self.view, self.retry, relay, self.idle];
+        all.into_iter().flatten().min()
+    }
+}
+
+/// Takes a deadline that has come.
+pub(super) fn take_due(timer: &mut Option<Time>, now: Time) -> bool {
+    let is_due = timer.is_some_and(|due| due <= now);
+    if is_due {
+        *timer = None;
+    }
+    is_due
+}
+
+impl Bft {
+    /// A number of message delays, longer if views have failed in a row: by half
+    /// for each view beyond those that as many bad leaders as are tolerated could
+    /// have spoiled, so that only a slow network slows the validator down.
+    fn delays(&self, count: u64) -> Span {
+        let since_final = self.view.0.saturating_sub(self.final_place().view.0);
+        let expected = self.epoch.validators.faulty_max().saturating_add(2);
+        let excess = since_final.saturating_sub(u64::try_from(expected).unwrap_or(u64::MAX));
+        let unit = self.config.timing.delta.0;
+        let mut scaled = unit;
+        for _ in 0..excess.min(8) {
+            scaled = scaled.saturating_add(scaled / 2);
+        }
+        let scaled = scaled.min(unit.saturating_mul(BACKOFF_MAX));
+        Span(scaled.saturating_mul(count))
+    }
+
+    /// Sets the deadlines of the view that was just entered (S1, S11).
+    pub(super) fn arm(&mut self) {
+        let relay = self.timers.relay;
+        self.timers = Timers {
+            relay,
+            ..Timers::default()
+        };
+        let others_are_here = self
+            .rounds
+            .get(&self.view)
+            .is_some_and(super::round::Round::has_votes);
+        if self.is_wanted() || others_are_here || self.me.is_none() {
+            self.activate();
+        } else {
+            self.timers.idle = Some(self.now.saturating_add(self.config.timing.idle_block));
+        }
+    }
+
+    /// Lets the present view run: somebody wants a block, or somebody else is
+    /// already at it. Without effect if it runs.
+    pub(super) fn activate(&mut self) {
+        if !matches!(self.phase, Phase::Running) || self.is_active() {
+            return;
+        }
+        self.timers.idle = None;
+        self.timers.leader = Some(self.now.saturating_add(self.delays(2)));
+        self.timers.view = Some(self.now.saturating_add(self.delays(3)));
+        self.timers.retry = Some(self.now.saturating_add(self.delays(3)));
+    }
+
+    /// Whether the present view has deadlines.
+    pub(super) fn is_active(&self) -> bool {
+        self.timers.retry.is_some()
+    }
+
+    /// Whether a block is wanted: somebody waits, or one with content is not
+    /// final yet (S11).
+    pub(super) fn is_wanted(&self) -> bool {
+        let last = self.final_place().view;
+        let open = |known: &super::state::Known| {
+            let header = known.block.header();
+            header.view > last && header.content.items_count > 0
+        };
+        self.waiting || self.blocks.values().any(open)
+    }
+
+    /// What is due now.
+    pub(super) fn on_deadlines(&mut self) {
+        let now = self.now;
+        if take_due(&mut self.timers.idle, now) {
+            self.activate();
+        }
+        let leader_is_late = take_due(&mut self.timers.leader, now);
+        let view_is_late = take_due(&mut self.timers.view, now);
+        if leader_is_late || view_is_late {
+            self.nullify(self.view);
+        }
+    }
+
+    /// Whether the leader's block was voted for in time.
+    pub(super) fn on_notarized_by_me(&mut self, view: View) {
+        assert!(self.guard.vote(view, VoteKind::Notarize).is_some());
+        self.timers.leader = None;
+    }
+
+    /// When to repeat what was not answered.
+    pub(super) fn retry_after(&self) -> Span {
+        self.delays(1)
+    }
+}

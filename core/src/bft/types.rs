@@ -1,0 +1,96 @@
+//! Numbers of the ledger as types of their own: a view can not be passed for a
+//! height.
+
+use core::fmt;
+
+use crate::codec::{Decode, DecodeError, Encode, Reader, Writer};
+
+/// A span of the ledger with one set of validators. The first epoch is 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Epoch(pub u64);
+
+/// One attempt of one leader to extend the chain. Views of an epoch begin with
+/// 1; view 0 is that of the block which the epoch rests on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct View(pub u64);
+
+/// A position in the chain. The genesis block has height 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Height(pub u64);
+
+/// A validator's place in the set of its epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct ValidatorIndex(pub u16);
+
+/// Voting power. Sums are taken in `u128`, so no set of validators overflows one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Power(pub u64);
+
+/// Numbers the writes of a validator, from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct PersistSeq(pub u64);
+
+impl View {
+    /// The following view. Overflow is a broken invariant and panics.
+    pub const fn next(self) -> Self {
+        Self(self.0.checked_add(1).expect("view overflow"))
+    }
+
+    /// The preceding view, or `None` for that of the epoch's root.
+    pub const fn prev(self) -> Option<Self> {
+        match self.0.checked_sub(1) {
+            Some(view) => Some(Self(view)),
+            None => None,
+        }
+    }
+
+    /// The views strictly between `self` and `later`, ascending.
+    pub fn until(self, later: Self) -> impl DoubleEndedIterator<Item = Self> {
+        (self.next().0..later.0).map(Self)
+    }
+}
+
+impl Height {
+    /// The following height. Overflow is a broken invariant and panics.
+    pub const fn next(self) -> Self {
+        Self(self.0.checked_add(1).expect("height overflow"))
+    }
+}
+
+impl PersistSeq {
+    /// The following number. Overflow is a broken invariant and panics.
+    pub const fn next(self) -> Self {
+        Self(self.0.checked_add(1).expect("writes can be numbered"))
+    }
+}
+
+impl ValidatorIndex {
+    /// The place as a position in a list.
+    pub const fn position(self) -> usize {
+        self.0 as usize
+    }
+}
+
+macro_rules! number {
+    ($($name:ident: $method:ident),+) => {$(
+        impl Encode for $name {
+            fn encode(&self, writer: &mut Writer) {
+                writer.$method(self.0);
+            }
+        }
+
+        impl Decode for $name {
+            fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+                reader.$method().map($name)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(&self.0, f)
+            }
+        }
+    )+};
+}
+
+number!(Epoch: u64, View: u64, Height: u64, Power: u64, PersistSeq: u64, ValidatorIndex: u16);

@@ -1,0 +1,235 @@
+//! Votes and certificates as they arrive, and what a certificate means.
+
+use alloc::boxed::Box;
+
+use super::cert::{Cert, Proven};
+use super::effect::{Effect, Record};
+use super::evidence::{self, Evidence};
+use super::message::Message;
+use super::round::Round;
+use super::state::{Bft, Phase};
+use super::types::View;
+use super::vote::{Statement, Vote, VoteKind};
+use crate::limits::VIEWS_KEPT;
+use crate::machine::Outbox;
+use crate::mutant::Mutant;
+use crate::types::NodeId;
+
+impl Bft {
+    /// A vote from the network: everything cheap is checked before its signature.
+    pub(super) fn on_vote(&mut self, from: Option<NodeId>, vote: Vote, out: &mut Outbox<Effect>) {
+        let statement = vote.statement;
+        if statement.epoch != self.epoch.epoch || self.epoch.validators.get(vote.signer).is_none() {
+            return;
+        }
+        if let Some(from) = from {
+            self.hear(from, statement.view(), out);
+        }
+        if Some(vote.signer) == self.me || !self.admits(statement.view()) {
+            return;
+        }
+        let round = self.rounds.get(&statement.view());
+        let is_known = round.is_some_and(|round| {
+            round
+                .vote(statement.kind, vote.signer)
+                .is_some_and(|kept| kept.statement == statement || round.is_accused(vote.signer))
+        });
+        if is_known || self.is_settled(&statement) {
+            return;
+        }
+        let set = &self.epoch.validators;
+        if vote
+            .verify(self.config.chain, set, &*self.config.verifier)
+            .is_err()
+        {
+            self.reject();
+            return;
+        }
+        if statement.view() == self.view {
+            self.activate();
+            let leader = self.leaders.of(self.view);
+            if statement.kind == VoteKind::Nullify && vote.signer == leader {
+                self.nullify(self.view);
+            }
+        }
+        self.count(vote, out);
+    }
+
+    /// Whether votes of this view are kept: not those of views that are long
+    /// settled, and not those of views that nobody honest can be in yet.
+    fn admits(&self, view: View) -> bool {
+        let oldest = self.final_place().view.0.saturating_sub(VIEWS_KEPT);
+        view.0 > oldest && view <= self.view.next()
+    }
+
+    /// Whether a certificate already says what the vote says.
+    fn is_settled(&self, statement: &Statement) -> bool {
+        self.cert(statement.view(), statement.kind)
+            .is_some_and(|cert| cert.statement == *statement)
+    }
+
+    /// Counts a vote whose signature is verified, or an own one.
+    pub(super) fn count(&mut self, vote: Vote, out: &mut Outbox<Effect>) {
+        let statement = vote.statement;
+        self.look_for_evidence(&vote, out);
+        let (set, mutant) = (self.epoch.validators.clone(), self.config.mutant);
+        let round = self.round(statement.view());
+        round.keep_vote(vote);
+        if let Some(cert) = round.assemble(&statement, &set, mutant) {
+            self.accept(cert, true, out);
+        }
+    }
+
+    /// S10: what one signer never signs twice. Evidence is given once per view.
+    fn look_for_evidence(&mut self, vote: &Vote, out: &mut Outbox<Effect>) {
+        let signer = vote.signer;
+        let round = self.round(vote.statement.view());
+        let others = VoteKind::ALL.map(|kind| round.vote(kind, signer));
+        let found = others
+            .into_iter()
+            .flatten()
+            .find_map(|other| Evidence::of(*vote, other));
+        if let Some(evidence) = found.filter(|_| round.accuse(signer)) {
+            out.push(Effect::Evidence(Box::new(evidence)));
+        }
+    }
+
+    /// A certificate from the network; whether it holds.
+    pub(super) fn on_cert(&mut self, cert: &Cert, out: &mut Outbox<Effect>) -> bool {
+        let statement = cert.statement;
+        if statement.epoch != self.epoch.epoch {
+            return false;
+        }
+        if self.is_settled(&statement) || self.is_behind(&statement) {
+            return true;
+        }
+        let round = self.rounds.get(&statement.view());
+        let known = |signer| round.and_then(|round| round.signature(&statement, signer));
+        let verdict = cert.verify_unknown(
+            self.config.chain,
+            self.epoch.epoch,
+            &self.epoch.validators,
+            &*self.config.verifier,
+            known,
+            self.config.mutant,
+        );
+        if verdict.is_err() {
+            self.reject();
+            return false;
+        }
+        self.accept(Proven::assume(cert.clone()), false, out);
+        true
+    }
+
+    /// Whether a certificate can not teach anything: everything up to a later
+    /// view is final. Contradictions are still wanted while their view is kept.
+    fn is_behind(&self, statement: &Statement) -> bool {
+        let last = self.final_place().view;
+        statement.view() < last && !self.rounds.contains_key(&statement.view())
+    }
+
+    /// A certificate that holds (S5, S8, S9). `assembled` tells whether it was put
+    /// together here.
+    pub(super) fn accept(&mut self, cert: Proven, assembled: bool, out: &mut Outbox<Effect>) {
+        let statement = cert.statement;
+        if self.contradicts(&cert, out) || !self.round(statement.view()).keep_cert(cert.clone()) {
+            return;
+        }
+        if self.has_started() {
+            self.gate.record(Record::Cert(cert.clone()));
+        }
+        if statement.kind == VoteKind::Finalize {
+            let last = self.last_final.as_ref().map(|last| last.statement.view());
+            if last < Some(statement.view()) {
+                self.last_final = Some(cert.clone());
+            }
+        }
+        self.relay(&cert, assembled, out);
+        self.enter(statement.view().next(), &cert);
+    }
+
+    /// Two certificates that can not both be: the ledger is broken. The node
+    /// tells what it has and votes no more.
+    fn contradicts(&mut self, cert: &Proven, out: &mut Outbox<Effect>) -> bool {
+        let round = self.round(cert.statement.view());
+        let other = round.certs().find(|kept| evidence::contradict(kept, cert));
+        if other.is_none() {
+            return false;
+        }
+        let mut certs: alloc::vec::Vec<Proven> = round.certs().cloned().collect();
+        certs.push(cert.clone());
+        let culprits = evidence::forensics(&certs);
+        assert!(
+            self.config.mutant != Mutant::None || !culprits.is_empty(),
+            "certificates that contradict each other have guilty signers"
+        );
+        out.push(Effect::SafetyViolation { certs, culprits });
+        self.phase = Phase::Halted("the ledger is broken: more than a third of the power lies");
+        true
+    }
+
+    /// S1: a certificate of the view before lets everybody into the next.
+    fn enter(&mut self, view: View, by: &Proven) {
+        if view <= self.view {
+            return;
+        }
+        self.view = view;
+        self.entered_by = Some(by.clone());
+        self.building = None;
+        self.forget_what_ended();
+        self.arm();
+    }
+
+    /// Votes of views that ended long ago are of no use any more, and neither are
+    /// blocks that nobody certified. A block that this node voted for is kept: a
+    /// certificate may come late, and others may have no copy.
+    fn forget_what_ended(&mut self) {
+        let oldest = View(self.view.0.saturating_sub(VIEWS_KEPT));
+        for round in self.rounds.range_mut(..oldest).map(|(_, round)| round) {
+            round.forget_votes();
+        }
+        let (rounds, guard, present) = (&self.rounds, &self.guard, self.view);
+        self.blocks.retain(|_, known| {
+            let place = known.block.place();
+            let certified = rounds.get(&place.view).and_then(Round::certified);
+            let mine = guard.vote(place.view, VoteKind::Notarize);
+            place.view.next() >= present
+                || certified == Some(place)
+                || mine.is_some_and(|vote| vote.statement.block == place)
+        });
+    }
+
+    /// S12: a peer that votes in a view which has ended is helped out of it, at
+    /// most once per retry.
+    fn hear(&mut self, from: NodeId, view: View, out: &mut Outbox<Effect>) {
+        if self.epoch.validators.index_of(from).is_none() {
+            return;
+        }
+        let (now, pause) = (self.now, self.config.timing.delta);
+        let is_behind = view < self.view;
+        let peer = self.peers.entry(from).or_default();
+        peer.view = peer.view.max(view);
+        let may_help = peer
+            .helped_at
+            .is_none_or(|last| last.saturating_add(pause) <= now);
+        if !is_behind || !may_help || self.config.mutant.is(Mutant::BftHelpsNobody) {
+            return;
+        }
+        peer.helped_at = Some(now);
+        let useful = |cert: &&Proven| cert.statement.view() >= view;
+        let last_final = self.last_final.as_ref().filter(useful);
+        let entered_by = self.entered_by.as_ref().filter(useful);
+        let entered_by = entered_by.filter(|cert| Some(*cert) != last_final);
+        for cert in last_final.into_iter().chain(entered_by) {
+            out.push(Effect::Send {
+                to: from,
+                message: Message::Cert(Box::new(cert.to_cert())),
+            });
+        }
+    }
+
+    /// Notes that somebody broke a rule.
+    pub(super) fn reject(&mut self) {
+        self.rejected = self.rejected.saturating_add(1);
+    }
+}
