@@ -2,6 +2,7 @@
 //! same rules as what arrives by itself: there is no other mode.
 
 use alloc::boxed::Box;
+use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -41,12 +42,29 @@ impl Bft {
     }
 
     /// The first height wanted, if so much is missing up to the highest
-    /// finalization that single blocks would take long.
+    /// finalization that single blocks would take long. What has arrived from its
+    /// upper end is no reason to fetch the rest one by one.
     fn gap_to_final(&self) -> Option<Height> {
         let last = self.last_final.as_ref()?.statement.block;
+        let present = u64::try_from(self.final_hashes().len()).expect("at most 256");
         let gap = last.height.0.checked_sub(self.committed.height.0)?;
-        let is_far = gap > CATCH_UP_GAP && !self.blocks.contains_key(&last.hash);
+        let is_far = gap.saturating_sub(present) > CATCH_UP_GAP;
         is_far.then(|| self.committed.height.next())
+    }
+
+    /// The blocks that are here, from the highest final one down to the first gap
+    /// or to the committed one.
+    pub(super) fn final_hashes(&self) -> BTreeSet<Digest> {
+        let mut hashes = BTreeSet::new();
+        let mut next = self
+            .last_final
+            .as_ref()
+            .map(|last| last.statement.block.hash);
+        while let Some((hash, known)) = next.and_then(|hash| self.blocks.get_key_value(&hash)) {
+            hashes.insert(*hash);
+            next = Some(known.block.header().parent);
+        }
+        hashes
     }
 
     /// Certified blocks that are not here, and those before them.
@@ -196,12 +214,15 @@ impl Bft {
         let statement = answer.finalization.statement;
         let is_final = statement.kind == VoteKind::Finalize && certified == Some(statement.block);
         let unchecked = self.config.mutant.is(Mutant::BftSyncUnchecked);
-        if !unchecked && (!is_final || !self.on_cert(&answer.finalization, out)) {
+        if !unchecked && !is_final {
             return self.reject();
         }
-        let Some(finalization) = self.finalization_of(&answer) else {
-            return;
+        let Some(finalization) = self.proof_of(&answer.finalization, unchecked, out) else {
+            return self.reject();
         };
+        if !self.is_running() {
+            return;
+        }
         self.catch_up.last_at = None;
         let headers: Vec<_> = answer
             .blocks
@@ -220,16 +241,23 @@ impl Bft {
         }
     }
 
-    /// The proven form of the certificate that came with blocks.
-    fn finalization_of(&self, answer: &FinalBlocks) -> Option<Proven> {
-        let statement = &answer.finalization.statement;
-        if self.config.mutant.is(Mutant::BftSyncUnchecked) {
-            return Some(Proven::assume(answer.finalization.clone()));
+    /// The proven form of the certificate that came with blocks. It may be far
+    /// below the highest finalization, and then nothing but these blocks needs it.
+    fn proof_of(
+        &mut self,
+        cert: &Cert,
+        unchecked: bool,
+        out: &mut Outbox<Effect>,
+    ) -> Option<Proven> {
+        if unchecked {
+            return Some(Proven::assume(cert.clone()));
         }
-        let kept = self.cert(statement.view(), VoteKind::Finalize);
-        let last = self.last_final.as_ref();
-        let same = |cert: &&Proven| cert.statement == *statement;
-        kept.into_iter().chain(last).find(same).cloned()
+        let proven = self.prove(cert)?;
+        let last = self.last_final.as_ref().map(|last| last.statement.view());
+        if last < Some(proven.statement.view()) {
+            self.accept(proven.clone(), false, out);
+        }
+        Some(proven)
     }
 
     /// Tells where this node stands.

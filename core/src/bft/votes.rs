@@ -103,8 +103,19 @@ impl Bft {
         if self.is_settled(&statement) || self.is_behind(&statement) {
             return true;
         }
-        let round = self.rounds.get(&statement.view());
-        let known = |signer| round.and_then(|round| round.signature(&statement, signer));
+        let Some(proven) = self.prove(cert) else {
+            self.reject();
+            return false;
+        };
+        self.accept(proven, false, out);
+        true
+    }
+
+    /// The certificate as a proven one, if all of it verifies. Signatures that
+    /// were verified before, under the same statement, are not checked again.
+    pub(super) fn prove(&self, cert: &Cert) -> Option<Proven> {
+        let round = self.rounds.get(&cert.statement.view());
+        let known = |signer| round.and_then(|round| round.signature(&cert.statement, signer));
         let verdict = cert.verify_unknown(
             self.config.chain,
             self.epoch.epoch,
@@ -113,12 +124,7 @@ impl Bft {
             known,
             self.config.mutant,
         );
-        if verdict.is_err() {
-            self.reject();
-            return false;
-        }
-        self.accept(Proven::assume(cert.clone()), false, out);
-        true
+        verdict.ok().map(|()| Proven::assume(cert.clone()))
     }
 
     /// Whether a certificate can not teach anything: everything up to a later
@@ -181,20 +187,22 @@ impl Bft {
     }
 
     /// Votes of views that ended long ago are of no use any more, and neither are
-    /// blocks that nobody certified. A block that this node voted for is kept: a
+    /// blocks that nobody certified, directly or by a child. A block that this node voted for is kept: a
     /// certificate may come late, and others may have no copy.
     fn forget_what_ended(&mut self) {
         let oldest = View(self.view.0.saturating_sub(VIEWS_KEPT));
         for round in self.rounds.range_mut(..oldest).map(|(_, round)| round) {
             round.forget_votes();
         }
+        let to_commit = self.final_hashes();
         let (rounds, guard, present) = (&self.rounds, &self.guard, self.view);
-        self.blocks.retain(|_, known| {
+        self.blocks.retain(|hash, known| {
             let place = known.block.place();
             let certified = rounds.get(&place.view).and_then(Round::certified);
             let mine = guard.vote(place.view, VoteKind::Notarize);
             place.view.next() >= present
                 || certified == Some(place)
+                || to_commit.contains(hash)
                 || mine.is_some_and(|vote| vote.statement.block == place)
         });
     }

@@ -1,7 +1,16 @@
 //! Single situations, by name.
 
 use super::cluster::{Cluster, Knobs};
+use crate::bft::Relay;
 use crate::types::Span;
+
+/// Cuts a validator off from all others.
+fn isolate(cluster: &mut Cluster, slot: usize) {
+    for other in 0..cluster.slots.len() {
+        cluster.cut.insert((slot, other));
+        cluster.cut.insert((other, slot));
+    }
+}
 
 #[test]
 fn four_validators_finalise_an_item() {
@@ -10,4 +19,89 @@ fn four_validators_finalise_an_item() {
     cluster.run_for(Span::from_secs(1));
     assert!(cluster.checker.is_final(b"first"));
     assert!(cluster.lowest() >= 11);
+}
+
+#[test]
+fn a_dead_validator_does_not_stop_the_ledger() {
+    for dead in 0..4 {
+        let mut cluster = Cluster::new(2, Knobs::default());
+        cluster.crash(dead);
+        cluster.submit(b"without one");
+        cluster.run_for(Span::from_secs(3));
+        assert!(cluster.checker.is_final(b"without one"), "{dead} is dead");
+    }
+}
+
+#[test]
+fn half_of_the_validators_finalise_nothing_and_go_on_when_they_meet() {
+    let mut cluster = Cluster::new(3, Knobs::default());
+    for (one, other) in [(0, 2), (0, 3), (1, 2), (1, 3)] {
+        cluster.cut.insert((one, other));
+        cluster.cut.insert((other, one));
+    }
+    cluster.submit(b"parted");
+    cluster.run_for(Span::from_secs(10));
+    assert!(!cluster.checker.is_final(b"parted"));
+    cluster.must_progress(b"met", Span::from_secs(10));
+    assert!(cluster.checker.is_final(b"parted"));
+}
+
+#[test]
+fn a_crash_of_all_is_survived() {
+    let mut cluster = Cluster::new(4, Knobs::default());
+    cluster.submit(b"before");
+    cluster.run_for(Span::from_millis(45));
+    (0..4).for_each(|slot| cluster.crash(slot));
+    cluster.must_progress(b"after", Span::from_secs(10));
+    assert!(cluster.checker.is_final(b"before"));
+}
+
+#[test]
+fn who_was_away_for_long_catches_up() {
+    let mut cluster = Cluster::new(5, Knobs::default());
+    isolate(&mut cluster, 2);
+    for number in 0..40_u8 {
+        cluster.submit(&[number]);
+        cluster.run_for(Span::from_millis(400));
+    }
+    let height = cluster.checker.blocks;
+    assert!(height > 10 + 20, "many blocks are final without it");
+    cluster.must_progress(b"back", Span::from_secs(20));
+    assert!(cluster.lowest() > height);
+}
+
+#[test]
+fn who_lost_its_disk_comes_back_by_asking() {
+    let mut cluster = Cluster::new(6, Knobs::default());
+    cluster.submit(b"before");
+    cluster.run_for(Span::from_secs(1));
+    cluster.crash(1);
+    cluster.slots[1].log.clear();
+    cluster.start(1, true);
+    let is_running =
+        |cluster: &Cluster| cluster.slots[1].bft.as_ref().expect("it runs").is_running();
+    assert!(!is_running(&cluster), "it asks before it votes");
+    cluster.must_progress(b"after", Span::from_secs(20));
+    assert!(is_running(&cluster));
+}
+
+#[test]
+fn flooding_certificates_costs_more_and_changes_nothing() {
+    let [sparse, flood] = [Relay::Sparse, Relay::Flood].map(|relay| {
+        let mut cluster = Cluster::new(
+            7,
+            Knobs {
+                count: 7,
+                relay,
+                ..Knobs::default()
+            },
+        );
+        for number in 0..10_u8 {
+            cluster.submit(&[number]);
+            cluster.run_for(Span::from_millis(500));
+        }
+        assert!((0..10_u8).all(|number| cluster.checker.is_final(&[number])));
+        cluster.bytes
+    });
+    assert!(sparse < flood, "{sparse} bytes, {flood} with flooding");
 }

@@ -2,4 +2,6 @@ mod cases;
 mod check;
 mod cluster;
 mod liar;
+#[cfg(feature = "mutants")]
+mod mutants;
 mod props;

@@ -10,7 +10,7 @@ use crate::bft::Relay;
 use crate::types::Span;
 
 /// One run: faults and load for a while, then a healed world that must progress.
-fn run(seed: u64, knobs: Knobs) -> Cluster {
+pub fn run(seed: u64, knobs: Knobs) -> Cluster {
     let mut cluster = Cluster::new(seed, knobs);
     for round in 0..8_u64 {
         let item = format!("item {round}");
@@ -41,7 +41,7 @@ fn partition(cluster: &mut Cluster) {
 }
 
 /// Faults drawn from the seed.
-fn faults(seed: u64) -> Knobs {
+pub fn faults(seed: u64) -> Knobs {
     Knobs {
         count: [4, 4, 5, 6, 7][usize::try_from(seed % 5).unwrap()],
         loss_percent: [0, 5, 30][usize::try_from(seed / 5 % 3).unwrap()],
