@@ -4,18 +4,17 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::block::Header;
-use super::effect::{Committed, Effect, Record};
+use super::effect::{Committed, Record};
 use super::gate::Held;
 use super::state::Bft;
 use super::types::View;
 use crate::crypto::Digest;
 use crate::limits::VIEWS_KEPT;
-use crate::machine::Outbox;
 use crate::mutant::Mutant;
 
 impl Bft {
     /// Commits up to the highest finalization, if every block on the way is here.
-    pub(super) fn commit_ready(&mut self, _out: &mut Outbox<Effect>) {
+    pub(super) fn commit_ready(&mut self) {
         let Some(finalization) = self.last_final.clone() else {
             return;
         };

@@ -155,17 +155,13 @@ impl Bft {
             return self.reject();
         }
         if Some(leader) == self.me {
-            return self.on_vote(Some(from), vote, out);
+            return self.on_vote(from, vote, out);
         }
         if header.view < self.view {
-            self.on_vote(Some(from), vote, out);
+            self.on_vote(from, vote, out);
             return self.on_block(block);
         }
-        let set = &self.epoch.validators;
-        if vote
-            .verify(self.config.chain, set, &*self.config.verifier)
-            .is_err()
-        {
+        if !self.verifies(&vote) {
             return self.reject();
         }
         for cert in skips.iter().chain(&parent) {
@@ -174,7 +170,7 @@ impl Bft {
         if header.view == self.view {
             self.activate();
         }
-        self.on_vote(Some(from), vote, out);
+        self.take_vote(from, vote, true, out);
         let is_near = header.view == self.view || header.view == self.view.next();
         if is_near && self.round(header.view).proposal.is_none() {
             let hash = self.keep_block(block, Verdict::Open);

@@ -76,7 +76,7 @@ impl Bft {
     fn on_message(&mut self, from: NodeId, message: Message, out: &mut Outbox<Effect>) {
         match message {
             Message::Proposal(proposal) => self.on_proposal(from, *proposal, out),
-            Message::Vote(vote) => self.on_vote(Some(from), vote, out),
+            Message::Vote(vote) => self.on_vote(from, vote, out),
             Message::Cert(cert) => drop(self.on_cert(&cert, out)),
             Message::Status(status) => self.on_status(from, &status, out),
             Message::AskStatus => self.on_ask_status(from, out),
@@ -168,7 +168,7 @@ impl Bft {
     /// What may have become possible by this step, whatever the event was: so no
     /// rule can miss the moment at which its last condition comes true.
     fn advance(&mut self, out: &mut Outbox<Effect>) {
-        self.commit_ready(out);
+        self.commit_ready();
         self.ask_application(out);
         let open: alloc::vec::Vec<View> = self.open_views();
         for view in open {

@@ -3,7 +3,7 @@
 
 use core::fmt;
 
-use crate::codec::{Decode, DecodeError, Encode, Reader, Writer};
+use crate::codec::codec_newtype;
 
 /// A span of the ledger with one set of validators. The first epoch is 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -71,20 +71,8 @@ impl ValidatorIndex {
     }
 }
 
-macro_rules! number {
-    ($($name:ident: $method:ident),+) => {$(
-        impl Encode for $name {
-            fn encode(&self, writer: &mut Writer) {
-                writer.$method(self.0);
-            }
-        }
-
-        impl Decode for $name {
-            fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-                reader.$method().map($name)
-            }
-        }
-
+macro_rules! display_number {
+    ($($name:ident),+) => {$(
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 fmt::Display::fmt(&self.0, f)
@@ -93,4 +81,6 @@ macro_rules! number {
     )+};
 }
 
-number!(Epoch: u64, View: u64, Height: u64, Power: u64, PersistSeq: u64, ValidatorIndex: u16);
+display_number!(Epoch, View, Height, Power, PersistSeq, ValidatorIndex);
+codec_newtype!(u64: Epoch, View, Height, Power, PersistSeq);
+codec_newtype!(u16: ValidatorIndex);

@@ -141,12 +141,6 @@ impl ValidatorSet {
         thrice > twice
     }
 
-    /// Whether these hold a third of the power or more: as many as a fork takes.
-    pub fn is_third(&self, signers: Signers) -> bool {
-        let thrice = self.power_of(signers).checked_mul(3);
-        thrice.expect("128 powers of 64 bits") >= self.total
-    }
-
     /// How many equal validators may lie: the largest `f` with `n >= 3f + 1`.
     pub fn faulty_max(&self) -> usize {
         self.validators.len().saturating_sub(1) / 3

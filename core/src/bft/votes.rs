@@ -17,14 +17,24 @@ use crate::types::NodeId;
 
 impl Bft {
     /// A vote from the network: everything cheap is checked before its signature.
-    pub(super) fn on_vote(&mut self, from: Option<NodeId>, vote: Vote, out: &mut Outbox<Effect>) {
+    pub(super) fn on_vote(&mut self, from: NodeId, vote: Vote, out: &mut Outbox<Effect>) {
+        self.take_vote(from, vote, false, out);
+    }
+
+    /// As [`on_vote`](Self::on_vote). `verified` tells that the caller has checked
+    /// the signature, which is most of the work.
+    pub(super) fn take_vote(
+        &mut self,
+        from: NodeId,
+        vote: Vote,
+        verified: bool,
+        out: &mut Outbox<Effect>,
+    ) {
         let statement = vote.statement;
         if statement.epoch != self.epoch.epoch || self.epoch.validators.get(vote.signer).is_none() {
             return;
         }
-        if let Some(from) = from {
-            self.hear(from, statement.view(), out);
-        }
+        self.hear(from, statement.view(), out);
         if Some(vote.signer) == self.me || !self.admits(statement.view()) {
             return;
         }
@@ -37,11 +47,7 @@ impl Bft {
         if is_known || self.is_settled(&statement) {
             return;
         }
-        let set = &self.epoch.validators;
-        if vote
-            .verify(self.config.chain, set, &*self.config.verifier)
-            .is_err()
-        {
+        if !verified && !self.verifies(&vote) {
             self.reject();
             return;
         }
@@ -53,6 +59,12 @@ impl Bft {
             }
         }
         self.count(vote, out);
+    }
+
+    /// Whether the signature of a vote is its signer's.
+    pub(super) fn verifies(&self, vote: &Vote) -> bool {
+        let (chain, set) = (self.config.chain, &self.epoch.validators);
+        vote.verify(chain, set, &*self.config.verifier).is_ok()
     }
 
     /// Whether votes of this view are kept: not those of views that are long

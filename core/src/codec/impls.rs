@@ -3,21 +3,25 @@
 use super::{Decode, DecodeError, Encode, Reader, Writer};
 use crate::types::{Chain, ClusterId, Index, LogId, NodeId, RequestId, Revision, Span, Term, Time};
 
+/// Encodes newtypes as the number that they hold.
 macro_rules! codec_newtype {
     ($method:ident: $($name:ident),+) => {$(
-        impl Encode for $name {
-            fn encode(&self, writer: &mut Writer) {
+        impl $crate::codec::Encode for $name {
+            fn encode(&self, writer: &mut $crate::codec::Writer) {
                 writer.$method(self.0);
             }
         }
 
-        impl Decode for $name {
-            fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        impl $crate::codec::Decode for $name {
+            fn decode(
+                reader: &mut $crate::codec::Reader<'_>,
+            ) -> Result<Self, $crate::codec::DecodeError> {
                 reader.$method().map($name)
             }
         }
     )+};
 }
+pub(crate) use codec_newtype;
 
 codec_newtype!(u64: Time, Span, Term, Index, Revision, RequestId);
 codec_newtype!(u128: NodeId, ClusterId);

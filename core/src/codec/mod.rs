@@ -17,6 +17,7 @@
 //! | `impls.rs` | the encodings of this crate's basic types |
 
 mod impls;
+pub(crate) use impls::codec_newtype;
 mod reader;
 mod writer;
 

@@ -9,7 +9,7 @@ use super::message::{
 };
 use super::snapshot::CHUNK_BYTES_MAX;
 use super::types::{Base, Entry, EntryKind, HardState, Membership, SnapshotMeta};
-use crate::codec::{Decode, DecodeError, Encode, Reader, Writer};
+use crate::codec::{Decode, DecodeError, Encode, Reader, Writer, codec_newtype};
 use crate::limits::{
     APPEND_ENTRIES_MAX, ENTRY_BYTES_MAX, LEARNERS_MAX, MESSAGE_BYTES_MAX, SNAPSHOT_ANNEX_BYTES_MAX,
     VOTERS_MAX,
@@ -21,23 +21,7 @@ const ENTRY_FIELDS_BYTES: usize = 16 + 1 + 16 + 4;
 const _: () = assert!(CHUNK_BYTES_MAX + 2048 < MESSAGE_BYTES_MAX);
 const _: () = assert!(ENTRY_BYTES_MAX + ENTRY_OVERHEAD_BYTES < MESSAGE_BYTES_MAX);
 
-macro_rules! codec_number {
-    ($($name:ident),+) => {$(
-        impl Encode for $name {
-            fn encode(&self, writer: &mut Writer) {
-                writer.u64(self.0);
-            }
-        }
-
-        impl Decode for $name {
-            fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-                reader.u64().map($name)
-            }
-        }
-    )+};
-}
-
-codec_number!(InflightId, RoundId, CampaignId, Incarnation);
+codec_newtype!(u64: InflightId, RoundId, CampaignId, Incarnation);
 
 impl Encode for EntryKind {
     fn encode(&self, writer: &mut Writer) {
