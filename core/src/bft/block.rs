@@ -107,6 +107,20 @@ impl Commitments {
             ..Self::default()
         }
     }
+
+    /// What a block commits to whose parent is, or rests on, the last block of the
+    /// epoch. It is empty and says what its parent said: it only helps to finalise
+    /// that one, and is dropped when the epoch has ended.
+    #[must_use]
+    pub fn tail(&self) -> Self {
+        let nothing = Self::to_items(&[]);
+        Self {
+            items_root: nothing.items_root,
+            items_count: nothing.items_count,
+            items_bytes: nothing.items_bytes,
+            ..*self
+        }
+    }
 }
 
 impl Block {

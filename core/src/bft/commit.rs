@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use super::block::Header;
 use super::effect::{Committed, Record};
 use super::gate::Held;
-use super::state::Bft;
+use super::state::{Bft, Phase};
 use super::types::View;
 use crate::crypto::Digest;
 use crate::limits::VIEWS_KEPT;
@@ -35,6 +35,9 @@ impl Bft {
         }
         let offset = headers.len() - chain.len();
         for (place, hash) in chain.iter().rev().enumerate() {
+            if self.has_ended() {
+                return;
+            }
             let block = self.blocks[hash].block.clone();
             let path = headers.iter().skip(offset + place + 1).copied().collect();
             self.commit(Committed {
@@ -71,6 +74,7 @@ impl Bft {
             "blocks are committed in order"
         );
         self.committed = place;
+        let is_last = committed.block.header().content.ends_epoch;
         if self.blocks.contains_key(&place.hash) {
             self.record_block(&place.hash);
         } else {
@@ -78,6 +82,19 @@ impl Bft {
         }
         self.gate.hold(Held::Commit(Box::new(committed)));
         self.forget_settled();
+        if is_last {
+            self.end();
+        }
+    }
+
+    /// The epoch is over: blocks after its last one only helped to finalise it and
+    /// are dropped.
+    fn end(&mut self) {
+        self.phase = Phase::Ended;
+        self.timers = super::timers::Timers::default();
+        self.blocks.clear();
+        self.wanted.clear();
+        self.building = None;
     }
 
     /// Forgets what can not matter any more. Certificates of the last views are

@@ -15,6 +15,7 @@ impl Bft {
             Phase::Rejoining(_) => 1,
             Phase::Running => 2,
             Phase::Halted(_) => 3,
+            Phase::Ended => 4,
         });
         writer.put(&self.view);
         writer.put(&self.committed);

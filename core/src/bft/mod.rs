@@ -37,6 +37,14 @@
 //!   the order of verification has to replay. Work that is known to be useless
 //!   (old views, duplicates, settled statements) is left out first.
 //!
+//! # Epochs
+//! A machine lives for one epoch. The epoch ends with the first final block that
+//! says so ([`Commitments::ends_epoch`]). Blocks on it are empty and say what it
+//! said ([`Commitments::tail`]); they only help to finalise it. When it is
+//! committed the machine signs nothing more ([`Bft::has_ended`]), and its owner
+//! starts one for the next epoch, with that block as its root and the set that it
+//! named. Votes, certificates and tallies carry their epoch and never mix.
+//!
 //! # Persistence
 //! | rule | must be durable | before |
 //! |---|---|---|
@@ -78,8 +86,6 @@
 //!   are taken in until a finalization arrives.
 //! - Answers to questions are not limited by this code: the transport's limits per
 //!   peer hold.
-//! - An epoch does not end yet: [`Commitments::ends_epoch`] is carried, and the
-//!   hand-over to another set of validators is missing.
 //! - Proposals carry whole blocks.
 //!
 //! # Files

@@ -31,7 +31,10 @@ impl Bft {
         match self.parent_for(view) {
             Ok(parent) if self.is_valid(&parent.hash) => {
                 self.building = Some(view);
-                out.push(Effect::Build { view, parent });
+                match self.tail_after(&parent) {
+                    Some(content) => self.on_built(view, Some(content)),
+                    None => out.push(Effect::Build { view, parent }),
+                }
             }
             // The block comes, or the view ends.
             Ok(_) => {}
@@ -60,6 +63,16 @@ impl Bft {
             before = before.prev().expect("above the last final view");
         }
         Ok(last)
+    }
+
+    /// The content of a block on the last block of the epoch, or on one that rests
+    /// on it. The application has no say in those.
+    fn tail_after(&self, parent: &BlockRef) -> Option<Content> {
+        let parent = self.blocks.get(&parent.hash)?.block.header().content;
+        parent.ends_epoch.then(|| Content {
+            items: Vec::new(),
+            commitments: parent.tail(),
+        })
     }
 
     /// Whether a block was found bad.

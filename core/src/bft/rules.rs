@@ -184,10 +184,14 @@ impl Bft {
                 .height_of(&header.parent)
                 .expect("a valid block is known");
             let follows = header.height == height.next();
-            return Some(if follows {
-                Verdict::Asked
-            } else {
-                Verdict::Invalid
+            let parent = self.blocks.get(&header.parent);
+            return Some(match parent.map(|parent| parent.block.header().content) {
+                _ if !follows => Verdict::Invalid,
+                Some(parent) if parent.ends_epoch => match header.content == parent.tail() {
+                    true => Verdict::Valid,
+                    false => Verdict::Invalid,
+                },
+                _ => Verdict::Asked,
             });
         }
         let parent = self.blocks.get(&header.parent)?;

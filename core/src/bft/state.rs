@@ -62,6 +62,9 @@ pub(super) enum Phase {
     Rejoining(Rejoin),
     /// It takes part.
     Running,
+    /// The last block of its epoch is committed. It says nothing more; its owner
+    /// goes on with a validator of the next epoch.
+    Ended,
     /// It has stopped for good.
     Halted(&'static str),
 }
@@ -178,6 +181,11 @@ impl Bft {
     /// it asks its way back, and after it has halted.
     pub const fn is_running(&self) -> bool {
         matches!(self.phase, Phase::Running)
+    }
+
+    /// Whether the last block of its epoch is committed: it signs nothing more.
+    pub const fn has_ended(&self) -> bool {
+        matches!(self.phase, Phase::Ended)
     }
 
     /// Why it has stopped for good, if it has.

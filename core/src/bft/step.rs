@@ -36,7 +36,7 @@ impl Machine for Bft {
 
     fn deadline(&self) -> Option<Time> {
         match self.phase {
-            Phase::New | Phase::Halted(_) => None,
+            Phase::New | Phase::Ended | Phase::Halted(_) => None,
             Phase::Rejoining(ref rejoin) => Some(rejoin.ask_at),
             Phase::Running => self.timers.earliest(),
         }
@@ -161,7 +161,10 @@ impl Bft {
             }
             Held::Proposal(message) => out.push(Effect::Broadcast { message }),
             Held::Commit(committed) => out.push(Effect::Commit(committed)),
-            Held::Rejoined => self.phase = Phase::Running,
+            Held::Rejoined if matches!(self.phase, Phase::Rejoining(_)) => {
+                self.phase = Phase::Running;
+            }
+            Held::Rejoined => {}
         }
     }
 
@@ -169,6 +172,9 @@ impl Bft {
     /// rule can miss the moment at which its last condition comes true.
     fn advance(&mut self, out: &mut Outbox<Effect>) {
         self.commit_ready();
+        if self.has_ended() {
+            return;
+        }
         self.ask_application(out);
         let open: alloc::vec::Vec<View> = self.open_views();
         for view in open {

@@ -14,7 +14,7 @@ use super::state::{Asked, Bft, Verdict};
 use super::types::{Epoch, Height, ValidatorIndex, View};
 use super::vote::VoteKind;
 use crate::crypto::Digest;
-use crate::limits::{BLOCKS_WANTED_MAX, CATCH_UP_GAP};
+use crate::limits::{BLOCKS_WANTED_MAX, CATCH_UP_GAP, PATH_HEADERS_MAX};
 use crate::machine::Outbox;
 use crate::mutant::Mutant;
 use crate::types::NodeId;
@@ -39,6 +39,17 @@ impl Bft {
                 self.send(to, Message::AskBlock { hash }, out);
             }
         }
+        // Others may have dropped the block that was certified: after the end of
+        // the epoch only the way up to its last block is kept.
+        let is_stuck = self.wanted.values().any(|asked| asked.times > 2);
+        if is_stuck && self.is_final_ahead() {
+            self.ask_blocks(self.committed.height.next(), out);
+        }
+    }
+
+    fn is_final_ahead(&self) -> bool {
+        let last = self.last_final.as_ref();
+        last.is_some_and(|last| last.statement.block.height > self.committed.height)
     }
 
     /// The first height wanted, if so much is missing up to the highest
@@ -210,6 +221,9 @@ impl Bft {
         if !follows || !self.is_running() {
             return;
         }
+        if answer.blocks.len().saturating_add(answer.path.len()) > PATH_HEADERS_MAX {
+            return self.reject();
+        }
         let certified = answer.certified_place();
         let statement = answer.finalization.statement;
         let is_final = statement.kind == VoteKind::Finalize && certified == Some(statement.block);
@@ -231,6 +245,9 @@ impl Bft {
             .chain(answer.path)
             .collect();
         for (place, block) in answer.blocks.into_iter().enumerate() {
+            if self.has_ended() {
+                return;
+            }
             let path = headers.iter().skip(place + 1).copied().collect();
             let block = Arc::new(block);
             self.commit(Committed {

@@ -99,7 +99,8 @@ impl Bft {
         let last = self.final_place().view;
         let open = |known: &super::state::Known| {
             let header = known.block.header();
-            header.view > last && header.content.items_count > 0
+            let content = &header.content;
+            header.view > last && (content.items_count > 0 || content.ends_epoch)
         };
         self.waiting || self.blocks.values().any(open)
     }

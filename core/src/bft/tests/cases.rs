@@ -1,7 +1,11 @@
 //! Single situations, by name.
 
-use super::cluster::{Cluster, Knobs};
-use crate::bft::Relay;
+extern crate std;
+
+use super::cluster::{Cluster, ENDS_EPOCH, Knobs};
+use alloc::vec::Vec;
+
+use crate::bft::{Bft, Relay};
 use crate::types::Span;
 
 /// Cuts a validator off from all others.
@@ -104,4 +108,43 @@ fn flooding_certificates_costs_more_and_changes_nothing() {
         cluster.bytes
     });
     assert!(sparse < flood, "{sparse} bytes, {flood} with flooding");
+}
+
+/// Everybody ends the epoch with the same block, although messages are lost,
+/// validators crash, and some are cut off when it happens; nobody signs on.
+#[test]
+fn an_epoch_ends_with_one_block_for_all() {
+    let (mut tails, mut heights) = (0, 0);
+    for seed in 0..40 {
+        let knobs = Knobs {
+            loss_percent: seed % 4 * 10,
+            crash_percent: seed % 3 * 5,
+            count: 4 + seed % 4,
+            ..Knobs::default()
+        };
+        let mut cluster = Cluster::new(seed, knobs);
+        cluster.submit(b"before");
+        if seed % 2 == 1 {
+            isolate(&mut cluster, 1);
+        }
+        cluster.run_for(Span::from_millis(300));
+        cluster.submit(ENDS_EPOCH);
+        cluster.run_for(Span::from_secs(20));
+        cluster.cut.clear();
+        (cluster.knobs.loss_percent, cluster.knobs.crash_percent) = (0, 0);
+        cluster.run_for(Span::from_secs(20));
+        let chains = cluster.slots.iter().map(|slot| &slot.chain);
+        let lasts: Vec<_> = chains.filter_map(|chain| chain.last()).collect();
+        assert_eq!(lasts.len(), cluster.slots.len(), "seed {seed}");
+        for last in &lasts {
+            assert!(last.block.header().content.ends_epoch, "seed {seed}");
+            assert_eq!(last.block.hash(), lasts[0].block.hash(), "seed {seed}");
+            tails += usize::from(!last.path.is_empty());
+        }
+        heights += lasts[0].block.header().height.0 - 10;
+        let ended = |slot: &super::cluster::Slot| slot.bft.as_ref().is_none_or(Bft::has_ended);
+        assert!(cluster.slots.iter().all(ended), "seed {seed}");
+    }
+    assert!(tails > 0, "some epochs end through a block behind the last");
+    std::println!("epochs: 40 seeds, {heights} blocks, {tails} ends through a tail");
 }

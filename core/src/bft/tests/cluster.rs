@@ -19,6 +19,9 @@ use crate::types::{NodeId, Span, Time};
 /// The ledger of all tests.
 pub const CHAIN: ChainId = ChainId(99);
 
+/// The item whose block is the last one of the epoch.
+pub const ENDS_EPOCH: &[u8] = b"the end";
+
 /// What a test can turn.
 #[derive(Debug, Clone)]
 pub struct Knobs {
@@ -188,7 +191,9 @@ impl Cluster {
 
     /// Starts a validator from what its disk holds.
     pub fn start(&mut self, slot: usize, lost_disk: bool) {
-        if self.slots[slot].liar.is_some() {
+        // An owner goes on with the next epoch, which is not part of this world.
+        let has_ended = self.slots[slot].chain.last().is_some_and(is_last);
+        if self.slots[slot].liar.is_some() || has_ended {
             return;
         }
         let node = self.slots[slot].node;
@@ -344,14 +349,19 @@ impl Cluster {
         let present = self.items_upto(slot, parent.hash);
         let open = self.pool.iter().filter(|item| !present.contains(*item));
         let items: Vec<Bytes> = open.take(8).cloned().collect();
-        let commitments = Commitments::to_items(&items);
+        let ends_epoch = items.iter().any(|item| item.as_ref() == ENDS_EPOCH);
+        let commitments = Commitments {
+            ends_epoch,
+            ..Commitments::to_items(&items)
+        };
         Content { items, commitments }
     }
 
     fn judge(&self, slot: usize, block: &Block) -> bool {
         let present = self.items_upto(slot, block.header().parent);
         let good = |item: &Bytes| !present.contains(item) && !item.starts_with(b"bad");
-        block.items().iter().all(good)
+        let ends = block.items().iter().any(|item| item.as_ref() == ENDS_EPOCH);
+        ends == block.header().content.ends_epoch && block.items().iter().all(good)
     }
 
     fn serve(&mut self, slot: usize, to: NodeId, from: Height) {
@@ -453,6 +463,9 @@ impl Cluster {
                 let bytes = crate::codec::Encode::to_bytes(&message);
                 let decoded = <Message as crate::codec::Decode>::from_bytes(&bytes);
                 assert_eq!(decoded.as_ref(), Ok(&message), "one encoding");
+                if self.slots[to].chain.last().is_some_and(is_last) {
+                    return self.answer_for_ended(to, from, &message);
+                }
                 self.step(to, Event::Message { from, message });
             }
             Item::Durable { slot, life } => {
@@ -473,6 +486,21 @@ impl Cluster {
                     self.step(slot, event);
                 }
             }
+        }
+    }
+
+    /// What the owner of a validator does whose epoch has ended.
+    fn answer_for_ended(&mut self, slot: usize, to: NodeId, message: &Message) {
+        match message {
+            Message::AskBlocks { from } => self.serve(slot, to, *from),
+            Message::Vote(_) | Message::Proposal(_) | Message::AskStatus => {
+                let Some(last) = self.slots[slot].chain.last() else {
+                    return;
+                };
+                let cert = alloc::boxed::Box::new(last.finalization.to_cert());
+                self.deliver(slot, to, &Message::Cert(cert));
+            }
+            _ => {}
         }
     }
 
@@ -533,4 +561,9 @@ impl Cluster {
             .collect();
         panic!("I10: no progress within {within}: {state:?}");
     }
+}
+
+/// Whether the epoch ends with this block.
+fn is_last(committed: &Committed) -> bool {
+    committed.block.header().content.ends_epoch
 }
