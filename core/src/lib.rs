@@ -30,6 +30,7 @@ pub mod bft;
 pub mod codec;
 pub mod crypto;
 pub mod kv;
+pub mod ledger;
 pub mod limits;
 pub mod machine;
 pub mod merkle;

@@ -99,6 +99,11 @@ pub const RECORDED_LIST_MAX: usize = 1 << 20;
 
 /// Nodes in a Merkle proof: no tree with a `u64` size is deeper.
 pub const MERKLE_PATH_MAX: usize = 64;
+/// Inner nodes on a path of an authenticated map: one for each bit of a hash.
+pub const STATE_PATH_MAX: usize = 256;
+/// Bytes of a value of an authenticated map: the open proposals of the largest set
+/// of validators fit.
+pub const STATE_VALUE_BYTES_MAX: usize = 256 << 10;
 /// Entries in one log proof.
 pub const LOG_PROOF_ENTRIES_MAX: usize = 1024;
 /// Bytes of the entries' data in one log proof that a node makes; the rest of a
@@ -171,6 +176,72 @@ pub const VIEWS_KEPT: u64 = 32;
 /// Views whose own votes a stuck validator sends again.
 pub const VIEWS_REPEATED: usize = 8;
 
+/// Bytes of one signed transaction of the ledger.
+pub const LEDGER_TX_BYTES_MAX: usize = 64 << 10;
+/// Operations under one signature.
+pub const LEDGER_TX_OPERATIONS_MAX: usize = 256;
+/// Bytes of an application's data in one operation.
+pub const LEDGER_DATA_BYTES_MAX: usize = 48 << 10;
+/// Bytes of a name on the ledger.
+pub const LEDGER_NAME_BYTES_MAX: usize = 128;
+/// Bytes of the name of a ledger.
+pub const LEDGER_CHAIN_NAME_BYTES_MAX: usize = 64;
+/// Lanes of one account.
+pub const LEDGER_LANES_MAX: usize = 16;
+/// Proposals of validators that are open at once.
+pub const LEDGER_PROPOSALS_MAX: usize = 64;
+/// Sequences that a waiting transaction may be ahead of its lane.
+pub const LEDGER_LANE_GAP_MAX: u64 = 64;
+/// Bytes of all transactions that wait for a block.
+pub const LEDGER_POOL_BYTES_MAX: usize = 64 << 20;
+/// Bytes of those of one account.
+pub const LEDGER_POOL_ACCOUNT_BYTES_MAX: usize = 16 << 20;
+/// Bytes of those that one node has handed in.
+pub const LEDGER_POOL_SOURCE_BYTES_MAX: usize = 32 << 20;
+/// Transactions in one message between nodes.
+pub const LEDGER_PUSH_TXS_MAX: usize = 4096;
+/// Bytes of them.
+pub const LEDGER_PUSH_BYTES_MAX: usize = 256 << 10;
+/// Final blocks that a node keeps in memory for those who are a little behind.
+pub const LEDGER_RECENT_BLOCKS_MAX: usize = 256;
+/// Bytes of them.
+pub const LEDGER_RECENT_BYTES_MAX: usize = 32 << 20;
+/// Bytes of blocks in one answer to somebody who is behind.
+pub const LEDGER_ANSWER_BYTES_MAX: usize = 1 << 20;
+/// Reads of the store that are under way for peers and clients.
+pub const LEDGER_READS_MAX: usize = 1024;
+/// Clients that wait for a transaction to become final.
+pub const LEDGER_WAITS_MAX: usize = 65_536;
+/// Ends of epochs in one answer.
+pub const LEDGER_EPOCHS_ANSWERED_MAX: usize = 64;
+/// Final blocks after which the ledger's state is made durable outside of its log.
+pub const LEDGER_SYNC_BLOCKS: u64 = 64;
+/// Evidence in one block: each costs two signature checks that nobody pays for.
+pub const LEDGER_BLOCK_EVIDENCE_MAX: usize = 16;
+
+/// Bytes of one certificate at most.
+const CERT_BYTES_MAX: usize = 128 + VALIDATORS_MAX * 64;
+const _: () = assert!(
+    BLOCK_BYTES_MAX + BLOCK_ITEMS_MAX * 4 + (2 + PROPOSAL_SKIPS_MAX) * CERT_BYTES_MAX + 1024
+        < MESSAGE_BYTES_MAX,
+    "a proposal fits a message"
+);
+const _: () = assert!(
+    BLOCK_BYTES_MAX + BLOCK_ITEMS_MAX * 4 + 1024 < WAL_RECORD_BYTES_MAX,
+    "a block fits a record"
+);
+const _: () = assert!(LEDGER_DATA_BYTES_MAX + LEDGER_NAME_BYTES_MAX + 512 < LEDGER_TX_BYTES_MAX);
+const _: () = assert!(LEDGER_TX_BYTES_MAX <= BLOCK_BYTES_MAX);
+const _: () = assert!(LEDGER_TX_BYTES_MAX <= LEDGER_PUSH_BYTES_MAX);
+const _: () = assert!(
+    LEDGER_PROPOSALS_MAX * (48 + VALIDATORS_MAX * 16) + 8 <= STATE_VALUE_BYTES_MAX,
+    "the open proposals fit a value of the state"
+);
+const _: () = assert!(
+    LEDGER_ANSWER_BYTES_MAX + BLOCK_BYTES_MAX + PATH_HEADERS_MAX * 320 + CERT_BYTES_MAX + 4096
+        < MESSAGE_BYTES_MAX,
+    "an answer to who is behind fits a message"
+);
 const _: () = assert!(
     ENTRY_BYTES_MAX + 1024 <= MESSAGE_BYTES_MAX,
     "one entry fits a message"

@@ -63,6 +63,7 @@ const PROTOCOL_FILES: &[&str] = &[
 const PROTOCOL_FOLDERS: &[&str] = &[
     "core/src/raft",
     "core/src/bft",
+    "core/src/ledger",
     "core/src/wal",
     "core/src/node",
 ];

@@ -19,7 +19,7 @@ impl Bft {
             return;
         };
         let last = finalization.statement.block;
-        if !self.is_running() || last.height <= self.committed.height {
+        if !self.has_started() || last.height <= self.committed.height {
             return;
         }
         let Some(mut chain) = self.chain_down_from(last.hash) else {

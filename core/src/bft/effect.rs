@@ -10,6 +10,7 @@ use super::evidence::Evidence;
 use super::message::Message;
 use super::types::{Height, PersistSeq, View};
 use super::vote::Vote;
+use crate::codec::{Decode, DecodeError, Encode, Reader, Writer};
 use crate::crypto::Digest;
 use crate::types::NodeId;
 
@@ -89,6 +90,18 @@ pub struct Committed {
     pub finalization: Proven,
 }
 
+impl Record {
+    /// The view that it speaks of.
+    pub fn view(&self) -> View {
+        match self {
+            Self::Vote(vote) => vote.statement.view(),
+            Self::Block(block) => block.header().view,
+            Self::Cert(cert) => cert.statement.view(),
+            Self::SilentUpto(view) => *view,
+        }
+    }
+}
+
 /// One record of the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Record {
@@ -101,4 +114,46 @@ pub enum Record {
     Cert(Proven),
     /// Never vote up to this view: the disk was lost.
     SilentUpto(View),
+}
+
+impl Encode for Record {
+    fn encode(&self, writer: &mut Writer) {
+        match self {
+            Self::Vote(vote) => {
+                writer.u8(0);
+                writer.put(vote);
+            }
+            Self::Block(block) => {
+                writer.u8(1);
+                writer.put(&**block);
+            }
+            Self::Cert(cert) => {
+                writer.u8(2);
+                writer.put(&**cert);
+            }
+            Self::SilentUpto(view) => {
+                writer.u8(3);
+                writer.put(view);
+            }
+        }
+    }
+}
+
+impl Decode for Record {
+    /// For records that this node has written itself: certificates were verified
+    /// before, and are not verified again. The log guards its records.
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(match reader.u8()? {
+            0 => Self::Vote(reader.get()?),
+            1 => Self::Block(Arc::new(reader.get()?)),
+            2 => Self::Cert(Proven::assume(reader.get()?)),
+            3 => Self::SilentUpto(reader.get()?),
+            tag => {
+                return Err(DecodeError::UnknownTag {
+                    what: "record of the ledger",
+                    tag,
+                });
+            }
+        })
+    }
 }

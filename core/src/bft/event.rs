@@ -76,7 +76,8 @@ pub struct Recovered {
     /// Blocks of the present epoch that may not be final.
     pub blocks: Vec<Block>,
     /// The last block that was handed to the application and is durable there;
-    /// none if the application holds nothing after the root of the epoch.
+    /// none if the application holds nothing after the root of the epoch. Never
+    /// the last block of the epoch: then the owner begins with the next one.
     pub committed: Option<BlockRef>,
     /// The view up to which this node never votes again, because it may have
     /// voted there with a disk that is lost.

@@ -85,6 +85,24 @@ pub struct FinalBlocks {
     pub finalization: Cert,
 }
 
+impl Message {
+    /// The epoch that it is about, if it says so.
+    pub fn epoch(&self) -> Option<Epoch> {
+        match self {
+            Self::Proposal(proposal) => Some(proposal.block.header().epoch),
+            Self::Vote(vote) => Some(vote.statement.epoch),
+            Self::Cert(cert) => Some(cert.statement.epoch),
+            Self::Status(status) => Some(status.epoch),
+            Self::AskCerts { epoch, .. } => Some(*epoch),
+            Self::AskStatus
+            | Self::AskBlock { .. }
+            | Self::Block(_)
+            | Self::AskBlocks { .. }
+            | Self::Blocks(_) => None,
+        }
+    }
+}
+
 impl FinalBlocks {
     /// The place that the certificate has to speak of, if blocks and headers are
     /// linked to each other without a gap.

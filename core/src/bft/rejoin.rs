@@ -6,7 +6,8 @@
 //! third of the power, all honest, signed in that view. Any quorum of answers
 //! contains one of those, and it can prove the certificate by which it entered
 //! `v - 1`, or a later one. So the highest view that the answers prove is at
-//! least `v - 1`, and three more are a margin.
+//! least `v - 1`, and three more are a margin. In the meantime it follows what the
+//! others finalise: those that it asks may be in a later epoch.
 
 use alloc::collections::BTreeMap;
 

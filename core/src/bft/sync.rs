@@ -23,7 +23,7 @@ impl Bft {
     /// Asks for blocks that are certified and not here, each at most once per
     /// delay.
     pub(super) fn ask_missing(&mut self, out: &mut Outbox<Effect>) {
-        if !self.is_running() {
+        if !self.has_started() {
             return;
         }
         if let Some(from) = self.gap_to_final() {
@@ -218,7 +218,7 @@ impl Bft {
                 && first.parent == self.committed.hash
                 && first.chain == self.config.chain
         });
-        if !follows || !self.is_running() {
+        if !follows || !self.has_started() {
             return;
         }
         if answer.blocks.len().saturating_add(answer.path.len()) > PATH_HEADERS_MAX {
@@ -234,7 +234,7 @@ impl Bft {
         let Some(finalization) = self.proof_of(&answer.finalization, unchecked, out) else {
             return self.reject();
         };
-        if !self.is_running() {
+        if !self.has_started() {
             return;
         }
         self.catch_up.last_at = None;

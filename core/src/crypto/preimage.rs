@@ -22,6 +22,10 @@ pub enum Domain {
     LogHead,
     /// A vote of [`crate::bft`]: a validator's word on one view of the ledger.
     Vote,
+    /// A transaction of [`crate::ledger`].
+    Transaction,
+    /// A new key of an account or validator says that it is meant to be one.
+    KeyProof,
 }
 
 /// The ledger that a signature belongs to: the first 16 bytes of the SHA-256 of
@@ -48,7 +52,13 @@ pub struct Preimage {
 
 impl Domain {
     /// All domains, for tests that they differ.
-    pub const ALL: [Self; 3] = [Self::NodeCert, Self::LogHead, Self::Vote];
+    pub const ALL: [Self; 5] = [
+        Self::NodeCert,
+        Self::LogHead,
+        Self::Vote,
+        Self::Transaction,
+        Self::KeyProof,
+    ];
 
     /// The tag that goes in front of the statement.
     pub const fn tag(self) -> &'static str {
@@ -56,6 +66,8 @@ impl Domain {
             Self::NodeCert => "decube/node-cert/v1",
             Self::LogHead => "decube/log-head/v1",
             Self::Vote => "decube/vote/v1",
+            Self::Transaction => "decube/transaction/v1",
+            Self::KeyProof => "decube/key-proof/v1",
         }
     }
 }

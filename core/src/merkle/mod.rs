@@ -19,6 +19,8 @@
 //! - M2: verifiers return what was proven ([`ProvenLeaf`], [`ProvenRange`],
 //!   [`ProvenExtension`]), never a bare `bool`.
 //! - M3: the size comes from the trusted head, never from the proof.
+//! - M4: equal content of a map has an equal root, whatever the order in which it
+//!   came; leaves and inner nodes of maps and of lists have four different prefixes.
 //!
 //! **Adversary.** Writes every byte of a proof. A path has at most 64 hashes
 //! ([`MERKLE_PATH_MAX`](crate::limits::MERKLE_PATH_MAX)), a range proof at most
@@ -33,6 +35,8 @@
 //! | `inclusion.rs` | [`Inclusion`] of one leaf |
 //! | `range.rs` | [`RangeProof`] of consecutive leaves |
 //! | `consistency.rs` | [`Consistency`] of an older with a newer tree |
+//! | `state_tree.rs` | [`StateTree`]: an authenticated map, cheap to copy |
+//! | `state_proof.rs` | [`StateProof`]: what it holds under a key, or that it holds nothing |
 //! | `plain.rs` | the whitepaper's format, bounded |
 
 pub mod consistency;
@@ -42,6 +46,8 @@ pub mod hash;
 pub mod inclusion;
 pub mod plain;
 pub mod range;
+pub mod state_proof;
+pub mod state_tree;
 pub mod tree;
 
 #[cfg(test)]
@@ -53,4 +59,6 @@ pub use frontier::Frontier;
 pub use hash::{LeafHash, LeafIndex, TreeHead, TreeSize, empty_root, node_hash};
 pub use inclusion::{Inclusion, ProvenLeaf};
 pub use range::{ProvenRange, RangeProof};
+pub use state_proof::{ProvenState, StateProof, StateProofError, Step};
+pub use state_tree::{StateTree, empty_state_root};
 pub use tree::Tree;

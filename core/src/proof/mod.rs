@@ -36,12 +36,14 @@
 //! | `voters.rs` | [`TrustedVoters`] |
 //! | `head.rs` | [`LogHead`], [`SignedHead`], [`ProvenHead`], [`verify_head_extension`] |
 //! | `log.rs` | [`LogProof`], [`verify_log_proof`], [`ProvenEntries`] |
+//! | `ledger/` | the same for the global ledger: a light client |
 //! | `split_view.rs` | [`SplitView`]: evidence that a cluster forked its log |
 
 pub mod applied;
 pub mod applied_tree;
 pub mod head;
 pub mod leaf;
+pub mod ledger;
 pub mod log;
 pub mod split_view;
 pub mod voters;

@@ -10,6 +10,7 @@ mod plain;
 mod props;
 mod range;
 mod rs_merkle_is_unsound;
+mod state;
 mod vectors;
 
 use alloc::vec::Vec;

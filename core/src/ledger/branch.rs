@@ -1,0 +1,262 @@
+//! Blocks that are executed and not final yet, and the last final one under them.
+
+use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+
+use super::apply::next_set;
+use super::pool::Pool;
+use super::session::{Executed, Place, Session, ends_epoch};
+use super::transaction::{Checked, Transaction};
+use super::types::TimeMs;
+use super::world::World;
+use crate::bft::{Block, BlockRef, Commitments, Content, Header, Height};
+use crate::crypto::{ChainId, Digest, SharedVerifier, sha256};
+use crate::limits::BLOCKS_OPEN_MAX;
+use crate::merkle::{Frontier, LeafHash};
+
+/// The executed blocks.
+#[derive(Debug)]
+pub(super) struct Branches {
+    chain: ChainId,
+    verifier: SharedVerifier,
+    tip: Arc<Branch>,
+    /// Blocks on the tip, or on each other, by their hashes.
+    open: BTreeMap<Digest, Arc<Branch>>,
+    /// What this node built last: it is asked to judge that, too.
+    built: Option<Built>,
+}
+
+/// A block with the state after it.
+#[derive(Debug)]
+pub(super) struct Branch {
+    /// Its hash.
+    pub(super) hash: Digest,
+    /// Its height.
+    pub(super) height: Height,
+    /// When it was made.
+    pub(super) time: TimeMs,
+    /// The tree over the hashes of all blocks up to it.
+    pub(super) history: Frontier,
+    /// What it did.
+    pub(super) executed: Executed,
+    /// What it holds.
+    pub(super) transactions: Vec<Arc<Checked>>,
+}
+
+#[derive(Debug)]
+struct Built {
+    parent: Digest,
+    commitments: Commitments,
+    executed: Executed,
+    transactions: Vec<Arc<Checked>>,
+}
+
+/// Why a block is refused. Everybody who judges it comes to the same verdict.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Bad {
+    #[error("its parent is not known to be good")]
+    Parent,
+    #[error("its time is not after its parent's")]
+    Time,
+    #[error("it holds something that is no transaction")]
+    Transaction,
+    #[error("it holds a transaction that has no place in it")]
+    Invalid,
+    #[error("its header does not say what executing it gives")]
+    Commitments,
+}
+
+impl Branch {
+    /// Block 0.
+    pub(super) fn genesis(hash: Digest, time: TimeMs, world: World) -> Self {
+        let mut history = Frontier::default();
+        history.append(LeafHash::assume(hash));
+        Self {
+            hash,
+            height: Height(0),
+            time,
+            history,
+            executed: Executed {
+                world,
+                changes: BTreeMap::new(),
+                results: Vec::new(),
+                results_root: super::outcome::ResultsHead::of(&[]).root(),
+            },
+            transactions: Vec::new(),
+        }
+    }
+
+    pub(super) const fn world(&self) -> &World {
+        &self.executed.world
+    }
+
+    /// Whether the epoch ends with a block on this one.
+    fn child_ends_epoch(&self) -> bool {
+        ends_epoch(self.world(), self.height.next())
+    }
+
+    /// What the header of a child says, but for its items and its time.
+    fn commitments(&self, items: Commitments, time: TimeMs) -> Commitments {
+        let world = self.world();
+        let ends_epoch = self.child_ends_epoch();
+        Commitments {
+            time_ms: time.0,
+            parent_state: world.root(),
+            parent_receipts: self.executed.results_root,
+            history: self.history.root(),
+            validators: world.epoch().set().hash(),
+            next_validators: match ends_epoch {
+                true => next_set(world).hash(),
+                false => Digest::default(),
+            },
+            ends_epoch,
+            ..items
+        }
+    }
+}
+
+impl Branches {
+    pub(super) const fn new(chain: ChainId, verifier: SharedVerifier, tip: Arc<Branch>) -> Self {
+        Self {
+            chain,
+            verifier,
+            tip,
+            open: BTreeMap::new(),
+            built: None,
+        }
+    }
+
+    /// The last final block.
+    pub(super) const fn tip(&self) -> &Arc<Branch> {
+        &self.tip
+    }
+
+    fn get(&self, hash: &Digest) -> Option<&Arc<Branch>> {
+        if *hash == self.tip.hash {
+            return Some(&self.tip);
+        }
+        self.open.get(hash)
+    }
+
+    fn place(&self, height: Height) -> Place {
+        Place {
+            chain: self.chain,
+            height,
+            verifier: self.verifier.clone(),
+        }
+    }
+
+    /// The content of a block on this parent, or nothing if that is not known.
+    pub(super) fn build(
+        &mut self,
+        parent: &BlockRef,
+        now: TimeMs,
+        pool: &mut Pool,
+    ) -> Option<Content> {
+        let parent = self.get(&parent.hash)?.clone();
+        let mut session = Session::new(parent.world(), self.place(parent.height.next()));
+        let transactions = pool.fill(&mut session);
+        let items: Vec<Bytes> = transactions.iter().map(|one| one.bytes().clone()).collect();
+        let time = TimeMs(now.0.max(parent.time.0.saturating_add(1)));
+        let commitments = parent.commitments(Commitments::to_items(&items), time);
+        let executed = session.finish(commitments.ends_epoch);
+        self.built = Some(Built {
+            parent: parent.hash,
+            commitments,
+            executed,
+            transactions,
+        });
+        Some(Content { items, commitments })
+    }
+
+    /// Judges a block by executing it.
+    pub(super) fn check(&mut self, block: &Block, pool: &Pool) -> Result<(), Bad> {
+        if self.get(&block.hash()).is_some() {
+            return Ok(());
+        }
+        let branch = self.execute(block, pool)?;
+        if self.open.len() < 2 * BLOCKS_OPEN_MAX {
+            self.open.insert(branch.hash, Arc::new(branch));
+        }
+        Ok(())
+    }
+
+    fn execute(&mut self, block: &Block, pool: &Pool) -> Result<Branch, Bad> {
+        let header = block.header();
+        let parent = self.get(&header.parent).ok_or(Bad::Parent)?.clone();
+        let time = TimeMs(header.content.time_ms);
+        if time <= parent.time || header.height != parent.height.next() {
+            return Err(Bad::Time);
+        }
+        let said = header.content;
+        let expected = parent.commitments(said, time);
+        if said != expected {
+            return Err(Bad::Commitments);
+        }
+        let is_own = |built: &mut Built| built.parent == parent.hash && built.commitments == said;
+        if let Some(built) = self.built.take_if(is_own) {
+            return Ok(branch(header, &parent, built.executed, built.transactions));
+        }
+        let transactions = self.transactions(block, pool)?;
+        let mut session = Session::new(parent.world(), self.place(header.height));
+        for transaction in &transactions {
+            session.take(transaction).map_err(|_| Bad::Invalid)?;
+        }
+        let executed = session.finish(said.ends_epoch);
+        Ok(branch(header, &parent, executed, transactions))
+    }
+
+    /// The transactions of a block, their signatures verified: those in the pool
+    /// were verified when they came.
+    fn transactions(&self, block: &Block, pool: &Pool) -> Result<Vec<Arc<Checked>>, Bad> {
+        let check = |bytes: &Bytes| {
+            let known = pool
+                .get(&sha256(bytes))
+                .filter(|known| known.bytes() == bytes);
+            if let Some(known) = known {
+                return Ok(known.clone());
+            }
+            let checked = Transaction::check(bytes, self.chain, &*self.verifier);
+            checked.map(Arc::new).map_err(|_| Bad::Transaction)
+        };
+        block.items().iter().map(check).collect()
+    }
+
+    /// A block is final: it is the tip from now on, executed if it was not.
+    /// Whatever does not rest on it is forgotten.
+    pub(super) fn commit(&mut self, block: &Block, pool: &Pool) -> Result<Arc<Branch>, Bad> {
+        let header = block.header();
+        assert_eq!(header.parent, self.tip.hash, "blocks are final in order");
+        let branch = match self.open.remove(&block.hash()) {
+            Some(branch) => branch,
+            None => Arc::new(self.execute(block, pool)?),
+        };
+        self.tip = branch.clone();
+        let height = branch.height;
+        self.open.retain(|_, one| one.height > height);
+        self.built = None;
+        Ok(branch)
+    }
+}
+
+fn branch(
+    header: &Header,
+    parent: &Branch,
+    executed: Executed,
+    transactions: Vec<Arc<Checked>>,
+) -> Branch {
+    let hash = header.hash();
+    let mut history = parent.history.clone();
+    history.append(LeafHash::assume(hash));
+    Branch {
+        hash,
+        height: header.height,
+        time: TimeMs(header.content.time_ms),
+        history,
+        executed,
+        transactions,
+    }
+}

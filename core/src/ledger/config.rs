@@ -1,0 +1,58 @@
+//! What a node of the ledger is built from.
+
+use alloc::sync::Arc;
+
+use super::genesis::Genesis;
+use crate::bft::{Relay, Timing};
+use crate::crypto::{SharedSigner, SharedVerifier};
+use crate::mutant::Mutant;
+use crate::types::{NodeId, Span};
+
+/// One node of the ledger: a validator if it has a key and the present set lists
+/// it, and a follower otherwise.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// This node.
+    pub node: NodeId,
+    /// How the ledger began.
+    pub genesis: Arc<Genesis>,
+    /// The node's key.
+    pub signer: Option<SharedSigner>,
+    /// How signatures are checked.
+    pub verifier: SharedVerifier,
+    /// Spans of the consensus.
+    pub timing: Timing,
+    /// How certificates travel.
+    pub relay: Relay,
+    /// How long a client may wait for a transaction to become final.
+    pub wait_timeout: Span,
+    /// After how long transactions that came by this node are handed to the others
+    /// again, if they are still not final.
+    pub push_again: Span,
+    /// Bytes of one segment of the log; smaller only in simulation.
+    pub wal_segment_bytes: u64,
+    /// The disk is empty although this key may have signed before: the node asks
+    /// the others before it votes.
+    pub lost_disk: bool,
+    /// The planted bug, if any.
+    pub mutant: Mutant,
+}
+
+impl Config {
+    /// The defaults for a node.
+    pub fn new(node: NodeId, genesis: Arc<Genesis>) -> Self {
+        Self {
+            node,
+            genesis,
+            signer: None,
+            verifier: SharedVerifier::default(),
+            timing: Timing::default(),
+            relay: Relay::default(),
+            wait_timeout: Span::from_secs(30),
+            push_again: Span::from_secs(2),
+            wal_segment_bytes: crate::limits::WAL_SEGMENT_BYTES,
+            lost_disk: false,
+            mutant: Mutant::None,
+        }
+    }
+}

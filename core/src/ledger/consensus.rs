@@ -1,0 +1,435 @@
+//! Between the consensus and what it orders.
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+
+use super::branch::{Bad, Branch};
+use super::effect::Effect;
+use super::message::Message;
+use super::operation::Operation;
+use super::record::{FinalBlock, LogHead};
+use super::request::Located;
+use super::state::{Ledger, Parked};
+use super::types::{Lane, TxId};
+use crate::bft::{self, Block, Committed, EpochStart, Evidence, Height};
+use crate::limits::{
+    BLOCKS_ANSWERED_MAX, LEDGER_ANSWER_BYTES_MAX, LEDGER_PUSH_BYTES_MAX, LEDGER_PUSH_TXS_MAX,
+    PATH_HEADERS_MAX,
+};
+use crate::machine::Outbox;
+use crate::types::NodeId;
+
+/// The lane of a node's account that the node itself uses, for evidence.
+pub const SYSTEM_LANE: Lane = Lane(u16::MAX);
+
+impl Ledger {
+    pub(super) fn on_bft(&mut self, effect: bft::Effect, out: &mut Outbox<Effect>) {
+        match effect {
+            bft::Effect::Persist { seq, records } => {
+                let epoch = self.bft.as_ref().expect("it asked").epoch().epoch;
+                let has_asked = records
+                    .iter()
+                    .any(|one| matches!(one, bft::Record::SilentUpto(_)));
+                self.persist(epoch, seq, records);
+                if has_asked {
+                    self.note_asked(epoch);
+                }
+            }
+            bft::Effect::Send { to, message } => send(to, message, out),
+            bft::Effect::Broadcast { message } => self.broadcast(&message.into(), out),
+            bft::Effect::Build { view, parent } => self.build(view, parent),
+            bft::Effect::Check { block } => self.judge(block),
+            bft::Effect::Commit(committed) => self.on_final(*committed, out),
+            bft::Effect::ServeBlocks { to, from } => self.serve_blocks(to, from, out),
+            bft::Effect::ServeBlock { to, hash } => {
+                if let Some(found) = self.recent.find(&hash) {
+                    let block = Box::new((*found.block).clone());
+                    send(to, bft::Message::Block(block), out);
+                }
+            }
+            bft::Effect::Evidence(evidence) => self.accuse(*evidence),
+            bft::Effect::SafetyViolation { culprits, .. } => {
+                out.push(Effect::SafetyViolation { culprits });
+                self.halt(
+                    "the ledger is forked: more than a third of the power lies. Keep the data \
+                     directory; it holds the proof",
+                    out,
+                );
+            }
+        }
+    }
+
+    /// The validator that lost its disk knows where the others are. A quorum of them
+    /// was in this epoch when it answered, so what was signed before the loss may be
+    /// of this epoch or, if some were ahead, of the next one: nothing later.
+    fn note_asked(&mut self, epoch: bft::Epoch) {
+        let lost_upto = Some(super::session::following(epoch));
+        if self.storage.head.lost_upto > lost_upto {
+            self.write_head(LogHead { lost_upto });
+        }
+    }
+
+    /// To all validators of the present epoch but this node.
+    fn broadcast(&self, message: &Message, out: &mut Outbox<Effect>) {
+        let bft = self.bft.as_ref().expect("present while running");
+        for (_, validator) in bft.epoch().validators.iter() {
+            if validator.node != self.config.node {
+                out.push(Effect::Send {
+                    to: validator.node,
+                    message: message.clone(),
+                });
+            }
+        }
+    }
+
+    /// Judges a block. The verdict is the same everywhere, but for its time: clocks
+    /// differ, so a good block of the future is neither good nor bad yet.
+    fn judge(&mut self, block: Arc<Block>) {
+        let hash = block.hash();
+        let branches = self.branches.as_mut().expect("present while running");
+        let valid = match branches.check(&block, &self.pool) {
+            Ok(()) => true,
+            // The consensus knows it to be final already; here it is when its
+            // finalization is durable. A verdict now would be wrong for ever.
+            Err(Bad::Parent) => {
+                self.parked.blocks.push(block);
+                return;
+            }
+            Err(_) => false,
+        };
+        let time = super::types::TimeMs(block.header().content.time_ms);
+        if valid && self.due(time) > self.now {
+            self.early.insert((time, hash));
+            return;
+        }
+        self.step_bft(bft::Event::Checked { hash, valid });
+    }
+
+    /// Builds a block, or waits until the parent is final here.
+    fn build(&mut self, view: bft::View, parent: bft::BlockRef) {
+        let now = self.wall();
+        let branches = self.branches.as_mut().expect("present while running");
+        match branches.build(&parent, now, &mut self.pool) {
+            Some(content) => {
+                let content = Some(Box::new(content));
+                self.step_bft(bft::Event::Built { view, content });
+            }
+            None => self.parked.build = Some((view, parent)),
+        }
+    }
+
+    /// Takes up what waited for a block to become final.
+    fn unpark(&mut self) {
+        let parked = core::mem::take(&mut self.parked);
+        for block in parked.blocks {
+            if block.header().height > self.storage.tip.height {
+                self.judge(block);
+            }
+        }
+        if let Some((view, parent)) = parked.build {
+            self.build(view, parent);
+        }
+    }
+
+    /// A block is final, and durable here (D3).
+    fn on_final(&mut self, committed: Committed, out: &mut Outbox<Effect>) {
+        let Committed {
+            block,
+            path,
+            finalization,
+        } = committed;
+        let branches = self.branches.as_mut().expect("present while running");
+        let branch = match branches.commit(&block, &self.pool) {
+            Ok(branch) => branch,
+            Err(bad) => return self.halt(why_not_executed(bad), out),
+        };
+        let located = locate(&branch);
+        let block = Arc::new(FinalBlock {
+            block,
+            path,
+            finalization: finalization.to_cert(),
+            results: branch.executed.results.clone(),
+        });
+        let header = *block.block.header();
+        self.storage.tip = block.block.place();
+        self.store_block(&block, &branch, &located, out);
+        self.recent.push(block.clone(), &located);
+        let world = branch.world();
+        let expired = self
+            .pool
+            .on_final(&branch.transactions, world, branch.height);
+        self.is_pool_changed = true;
+        for transaction in expired {
+            self.answer_expired(&transaction, out);
+        }
+        self.answer_final(&located, out);
+        out.push(Effect::Final(block));
+        if header.content.ends_epoch {
+            self.parked = Parked::default();
+            self.hand_over(&branch);
+        } else {
+            self.unpark();
+        }
+    }
+
+    /// The epoch has ended: on with the next one.
+    fn hand_over(&mut self, last: &Branch) {
+        let state = last.world().epoch();
+        let start = EpochStart {
+            epoch: state.epoch,
+            root_height: last.height,
+            root_hash: last.hash,
+            validators: state.set().clone(),
+        };
+        let lost_disk = self.storage.head.lost_upto >= Some(start.epoch);
+        let recovered = self.recovered_of(start.epoch, lost_disk);
+        self.begin_epoch(start, recovered);
+    }
+
+    /// What the log held of an epoch, as the validator takes it up.
+    pub(super) fn recovered_of(&mut self, epoch: bft::Epoch, lost_disk: bool) -> bft::Recovered {
+        let records = self.later_epochs.remove(&epoch).unwrap_or_default();
+        self.later_epochs = self.later_epochs.split_off(&epoch);
+        let mut recovered = bft::Recovered {
+            lost_disk,
+            ..bft::Recovered::default()
+        };
+        for record in records {
+            match record.record {
+                bft::Record::Vote(vote) => recovered.votes.push(vote),
+                bft::Record::Block(block) => recovered.blocks.push(Arc::unwrap_or_clone(block)),
+                bft::Record::Cert(cert) => recovered.certs.push(cert),
+                bft::Record::SilentUpto(view) => {
+                    recovered.silent_upto = recovered.silent_upto.max(view);
+                    // It has asked already, and may vote behind that view.
+                    recovered.lost_disk = false;
+                }
+            }
+        }
+        recovered
+    }
+
+    /// A message of the consensus. Those of another epoch are not for the
+    /// validator: who is behind is told so, who is ahead is asked.
+    pub(super) fn on_bft_message(
+        &mut self,
+        from: NodeId,
+        message: bft::Message,
+        out: &mut Outbox<Effect>,
+    ) {
+        let bft = self.bft.as_ref().expect("present while running");
+        let present = bft.epoch().epoch;
+        let is_answer = matches!(message, bft::Message::Blocks(_));
+        match message.epoch() {
+            Some(epoch) if epoch > present => {
+                self.ahead = Some((from, epoch));
+                let pause = self.config.timing.delta;
+                let is_due = |last: crate::types::Time| last.saturating_add(pause) <= self.now;
+                if self.asked_ahead_at.is_none_or(is_due) {
+                    self.ask_ahead(out);
+                }
+            }
+            Some(epoch) if epoch < present => {
+                let pause = self.config.timing.delta;
+                let last = self.helped.get(&from).copied();
+                let is_due = last.is_none_or(|last| last.saturating_add(pause) <= self.now);
+                if is_due && self.helped.len() < 4 * crate::limits::VALIDATORS_MAX {
+                    self.helped.insert(from, self.now);
+                    self.step_bft(bft::Event::Message {
+                        from,
+                        message: bft::Message::AskStatus,
+                    });
+                }
+            }
+            _ => self.step_bft(bft::Event::Message { from, message }),
+        }
+        if is_answer {
+            self.asked_ahead_at = None;
+            let present = self.bft.as_ref().expect("present").epoch().epoch;
+            if self.ahead.is_some_and(|(_, epoch)| epoch > present) {
+                self.ask_ahead(out);
+            }
+        }
+    }
+
+    fn ask_ahead(&mut self, out: &mut Outbox<Effect>) {
+        if let Some((peer, _)) = self.ahead {
+            self.asked_ahead_at = Some(self.now);
+            let from = self
+                .bft
+                .as_ref()
+                .expect("present")
+                .committed()
+                .height
+                .next();
+            send(peer, bft::Message::AskBlocks { from }, out);
+        }
+    }
+
+    fn serve_blocks(&mut self, to: NodeId, from: Height, out: &mut Outbox<Effect>) {
+        let recent: Vec<Arc<FinalBlock>> = self
+            .recent
+            .from(from)
+            .take(BLOCKS_ANSWERED_MAX)
+            .cloned()
+            .collect();
+        if !recent.is_empty() {
+            return answer_blocks(to, &recent, out);
+        }
+        let is_stored = from <= self.storage.tip.height && from > Height(0);
+        if is_stored {
+            self.read_blocks_for(to, from, out);
+        }
+    }
+
+    /// A validator lied: the proof goes onto the ledger.
+    fn accuse(&mut self, evidence: Evidence) {
+        let Some(signer) = self.config.signer.clone() else {
+            return;
+        };
+        self.submit_own(Operation::Evidence(Box::new(evidence)), &signer);
+    }
+
+    /// Puts an operation of the node itself into the pool. It may fail there, as any
+    /// other: whoever else has seen the lie accuses as well.
+    fn submit_own(&mut self, operation: Operation, signer: &crate::crypto::SharedSigner) {
+        let branch = self.tip_branch().clone();
+        let key = *signer.public_key();
+        let id = super::types::AccountId::of(&key);
+        let sequence = self.pool.next_sequence(&id, SYSTEM_LANE, branch.world());
+        let intent = super::transaction::Intent {
+            chain: self.chain,
+            account: id,
+            lane: SYSTEM_LANE,
+            sequence,
+            valid_until: Height(branch.height.0.saturating_add(100)),
+            operations: alloc::vec![operation],
+        };
+        let bytes = crate::codec::Encode::to_bytes(&intent.sign(&**signer));
+        let node = self.config.node;
+        if self
+            .pool
+            .admit(bytes.clone(), node, branch.world(), branch.height)
+            .is_ok()
+        {
+            self.push.fresh.push(bytes);
+            self.is_pool_changed = true;
+        }
+    }
+
+    /// Transactions that a peer hands on. What is refused is counted there.
+    pub(super) fn on_pushed(&mut self, from: NodeId, transactions: Vec<Bytes>) {
+        let branch = self.tip_branch().clone();
+        for bytes in transactions {
+            let admitted = self.pool.admit(bytes, from, branch.world(), branch.height);
+            self.is_pool_changed |= admitted.is_ok_and(|admitted| admitted.is_new);
+        }
+    }
+
+    /// Hands what came by this node to the validators: at once, and again as long as
+    /// it is not final.
+    pub(super) fn push_transactions(&mut self, out: &mut Outbox<Effect>) {
+        if !self.is_running() {
+            return;
+        }
+        let mut list = core::mem::take(&mut self.push.fresh);
+        if self.push.again_at.is_some_and(|due| due <= self.now) {
+            self.push.again_at = None;
+            let waiting = self.pool.of_source(self.config.node);
+            list = waiting.map(|one| one.bytes().clone()).collect();
+        }
+        if list.is_empty() {
+            return;
+        }
+        self.push.again_at = Some(self.now.saturating_add(self.config.push_again));
+        for chunk in chunks(list) {
+            self.broadcast(&Message::Transactions(chunk), out);
+        }
+    }
+}
+
+fn send(to: NodeId, message: bft::Message, out: &mut Outbox<Effect>) {
+    let message = Message::Bft(message);
+    out.push(Effect::Send { to, message });
+}
+
+/// Where each operation of a block stands.
+fn locate(branch: &Branch) -> Vec<(TxId, Located)> {
+    let mut results = branch.executed.results.iter();
+    let mut located = Vec::new();
+    for (item, transaction) in (0_u32..).zip(&branch.transactions) {
+        let count = u32::try_from(transaction.intent().count()).expect("at most 256");
+        for operation in 0..count {
+            let result = results.next().expect("one result for each operation");
+            let place = Located {
+                height: branch.height,
+                item,
+                operation,
+                outcome: result.outcome,
+            };
+            located.push((result.id, place));
+        }
+    }
+    located
+}
+
+/// Sends a run of blocks of one epoch, as long as it fits an answer.
+pub(super) fn answer_blocks(to: NodeId, blocks: &[Arc<FinalBlock>], out: &mut Outbox<Effect>) {
+    let Some(first) = blocks.first() else { return };
+    let epoch = first.block.header().epoch;
+    let mut bytes = 0_usize;
+    let fits = |one: &&Arc<FinalBlock>| {
+        bytes = bytes.saturating_add(one.block.size());
+        let is_first = one.height() == first.height();
+        one.block.header().epoch == epoch && (is_first || bytes <= LEDGER_ANSWER_BYTES_MAX)
+    };
+    let run: Vec<&Arc<FinalBlock>> = blocks
+        .iter()
+        .take_while(fits)
+        .take(BLOCKS_ANSWERED_MAX)
+        .collect();
+    let last = run.last().expect("the first one always fits");
+    if run.len().saturating_add(last.path.len()) > PATH_HEADERS_MAX {
+        return;
+    }
+    let answer = bft::FinalBlocks {
+        blocks: run.iter().map(|one| (*one.block).clone()).collect(),
+        path: last.path.clone(),
+        finalization: last.finalization.clone(),
+    };
+    send(to, bft::Message::Blocks(Box::new(answer)), out);
+}
+
+/// Lists that fit a message each.
+fn chunks(list: Vec<Bytes>) -> Vec<Vec<Bytes>> {
+    let mut chunks: Vec<Vec<Bytes>> = Vec::new();
+    let mut room = 0_usize;
+    for bytes in list {
+        let is_full = chunks
+            .last()
+            .is_none_or(|chunk| chunk.len() >= LEDGER_PUSH_TXS_MAX || bytes.len() > room);
+        if is_full {
+            chunks.push(Vec::new());
+            room = LEDGER_PUSH_BYTES_MAX;
+        }
+        room = room.saturating_sub(bytes.len());
+        chunks.last_mut().expect("just pushed").push(bytes);
+    }
+    chunks
+}
+
+const fn why_not_executed(bad: Bad) -> &'static str {
+    match bad {
+        Bad::Commitments => {
+            "a final block says something else than executing it gives: this node's state is \
+             damaged, or it runs another version than the others. Stop it and compare"
+        }
+        Bad::Parent | Bad::Time | Bad::Transaction | Bad::Invalid => {
+            "a final block breaks the rules of the ledger: more than a third of the power lies, \
+             or this node runs another version than the others. Stop it and compare"
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! What nodes of the ledger say to each other.
+
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+
+use crate::bft;
+use crate::codec::{Decode, DecodeError, Encode, Reader, Writer};
+use crate::limits::{LEDGER_PUSH_BYTES_MAX, LEDGER_PUSH_TXS_MAX, LEDGER_TX_BYTES_MAX};
+
+/// One message. Everything in it is unverified.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Message {
+    /// Of the consensus.
+    Bft(bft::Message),
+    /// Transactions that wait for a block.
+    Transactions(Vec<Bytes>),
+}
+
+impl From<bft::Message> for Message {
+    fn from(message: bft::Message) -> Self {
+        Self::Bft(message)
+    }
+}
+
+impl Encode for Message {
+    fn encode(&self, writer: &mut Writer) {
+        match self {
+            Self::Bft(message) => {
+                writer.u8(0);
+                writer.put(message);
+            }
+            Self::Transactions(transactions) => {
+                writer.u8(1);
+                writer.length(transactions.len());
+                transactions.iter().for_each(|bytes| writer.blob(bytes));
+            }
+        }
+    }
+}
+
+impl Decode for Message {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        match reader.u8()? {
+            0 => Ok(Self::Bft(reader.get()?)),
+            1 => transactions(reader).map(Self::Transactions),
+            tag => Err(DecodeError::UnknownTag {
+                what: "message of the ledger",
+                tag,
+            }),
+        }
+    }
+}
+
+fn transactions(reader: &mut Reader<'_>) -> Result<Vec<Bytes>, DecodeError> {
+    let count = reader.length(LEDGER_PUSH_TXS_MAX)?;
+    let mut room = LEDGER_PUSH_BYTES_MAX;
+    let mut transactions = Vec::new();
+    for _ in 0..count {
+        let bytes = reader.blob(room.min(LEDGER_TX_BYTES_MAX))?;
+        room = room.saturating_sub(bytes.len());
+        transactions.push(bytes);
+    }
+    Ok(transactions)
+}

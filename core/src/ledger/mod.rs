@@ -1,0 +1,127 @@
+//! The ledger of all clusters: transactions, the state that they make, and proofs.
+//!
+//! # Purpose
+//! [`Ledger`] is one node of it: the owner of a [`Bft`](crate::bft::Bft) validator.
+//! It takes transactions, fills and judges blocks, executes what is final, keeps
+//! it, answers clients, and goes from epoch to epoch.
+//!
+//! ```text
+//!  Submit ──► pool ──► Built ──► Bft ──Persist──► Wal ──File──► shell
+//!               │        ▲        │◄──Persisted────┘
+//!               │     branches ◄──Check
+//!               └◄──────┴──── Commit ──► StoreCommit, Final, Reply
+//! ```
+//!
+//! # Source
+//! The note on the global consensus layer, §4.6 to §6; the whitepaper's ledger for
+//! the kinds of transactions. RFC 6962 for all trees but the state's.
+//!
+//! # Blocks
+//! A header commits to its transactions, to the state after its *parent*, to the
+//! results of its parent, to the hashes of all blocks before it, and to the set that
+//! votes. So a validator votes as soon as it has executed the parent, and whoever
+//! holds one final header can check anything about the past. A block's time is after
+//! its parent's, and nobody votes for a block before its own clock is within two
+//! seconds of it; a slow clock is not punished, because a verdict that depends on
+//! when it is asked for would split honest validators.
+//!
+//! # Transactions
+//! One signed form ([`Intent`]), single or bundled. Every lane of an account is a
+//! strict sequence, which excludes replays for ever without a memory of old
+//! transactions. Everybody may begin an account; how many a block begins and what an
+//! account may use in an epoch is bounded on the ledger, so that a lying leader can
+//! not fill the blocks of others.
+//!
+//! # Validators and epochs
+//! Validators are nodes; all clusters weigh the same ([`normalise`]). They change
+//! set and parameters by saying the same operation: it passes when a quorum of the
+//! power has said it. A change of the set ends the epoch with the next block, whose
+//! header names the new set. Since every epoch is handed over by a quorum of the one
+//! before, and proofs follow epochs one by one, no overlap between sets is required.
+//!
+//! # Persistence
+//! | what | where | before |
+//! |---|---|---|
+//! | own votes, open blocks, certificates | the log, one atomic batch per step of the validator | anything that the validator gates on it (D1, D2, D3) |
+//! | a final block, what it changed, where the next start begins | the store, one atomic batch, not synced | – (rebuildable from the log) |
+//! | the same, up to a block | the store, synced | the log is cut up to it |
+//! | that the disk was lost | the head of the log | the first record of a new log |
+//!
+//! # Invariants
+//! G1 Validator, state and store speak of one block and epoch. G2 Everything kept
+//! has a bound. What an observer of all nodes sees (equal states, each operation
+//! once, receipts that verify) is checked in `tests/`.
+//!
+//! # Adversary
+//! Validators with less than a third of the power lie. Clients are hostile: whatever
+//! can be refused without a signature check is refused before it, and who hands in
+//! bad signatures is counted. The node's own disk may lose what was not synced; a
+//! hole in the log counts as a lost disk.
+//!
+//! # Files
+//! | file | holds |
+//! |---|---|
+//! | `types.rs` `operation.rs` `transaction.rs` `outcome.rs` `params.rs` `members.rs` `genesis.rs` | the vocabulary |
+//! | `config.rs` `event.rs` `effect.rs` `message.rs` `request.rs` | what goes in and out |
+//! | `world.rs` | the state, and what its keys mean |
+//! | `session.rs` `apply.rs` | the execution of a block |
+//! | `branch.rs` | executed blocks that are not final yet |
+//! | `pool.rs` | transactions that wait |
+//! | `state.rs` `recent.rs` | what a node remembers |
+//! | `step.rs` | routing |
+//! | `consensus.rs` | between the validator and what it orders |
+//! | `storage.rs` `record.rs` `recovery.rs` | log and store |
+//! | `requests.rs` `reads.rs` | clients, and what has to be read for them |
+//! | `invariants.rs` | G1, G2 |
+
+mod apply;
+mod branch;
+pub mod config;
+mod consensus;
+pub mod effect;
+pub mod event;
+mod genesis;
+mod invariants;
+mod members;
+pub mod message;
+mod operation;
+mod outcome;
+mod params;
+mod pool;
+mod reads;
+mod recent;
+mod record;
+mod recovery;
+pub mod request;
+mod requests;
+mod session;
+mod state;
+mod step;
+mod storage;
+mod transaction;
+mod types;
+mod world;
+
+#[cfg(test)]
+mod tests;
+
+pub use config::Config;
+pub use consensus::SYSTEM_LANE;
+pub use effect::Effect;
+pub use event::{Event, ReadId};
+pub use genesis::{Genesis, GenesisError};
+pub use members::{CLUSTER_POWER, Member, WEIGHT_MAX, normalise};
+pub use message::Message;
+pub use operation::{
+    KeyOwner, KeyProof, Name, NameError, Operation, SnapshotRecord, ValidatorChange,
+};
+pub use outcome::{OpResult, Outcome, ResultsHead};
+pub use params::{Param, ParamError, Params};
+pub use pool::{Pool, Rejection};
+pub use record::{FinalBlock, Head};
+pub use request::{AccountView, LedgerStatus, Located, Request, Response, TxState, ValidatorsView};
+pub use session::Invalid;
+pub use state::Ledger;
+pub use transaction::{Checked, Intent, Transaction, TxError};
+pub use types::{AccountId, Lane, Sequence, TimeMs, TxId};
+pub use world::{Account, EpochState, ImageEntry, Proposal, SnapshotEntry, World, keys};

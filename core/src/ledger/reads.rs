@@ -1,0 +1,300 @@
+//! Reads of the store for peers and clients, and what is done with what they find.
+
+use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+
+use super::consensus::answer_blocks;
+use super::effect::Effect;
+use super::event::ReadId;
+use super::outcome::ResultsHead;
+use super::record::{FinalBlock, block_key, end_of, epoch_key, location_key, only};
+use super::request::{Located, Response, TxState};
+use super::state::Ledger;
+use super::types::TxId;
+use crate::bft::{Epoch, Height};
+use crate::codec::{Decode, Encode as _};
+use crate::limits::{LEDGER_ANSWER_BYTES_MAX, LEDGER_EPOCHS_ANSWERED_MAX, LEDGER_READS_MAX};
+use crate::machine::Outbox;
+use crate::merkle::{LeafHash, LeafIndex, Tree};
+use crate::proof::ledger::{Checkpoint, EpochEnd, OutcomeProof, Receipt};
+use crate::types::{NodeId, RequestId};
+
+/// Reads that are under way.
+#[derive(Debug, Default)]
+pub(super) struct Reads {
+    last: ReadId,
+    open: BTreeMap<ReadId, Purpose>,
+    /// Peers that blocks are being read for: one read each.
+    serving: BTreeSet<NodeId>,
+}
+
+/// What a read is for.
+#[derive(Debug)]
+pub(super) enum Purpose {
+    Recovery,
+    /// A run of blocks for a peer.
+    Serve(NodeId),
+    /// Where an operation stands.
+    Locate(Question),
+    /// The block of an operation and the one after it.
+    Blocks(Question, Located),
+    /// A block for a client.
+    Block(RequestId),
+    /// Ends of epochs for a client.
+    Epochs(RequestId),
+    /// Ends of epochs that complete a proof.
+    Complete(RequestId, Proof, usize),
+}
+
+/// What a client asks about an operation.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Question {
+    pub(super) request: RequestId,
+    pub(super) id: TxId,
+    /// The epoch from which a proof is wanted; none if only the place is.
+    pub(super) from: Option<Epoch>,
+}
+
+/// A proof that lacks the way from the trusted epoch.
+#[derive(Debug)]
+pub(super) enum Proof {
+    Receipt(Box<Receipt>),
+    Checkpoint(Box<Checkpoint>),
+}
+
+impl Reads {
+    pub(super) fn begin(&mut self, purpose: Purpose) -> ReadId {
+        self.last = ReadId(self.last.0.checked_add(1).expect("few reads"));
+        self.open.insert(self.last, purpose);
+        self.last
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.open.len() >= LEDGER_READS_MAX
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.open.len()
+    }
+
+    /// The clients that wait for a read; they are forgotten.
+    pub(super) fn take_clients(&mut self) -> Vec<RequestId> {
+        let open = core::mem::take(&mut self.open);
+        open.into_values()
+            .filter_map(|purpose| match purpose {
+                Purpose::Recovery | Purpose::Serve(_) => None,
+                Purpose::Locate(question) | Purpose::Blocks(question, _) => Some(question.request),
+                Purpose::Block(request)
+                | Purpose::Epochs(request)
+                | Purpose::Complete(request, ..) => Some(request),
+            })
+            .collect()
+    }
+}
+
+impl Ledger {
+    pub(super) fn on_store_read(
+        &mut self,
+        id: ReadId,
+        pairs: Vec<(Bytes, Bytes)>,
+        out: &mut Outbox<Effect>,
+    ) {
+        let Some(purpose) = self.reads.open.remove(&id) else {
+            return;
+        };
+        match purpose {
+            Purpose::Recovery => self.on_recovery_page(pairs, out),
+            Purpose::Serve(to) => {
+                self.reads.serving.remove(&to);
+                if let Some(blocks) = decode_all::<FinalBlock>(&pairs) {
+                    let blocks: Vec<Arc<FinalBlock>> = blocks.into_iter().map(Arc::new).collect();
+                    answer_blocks(to, &blocks, out);
+                }
+            }
+            Purpose::Locate(question) => match decode_all::<Located>(&pairs).as_deref() {
+                Some([located]) => self.located(question, *located, out),
+                Some(_) => reply(question.request, Response::NotFound, out),
+                None => reply(question.request, Response::Unavailable, out),
+            },
+            Purpose::Blocks(question, located) => match decode_all::<FinalBlock>(&pairs) {
+                Some(blocks) => {
+                    let blocks: Vec<Arc<FinalBlock>> = blocks.into_iter().map(Arc::new).collect();
+                    self.prove(question, located, &blocks, out);
+                }
+                None => reply(question.request, Response::Unavailable, out),
+            },
+            Purpose::Block(request) => {
+                let found = decode_all::<FinalBlock>(&pairs).and_then(|mut all| all.pop());
+                let response =
+                    found.map_or(Response::NotFound, |block| Response::Block(Arc::new(block)));
+                reply(request, response, out);
+            }
+            Purpose::Epochs(request) => {
+                let ends = decode_all::<EpochEnd>(&pairs).map(|mut ends| {
+                    ends.truncate(LEDGER_EPOCHS_ANSWERED_MAX);
+                    ends
+                });
+                reply(
+                    request,
+                    ends.map_or(Response::Unavailable, Response::Epochs),
+                    out,
+                );
+            }
+            Purpose::Complete(request, proof, count) => {
+                let ends = decode_all::<EpochEnd>(&pairs).filter(|ends| ends.len() == count);
+                let response = match ends {
+                    Some(ends) => complete(proof, ends),
+                    None => Response::NotFound,
+                };
+                reply(request, response, out);
+            }
+        }
+    }
+
+    /// Reads blocks for a peer, one run at a time.
+    pub(super) fn read_blocks_for(&mut self, to: NodeId, from: Height, out: &mut Outbox<Effect>) {
+        if !self.reads.is_full() && self.reads.serving.insert(to) {
+            let range = (block_key(from), end_of(b'b'));
+            self.read(Purpose::Serve(to), range, LEDGER_ANSWER_BYTES_MAX, out);
+        }
+    }
+
+    /// What became of an operation that does not wait here.
+    pub(super) fn look_up(&mut self, question: Question, out: &mut Outbox<Effect>) {
+        match self.recent.locate(&question.id) {
+            Some(located) => self.located(question, located, out),
+            None => {
+                let range = only(location_key(&question.id));
+                self.read(Purpose::Locate(question), range, 1, out);
+            }
+        }
+    }
+
+    fn located(&mut self, question: Question, located: Located, out: &mut Outbox<Effect>) {
+        if question.from.is_none() {
+            let state = TxState::Final(located);
+            return reply(question.request, Response::Transaction(state), out);
+        }
+        let blocks: Vec<Arc<FinalBlock>> =
+            self.recent.from(located.height).take(2).cloned().collect();
+        if !blocks.is_empty() {
+            return self.prove(question, located, &blocks, out);
+        }
+        let behind = Height(located.height.0.saturating_add(2));
+        let range = (block_key(located.height), block_key(behind));
+        self.read(Purpose::Blocks(question, located), range, usize::MAX, out);
+    }
+
+    fn prove(
+        &mut self,
+        question: Question,
+        located: Located,
+        blocks: &[Arc<FinalBlock>],
+        out: &mut Outbox<Effect>,
+    ) {
+        let from = question.from.expect("only proofs come here");
+        match receipt(question.id, located, blocks) {
+            Some(receipt) => {
+                let to = receipt.finality.header.epoch;
+                self.complete(
+                    question.request,
+                    Proof::Receipt(Box::new(receipt)),
+                    from,
+                    to,
+                    out,
+                );
+            }
+            None => reply(question.request, Response::NotFound, out),
+        }
+    }
+
+    /// Adds the way from the epoch that the client trusts to that of the proof.
+    pub(super) fn complete(
+        &mut self,
+        request: RequestId,
+        proof: Proof,
+        from: Epoch,
+        to: Epoch,
+        out: &mut Outbox<Effect>,
+    ) {
+        let count =
+            to.0.checked_sub(from.0)
+                .and_then(|count| usize::try_from(count).ok());
+        match count {
+            Some(0) => reply(request, complete(proof, Vec::new()), out),
+            Some(count) if count <= LEDGER_EPOCHS_ANSWERED_MAX => {
+                let range = (epoch_key(from), epoch_key(to));
+                let purpose = Purpose::Complete(request, proof, count);
+                self.read(purpose, range, usize::MAX, out);
+            }
+            _ => reply(request, Response::NotFound, out),
+        }
+    }
+}
+
+fn complete(proof: Proof, epochs: Vec<EpochEnd>) -> Response {
+    match proof {
+        Proof::Receipt(mut receipt) => {
+            receipt.epochs = epochs;
+            Response::Receipt(receipt)
+        }
+        Proof::Checkpoint(mut checkpoint) => {
+            checkpoint.epochs = epochs;
+            Response::Checkpoint(checkpoint)
+        }
+    }
+}
+
+/// The proof of an operation from its block, and from the next one if that is of the
+/// same epoch.
+fn receipt(id: TxId, located: Located, blocks: &[Arc<FinalBlock>]) -> Option<Receipt> {
+    let block = blocks.first()?;
+    let item = usize::try_from(located.item).ok()?;
+    let transaction = block.block.items().get(item)?.clone();
+    let mut tree = Tree::new();
+    for item in block.block.items() {
+        tree.append(LeafHash::of(item));
+    }
+    let index = LeafIndex(u64::from(located.item));
+    let child = blocks
+        .get(1)
+        .filter(|child| child.block.header().epoch == block.block.header().epoch);
+    Some(Receipt {
+        epochs: Vec::new(),
+        finality: block.finality(),
+        inclusion: tree.prove_inclusion(index, tree.size()).ok()?,
+        transaction,
+        operation: located.operation,
+        outcome: child.and_then(|child| outcome(id, block, child)),
+    })
+}
+
+fn outcome(id: TxId, block: &FinalBlock, child: &FinalBlock) -> Option<OutcomeProof> {
+    let place = block.results.iter().position(|result| result.id == id)?;
+    let mut tree = Tree::new();
+    for result in &block.results {
+        tree.append(LeafHash::of(&result.to_bytes()));
+    }
+    let index = LeafIndex(u64::try_from(place).ok()?);
+    Some(OutcomeProof {
+        child: child.finality(),
+        result: block.results[place],
+        results: ResultsHead::of(&block.results),
+        inclusion: tree.prove_inclusion(index, tree.size()).ok()?,
+    })
+}
+
+/// The values of pairs, if all of them decode. The store is this node's own, but it
+/// rests on a disk.
+fn decode_all<T: Decode>(pairs: &[(Bytes, Bytes)]) -> Option<Vec<T>> {
+    let values = pairs.iter().map(|(_, value)| T::from_bytes(value).ok());
+    values.collect()
+}
+
+pub(super) fn reply(id: RequestId, response: Response, out: &mut Outbox<Effect>) {
+    out.push(Effect::Reply { id, response });
+}

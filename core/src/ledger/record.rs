@@ -1,0 +1,225 @@
+//! What the ledger keeps on the disk.
+//!
+//! | key of the store | value |
+//! |---|---|
+//! | `H` | [`Head`]: the last block that the store covers |
+//! | `s` + key | the state |
+//! | `b` + height | [`FinalBlock`] |
+//! | `t` + operation | [`Located`] |
+//! | `e` + epoch | [`EpochEnd`]: how it handed over |
+//! | `x` + tile | tiles of the tree over all blocks |
+//!
+//! Votes, certificates and open blocks are in the log, and so is every final block
+//! that the store may not have yet.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+
+use super::outcome::OpResult;
+use super::request::Located;
+use super::types::{TimeMs, TxId};
+use crate::bft::{self, Block, BlockRef, Cert, Epoch, Header, Height};
+use crate::codec::{Decode, DecodeError, Encode, Reader, Writer};
+use crate::crypto::Digest;
+use crate::limits::{BLOCK_BYTES_MAX, PATH_HEADERS_MAX};
+use crate::merkle::Frontier;
+use crate::proof::ledger::Finality;
+
+/// A final block with why it is final and what it did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FinalBlock {
+    /// The block.
+    pub block: Arc<Block>,
+    /// The headers from its child up to the certified block.
+    pub path: Vec<Header>,
+    /// The finalization.
+    pub finalization: Cert,
+    /// How each operation ended.
+    pub results: Vec<OpResult>,
+}
+
+/// Where the store stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Head {
+    /// The epoch of the block.
+    pub epoch: Epoch,
+    /// The last block that the store covers.
+    pub place: BlockRef,
+    /// When it was made.
+    pub time: TimeMs,
+    /// The root over its results.
+    pub results_root: Digest,
+    /// The block that the epoch after it rests on: itself, if it ends one.
+    pub epoch_root: Digest,
+    /// The tree over the hashes of all blocks up to it.
+    pub history: Frontier,
+    /// The root of the state: what the pairs have to add up to.
+    pub state: Digest,
+}
+
+/// One record of the log: what the consensus wants to keep, with its epoch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct LogRecord {
+    pub(super) epoch: Epoch,
+    pub(super) record: bft::Record,
+}
+
+/// What each segment of the log begins with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct LogHead {
+    /// Up to this epoch the node asks before it votes: its disk was lost.
+    pub(super) lost_upto: Option<Epoch>,
+}
+
+impl FinalBlock {
+    /// That it is final, for those who have not seen the certificate.
+    pub fn finality(&self) -> Finality {
+        Finality {
+            header: *self.block.header(),
+            path: self.path.clone(),
+            finalization: self.finalization.clone(),
+        }
+    }
+
+    /// Its height.
+    pub fn height(&self) -> Height {
+        self.block.header().height
+    }
+}
+
+/// The key of the head.
+pub(super) const HEAD_KEY: &[u8] = b"H";
+
+fn key(kind: u8, name: &[u8]) -> Bytes {
+    let mut key = Vec::with_capacity(name.len().saturating_add(1));
+    key.push(kind);
+    key.extend_from_slice(name);
+    key.into()
+}
+
+pub(super) fn state_key(name: &[u8]) -> Bytes {
+    key(b's', name)
+}
+
+pub(super) fn block_key(height: Height) -> Bytes {
+    key(b'b', &height.0.to_be_bytes())
+}
+
+pub(super) fn location_key(id: &TxId) -> Bytes {
+    key(b't', &id.0.0)
+}
+
+pub(super) fn epoch_key(epoch: Epoch) -> Bytes {
+    key(b'e', &epoch.0.to_be_bytes())
+}
+
+/// The first key behind all that begin with `kind`.
+pub(super) fn end_of(kind: u8) -> Bytes {
+    key(kind.checked_add(1).expect("kinds are letters"), &[])
+}
+
+/// The range of exactly one key.
+pub(super) fn only(key: Bytes) -> (Bytes, Bytes) {
+    let mut behind = key.to_vec();
+    behind.push(0);
+    (key, behind.into())
+}
+
+impl Encode for FinalBlock {
+    fn encode(&self, writer: &mut Writer) {
+        writer.put(&*self.block);
+        writer.seq(&self.path);
+        writer.put(&self.finalization);
+        writer.seq(&self.results);
+    }
+}
+
+impl Decode for FinalBlock {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            block: Arc::new(reader.get()?),
+            path: reader.seq(PATH_HEADERS_MAX)?,
+            finalization: reader.get()?,
+            // An operation takes more than a byte of its block.
+            results: reader.seq(BLOCK_BYTES_MAX)?,
+        })
+    }
+}
+
+impl Encode for Head {
+    fn encode(&self, writer: &mut Writer) {
+        writer.put(&self.epoch);
+        writer.put(&self.place);
+        writer.put(&self.time);
+        writer.put(&self.results_root);
+        writer.put(&self.epoch_root);
+        writer.put(&self.history);
+        writer.put(&self.state);
+    }
+}
+
+impl Decode for Head {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            epoch: reader.get()?,
+            place: reader.get()?,
+            time: reader.get()?,
+            results_root: reader.get()?,
+            epoch_root: reader.get()?,
+            history: reader.get()?,
+            state: reader.get()?,
+        })
+    }
+}
+
+impl Encode for LogRecord {
+    fn encode(&self, writer: &mut Writer) {
+        writer.put(&self.epoch);
+        writer.put(&self.record);
+    }
+}
+
+impl Decode for LogRecord {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            epoch: reader.get()?,
+            record: reader.get()?,
+        })
+    }
+}
+
+impl Encode for LogHead {
+    fn encode(&self, writer: &mut Writer) {
+        writer.put(&self.lost_upto);
+    }
+}
+
+impl Decode for LogHead {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            lost_upto: reader.get()?,
+        })
+    }
+}
+
+impl Encode for Located {
+    fn encode(&self, writer: &mut Writer) {
+        writer.put(&self.height);
+        writer.u32(self.item);
+        writer.u32(self.operation);
+        writer.put(&self.outcome);
+    }
+}
+
+impl Decode for Located {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            height: reader.get()?,
+            item: reader.u32()?,
+            operation: reader.u32()?,
+            outcome: reader.get()?,
+        })
+    }
+}

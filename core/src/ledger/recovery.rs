@@ -1,0 +1,242 @@
+//! From files and pairs to a running validator.
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+
+use super::branch::{Branch, Branches};
+use super::effect::Effect;
+use super::event::ReadId;
+use super::reads::Purpose;
+use super::record::{HEAD_KEY, Head, LogHead, LogRecord, end_of, only, state_key};
+use super::session::Executed;
+use super::state::{Ledger, Phase};
+use super::world::World;
+use crate::bft::{BlockRef, Epoch, EpochStart};
+use crate::codec::Decode as _;
+use crate::limits::STORE_PAGE_BYTES;
+use crate::machine::Outbox;
+use crate::wal::{self, RecordKind};
+
+/// What has been read so far.
+#[derive(Debug, Default)]
+pub(super) struct Recovery {
+    log: Option<wal::Recovered>,
+    store: StoreImage,
+    pairs: Vec<(Bytes, Bytes)>,
+}
+
+/// What the store held.
+#[derive(Debug, Default)]
+enum StoreImage {
+    /// Its head is being read.
+    #[default]
+    Asked,
+    /// The state that belongs to this head is being read.
+    Reading(Box<Head>),
+    /// Everything was read; nothing, if the node is new.
+    Read(Option<Box<Head>>),
+}
+
+const DAMAGED: &str = "the state of the ledger is damaged: stop the node, remove the store of the \
+                       ledger and keep its log; the node then fetches the blocks anew";
+const UNKNOWN_RECORDS: &str = "the log of the ledger holds records that this version does not \
+                               understand: start the node with the version that wrote them";
+
+impl Ledger {
+    /// Begins to read the log and the store, side by side.
+    pub(super) fn start(&mut self, out: &mut Outbox<Effect>) {
+        assert!(matches!(self.phase, Phase::New), "a node starts once");
+        self.phase = Phase::Recovering(Box::default());
+        self.step_wal(wal::Event::Start);
+        self.read(
+            Purpose::Recovery,
+            only(Bytes::from_static(HEAD_KEY)),
+            1,
+            out,
+        );
+    }
+
+    pub(super) fn on_wal_recovered(&mut self, log: wal::Recovered, out: &mut Outbox<Effect>) {
+        let Phase::Recovering(recovery) = &mut self.phase else {
+            return;
+        };
+        recovery.log = Some(log);
+        self.finish_recovery(out);
+    }
+
+    /// A page of the store.
+    pub(super) fn on_recovery_page(
+        &mut self,
+        pairs: Vec<(Bytes, Bytes)>,
+        out: &mut Outbox<Effect>,
+    ) {
+        let Phase::Recovering(recovery) = &mut self.phase else {
+            return;
+        };
+        let from = match core::mem::take(&mut recovery.store) {
+            StoreImage::Asked => match pairs.first().map(|(_, head)| Head::from_bytes(head)) {
+                None => {
+                    recovery.store = StoreImage::Read(None);
+                    return self.finish_recovery(out);
+                }
+                Some(Err(_)) => return self.halt(DAMAGED, out),
+                Some(Ok(head)) => {
+                    recovery.store = StoreImage::Reading(Box::new(head));
+                    state_key(&[])
+                }
+            },
+            StoreImage::Reading(head) => match pairs.last().map(|(last, _)| last.clone()) {
+                None => {
+                    recovery.store = StoreImage::Read(Some(head));
+                    return self.finish_recovery(out);
+                }
+                Some(last) => {
+                    recovery.store = StoreImage::Reading(head);
+                    recovery.pairs.extend(pairs);
+                    only(last).1
+                }
+            },
+            StoreImage::Read(_) => unreachable!("nothing more was asked for"),
+        };
+        self.read(
+            Purpose::Recovery,
+            (from, end_of(b's')),
+            STORE_PAGE_BYTES,
+            out,
+        );
+    }
+
+    fn finish_recovery(&mut self, out: &mut Outbox<Effect>) {
+        let Phase::Recovering(recovery) = &mut self.phase else {
+            return;
+        };
+        if recovery.log.is_none() || !matches!(recovery.store, StoreImage::Read(_)) {
+            return;
+        }
+        let recovery = core::mem::take(&mut **recovery);
+        let log = recovery.log.expect("checked above");
+        let StoreImage::Read(head) = recovery.store else {
+            unreachable!("checked above")
+        };
+        let tip = match head {
+            None => self.first_branch(out),
+            Some(head) => match branch_of(&head, recovery.pairs) {
+                Some(branch) => {
+                    self.storage.tip = head.place;
+                    self.storage.epoch_root = head.epoch_root;
+                    branch
+                }
+                None => return self.halt(DAMAGED, out),
+            },
+        };
+        if self.take_log(log).is_none() {
+            return self.halt(UNKNOWN_RECORDS, out);
+        }
+        self.enter(Arc::new(tip), out);
+    }
+
+    /// Block 0, and the store that begins with it.
+    fn first_branch(&mut self, out: &mut Outbox<Effect>) -> Branch {
+        let genesis = self.config.genesis.clone();
+        let world = World::genesis(&genesis).expect("checked at the construction");
+        let branch = Branch::genesis(genesis.hash(), genesis.time, world);
+        self.storage.tip = BlockRef {
+            hash: branch.hash,
+            ..BlockRef::default()
+        };
+        self.storage.epoch_root = branch.hash;
+        self.store_genesis(&branch, out);
+        branch
+    }
+
+    /// Takes up the log. A hole in it may hide own votes: it is like a lost disk.
+    fn take_log(&mut self, log: wal::Recovered) -> Option<()> {
+        let is_empty = log.records.is_empty();
+        let is_damaged = !log.damage.is_empty();
+        let mut head = LogHead::default();
+        for record in log.records {
+            match record.kind {
+                RecordKind::HardState => head = LogHead::from_bytes(&record.payload).ok()?,
+                RecordKind::Entry => {
+                    let index = record.index;
+                    let record = LogRecord::from_bytes(&record.payload).ok()?;
+                    let (epoch, view) = (record.epoch, record.record.view());
+                    self.storage.note_written(index, epoch, view);
+                    self.later_epochs.entry(epoch).or_default().push(record);
+                }
+                RecordKind::Base | RecordKind::Truncate => {}
+            }
+        }
+        let is_lost = is_damaged || (is_empty && self.config.lost_disk);
+        if is_lost {
+            head.lost_upto = Some(Epoch(u64::MAX));
+        }
+        // Written before anything else, so that a log that was begun is never empty.
+        self.write_head(head);
+        Some(())
+    }
+
+    fn enter(&mut self, tip: Arc<Branch>, out: &mut Outbox<Effect>) {
+        let state = tip.world().epoch();
+        let start = EpochStart {
+            epoch: state.epoch,
+            root_height: state.root_height,
+            root_hash: self.storage.epoch_root,
+            validators: state.set().clone(),
+        };
+        let (epoch, height) = (state.epoch, tip.height);
+        let root_height = state.root_height;
+        let chain = self.chain;
+        let verifier = self.config.verifier.clone();
+        self.branches = Some(Branches::new(chain, verifier, tip));
+        self.phase = Phase::Running;
+        let lost_disk = self.storage.head.lost_upto >= Some(epoch);
+        let mut recovered = self.recovered_of(epoch, lost_disk);
+        recovered.committed = (height > root_height).then_some(self.storage.tip);
+        self.begin_epoch(start, recovered);
+        out.push(Effect::Ready);
+    }
+}
+
+/// The state that a head describes, if the pairs add up to it.
+fn branch_of(head: &Head, pairs: Vec<(Bytes, Bytes)>) -> Option<Branch> {
+    let pairs = pairs
+        .into_iter()
+        .map(|(key, value)| (key.slice(1..), value));
+    let world = World::load(pairs).ok()?;
+    (world.root() == head.state).then(|| Branch {
+        hash: head.place.hash,
+        height: head.place.height,
+        time: head.time,
+        history: head.history.clone(),
+        executed: Executed {
+            world,
+            changes: super::world::Changes::new(),
+            results: Vec::new(),
+            results_root: head.results_root,
+        },
+        transactions: Vec::new(),
+    })
+}
+
+impl Ledger {
+    /// Hands out the number of a read.
+    pub(super) fn read(
+        &mut self,
+        purpose: Purpose,
+        (from, to): (Bytes, Bytes),
+        bytes_max: usize,
+        out: &mut Outbox<Effect>,
+    ) {
+        let id: ReadId = self.reads.begin(purpose);
+        out.push(Effect::StoreRead {
+            id,
+            from,
+            to,
+            bytes_max,
+        });
+    }
+}

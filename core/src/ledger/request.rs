@@ -1,0 +1,195 @@
+//! What clients ask of the ledger, and what they are answered.
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+
+use super::members::Member;
+use super::outcome::Outcome;
+use super::params::Params;
+use super::pool::Rejection;
+use super::record::FinalBlock;
+use super::types::{AccountId, Lane, Sequence, TxId};
+use super::world::Proposal;
+use crate::bft::{Epoch, Height, ValidatorSet, View};
+use crate::crypto::{ChainId, Digest};
+use crate::proof::ledger::{Checkpoint, EpochEnd, Receipt};
+use crate::types::NodeId;
+
+/// What a client asks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Request {
+    /// Take a transaction.
+    Submit {
+        /// Its encoding.
+        transaction: Bytes,
+        /// Whether to answer only when its first operation is final.
+        wait: bool,
+    },
+    /// What became of an operation.
+    Transaction {
+        /// The operation.
+        id: TxId,
+    },
+    /// Proof that an operation is on the ledger.
+    Prove {
+        /// The operation.
+        id: TxId,
+        /// The epoch whose validators the client knows; the proof leads from there
+        /// to the epoch of the operation.
+        from: Epoch,
+    },
+    /// A final block.
+    Block {
+        /// Which; the last one if none is given.
+        height: Option<Height>,
+    },
+    /// Who votes.
+    Validators,
+    /// The next sequences of an account.
+    Account {
+        /// The account.
+        id: AccountId,
+    },
+    /// The last final block as the head of the tree over all blocks.
+    Checkpoint {
+        /// The epoch whose validators the client knows.
+        from: Epoch,
+    },
+    /// How epochs handed over, from this one on.
+    Epochs {
+        /// The first epoch whose end is wanted.
+        from: Epoch,
+    },
+    /// Where this node stands.
+    Status,
+}
+
+/// What a client is answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Response {
+    /// The transaction waits for a block.
+    Accepted {
+        /// What names its operations.
+        ids: Vec<TxId>,
+    },
+    /// The transaction was refused; nothing happened.
+    Rejected(Rejection),
+    /// See [`TxState`].
+    Transaction(TxState),
+    /// The proof that was asked for.
+    Receipt(Box<Receipt>),
+    /// A final block.
+    Block(Arc<FinalBlock>),
+    /// See [`ValidatorsView`].
+    Validators(Box<ValidatorsView>),
+    /// See [`AccountView`].
+    Account(AccountView),
+    /// See [`Checkpoint`].
+    Checkpoint(Box<Checkpoint>),
+    /// Ends of epochs, ascending, as many as fit.
+    Epochs(Vec<EpochEnd>),
+    /// See [`LedgerStatus`].
+    Status(Box<LedgerStatus>),
+    /// There is no such thing on the ledger, or this node does not keep it.
+    NotFound,
+    /// Waited for too long; the transaction may still become final.
+    TimedOut,
+    /// The node does not serve the ledger now: it starts, or it has halted.
+    Unavailable,
+    /// Too much is asked at once: try again later.
+    Busy,
+}
+
+/// What became of an operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TxState {
+    /// It waits for a block.
+    Pending,
+    /// It is final.
+    Final(Located),
+}
+
+/// Where a final operation stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Located {
+    /// The block.
+    pub height: Height,
+    /// Which transaction of the block.
+    pub item: u32,
+    /// Which operation of the transaction.
+    pub operation: u32,
+    /// How it ended.
+    pub outcome: Outcome,
+}
+
+/// Who votes, and who may soon.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ValidatorsView {
+    /// The present epoch.
+    pub epoch: Epoch,
+    /// The block that it rests on.
+    pub root_height: Height,
+    /// Who votes in it.
+    pub set: Arc<ValidatorSet>,
+    /// Who is listed for the next.
+    pub members: Vec<Member>,
+    /// What validators are voting on.
+    pub proposals: Vec<Proposal>,
+    /// The parameters in force.
+    pub params: Params,
+}
+
+/// An account, as of the last final block and of what waits here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccountView {
+    /// The account.
+    pub id: AccountId,
+    /// Whether it has ever signed anything that became final.
+    pub exists: bool,
+    /// The next sequence of each lane in use, what waits here included.
+    pub lanes: Vec<(Lane, Sequence)>,
+    /// The ledger, which a transaction has to name.
+    pub chain: ChainId,
+    /// The last final block.
+    pub height: Height,
+    /// The last block that a transaction signed now may name.
+    pub valid_until_max: Height,
+}
+
+/// Where a node of the ledger stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LedgerStatus {
+    /// The node.
+    pub node: NodeId,
+    /// The ledger.
+    pub chain: ChainId,
+    /// The hash of its genesis.
+    pub genesis: Digest,
+    /// The present epoch.
+    pub epoch: Epoch,
+    /// The present view.
+    pub view: View,
+    /// The last final block.
+    pub height: Height,
+    /// Its hash.
+    pub hash: Digest,
+    /// The state after it.
+    pub state: Digest,
+    /// When it was made, in milliseconds since 1970.
+    pub time_ms: u64,
+    /// Whether the node is in the present set.
+    pub is_validator: bool,
+    /// Whether it votes: it does not while it asks its way back.
+    pub is_voting: bool,
+    /// Transactions that wait here.
+    pub pooled: usize,
+    /// Their bytes.
+    pub pooled_bytes: usize,
+    /// Messages that broke a rule.
+    pub rejected: u64,
+    /// Nodes that handed in transactions with bad signatures, and how many.
+    pub bad_signatures: Vec<(NodeId, u64)>,
+}

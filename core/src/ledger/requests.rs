@@ -1,0 +1,209 @@
+//! Clients: every request gets exactly one answer.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+
+use super::effect::Effect;
+use super::params::Param;
+use super::reads::{Proof, Purpose, Question, reply};
+use super::record::{block_key, end_of, epoch_key, only};
+use super::request::{
+    AccountView, LedgerStatus, Located, Request, Response, TxState, ValidatorsView,
+};
+use super::state::Ledger;
+use super::transaction::Checked;
+use super::types::{AccountId, TxId};
+use crate::bft::{Bft, Epoch, Height};
+use crate::limits::{LEDGER_ANSWER_BYTES_MAX, LEDGER_WAITS_MAX};
+use crate::machine::Outbox;
+use crate::proof::ledger::Checkpoint;
+use crate::types::RequestId;
+
+impl Ledger {
+    pub(super) fn on_request(&mut self, id: RequestId, request: Request, out: &mut Outbox<Effect>) {
+        if !self.is_running() {
+            return reply(id, Response::Unavailable, out);
+        }
+        if self.reads.is_full() {
+            return reply(id, Response::Busy, out);
+        }
+        match request {
+            Request::Submit { transaction, wait } => self.submit(id, transaction, wait, out),
+            Request::Transaction { id: tx } => self.tell_state(id, tx, out),
+            Request::Prove { id: tx, from } => {
+                let question = Question {
+                    request: id,
+                    id: tx,
+                    from: Some(from),
+                };
+                self.look_up(question, out);
+            }
+            Request::Block { height } => self.tell_block(id, height, out),
+            Request::Validators => reply(id, self.validators(), out),
+            Request::Account { id: account } => reply(id, self.account(account), out),
+            Request::Checkpoint { from } => self.tell_checkpoint(id, from, out),
+            Request::Epochs { from } => {
+                let range = (epoch_key(from), end_of(b'e'));
+                self.read(Purpose::Epochs(id), range, LEDGER_ANSWER_BYTES_MAX, out);
+            }
+            Request::Status => reply(id, self.status(), out),
+        }
+    }
+
+    fn submit(&mut self, request: RequestId, bytes: Bytes, wait: bool, out: &mut Outbox<Effect>) {
+        if wait && self.waits.len() >= LEDGER_WAITS_MAX {
+            return reply(request, Response::Busy, out);
+        }
+        let branch = self.tip_branch().clone();
+        let node = self.config.node;
+        let admitted = self
+            .pool
+            .admit(bytes.clone(), node, branch.world(), branch.height);
+        let admitted = match admitted {
+            Ok(admitted) => admitted,
+            Err(rejection) => return reply(request, Response::Rejected(rejection), out),
+        };
+        if admitted.is_new {
+            self.push.fresh.push(bytes);
+            self.is_pool_changed = true;
+        }
+        let ids: Vec<TxId> = admitted.transaction.intent().ids().collect();
+        if wait {
+            let first = *ids.first().expect("a transaction has operations");
+            let deadline = self.now.saturating_add(self.config.wait_timeout);
+            self.waits.insert(request, first, deadline);
+        } else {
+            reply(request, Response::Accepted { ids }, out);
+        }
+    }
+
+    fn tell_state(&mut self, request: RequestId, id: TxId, out: &mut Outbox<Effect>) {
+        if self.pool.find(&id).is_some() {
+            return reply(request, Response::Transaction(TxState::Pending), out);
+        }
+        let question = Question {
+            request,
+            id,
+            from: None,
+        };
+        self.look_up(question, out);
+    }
+
+    fn tell_block(&mut self, request: RequestId, height: Option<Height>, out: &mut Outbox<Effect>) {
+        let height = height.unwrap_or(self.storage.tip.height);
+        if let Some(block) = self.recent.get(height) {
+            return reply(request, Response::Block(block.clone()), out);
+        }
+        let range = only(block_key(height));
+        self.read(Purpose::Block(request), range, usize::MAX, out);
+    }
+
+    /// The last final block as a signed head of the whole history.
+    fn tell_checkpoint(&mut self, request: RequestId, from: Epoch, out: &mut Outbox<Effect>) {
+        let Some(last) = self.recent.last() else {
+            return reply(request, Response::NotFound, out);
+        };
+        let checkpoint = Box::new(Checkpoint {
+            epochs: Vec::new(),
+            finality: last.finality(),
+        });
+        let to = last.block.header().epoch;
+        self.complete(request, Proof::Checkpoint(checkpoint), from, to, out);
+    }
+
+    fn validators(&self) -> Response {
+        let world = self.tip_branch().world();
+        let epoch = world.epoch();
+        Response::Validators(Box::new(ValidatorsView {
+            epoch: epoch.epoch,
+            root_height: epoch.root_height,
+            set: epoch.set().clone(),
+            members: world.members(),
+            proposals: world.proposals(),
+            params: world.params().clone(),
+        }))
+    }
+
+    fn account(&self, id: AccountId) -> Response {
+        let branch = self.tip_branch();
+        let world = branch.world();
+        let account = world.account(&id);
+        let mut lanes = self.pool.lanes(&id);
+        lanes.extend(account.iter().flat_map(|account| account.lanes.keys()));
+        let next = |lane| (lane, self.pool.next_sequence(&id, lane, world));
+        let blocks = world.params().get(Param::ValidBlocks);
+        Response::Account(AccountView {
+            id,
+            exists: account.is_some(),
+            lanes: lanes.into_iter().map(next).collect(),
+            chain: self.chain,
+            height: branch.height,
+            valid_until_max: Height(branch.height.0.saturating_add(blocks)),
+        })
+    }
+
+    fn status(&self) -> Response {
+        let branch = self.tip_branch();
+        let bft = self.bft.as_ref().expect("present while running");
+        let bad = self.pool.bad_signatures();
+        Response::Status(Box::new(LedgerStatus {
+            node: self.config.node,
+            chain: self.chain,
+            genesis: self.config.genesis.hash(),
+            epoch: bft.epoch().epoch,
+            view: bft.view(),
+            height: branch.height,
+            hash: branch.hash,
+            state: branch.world().root(),
+            time_ms: branch.time.0,
+            is_validator: bft.validator().is_some(),
+            is_voting: bft.validator().is_some() && bft.is_running(),
+            pooled: self.pool.len(),
+            pooled_bytes: self.pool.bytes(),
+            rejected: self.bft.as_ref().map_or(0, Bft::rejected),
+            bad_signatures: bad.iter().map(|(node, count)| (*node, *count)).collect(),
+        }))
+    }
+
+    /// Operations are final: whoever waits for one is told.
+    pub(super) fn answer_final(&mut self, located: &[(TxId, Located)], out: &mut Outbox<Effect>) {
+        for (id, place) in located {
+            for request in self.waits.take(id) {
+                let state = TxState::Final(*place);
+                reply(request, Response::Transaction(state), out);
+            }
+        }
+    }
+
+    /// A transaction can not become final any more.
+    pub(super) fn answer_expired(&mut self, transaction: &Checked, out: &mut Outbox<Effect>) {
+        let intent = transaction.intent();
+        let rejection = super::session::Invalid::Expired(intent.valid_until).into();
+        for id in intent.ids() {
+            for request in self.waits.take(&id) {
+                reply(request, Response::Rejected(rejection), out);
+            }
+        }
+    }
+
+    pub(super) fn expire_waits(&mut self, out: &mut Outbox<Effect>) {
+        while let Some((due, request)) = self.waits.deadlines.first().copied() {
+            if due > self.now {
+                return;
+            }
+            self.waits.remove(request);
+            reply(request, Response::TimedOut, out);
+        }
+    }
+
+    /// The node serves no more: nobody is left without an answer.
+    pub(super) fn answer_all_unavailable(&mut self, out: &mut Outbox<Effect>) {
+        let waiting: Vec<RequestId> = self.waits.by_request.keys().copied().collect();
+        for request in waiting.into_iter().chain(self.reads.take_clients()) {
+            self.waits.remove(request);
+            reply(request, Response::Unavailable, out);
+        }
+    }
+}

@@ -1,0 +1,259 @@
+//! What a node of the ledger remembers.
+
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+
+use super::branch::Branches;
+use super::config::Config;
+use super::pool::Pool;
+use super::reads::Reads;
+use super::recent::Recent;
+use super::record::LogRecord;
+use super::recovery::Recovery;
+use super::storage::Storage;
+use super::types::{TimeMs, TxId};
+use super::world::World;
+use crate::bft::{self, Bft, Block, BlockRef, Epoch, View};
+use crate::crypto::{ChainId, Digest};
+use crate::machine::Outbox;
+use crate::types::{NodeId, RequestId, Time};
+use crate::wal::{self, Wal};
+
+/// A node of the ledger: feed it [`super::Event::Clock`], then
+/// [`super::Event::Start`], then whatever happens.
+#[derive(Debug)]
+pub struct Ledger {
+    pub(super) config: Config,
+    pub(super) chain: ChainId,
+    pub(super) phase: Phase,
+    pub(super) now: Time,
+    pub(super) clock: Clock,
+    pub(super) wal: Wal,
+    /// The validator of the present epoch, from the end of recovery on. Never two:
+    /// one key must not sign by two guards.
+    pub(super) bft: Option<Bft>,
+    pub(super) branches: Option<Branches>,
+    pub(super) pool: Pool,
+    pub(super) storage: Storage,
+    pub(super) recent: Recent,
+    pub(super) reads: Reads,
+    /// What the log held of epochs that have not begun yet.
+    pub(super) later_epochs: BTreeMap<Epoch, Vec<LogRecord>>,
+    /// Good blocks whose time has not come: they are voted for when it has.
+    pub(super) early: BTreeSet<(TimeMs, Digest)>,
+    pub(super) parked: Parked,
+    pub(super) waits: Waits,
+    pub(super) push: Push,
+    /// When each peer of an earlier epoch was helped last.
+    pub(super) helped: BTreeMap<NodeId, Time>,
+    /// A peer that is in a later epoch: it is asked for blocks.
+    pub(super) ahead: Option<(NodeId, Epoch)>,
+    /// When such a peer was asked last.
+    pub(super) asked_ahead_at: Option<Time>,
+    /// Whether the pool or the tip has changed in this step.
+    pub(super) is_pool_changed: bool,
+    /// Effects of the inner machines that are not routed yet. Empty between steps.
+    pub(super) queue: VecDeque<Inner>,
+    pub(super) bft_out: Outbox<bft::Effect>,
+    pub(super) wal_out: Outbox<wal::Effect>,
+}
+
+/// An effect of an inner machine.
+#[derive(Debug)]
+pub(super) enum Inner {
+    Bft(bft::Effect),
+    Wal(wal::Effect),
+}
+
+/// How far the node is in its life.
+#[derive(Debug)]
+pub(super) enum Phase {
+    New,
+    Recovering(alloc::boxed::Box<Recovery>),
+    Running,
+    Ended,
+}
+
+/// The wall clock, extrapolated from the last reading.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Clock {
+    pub(super) wall: TimeMs,
+    pub(super) read_at: Time,
+}
+
+impl Clock {
+    pub(super) const fn wall_at(&self, now: Time) -> TimeMs {
+        let since = now.saturating_since(self.read_at).as_millis();
+        TimeMs(self.wall.0.saturating_add(since))
+    }
+
+    /// When the wall clock will show `wall`.
+    pub(super) const fn time_of(&self, wall: TimeMs) -> Time {
+        let ahead = wall.0.saturating_sub(self.wall.0);
+        self.read_at
+            .saturating_add(crate::types::Span::from_millis(ahead))
+    }
+}
+
+/// What the consensus asked about a parent that it knows to be final, and that is
+/// final here only when that is durable.
+#[derive(Debug, Default)]
+pub(super) struct Parked {
+    pub(super) blocks: Vec<Arc<Block>>,
+    pub(super) build: Option<(View, BlockRef)>,
+}
+
+/// Clients that wait for an operation to become final.
+#[derive(Debug, Default)]
+pub(super) struct Waits {
+    pub(super) by_id: BTreeMap<TxId, Vec<RequestId>>,
+    pub(super) by_request: BTreeMap<RequestId, (TxId, Time)>,
+    pub(super) deadlines: BTreeSet<(Time, RequestId)>,
+}
+
+impl Waits {
+    pub(super) fn insert(&mut self, request: RequestId, id: TxId, deadline: Time) {
+        self.by_id.entry(id).or_default().push(request);
+        self.by_request.insert(request, (id, deadline));
+        self.deadlines.insert((deadline, request));
+    }
+
+    pub(super) fn remove(&mut self, request: RequestId) -> Option<TxId> {
+        let (id, deadline) = self.by_request.remove(&request)?;
+        self.deadlines.remove(&(deadline, request));
+        if let Some(waiting) = self.by_id.get_mut(&id) {
+            waiting.retain(|one| *one != request);
+            if waiting.is_empty() {
+                self.by_id.remove(&id);
+            }
+        }
+        Some(id)
+    }
+
+    /// All that wait for an operation; they wait no more.
+    pub(super) fn take(&mut self, id: &TxId) -> Vec<RequestId> {
+        let waiting = self.by_id.get(id).cloned().unwrap_or_default();
+        for request in &waiting {
+            self.remove(*request);
+        }
+        waiting
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.by_request.len()
+    }
+}
+
+/// Transactions on their way to the other nodes.
+#[derive(Debug, Default)]
+pub(super) struct Push {
+    pub(super) fresh: Vec<Bytes>,
+    /// When what is still not final is handed over again.
+    pub(super) again_at: Option<Time>,
+}
+
+impl Ledger {
+    /// A node that has not started.
+    ///
+    /// # Panics
+    /// The genesis makes no ledger: check it by
+    /// [`Genesis::validators`](super::Genesis::validators) before.
+    pub fn new(config: Config) -> Self {
+        config
+            .genesis
+            .validators()
+            .expect("a genesis that was checked");
+        let key = config.signer.as_ref().map(|signer| signer.public_key());
+        assert!(
+            key.is_none_or(|key| key.node_id() == config.node),
+            "a node signs with the key that its id follows from"
+        );
+        let chain = config.genesis.chain();
+        let wal = Wal::new(wal::Config {
+            segment_bytes: config.wal_segment_bytes,
+            mutant: config.mutant,
+        });
+        Self {
+            pool: Pool::new(chain, config.verifier.clone()),
+            config,
+            chain,
+            phase: Phase::New,
+            now: Time::ZERO,
+            clock: Clock::default(),
+            wal,
+            bft: None,
+            branches: None,
+            storage: Storage::default(),
+            recent: Recent::default(),
+            reads: Reads::default(),
+            later_epochs: BTreeMap::new(),
+            early: BTreeSet::new(),
+            parked: Parked::default(),
+            waits: Waits::default(),
+            push: Push::default(),
+            helped: BTreeMap::new(),
+            ahead: None,
+            asked_ahead_at: None,
+            is_pool_changed: false,
+            queue: VecDeque::new(),
+            bft_out: Outbox::new(),
+            wal_out: Outbox::new(),
+        }
+    }
+
+    /// What the node was built from.
+    pub const fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The validator of the present epoch, once recovery is complete. For checkers
+    /// and metrics.
+    pub const fn bft(&self) -> Option<&Bft> {
+        self.bft.as_ref()
+    }
+
+    /// What waits for a block. For checkers and metrics.
+    pub const fn pool(&self) -> &Pool {
+        &self.pool
+    }
+
+    /// The state after the last final block, once recovery is complete.
+    pub fn world(&self) -> Option<&World> {
+        self.branches
+            .as_ref()
+            .map(|branches| branches.tip().world())
+    }
+
+    /// The place of the last final block.
+    pub fn tip(&self) -> Option<BlockRef> {
+        let branches = self.branches.as_ref()?;
+        Some(BlockRef {
+            view: self.storage.tip.view,
+            height: branches.tip().height,
+            hash: branches.tip().hash,
+        })
+    }
+
+    /// Whether the node has halted and takes nothing more.
+    pub const fn has_ended(&self) -> bool {
+        matches!(self.phase, Phase::Ended)
+    }
+
+    pub(super) const fn is_running(&self) -> bool {
+        matches!(self.phase, Phase::Running)
+    }
+
+    /// The state after the last final block.
+    pub(super) fn tip_branch(&self) -> &Arc<super::branch::Branch> {
+        let branches = self.branches.as_ref();
+        branches.expect("present while running").tip()
+    }
+
+    /// The wall clock now.
+    pub(super) const fn wall(&self) -> TimeMs {
+        self.clock.wall_at(self.now)
+    }
+}

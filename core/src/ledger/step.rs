@@ -1,0 +1,198 @@
+//! The only mutator: routing of events to the machines, and of their effects.
+
+use super::effect::Effect;
+use super::event::Event;
+use super::message::Message;
+use super::state::{Clock, Inner, Ledger, Phase};
+use super::types::TimeMs;
+use crate::bft::{self, Bft};
+use crate::machine::{Machine, Outbox};
+use crate::types::{Span, Time};
+use crate::wal;
+
+impl Machine for Ledger {
+    type Event = Event;
+    type Effect = Effect;
+
+    fn step(&mut self, now: Time, event: Event, out: &mut Outbox<Effect>) {
+        assert!(self.queue.is_empty(), "a step leaves no effect behind");
+        assert!(now >= self.now, "time never runs backwards");
+        self.now = now;
+        if self.has_ended() {
+            return;
+        }
+        self.on_event(event, out);
+        self.route(out);
+        self.note_pending();
+        self.route(out);
+        self.invariants();
+    }
+
+    fn deadline(&self) -> Option<Time> {
+        if self.has_ended() {
+            return None;
+        }
+        let push_now = (!self.push.fresh.is_empty()).then_some(self.now);
+        let early = self.early.first().map(|(time, _)| self.due(*time));
+        let wait = self.waits.deadlines.first().map(|(due, _)| *due);
+        let bft = self.bft.as_ref().and_then(Machine::deadline);
+        [
+            bft,
+            self.wal.deadline(),
+            push_now,
+            self.push.again_at,
+            early,
+            wait,
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+}
+
+impl Ledger {
+    fn on_event(&mut self, event: Event, out: &mut Outbox<Effect>) {
+        match event {
+            Event::Start => self.start(out),
+            Event::Wake => self.on_wake(out),
+            Event::Clock { wall } => {
+                self.clock = Clock {
+                    wall,
+                    read_at: self.now,
+                };
+            }
+            Event::Message { from, message } if self.is_running() => match message {
+                Message::Bft(message) => self.on_bft_message(from, message, out),
+                Message::Transactions(list) => self.on_pushed(from, list),
+            },
+            // Lost, as far as the sender can tell.
+            Event::Message { .. } => {}
+            Event::Request { id, request } => self.on_request(id, request, out),
+            Event::Cancel { id } => drop(self.waits.remove(id)),
+            Event::File { id, result } => self.step_wal(wal::Event::File { id, result }),
+            Event::StoreCommitted { seq } => self.on_store_committed(seq),
+            Event::StoreRead { id, pairs } => self.on_store_read(id, pairs, out),
+            Event::StoreFailed => self.halt(
+                "the store of the ledger failed: check the disk and its free space, then \
+                 restart the node",
+                out,
+            ),
+        }
+    }
+
+    /// A turn of the shell ends: the machines emit what they have gathered. The
+    /// consensus goes first, because its write is what the log then flushes.
+    fn on_wake(&mut self, out: &mut Outbox<Effect>) {
+        let now = self.now;
+        self.expire_waits(out);
+        self.take_early();
+        let bft = self.bft.as_ref().and_then(Machine::deadline);
+        if bft.is_some_and(|due| due <= now) {
+            self.step_bft(bft::Event::Wake);
+        }
+        self.route(out);
+        self.push_transactions(out);
+        if self.wal.deadline().is_some_and(|due| due <= now) {
+            self.step_wal(wal::Event::Wake);
+        }
+    }
+
+    /// Hands an event to the validator of the present epoch.
+    pub(super) fn step_bft(&mut self, event: bft::Event) {
+        let Some(bft) = &mut self.bft else { return };
+        bft.step(self.now, event, &mut self.bft_out);
+        self.queue.extend(self.bft_out.drain().map(Inner::Bft));
+    }
+
+    /// Hands an event to the log.
+    pub(super) fn step_wal(&mut self, event: wal::Event) {
+        self.wal.step(self.now, event, &mut self.wal_out);
+        self.queue.extend(self.wal_out.drain().map(Inner::Wal));
+    }
+
+    /// Routes queued effects until none is left; routing one may queue more.
+    fn route(&mut self, out: &mut Outbox<Effect>) {
+        while let Some(effect) = self.queue.pop_front() {
+            if self.has_ended() {
+                self.queue.clear();
+                return;
+            }
+            match effect {
+                Inner::Bft(effect) => self.on_bft(effect, out),
+                Inner::Wal(effect) => self.on_wal(effect, out),
+            }
+        }
+    }
+
+    fn on_wal(&mut self, effect: wal::Effect, out: &mut Outbox<Effect>) {
+        match effect {
+            wal::Effect::File { id, op } => out.push(Effect::File { id, op }),
+            wal::Effect::Recovered(recovered) => self.on_wal_recovered(recovered, out),
+            wal::Effect::Durable { seq } => self.on_wal_durable(seq),
+            wal::Effect::Failed { reason } => self.halt(reason, out),
+        }
+    }
+
+    /// When a block with this time may be voted for: clocks differ, and a message
+    /// takes its time.
+    pub(super) fn due(&self, time: TimeMs) -> Time {
+        let ahead = Span::from_secs(2)
+            .0
+            .saturating_add(self.config.timing.delta.0);
+        let due = self.clock.time_of(time).0.saturating_sub(ahead);
+        Time(due)
+    }
+
+    /// Votes for good blocks whose time has come.
+    fn take_early(&mut self) {
+        while let Some((time, hash)) = self.early.first().copied() {
+            if self.due(time) > self.now {
+                return;
+            }
+            self.early.remove(&(time, hash));
+            self.step_bft(bft::Event::Checked { hash, valid: true });
+        }
+    }
+
+    /// Tells the consensus whether somebody waits for a block.
+    fn note_pending(&mut self) {
+        if !core::mem::take(&mut self.is_pool_changed) || !self.is_running() {
+            return;
+        }
+        let waiting = self.pool.has_ready(self.tip_branch().world());
+        self.step_bft(bft::Event::Pending { waiting });
+    }
+
+    /// Begins with the validator of an epoch. The one before has ended: exactly one
+    /// may sign.
+    pub(super) fn begin_epoch(&mut self, start: bft::EpochStart, recovered: bft::Recovered) {
+        assert!(
+            self.bft.as_ref().is_none_or(Bft::has_ended),
+            "one validator at a time"
+        );
+        let config = bft::Config {
+            node: self.config.node,
+            chain: self.chain,
+            signer: self.config.signer.clone(),
+            verifier: self.config.verifier.clone(),
+            timing: self.config.timing,
+            relay: self.config.relay,
+            mutant: self.config.mutant,
+        };
+        self.early.clear();
+        self.bft = Some(Bft::new(config, start));
+        self.step_bft(bft::Event::Start(alloc::boxed::Box::new(recovered)));
+        self.is_pool_changed = true;
+    }
+
+    /// Stops for good: nothing that was not durable has been acknowledged, and
+    /// nothing more will be.
+    pub(super) fn halt(&mut self, reason: &'static str, out: &mut Outbox<Effect>) {
+        if self.has_ended() {
+            return;
+        }
+        self.phase = Phase::Ended;
+        self.answer_all_unavailable(out);
+        out.push(Effect::Halted { reason });
+    }
+}

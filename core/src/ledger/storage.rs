@@ -1,0 +1,277 @@
+//! Writes to the log and to the store, and when the log may be cut.
+
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use super::branch::Branch;
+use super::effect::Effect;
+use super::record::{
+    FinalBlock, HEAD_KEY, Head, LogHead, LogRecord, block_key, epoch_key, location_key, state_key,
+};
+use super::request::Located;
+use super::state::Ledger;
+use super::types::TxId;
+use crate::bft::{self, BlockRef, Epoch, PersistSeq, View};
+use crate::codec::Encode;
+use crate::crypto::Digest;
+use crate::limits::LEDGER_SYNC_BLOCKS;
+use crate::machine::Outbox;
+use crate::proof::ledger::EpochEnd;
+use crate::store::{StoreBatch, StoreOp, StoreSeq};
+use crate::wal::{self, Record, RecordKind, WalSeq};
+
+/// What is under way to the disk.
+#[derive(Debug, Default)]
+pub(super) struct Storage {
+    /// The last final block, which the store is given with all it changed.
+    pub(super) tip: BlockRef,
+    /// The block that the present epoch rests on.
+    pub(super) epoch_root: Digest,
+    pub(super) head: LogHead,
+    wal_seq: WalSeq,
+    wal_pending: VecDeque<Pending>,
+    /// The highest view that records with each index speak of: an index may be
+    /// dropped when all of them are settled in the store.
+    written: BTreeMap<u64, (Epoch, View)>,
+    store_seq: StoreSeq,
+    store_committed: StoreSeq,
+    /// The synced batch that is under way, and what the store covers with it.
+    syncing: Option<(StoreSeq, Epoch, BlockRef)>,
+    blocks_since_sync: u64,
+}
+
+/// A batch of the log, and what its durability means.
+#[derive(Debug)]
+struct Pending {
+    seq: WalSeq,
+    /// The write of the validator of this epoch.
+    persist: Option<(Epoch, PersistSeq)>,
+    prune_below: Option<u64>,
+}
+
+impl Storage {
+    /// Notes what recovery found in the log.
+    pub(super) fn note_written(&mut self, index: u64, epoch: Epoch, view: View) {
+        let last = self.written.entry(index).or_default();
+        *last = (*last).max((epoch, view));
+    }
+
+    /// The lowest index that may still be needed once everything up to a final
+    /// block is in the store.
+    fn needed_from(&self, epoch: Epoch, view: View) -> Option<u64> {
+        let open = |settled: &(Epoch, View)| *settled > (epoch, view);
+        let first_open = self.written.iter().find(|(_, settled)| open(settled));
+        let last = self.written.keys().next_back().copied()?;
+        Some(first_open.map_or(last, |(index, _)| *index))
+    }
+}
+
+impl Ledger {
+    /// Writes what the validator of an epoch wants to keep, as one atomic batch.
+    pub(super) fn persist(&mut self, epoch: Epoch, seq: PersistSeq, records: Vec<bft::Record>) {
+        let index = self.storage.tip.height.next().0;
+        let mut batch = Vec::with_capacity(records.len());
+        for record in records {
+            self.storage.note_written(index, epoch, record.view());
+            let payload = LogRecord { epoch, record }.to_bytes();
+            batch.push(Record {
+                kind: RecordKind::Entry,
+                index,
+                payload,
+            });
+        }
+        if batch.is_empty() {
+            // Something waits for earlier writes only; the head is small.
+            batch.push(head_record(&self.storage.head));
+        }
+        self.append(batch, Some((epoch, seq)), None);
+    }
+
+    /// Notes that the node has to ask before it votes up to an epoch, or that it
+    /// has no longer.
+    pub(super) fn write_head(&mut self, head: LogHead) {
+        self.storage.head = head;
+        self.append(alloc::vec![head_record(&head)], None, None);
+        self.set_wal_head(0);
+    }
+
+    fn append(
+        &mut self,
+        records: Vec<Record>,
+        persist: Option<(Epoch, PersistSeq)>,
+        prune_below: Option<u64>,
+    ) {
+        let seq = WalSeq(self.storage.wal_seq.0.checked_add(1).expect("few batches"));
+        self.storage.wal_seq = seq;
+        self.storage.wal_pending.push_back(Pending {
+            seq,
+            persist,
+            prune_below,
+        });
+        self.step_wal(wal::Event::Append(wal::Batch { seq, records }));
+    }
+
+    fn set_wal_head(&mut self, below: u64) {
+        let records = alloc::vec![head_record(&self.storage.head), base_record(below)];
+        self.step_wal(wal::Event::SetHead(records));
+    }
+
+    pub(super) fn on_wal_durable(&mut self, seq: WalSeq) {
+        while let Some(pending) = self.storage.wal_pending.front() {
+            if pending.seq > seq {
+                break;
+            }
+            let done = self.storage.wal_pending.pop_front().expect("just seen");
+            if let Some((epoch, seq)) = done.persist {
+                // A validator of an epoch that has ended waits for nothing.
+                if self
+                    .bft
+                    .as_ref()
+                    .is_some_and(|bft| bft.epoch().epoch == epoch)
+                {
+                    self.step_bft(bft::Event::Persisted { seq });
+                }
+            }
+            if let Some(below) = done.prune_below {
+                self.step_wal(wal::Event::Prune { below });
+            }
+        }
+    }
+
+    /// Gives a final block to the store, with everything that it changed.
+    pub(super) fn store_block(
+        &mut self,
+        block: &Arc<FinalBlock>,
+        branch: &Branch,
+        located: &[(TxId, Located)],
+        out: &mut Outbox<Effect>,
+    ) {
+        let header = block.block.header();
+        let mut ops: Vec<StoreOp> = Vec::new();
+        for (key, value) in &branch.executed.changes {
+            let key = state_key(key);
+            ops.push(match value {
+                Some(value) => StoreOp::Put {
+                    key,
+                    value: value.clone(),
+                },
+                None => StoreOp::Delete { key },
+            });
+        }
+        ops.push(put(block_key(header.height), &**block));
+        let places = located.iter();
+        ops.extend(places.map(|(id, place)| put(location_key(id), place)));
+        if header.content.ends_epoch {
+            let end = EpochEnd {
+                finality: block.finality(),
+                next: (**branch.world().epoch().set()).clone(),
+            };
+            ops.push(put(epoch_key(header.epoch), &end));
+        }
+        if header.content.ends_epoch {
+            self.storage.epoch_root = branch.hash;
+        }
+        ops.push(self.head_op(header.epoch, branch));
+        self.storage.blocks_since_sync = self.storage.blocks_since_sync.saturating_add(1);
+        let sync = self.storage.syncing.is_none()
+            && (self.storage.blocks_since_sync >= LEDGER_SYNC_BLOCKS || header.content.ends_epoch);
+        let seq = self.commit_to_store(ops, sync, out);
+        if sync {
+            self.storage.blocks_since_sync = 0;
+            self.storage.syncing = Some((seq, header.epoch, block.block.place()));
+        }
+    }
+
+    /// Gives block 0 to the store, with the state that it stands for.
+    pub(super) fn store_genesis(&mut self, branch: &Branch, out: &mut Outbox<Effect>) {
+        let pairs = branch.world().tree().iter();
+        let mut ops: Vec<StoreOp> = pairs
+            .map(|(key, value)| StoreOp::Put {
+                key: state_key(key),
+                value: value.clone(),
+            })
+            .collect();
+        ops.push(self.head_op(Epoch(0), branch));
+        self.commit_to_store(ops, false, out);
+    }
+
+    /// Where the next start begins.
+    fn head_op(&self, epoch: Epoch, branch: &Branch) -> StoreOp {
+        let head = Head {
+            epoch,
+            place: self.storage.tip,
+            time: branch.time,
+            results_root: branch.executed.results_root,
+            epoch_root: self.storage.epoch_root,
+            history: branch.history.clone(),
+            state: branch.world().root(),
+        };
+        assert_eq!(head.place.hash, branch.hash, "the head is the tip");
+        put(HEAD_KEY.to_vec().into(), &head)
+    }
+
+    fn commit_to_store(
+        &mut self,
+        ops: Vec<StoreOp>,
+        sync: bool,
+        out: &mut Outbox<Effect>,
+    ) -> StoreSeq {
+        let seq = StoreSeq(
+            self.storage
+                .store_seq
+                .0
+                .checked_add(1)
+                .expect("few batches"),
+        );
+        self.storage.store_seq = seq;
+        out.push(Effect::StoreCommit(StoreBatch { seq, ops, sync }));
+        seq
+    }
+
+    /// The store has what it was given; if it is synced, the log may be cut.
+    pub(super) fn on_store_committed(&mut self, seq: StoreSeq) {
+        self.storage.store_committed = self.storage.store_committed.max(seq);
+        let Some((syncing, epoch, place)) = self.storage.syncing else {
+            return;
+        };
+        if seq < syncing {
+            return;
+        }
+        self.storage.syncing = None;
+        let Some(below) = self.storage.needed_from(epoch, place.view) else {
+            return;
+        };
+        self.storage.written = self.storage.written.split_off(&below);
+        self.append(
+            alloc::vec![head_record(&self.storage.head), base_record(below)],
+            None,
+            Some(below),
+        );
+        self.set_wal_head(below);
+    }
+}
+
+fn put(key: bytes::Bytes, value: &impl Encode) -> StoreOp {
+    StoreOp::Put {
+        key,
+        value: value.to_bytes(),
+    }
+}
+
+fn head_record(head: &LogHead) -> Record {
+    Record {
+        kind: RecordKind::HardState,
+        index: 0,
+        payload: head.to_bytes(),
+    }
+}
+
+/// Tells the log that entries below an index may be gone.
+fn base_record(below: u64) -> Record {
+    Record {
+        kind: RecordKind::Base,
+        index: below.saturating_sub(1),
+        payload: bytes::Bytes::new(),
+    }
+}

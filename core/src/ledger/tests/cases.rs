@@ -1,0 +1,264 @@
+//! Single situations, by name.
+
+extern crate std;
+
+use alloc::vec;
+
+use super::cluster::{Cluster, Knobs, note};
+use crate::bft::Epoch;
+use crate::codec::{Decode as _, Encode as _};
+use crate::ledger::*;
+use crate::proof::ledger::{Receipt, TrustedEpoch};
+use crate::types::Span;
+
+fn receipt(cluster: &mut Cluster, slot: usize, id: TxId) -> Receipt {
+    let request = Request::Prove { id, from: Epoch(0) };
+    match cluster.ask(slot, request) {
+        Response::Receipt(receipt) => *receipt,
+        other => panic!("no receipt: {other:?}"),
+    }
+}
+
+#[test]
+fn a_note_is_final_everywhere_and_its_receipt_holds_offline() {
+    let mut cluster = Cluster::new(1, Knobs::default());
+    cluster.run_for(Span::from_millis(100));
+    let (transaction, ids) = cluster.sign(100, 0, vec![note("hello"), note("world")]);
+    let request = Request::Submit {
+        transaction,
+        wait: true,
+    };
+    let response = cluster.ask(2, request);
+    let Response::Transaction(TxState::Final(place)) = response else {
+        panic!("{response:?}");
+    };
+    assert_eq!(place.outcome, Outcome::Done);
+    cluster.run_for(Span::from_secs(5));
+    let trusted = TrustedEpoch::genesis(&cluster.genesis).unwrap();
+    let verifier = cluster.authority.verifier();
+    for (place, id) in ids.iter().enumerate() {
+        let receipt = receipt(&mut cluster, 0, *id);
+        let proven = receipt.verify(&trusted, &verifier).expect("it holds");
+        assert_eq!(proven.id(), *id);
+        assert_eq!(proven.operation(), &note(["hello", "world"][place]));
+        assert_eq!(proven.outcome(), Some(Outcome::Done));
+        refuses_alterations(&receipt, &trusted, &verifier, *id);
+    }
+}
+
+/// No altered byte of a receipt is believed as a proof of something else.
+fn refuses_alterations(
+    receipt: &Receipt,
+    trusted: &TrustedEpoch,
+    verifier: &crate::crypto::fake::FakeVerifier,
+    id: TxId,
+) {
+    let bytes = receipt.to_bytes().to_vec();
+    let proven = receipt.verify(trusted, verifier).unwrap();
+    let mut refused = 0;
+    for place in 0..bytes.len() {
+        let mut altered = bytes.clone();
+        altered[place] ^= 1;
+        let Ok(altered) = Receipt::from_bytes(&altered.into()) else {
+            refused += 1;
+            continue;
+        };
+        match altered.verify(trusted, verifier) {
+            Err(_) => refused += 1,
+            // Another operation of the same transaction is another true statement.
+            Ok(other) => assert!(other == proven || other.id() != id, "byte {place}"),
+        }
+    }
+    assert!(refused + 8 >= bytes.len(), "{refused} of {}", bytes.len());
+}
+
+#[test]
+fn bad_transactions_are_refused_with_their_reason() {
+    let mut cluster = Cluster::new(2, Knobs::default());
+    cluster.run_for(Span::from_millis(100));
+    let (good, _) = cluster.sign(100, 0, vec![note("x")]);
+    let submit = |cluster: &mut Cluster, bytes: bytes::Bytes| {
+        let request = Request::Submit {
+            transaction: bytes,
+            wait: false,
+        };
+        match cluster.ask(0, request) {
+            Response::Rejected(rejection) => rejection.code(),
+            Response::Accepted { .. } => "accepted",
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(submit(&mut cluster, good.clone()), "accepted");
+    assert_eq!(
+        submit(&mut cluster, good.clone()),
+        "accepted",
+        "the same again"
+    );
+    let mut altered = good.to_vec();
+    *altered.last_mut().unwrap() ^= 1;
+    assert_eq!(submit(&mut cluster, altered.into()), "tx_sequence_taken");
+    let (far, _) = cluster.sign(100, 70, vec![note("y")]);
+    assert_eq!(submit(&mut cluster, far), "tx_too_far_ahead");
+    let (next, _) = cluster.sign(100, 1, vec![note("z")]);
+    let mut altered = next.to_vec();
+    *altered.last_mut().unwrap() ^= 1;
+    assert_eq!(submit(&mut cluster, altered.into()), "tx_bad_signature");
+    assert_eq!(
+        submit(&mut cluster, bytes::Bytes::from_static(b"?")),
+        "tx_malformed"
+    );
+    let large = bytes::Bytes::from(vec![0; 100_000]);
+    assert_eq!(submit(&mut cluster, large), "tx_too_large");
+    cluster.run_for(Span::from_secs(1));
+    assert_eq!(submit(&mut cluster, good), "tx_sequence_used");
+    let bad = cluster
+        .ledger(0)
+        .pool()
+        .bad_signatures()
+        .values()
+        .sum::<u64>();
+    assert_eq!(bad, 1);
+}
+
+#[test]
+fn a_node_goes_on_from_its_store_and_cuts_its_log() {
+    let mut cluster = Cluster::new(3, Knobs::default());
+    cluster.run_for(Span::from_millis(100));
+    for sequence in 0..200 {
+        cluster.note(0, 100, sequence, "n");
+        cluster.run_for(Span::from_millis(150));
+    }
+    assert!(cluster.lowest().0 > 130, "{:?}", cluster.lowest());
+    for slot in 0..4 {
+        let files = cluster.slots[slot].disk.files();
+        assert!(files < 14, "the log is cut: {files} files");
+    }
+    let before = cluster.lowest();
+    (0..4).for_each(|slot| cluster.crash(slot));
+    (0..4).for_each(|slot| cluster.start(slot));
+    cluster.run_for(Span::from_millis(100));
+    let tip = cluster.ledger(1).tip().unwrap().height;
+    assert!(tip >= before, "what was final is final: {tip} of {before}");
+    cluster.must_progress(101, Span::from_secs(10));
+    let log = cluster.slots[0].disk.log_bytes();
+    std::println!(
+        "ledger restart: {} blocks, log of {log} bytes",
+        cluster.lowest()
+    );
+}
+
+#[test]
+fn validators_join_and_leave_and_clients_follow() {
+    let knobs = Knobs {
+        followers: 1,
+        ..Knobs::default()
+    };
+    let mut cluster = Cluster::new(4, knobs);
+    cluster.run_for(Span::from_millis(100));
+    let newcomer = cluster.signer(4);
+    let key = *crate::crypto::Signer::public_key(&newcomer);
+    let node = key.node_id();
+    let owner = KeyOwner::Validator(node);
+    let preimage = KeyProof::preimage(cluster.chain(), owner, &key);
+    let signature = crate::crypto::Signer::sign(&newcomer, &preimage);
+    let add = Operation::Validator(ValidatorChange::Add {
+        node,
+        cluster: crate::types::ClusterId(9),
+        weight: 1,
+        key: KeyProof { key, signature },
+    });
+    for number in 0..3 {
+        let (transaction, _) = cluster.sign(number, 0, vec![add.clone()]);
+        let request = Request::Submit {
+            transaction,
+            wait: true,
+        };
+        let slot = usize::try_from(number).unwrap();
+        let response = cluster.ask(slot, request);
+        let Response::Transaction(TxState::Final(place)) = response else {
+            panic!("{response:?}");
+        };
+        let passes = number == 2;
+        let expected = if passes {
+            Outcome::Done
+        } else {
+            Outcome::Approved
+        };
+        assert_eq!(place.outcome, expected);
+    }
+    cluster.until("the next epoch", Span::from_secs(20), |world| {
+        (0..5).all(|slot| world.epoch(slot) == Epoch(1))
+    });
+    assert!(cluster.ledger(4).bft().unwrap().validator().is_some());
+    // One of the old ones leaves; the four that are left go on.
+    let leaves = cluster.slots[0].node;
+    let remove = Operation::Validator(ValidatorChange::Remove { node: leaves });
+    for number in [1, 2, 3, 4] {
+        let sequence = u64::from(number == 1 || number == 2);
+        let (transaction, _) = cluster.sign(number, sequence, vec![remove.clone()]);
+        let slot = usize::try_from(number).unwrap();
+        let request = Request::Submit {
+            transaction,
+            wait: true,
+        };
+        cluster.ask(slot, request);
+    }
+    cluster.until("one more epoch", Span::from_secs(20), |world| {
+        (0..5).all(|slot| world.epoch(slot) == Epoch(2))
+    });
+    assert!(cluster.ledger(0).bft().unwrap().validator().is_none());
+    cluster.must_progress(101, Span::from_secs(10));
+    // A client that knows the genesis alone follows both hand-overs.
+    let id = cluster.note(3, 102, 0, "late");
+    cluster.until("a note", Span::from_secs(5), |world| {
+        world.checker.is_final(&id)
+    });
+    cluster.run_for(Span::from_secs(3));
+    let receipt = receipt(&mut cluster, 4, id);
+    assert_eq!(receipt.epochs.len(), 2);
+    let trusted = TrustedEpoch::genesis(&cluster.genesis).unwrap();
+    let verifier = cluster.authority.verifier();
+    assert_eq!(receipt.verify(&trusted, &verifier).unwrap().id(), id);
+    let mut gap = receipt.clone();
+    gap.epochs.remove(0);
+    assert!(
+        gap.verify(&trusted, &verifier).is_err(),
+        "no epoch is skipped"
+    );
+}
+
+#[test]
+fn who_lost_its_disk_follows_through_epochs_and_votes_again() {
+    let mut cluster = Cluster::new(5, Knobs::default());
+    cluster.run_for(Span::from_millis(100));
+    // A change of weight makes no other set in clusters of one, a new parameter does
+    // not end the epoch; short epochs do.
+    let short = Operation::Param {
+        param: Param::EpochBlocks,
+        value: 5,
+    };
+    for number in 0..3 {
+        let (transaction, _) = cluster.sign(number, 0, vec![short.clone()]);
+        let request = Request::Submit {
+            transaction,
+            wait: true,
+        };
+        cluster.ask(0, request);
+    }
+    for sequence in 0..30 {
+        cluster.note(0, 100, sequence, "n");
+        cluster.run_for(Span::from_millis(200));
+    }
+    let epoch = cluster.epoch(0);
+    assert!(epoch > Epoch(3), "{epoch}");
+    cluster.crash(2);
+    cluster.slots[2].disk = super::disk::Disk::default();
+    cluster.lost.insert(2);
+    cluster.start(2);
+    cluster.must_progress(101, Span::from_secs(60));
+    assert!(cluster.epoch(2) >= epoch);
+    cluster.until("votes", Span::from_secs(60), |world| {
+        world.ledger(2).bft().unwrap().is_running()
+    });
+    std::println!("lost disk: back in epoch {}", cluster.epoch(2));
+}

@@ -1,0 +1,5 @@
+mod cases;
+mod check;
+mod cluster;
+mod disk;
+mod props;

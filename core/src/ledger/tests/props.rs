@@ -1,0 +1,64 @@
+//! Seeds with every fault on.
+
+extern crate std;
+
+use super::cluster::{Cluster, Knobs, note};
+use crate::ledger::{Param, Params, Request};
+use crate::types::Span;
+
+fn run(seed: u64) -> Cluster {
+    let mut params = Params::default();
+    params.set(Param::EpochBlocks, 3 + seed % 30).unwrap();
+    let shapes: [&[u64]; 4] = [
+        &[1, 1, 1, 1],
+        &[3, 1, 1, 1],
+        &[2, 2, 2],
+        &[1, 1, 1, 1, 1, 1, 1],
+    ];
+    let knobs = Knobs {
+        clusters: shapes[usize::try_from(seed % 4).unwrap()].to_vec(),
+        followers: seed % 2,
+        loss_percent: seed % 5 * 4,
+        crash_permille: seed % 3 * 4,
+        params,
+        ..Knobs::default()
+    };
+    let mut cluster = Cluster::new(seed, knobs);
+    cluster.run_for(Span::from_millis(200));
+    let count = u64::try_from(cluster.slots.len()).unwrap();
+    for round in 0..25 {
+        for account in 0..3 {
+            let slot = usize::try_from(cluster.random(count)).unwrap();
+            let (transaction, _) = cluster.sign(100 + account, round, alloc::vec![note("n")]);
+            let wait = cluster.random(2) == 0;
+            cluster.request(slot, Request::Submit { transaction, wait });
+        }
+        if cluster.random(8) == 0 {
+            let slot = usize::try_from(cluster.random(count)).unwrap();
+            for other in 0..cluster.slots.len() {
+                cluster.cut.insert((slot, other));
+                cluster.cut.insert((other, slot));
+            }
+        }
+        if cluster.random(4) == 0 {
+            cluster.cut.clear();
+        }
+        cluster.run_for(Span::from_millis(200));
+    }
+    cluster.must_progress(200, Span::from_secs(60));
+    for slot in &cluster.slots {
+        assert_eq!(slot.halted, None, "seed {seed}");
+    }
+    cluster
+}
+
+#[test]
+fn nodes_agree_on_every_state_under_faults() {
+    let (mut blocks, mut epochs) = (0, 0);
+    for seed in 0..40 {
+        let cluster = run(seed);
+        blocks += cluster.lowest().0;
+        epochs += cluster.epoch(0).0;
+    }
+    std::println!("ledger faults: 40 seeds, {blocks} blocks final, {epochs} epochs");
+}

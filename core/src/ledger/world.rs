@@ -1,0 +1,422 @@
+//! The state of the ledger: an authenticated map, and what its keys and values
+//! mean. Copies are cheap, so that blocks on different branches are executed side
+//! by side.
+
+use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+
+use super::genesis::{Genesis, GenesisError};
+use super::members::Member;
+use super::operation::{Name, SnapshotRecord};
+use super::params::Params;
+use super::types::{AccountId, Lane, Sequence};
+use crate::bft::{Epoch, Height, ValidatorSet};
+use crate::codec::{Decode, DecodeError, Encode, Reader, Writer};
+use crate::crypto::{Digest, PublicKey};
+use crate::limits::{LEDGER_LANES_MAX, LEDGER_PROPOSALS_MAX, VALIDATORS_MAX};
+use crate::merkle::StateTree;
+use crate::types::NodeId;
+
+/// The state after some block.
+#[derive(Debug, Clone, Default)]
+pub struct World {
+    tree: StateTree,
+    epoch: Arc<EpochState>,
+    params: Arc<Params>,
+}
+
+/// Keys with their new values, or nothing where a key is removed.
+pub type Changes = BTreeMap<Bytes, Option<Bytes>>;
+
+/// What an account has done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    /// The key that it signs with, compressed: comparing it costs nothing.
+    pub key: [u8; 33],
+    /// The next sequence of each lane that it has used.
+    pub lanes: BTreeMap<Lane, Sequence>,
+    /// The epoch in which it was last active.
+    pub epoch: Epoch,
+    /// Its operations in that epoch.
+    pub operations: u64,
+    /// Bytes of its transactions in that epoch.
+    pub bytes: u64,
+}
+
+/// What belongs to the present epoch.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct EpochState {
+    /// Its number.
+    pub epoch: Epoch,
+    /// The height of the block that it rests on.
+    pub root_height: Height,
+    /// Who votes.
+    pub validators: Option<Arc<ValidatorSet>>,
+    /// Who voted in the epoch before: evidence about it is still taken.
+    pub previous: Option<Arc<ValidatorSet>>,
+    /// Whether the listed members make another set than the one that votes.
+    pub change_is_due: bool,
+}
+
+/// Something that validators vote on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Proposal {
+    /// The hash of the operation.
+    pub operation: Digest,
+    /// Who has said it, ascending.
+    pub approvals: Vec<NodeId>,
+    /// The last block in which it can pass.
+    pub expires: Height,
+}
+
+/// A registered snapshot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SnapshotEntry {
+    /// What was registered.
+    pub record: SnapshotRecord,
+    /// By whom.
+    pub account: AccountId,
+    /// In which block.
+    pub height: Height,
+}
+
+/// A registered image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImageEntry {
+    /// The digest of its manifest.
+    pub digest: Digest,
+    /// Whose it is.
+    pub account: AccountId,
+    /// In which block it was registered last.
+    pub height: Height,
+}
+
+/// Keys of the state: a letter for the kind, then the name.
+pub mod keys {
+    use super::{AccountId, Bytes, Name};
+
+    /// The present epoch.
+    pub const EPOCH: &[u8] = b"c";
+    /// The listed members.
+    pub const MEMBERS: &[u8] = b"m";
+    /// The proposals that are open.
+    pub const PROPOSALS: &[u8] = b"o";
+    /// The parameters.
+    pub const PARAMS: &[u8] = b"p";
+
+    /// An account.
+    pub fn account(id: &AccountId) -> Bytes {
+        join(b'a', &id.0)
+    }
+
+    /// A snapshot.
+    pub fn snapshot(id: &Name) -> Bytes {
+        join(b's', id.as_str().as_bytes())
+    }
+
+    /// An image.
+    pub fn image(name: &Name) -> Bytes {
+        join(b'i', name.as_str().as_bytes())
+    }
+
+    fn join(kind: u8, name: &[u8]) -> Bytes {
+        let mut key = alloc::vec::Vec::with_capacity(name.len().saturating_add(1));
+        key.push(kind);
+        key.extend_from_slice(name);
+        key.into()
+    }
+}
+
+/// Why pairs make no state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the ledger's state is damaged: {0}")]
+pub struct WorldError(pub &'static str);
+
+impl World {
+    /// The state before the first block.
+    ///
+    /// # Errors
+    /// The ledger can not begin so.
+    pub fn genesis(genesis: &Genesis) -> Result<Self, GenesisError> {
+        let epoch = EpochState {
+            validators: Some(Arc::new(genesis.validators()?)),
+            ..EpochState::default()
+        };
+        let mut members = genesis.members.clone();
+        members.sort_by_key(|member| member.node);
+        let put = |key: &'static [u8], value: Bytes| (Bytes::from_static(key), Some(value));
+        let changes = Changes::from([
+            put(keys::EPOCH, epoch.to_bytes()),
+            put(keys::PARAMS, genesis.params.to_bytes()),
+            put(keys::MEMBERS, encode_list(&members)),
+        ]);
+        let world = Self::default().with(&changes);
+        Ok(world.expect("just encoded"))
+    }
+
+    /// The state that these pairs are.
+    ///
+    /// # Errors
+    /// Something in it does not decode, or is missing.
+    pub fn load(pairs: impl IntoIterator<Item = (Bytes, Bytes)>) -> Result<Self, WorldError> {
+        let changes = pairs.into_iter().map(|(key, value)| (key, Some(value)));
+        Self::default().with(&changes.collect())
+    }
+
+    /// The state after these changes.
+    pub(super) fn with(&self, changes: &Changes) -> Result<Self, WorldError> {
+        let mut tree = self.tree.clone();
+        tree.apply(changes.clone());
+        let mut world = Self {
+            tree,
+            epoch: self.epoch.clone(),
+            params: self.params.clone(),
+        };
+        if changes.contains_key(keys::EPOCH) {
+            let epoch: Option<EpochState> = world.read(keys::EPOCH)?;
+            world.epoch = Arc::new(epoch.ok_or(WorldError("no epoch"))?);
+        }
+        if changes.contains_key(keys::PARAMS) {
+            let params: Option<Params> = world.read(keys::PARAMS)?;
+            world.params = Arc::new(params.ok_or(WorldError("no parameters"))?);
+        }
+        if world.epoch.validators.is_none() {
+            return Err(WorldError("nobody votes"));
+        }
+        Ok(world)
+    }
+
+    /// What headers commit to.
+    pub fn root(&self) -> Digest {
+        self.tree.root()
+    }
+
+    /// The map itself.
+    pub const fn tree(&self) -> &StateTree {
+        &self.tree
+    }
+
+    /// The present epoch.
+    pub fn epoch(&self) -> &EpochState {
+        &self.epoch
+    }
+
+    /// The parameters in force.
+    pub fn params(&self) -> &Params {
+        &self.params
+    }
+
+    /// An account, if it has ever signed anything.
+    pub fn account(&self, id: &AccountId) -> Option<Account> {
+        self.find(&keys::account(id))
+    }
+
+    /// A registered snapshot.
+    pub fn snapshot(&self, id: &Name) -> Option<SnapshotEntry> {
+        self.find(&keys::snapshot(id))
+    }
+
+    /// A registered image.
+    pub fn image(&self, name: &Name) -> Option<ImageEntry> {
+        self.find(&keys::image(name))
+    }
+
+    /// The listed members, ascending by node.
+    pub fn members(&self) -> Vec<Member> {
+        let value = self.raw(keys::MEMBERS);
+        value.map_or_else(Vec::new, |bytes| expect(decode_list(bytes, VALIDATORS_MAX)))
+    }
+
+    /// What validators are voting on.
+    pub fn proposals(&self) -> Vec<Proposal> {
+        let value = self.raw(keys::PROPOSALS);
+        value.map_or_else(Vec::new, |bytes| {
+            expect(decode_list(bytes, LEDGER_PROPOSALS_MAX))
+        })
+    }
+
+    pub(super) fn raw(&self, key: &[u8]) -> Option<&Bytes> {
+        self.tree.get(key)
+    }
+
+    fn find<T: Decode>(&self, key: &[u8]) -> Option<T> {
+        self.raw(key).map(|bytes| expect(T::from_bytes(bytes)))
+    }
+
+    fn read<T: Decode>(&self, key: &[u8]) -> Result<Option<T>, WorldError> {
+        let value = self.raw(key).map(|bytes| T::from_bytes(bytes));
+        value
+            .transpose()
+            .map_err(|_| WorldError("a value does not decode"))
+    }
+}
+
+/// A value that this program has encoded, or whose root a quorum has signed.
+pub(super) fn expect<T>(decoded: Result<T, DecodeError>) -> T {
+    decoded.expect("values of the state decode: their root was checked")
+}
+
+pub(super) fn encode_list<T: Encode>(list: &[T]) -> Bytes {
+    let mut writer = Writer::new();
+    writer.seq(list);
+    writer.into_bytes()
+}
+
+pub(super) fn decode_list<T: Decode>(bytes: &Bytes, most: usize) -> Result<Vec<T>, DecodeError> {
+    let mut reader = Reader::from_bytes(bytes);
+    let list = reader.seq(most)?;
+    reader.finish()?;
+    Ok(list)
+}
+
+impl EpochState {
+    /// Who votes.
+    pub fn set(&self) -> &Arc<ValidatorSet> {
+        self.validators.as_ref().expect("checked when it was read")
+    }
+
+    /// The validator with this key, if it votes now.
+    pub fn validator_with(&self, key: &PublicKey) -> Option<NodeId> {
+        let found = self.set().iter().find(|(_, one)| one.key == *key);
+        found.map(|(_, validator)| validator.node)
+    }
+}
+
+impl Account {
+    pub(super) fn new(key: &PublicKey) -> Self {
+        Self {
+            key: key.to_compressed(),
+            lanes: BTreeMap::new(),
+            epoch: Epoch(0),
+            operations: 0,
+            bytes: 0,
+        }
+    }
+
+    /// The next sequence of a lane.
+    pub fn next(&self, lane: Lane) -> Sequence {
+        self.lanes.get(&lane).copied().unwrap_or_default()
+    }
+}
+
+impl Encode for Account {
+    fn encode(&self, writer: &mut Writer) {
+        writer.raw(&self.key);
+        writer.length(self.lanes.len());
+        for (lane, next) in &self.lanes {
+            writer.put(lane);
+            writer.put(next);
+        }
+        writer.put(&self.epoch);
+        writer.u64(self.operations);
+        writer.u64(self.bytes);
+    }
+}
+
+impl Decode for Account {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let key = reader.array()?;
+        let count = reader.length(LEDGER_LANES_MAX)?;
+        let mut lanes = BTreeMap::new();
+        for _ in 0..count {
+            let lane = reader.get()?;
+            let is_ascending = lanes.keys().next_back().is_none_or(|last| *last < lane);
+            if !is_ascending {
+                return Err(DecodeError::Invalid { what: "lanes" });
+            }
+            lanes.insert(lane, reader.get()?);
+        }
+        Ok(Self {
+            key,
+            lanes,
+            epoch: reader.get()?,
+            operations: reader.u64()?,
+            bytes: reader.u64()?,
+        })
+    }
+}
+
+impl Encode for EpochState {
+    fn encode(&self, writer: &mut Writer) {
+        writer.put(&self.epoch);
+        writer.put(&self.root_height);
+        writer.put(&**self.set());
+        match &self.previous {
+            None => writer.u8(0),
+            Some(set) => {
+                writer.u8(1);
+                writer.put(&**set);
+            }
+        }
+        writer.bool(self.change_is_due);
+    }
+}
+
+impl Decode for EpochState {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            epoch: reader.get()?,
+            root_height: reader.get()?,
+            validators: Some(Arc::new(reader.get()?)),
+            previous: reader.get::<Option<ValidatorSet>>()?.map(Arc::new),
+            change_is_due: reader.bool()?,
+        })
+    }
+}
+
+impl Encode for Proposal {
+    fn encode(&self, writer: &mut Writer) {
+        writer.put(&self.operation);
+        writer.seq(&self.approvals);
+        writer.put(&self.expires);
+    }
+}
+
+impl Decode for Proposal {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            operation: reader.get()?,
+            approvals: reader.seq(VALIDATORS_MAX)?,
+            expires: reader.get()?,
+        })
+    }
+}
+
+impl Encode for SnapshotEntry {
+    fn encode(&self, writer: &mut Writer) {
+        writer.put(&self.record);
+        writer.put(&self.account);
+        writer.put(&self.height);
+    }
+}
+
+impl Decode for SnapshotEntry {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            record: reader.get()?,
+            account: reader.get()?,
+            height: reader.get()?,
+        })
+    }
+}
+
+impl Encode for ImageEntry {
+    fn encode(&self, writer: &mut Writer) {
+        writer.put(&self.digest);
+        writer.put(&self.account);
+        writer.put(&self.height);
+    }
+}
+
+impl Decode for ImageEntry {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            digest: reader.get()?,
+            account: reader.get()?,
+            height: reader.get()?,
+        })
+    }
+}

@@ -1,0 +1,142 @@
+//! That a block is final.
+
+use alloc::vec::Vec;
+
+use super::epoch::TrustedEpoch;
+use crate::bft::{BlockRef, Cert, CertError, Header, VoteKind};
+use crate::codec::{Decode, DecodeError, Encode, Reader, Writer};
+use crate::crypto::Verifier;
+use crate::limits::PATH_HEADERS_MAX;
+
+/// A claim that a block is final: it is certified, or an ancestor of a block that
+/// is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finality {
+    /// The header of the block.
+    pub header: Header,
+    /// The headers from its child up to the certified block; empty if it is
+    /// certified itself.
+    pub path: Vec<Header>,
+    /// The finalization.
+    pub finalization: Cert,
+}
+
+/// The header of a block that was proven to be final. Only [`Finality::verify`]
+/// makes one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ProvenHeader {
+    header: Header,
+}
+
+/// Why a claim of finality was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum FinalityError {
+    /// The header is one of another ledger.
+    #[error("the block is one of another ledger")]
+    WrongChain,
+    /// The header is of another epoch than the trusted set.
+    #[error("the block is of another epoch than the trusted validators")]
+    WrongEpoch,
+    /// The header names another set of validators than the trusted one.
+    #[error("the block names other validators than the trusted ones")]
+    WrongValidators,
+    /// The block is not above the root of the trusted epoch.
+    #[error("the block is not above the beginning of its epoch")]
+    WrongHeight,
+    /// Too many headers lie between the block and the certificate.
+    #[error("more than {PATH_HEADERS_MAX} headers up to the certified block")]
+    LongPath,
+    /// The headers up to the certified block do not follow each other.
+    #[error("the headers up to the certified block do not follow each other")]
+    BrokenPath,
+    /// The certificate does not finalise the block.
+    #[error("the certificate does not finalise the block")]
+    OtherStatement,
+    /// The certificate does not hold.
+    #[error(transparent)]
+    Cert(#[from] CertError),
+}
+
+impl Finality {
+    /// Believes the claim if the quorum of the trusted epoch signed it.
+    ///
+    /// # Errors
+    /// See [`FinalityError`]. Nothing of the claim may be used then.
+    pub fn verify(
+        &self,
+        trusted: &TrustedEpoch,
+        verifier: &(impl Verifier + ?Sized),
+    ) -> Result<ProvenHeader, FinalityError> {
+        let header = &self.header;
+        if header.chain != trusted.chain() {
+            return Err(FinalityError::WrongChain);
+        }
+        if header.epoch != trusted.epoch() {
+            return Err(FinalityError::WrongEpoch);
+        }
+        if header.content.validators != trusted.validators().hash() {
+            return Err(FinalityError::WrongValidators);
+        }
+        if header.height <= trusted.root_height() {
+            return Err(FinalityError::WrongHeight);
+        }
+        let certified = self.certified()?;
+        let statement = &self.finalization.statement;
+        if statement.kind != VoteKind::Finalize || statement.block != certified {
+            return Err(FinalityError::OtherStatement);
+        }
+        self.finalization.verify(
+            trusted.chain(),
+            trusted.epoch(),
+            trusted.validators(),
+            verifier,
+        )?;
+        Ok(ProvenHeader { header: *header })
+    }
+
+    /// The place of the block that the certificate has to speak of.
+    fn certified(&self) -> Result<BlockRef, FinalityError> {
+        if self.path.len() > PATH_HEADERS_MAX {
+            return Err(FinalityError::LongPath);
+        }
+        let mut last = self.header.place();
+        for header in &self.path {
+            let follows = header.parent == last.hash
+                && header.height.0 == last.height.0.saturating_add(1)
+                && header.parent_view == last.view
+                && header.view > last.view
+                && header.epoch == self.header.epoch
+                && header.chain == self.header.chain;
+            if !follows {
+                return Err(FinalityError::BrokenPath);
+            }
+            last = header.place();
+        }
+        Ok(last)
+    }
+}
+
+impl ProvenHeader {
+    /// The header.
+    pub const fn header(&self) -> &Header {
+        &self.header
+    }
+}
+
+impl Encode for Finality {
+    fn encode(&self, writer: &mut Writer) {
+        writer.put(&self.header);
+        writer.seq(&self.path);
+        writer.put(&self.finalization);
+    }
+}
+
+impl Decode for Finality {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            header: reader.get()?,
+            path: reader.seq(PATH_HEADERS_MAX)?,
+            finalization: reader.get()?,
+        })
+    }
+}
