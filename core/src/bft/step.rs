@@ -161,7 +161,11 @@ impl Bft {
             }
             Held::Proposal(message) => out.push(Effect::Broadcast { message }),
             Held::Commit(committed) => out.push(Effect::Commit(committed)),
-            Held::Rejoined => self.phase = Phase::Running,
+            Held::Rejoined => {
+                self.phase = Phase::Running;
+                // Views that were entered meanwhile have no deadlines.
+                self.arm();
+            }
         }
     }
 
