@@ -44,6 +44,10 @@ impl Bft {
                 .vote(statement.kind, vote.signer)
                 .is_some_and(|kept| kept.statement == statement || round.is_accused(vote.signer))
         });
+        let is_late = statement.kind == VoteKind::Finalize && statement.view() < self.view;
+        if is_late && self.config.mutant.is(Mutant::BftIgnoresLateFinalize) {
+            return;
+        }
         if is_known || self.is_settled(&statement) {
             return;
         }
@@ -52,7 +56,9 @@ impl Bft {
             return;
         }
         if statement.view() == self.view {
-            self.activate();
+            if !self.config.mutant.is(Mutant::BftSleepsThroughVotes) {
+                self.activate();
+            }
             let leader = self.leaders.of(self.view);
             if statement.kind == VoteKind::Nullify && vote.signer == leader {
                 self.nullify(self.view);

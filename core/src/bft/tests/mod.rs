@@ -1,7 +1,9 @@
 mod cases;
 mod check;
 mod cluster;
+mod directed;
 mod liar;
 #[cfg(feature = "mutants")]
 mod mutants;
 mod props;
+mod solo;
