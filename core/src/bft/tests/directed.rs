@@ -9,6 +9,7 @@ use super::cluster::{Cluster, Knobs};
 use super::solo::{DELTA, Keys, Solo};
 use crate::bft::*;
 use crate::crypto::Digest;
+use crate::limits::BLOCKS_OPEN_MAX;
 use crate::machine::Machine as _;
 use crate::mutant::Mutant;
 use crate::types::Span;
@@ -39,6 +40,7 @@ holds! {
     a_finalization_comes_after_the_view,
     what_rests_on_a_bad_block_is_bad,
     a_certified_block_is_fetched_whatever_was_proposed,
+    what_can_not_be_kept_is_asked_for_with_pauses,
     one_vote_per_view_across_a_restart,
     a_single_answer_does_not_bring_a_lost_disk_back,
     a_claimed_view_without_proof_locks_nobody_out,
@@ -200,13 +202,32 @@ pub fn a_certified_block_is_fetched_whatever_was_proposed(mutant: Mutant) {
     let statement = keys.on(VoteKind::Notarize, &certified);
     solo.hear_cert(others[0], keys.cert(&others, statement));
     assert!(
-        solo.asked_for(certified.hash()),
+        solo.times_asked_for(certified.hash()) == 1,
         "S5: a certified block is fetched"
     );
     solo.hear(others[0], Message::Block(Box::new(certified.clone())));
     let shown_first = keys.on(VoteKind::Notarize, &shown);
     let finalize = keys.on(VoteKind::Finalize, &certified);
     assert_eq!(solo.votes(), [shown_first, finalize]);
+}
+
+/// So many blocks are open that no more are taken in. The answer changes nothing,
+/// and asking again at once would make two validators fill the network.
+pub fn what_can_not_be_kept_is_asked_for_with_pauses(mutant: Mutant) {
+    let (keys, me) = four();
+    let mut solo = Solo::new(&keys, me, mutant);
+    let others = keys.without(&[me]);
+    let mut parent = keys.epoch.root();
+    for view in 1..=u64::try_from(BLOCKS_OPEN_MAX).unwrap() + 1 {
+        let block = keys.block(view, parent, &[]);
+        parent = block.place();
+        let statement = keys.on(VoteKind::Notarize, &block);
+        solo.hear_cert(others[0], keys.cert(&others, statement));
+        solo.hear(others[0], Message::Block(Box::new(block)));
+    }
+    assert_eq!(solo.times_asked_for(parent.hash), 1, "asked at once again");
+    solo.wait(DELTA);
+    assert_eq!(solo.times_asked_for(parent.hash), 2);
 }
 
 /// S4. The leader shows a second block after a restart.

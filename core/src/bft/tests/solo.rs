@@ -259,10 +259,10 @@ impl<'a> Solo<'a> {
         votes
     }
 
-    /// Whether it has asked anybody for this block.
-    pub fn asked_for(&self, hash: Digest) -> bool {
-        let asks = |message: &Message| *message == Message::AskBlock { hash };
-        self.sent.iter().any(|(_, message)| asks(message))
+    /// How often it has asked for this block.
+    pub fn times_asked_for(&self, hash: Digest) -> usize {
+        let asks = |(_, message): &&(_, Message)| *message == Message::AskBlock { hash };
+        self.sent.iter().filter(asks).count()
     }
 }
 
