@@ -6,4 +6,5 @@ mod liar;
 #[cfg(feature = "mutants")]
 mod mutants;
 mod props;
+mod scenarios;
 mod solo;
