@@ -80,19 +80,47 @@ pub enum Mutant {
     BftCommitsCertifiedOnly,
     /// Certificates are not checked in answers to catch up (ava #188).
     BftSyncUnchecked,
-    /// Who is stuck in an old view is not helped (tendermint #3003).
+    /// Who is stuck in an old view is not helped (rule S12).
     BftHelpsNobody,
-    /// Votes of earlier views are not sent again (ava b0960c6).
-    BftRepeatsPresentViewOnly,
+    /// A stuck validator says nothing again (tendermint #3003).
+    BftRepeatsNothing,
     /// A certified block is not fetched if its leader proposed another (ava b5b59a0).
     BftKeepsEquivocatedProposal,
+    /// A block is finalised before it is durable.
+    BftFinalizesUnwritten,
+    /// A final block is announced before it is durable (malachite ee57b7ba).
+    BftCommitNotDurable,
+    /// A proposal is sent before the leader's vote in it is durable.
+    BftProposalNotDurable,
+    /// A quorum to finalise is lost on who is in a later view (malachite fabbbc13).
+    BftIgnoresLateFinalize,
+    /// A vote of the present view does not start its deadlines: what few wait for
+    /// stalls.
+    BftSleepsThroughVotes,
+    /// The sum of powers wraps around (malachite 4793a194).
+    BftPowerWraps,
+    /// A signer outside of the set is looked up (cometbft GHSA-p7mv-53f2-4cwj).
+    BftSignerOutOfRange,
+    /// Ancestors are committed after their descendants (asonnino/hotstuff b5faa10).
+    BftCommitsNewestFirst,
+    /// Blocks in an answer to catch up need not follow each other (malachite 8359bd8c).
+    BftSyncLinksUnchecked,
+    /// What was committed is committed again by a late answer (SmartBFT #570).
+    BftSyncCommitsAgain,
+    /// Nobody answers who asks for the certificates of a view.
+    BftAnswersNoCerts,
+    /// The view that somebody claims is believed without proof (cometbft
+    /// GHSA-22qq-3xwm-r5x4).
+    BftTrustsStatusView,
+    /// A validator that lost its disk votes right after the highest view proven.
+    BftRejoinsWithoutMargin,
     /// A validator that lost its disk trusts a single answer.
     BftRejoinsOnOneAnswer,
 }
 
 impl Mutant {
     /// All planted bugs.
-    pub const ALL: [Self; 38] = [
+    pub const ALL: [Self; 51] = [
         Self::VoteNotDurable,
         Self::VoteForgottenInTerm,
         Self::CommitOldTerm,
@@ -128,8 +156,21 @@ impl Mutant {
         Self::BftCommitsCertifiedOnly,
         Self::BftSyncUnchecked,
         Self::BftHelpsNobody,
-        Self::BftRepeatsPresentViewOnly,
+        Self::BftRepeatsNothing,
         Self::BftKeepsEquivocatedProposal,
+        Self::BftFinalizesUnwritten,
+        Self::BftCommitNotDurable,
+        Self::BftProposalNotDurable,
+        Self::BftIgnoresLateFinalize,
+        Self::BftSleepsThroughVotes,
+        Self::BftPowerWraps,
+        Self::BftSignerOutOfRange,
+        Self::BftCommitsNewestFirst,
+        Self::BftSyncLinksUnchecked,
+        Self::BftSyncCommitsAgain,
+        Self::BftAnswersNoCerts,
+        Self::BftTrustsStatusView,
+        Self::BftRejoinsWithoutMargin,
         Self::BftRejoinsOnOneAnswer,
     ];
 

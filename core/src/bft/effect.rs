@@ -73,7 +73,8 @@ pub enum Effect {
     SafetyViolation {
         /// Certificates that contradict each other.
         certs: Vec<Proven>,
-        /// The guilty, with proof.
+        /// The guilty, with proof, as far as these certificates show them. It takes
+        /// the notarizations of both blocks to convict if one was only notarised.
         culprits: Vec<Evidence>,
     },
 }

@@ -78,15 +78,27 @@ impl Gate {
             let (_, held) = self.pending.pop_front().expect("just seen");
             released.extend(held);
         }
+        if self.mutant.is(Mutant::BftCommitsNewestFirst) {
+            released.reverse();
+        }
         released
     }
 
-    /// For a planted bug: what waits in this step is said before it is written.
+    /// For planted bugs: what waits in this step is said before it is written.
     pub(super) fn leak(&mut self) -> Vec<Held> {
-        if self.mutant.is(Mutant::BftVoteNotDurable) {
-            return core::mem::take(&mut self.held);
+        let mutant = self.mutant;
+        if mutant == Mutant::None {
+            return Vec::new();
         }
-        Vec::new()
+        let held = core::mem::take(&mut self.held);
+        let (leaked, held) = held.into_iter().partition(|held| match held {
+            Held::Vote(_) => mutant.is(Mutant::BftVoteNotDurable),
+            Held::Proposal(_) => mutant.is(Mutant::BftProposalNotDurable),
+            Held::Commit(_) => mutant.is(Mutant::BftCommitNotDurable),
+            Held::Rejoined => false,
+        });
+        self.held = held;
+        leaked
     }
 
     /// Writes under way.

@@ -55,7 +55,10 @@ impl Guard {
         let slot = slot.unwrap_or_default();
         match statement.kind {
             VoteKind::Notarize => {
-                let free = slot.notarize.is_none() || self.mutant.is(Mutant::BftNotarizesTwice);
+                let twice = self.mutant.is(Mutant::BftNotarizesTwice);
+                let free = slot
+                    .notarize
+                    .is_none_or(|own| twice && own.vote.statement != *statement);
                 free && slot.nullify.is_none()
             }
             VoteKind::Nullify => slot.nullify.is_none() && slot.finalize.is_none(),

@@ -195,8 +195,9 @@ impl Bft {
     pub(super) fn keep_block(&mut self, block: Block, verdict: Verdict) -> crate::crypto::Digest {
         let hash = block.hash();
         let header = block.header();
-        self.wanted.remove(&hash);
         if header.height > self.committed.height && self.blocks.len() < BLOCKS_OPEN_MAX {
+            // Only now: what can not be kept would be asked for again at once.
+            self.wanted.remove(&hash);
             self.blocks.entry(hash).or_insert(Known {
                 block: Arc::new(block),
                 verdict,

@@ -62,7 +62,10 @@ impl Bft {
     /// Where another one stands, its certificates being verified.
     pub(super) fn on_standing(&mut self, from: NodeId, status: &Status) {
         let entered = status.entered_by.as_ref();
-        let proven = entered.map_or(View(1), |cert| cert.statement.view().next());
+        let mut proven = entered.map_or(View(1), |cert| cert.statement.view().next());
+        if self.config.mutant.is(Mutant::BftTrustsStatusView) {
+            proven = status.view;
+        }
         if proven != status.view || from == self.config.node {
             return;
         }
@@ -81,7 +84,9 @@ impl Bft {
         let is_enough = set.is_quorum(answered, mutant) || mutant.is(Mutant::BftRejoinsOnOneAnswer);
         if is_enough {
             rejoin.is_settled = true;
-            let silent = View(highest.0.saturating_add(MARGIN));
+            let has_margin = !mutant.is(Mutant::BftRejoinsWithoutMargin);
+            let margin = if has_margin { MARGIN } else { 0 };
+            let silent = View(highest.0.saturating_add(margin));
             self.guard.raise_floor(silent);
             self.gate.record(Record::SilentUpto(silent));
             self.gate.hold(Held::Rejoined);

@@ -109,10 +109,10 @@ impl Bft {
     /// C4: own votes as they are, never signed anew, and the entry certificate.
     /// Who has no vote to show asks for help in words.
     fn say_again(&mut self, out: &mut Outbox<Effect>) {
-        let mut votes = self.guard.newest(VIEWS_REPEATED);
-        if self.config.mutant.is(Mutant::BftRepeatsPresentViewOnly) {
-            votes.retain(|vote| vote.statement.view() == self.view);
+        if self.config.mutant.is(Mutant::BftRepeatsNothing) {
+            return;
         }
+        let votes = self.guard.newest(VIEWS_REPEATED);
         if votes.is_empty() || self.me.is_none() {
             let peer = self.next_peer();
             let to = self.node_at(peer);

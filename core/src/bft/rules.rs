@@ -106,7 +106,9 @@ impl Bft {
         if !self.is_valid(&block.hash) || !self.may_vote(&statement) {
             return;
         }
-        self.record_chain(block.hash);
+        if !self.config.mutant.is(Mutant::BftFinalizesUnwritten) {
+            self.record_chain(block.hash);
+        }
         self.cast(statement);
     }
 
@@ -195,8 +197,11 @@ impl Bft {
             });
         }
         let parent = self.blocks.get(&header.parent)?;
-        let spoiled = parent.verdict == Verdict::Invalid
-            && !self.config.mutant.is(Mutant::BftBuildsOnInvalid);
-        spoiled.then_some(Verdict::Invalid)
+        let verdict = if self.config.mutant.is(Mutant::BftBuildsOnInvalid) {
+            Verdict::Asked
+        } else {
+            Verdict::Invalid
+        };
+        (parent.verdict == Verdict::Invalid).then_some(verdict)
     }
 }

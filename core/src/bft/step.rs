@@ -163,6 +163,8 @@ impl Bft {
             Held::Commit(committed) => out.push(Effect::Commit(committed)),
             Held::Rejoined if matches!(self.phase, Phase::Rejoining(_)) => {
                 self.phase = Phase::Running;
+                // Views that were entered meanwhile have no deadlines.
+                self.arm();
             }
             Held::Rejoined => {}
         }

@@ -173,7 +173,8 @@ impl Bft {
         view: View,
         out: &mut Outbox<Effect>,
     ) {
-        if epoch != self.epoch.epoch {
+        let is_silent = self.config.mutant.is(Mutant::BftAnswersNoCerts);
+        if epoch != self.epoch.epoch || is_silent {
             return;
         }
         let round = self.rounds.get(&view);
@@ -213,10 +214,12 @@ impl Bft {
     /// the one before, the certificate speaks of the last.
     pub(super) fn on_blocks(&mut self, answer: FinalBlocks, out: &mut Outbox<Effect>) {
         let first = answer.blocks.first().map(Block::header);
+        let again = self.config.mutant.is(Mutant::BftSyncCommitsAgain);
         let follows = first.is_some_and(|first| {
-            first.height == self.committed.height.next()
-                && first.parent == self.committed.hash
-                && first.chain == self.config.chain
+            again
+                || first.height == self.committed.height.next()
+                    && first.parent == self.committed.hash
+                    && first.chain == self.config.chain
         });
         if !follows || !self.has_started() {
             return;
@@ -224,7 +227,10 @@ impl Bft {
         if answer.blocks.len().saturating_add(answer.path.len()) > PATH_HEADERS_MAX {
             return self.reject();
         }
-        let certified = answer.certified_place();
+        let mut certified = answer.certified_place();
+        if self.config.mutant.is(Mutant::BftSyncLinksUnchecked) {
+            certified = answer.blocks.last().map(Block::place);
+        }
         let statement = answer.finalization.statement;
         let is_final = statement.kind == VoteKind::Finalize && certified == Some(statement.block);
         let unchecked = self.config.mutant.is(Mutant::BftSyncUnchecked);

@@ -136,6 +136,10 @@ impl ValidatorSet {
         if mutant.is(Mutant::BftQuorumRoundedDown) {
             return power >= self.total * 2 / 3;
         }
+        if mutant.is(Mutant::BftPowerWraps) {
+            let wraps = |sum: u128| sum & u128::from(u64::MAX);
+            return wraps(power * 3) > wraps(self.total * 2);
+        }
         let thrice = power.checked_mul(3).expect("128 powers of 64 bits");
         let twice = self.total.checked_mul(2).expect("128 powers of 64 bits");
         thrice > twice

@@ -81,6 +81,21 @@ impl Checker {
             first.statement, vote.statement,
             "I5: two votes of one kind and view"
         );
+        if vote.statement.kind == VoteKind::Finalize {
+            let is_written = |wanted: &dyn Fn(&Record) -> bool| log.iter().any(wanted);
+            let block = vote.statement.block;
+            let has_block = is_written(
+                &|record| matches!(record, Record::Block(kept) if kept.hash() == block.hash),
+            );
+            let has_cert = is_written(&|record| {
+                matches!(record, Record::Cert(kept) if kept.statement.block == block
+                    && kept.statement.kind == VoteKind::Notarize)
+            });
+            assert!(
+                has_block && has_cert,
+                "I7: slot {slot} finalised {block:?} before it was written"
+            );
+        }
         let both = self.said.contains_key(&key(VoteKind::Nullify))
             && self.said.contains_key(&key(VoteKind::Finalize));
         assert!(

@@ -28,8 +28,10 @@ pub struct Knobs {
     pub count: u64,
     pub loss_percent: u64,
     pub duplicate_percent: u64,
+    pub delay_min: Span,
     pub delay_max: Span,
     pub disk_max: Span,
+    pub idle_block: Span,
     pub relay: Relay,
     pub mutant: Mutant,
     /// Validators that lie.
@@ -37,6 +39,10 @@ pub struct Knobs {
     /// Validators that run twice with one key.
     pub twins: Vec<u64>,
     pub crash_percent: u64,
+    /// Validators that have no key at hand.
+    pub keyless: Vec<u64>,
+    /// Nodes outside of the set.
+    pub followers: u64,
 }
 
 impl Default for Knobs {
@@ -45,13 +51,17 @@ impl Default for Knobs {
             count: 4,
             loss_percent: 0,
             duplicate_percent: 0,
+            delay_min: Span::ZERO,
             delay_max: Span::from_millis(20),
             disk_max: Span::from_millis(2),
+            idle_block: Span::from_secs(2),
             relay: Relay::Sparse,
             mutant: Mutant::None,
             liars: Vec::new(),
             twins: Vec::new(),
             crash_percent: 0,
+            keyless: Vec::new(),
+            followers: 0,
         }
     }
 }
@@ -59,6 +69,8 @@ impl Default for Knobs {
 /// A validator with its disk and its application. Twins share a node id.
 pub struct Slot {
     pub node: NodeId,
+    /// The number of its key.
+    key: Option<u64>,
     pub bft: Option<Bft>,
     pub liar: Option<Liar>,
     /// Records that are durable.
@@ -69,6 +81,10 @@ pub struct Slot {
     seen: BTreeMap<Digest, Arc<Block>>,
     pub chain: Vec<Committed>,
     pub violation: Option<Vec<Evidence>>,
+    /// What only this one knows of and wants to be final.
+    pub own_pool: BTreeSet<Bytes>,
+    /// Votes and proposals that it has sent.
+    pub signed: u64,
 }
 
 enum Item {
@@ -107,6 +123,27 @@ pub struct Cluster {
     pub bytes: u64,
     /// A test's own filter: true lets a message pass.
     pub filter: fn(&Message, usize) -> bool,
+    /// Slots that healing does not bring back.
+    pub gone: BTreeSet<usize>,
+}
+
+impl Slot {
+    fn new(node: NodeId, key: Option<u64>, liar: Option<Liar>) -> Self {
+        Self {
+            node,
+            key,
+            bft: None,
+            liar,
+            log: Vec::new(),
+            writes: VecDeque::new(),
+            life: 0,
+            seen: BTreeMap::new(),
+            chain: Vec::new(),
+            violation: None,
+            own_pool: BTreeSet::new(),
+            signed: 0,
+        }
+    }
 }
 
 impl Cluster {
@@ -152,6 +189,7 @@ impl Cluster {
             messages: 0,
             bytes: 0,
             filter: |_, _| true,
+            gone: BTreeSet::new(),
             knobs,
         };
         cluster.populate();
@@ -170,17 +208,14 @@ impl Cluster {
             }
             let key = self.keys[usize::try_from(place).unwrap()];
             let liar = lies.then(|| Liar::new(index, self.authority.signer(key), &self.epoch));
-            self.slots.push(Slot {
-                node,
-                bft: None,
-                liar,
-                log: Vec::new(),
-                writes: VecDeque::new(),
-                life: 0,
-                seen: BTreeMap::new(),
-                chain: Vec::new(),
-                violation: None,
-            });
+            let has_key = !self.knobs.keyless.contains(&place);
+            self.slots
+                .push(Slot::new(node, has_key.then_some(key), liar));
+        }
+        for number in 0..self.knobs.followers {
+            let signer = self.authority.signer(1000 + number);
+            let node = signer.public_key().node_id();
+            self.slots.push(Slot::new(node, None, None));
         }
         let bad = self.knobs.liars.len() + self.knobs.twins.len();
         self.checker.safe = bad <= self.epoch.validators.faulty_max();
@@ -196,17 +231,16 @@ impl Cluster {
         if self.slots[slot].liar.is_some() || has_ended {
             return;
         }
-        let node = self.slots[slot].node;
-        let index = self.epoch.validators.index_of(node).unwrap();
-        let signer = self.authority.signer(self.keys[index.position()]);
+        let Slot { node, key, .. } = self.slots[slot];
+        let signer = key.map(|key| SharedSigner::new(self.authority.signer(key)));
         let config = Config {
             node,
             chain: CHAIN,
-            signer: Some(SharedSigner::new(signer)),
+            signer,
             verifier: SharedVerifier::new(self.authority.verifier()),
             timing: Timing {
                 delta: Span::from_millis(100),
-                idle_block: Span::from_secs(2),
+                idle_block: self.knobs.idle_block,
             },
             relay: self.knobs.relay,
             mutant: self.knobs.mutant,
@@ -226,8 +260,7 @@ impl Cluster {
         }
         recovered.committed = self.slots[slot].chain.last().map(|last| last.block.place());
         self.step(slot, Event::Start(alloc::boxed::Box::new(recovered)));
-        let waiting = !self.pool.is_empty();
-        self.step(slot, Event::Pending { waiting });
+        self.tell_pending(slot);
     }
 
     /// Kills a validator: what was not durable is gone.
@@ -245,6 +278,23 @@ impl Cluster {
         for slot in 0..self.slots.len() {
             self.step(slot, Event::Pending { waiting: true });
         }
+    }
+
+    /// One validator alone learns of an item that wants to be final.
+    pub fn submit_at(&mut self, slot: usize, item: &[u8]) {
+        let item = Bytes::copy_from_slice(item);
+        self.slots[slot].own_pool.insert(item);
+        self.tell_pending(slot);
+    }
+
+    /// Tells a validator whether something that it knows of is not final yet.
+    fn tell_pending(&mut self, slot: usize) {
+        let Slot {
+            chain, own_pool, ..
+        } = &self.slots[slot];
+        let is_open = |item: &Bytes| !chain.iter().any(|one| one.block.items().contains(item));
+        let waiting = self.pool.iter().chain(own_pool).any(is_open);
+        self.step(slot, Event::Pending { waiting });
     }
 
     pub fn random(&mut self, below: u64) -> u64 {
@@ -275,10 +325,12 @@ impl Cluster {
                 self.push(delay, Item::Durable { slot, life });
             }
             Effect::Send { to, message } => {
+                self.note_signed(slot, &message);
                 self.checker.on_wire(slot, &message, &self.slots[slot].log);
                 self.deliver(slot, to, &message);
             }
             Effect::Broadcast { message } => {
+                self.note_signed(slot, &message);
                 self.checker.on_wire(slot, &message, &self.slots[slot].log);
                 let set = self.epoch.validators.clone();
                 for (_, validator) in set.iter() {
@@ -315,19 +367,29 @@ impl Cluster {
         }
     }
 
+    fn note_signed(&mut self, slot: usize, message: &Message) {
+        let is_signed = matches!(message, Message::Vote(_) | Message::Proposal(_));
+        self.slots[slot].signed += u64::from(is_signed);
+    }
+
     fn on_commit(&mut self, slot: usize, committed: Committed) {
         let log = &self.slots[slot].log;
         let hash = committed.block.hash();
         let has_block = log
             .iter()
             .any(|one| matches!(one, Record::Block(kept) if kept.hash() == hash));
-        assert!(has_block, "I7: committed before it was durable");
+        let view = committed.finalization.statement.view();
+        let has_proof = log.iter().any(|one| {
+            matches!(one, Record::Cert(kept) if kept.statement.view() >= view
+                && kept.statement.kind == VoteKind::Finalize)
+        });
+        assert!(
+            has_block && has_proof,
+            "I7: committed before it was durable"
+        );
         self.checker.on_commit(slot, &committed, self.epoch.root());
         self.slots[slot].chain.push(committed);
-        let chain = &self.slots[slot].chain;
-        let is_open = |item: &Bytes| !chain.iter().any(|one| one.block.items().contains(item));
-        let waiting = self.pool.iter().any(is_open);
-        self.step(slot, Event::Pending { waiting });
+        self.tell_pending(slot);
     }
 
     /// The items that stand on the way from a block down to the root.
@@ -347,7 +409,8 @@ impl Cluster {
 
     fn build(&self, slot: usize, parent: &BlockRef) -> Content {
         let present = self.items_upto(slot, parent.hash);
-        let open = self.pool.iter().filter(|item| !present.contains(*item));
+        let known = self.pool.iter().chain(&self.slots[slot].own_pool);
+        let open = known.filter(|item| !present.contains(*item));
         let items: Vec<Bytes> = open.take(8).cloned().collect();
         let ends_epoch = items.iter().any(|item| item.as_ref() == ENDS_EPOCH);
         let commitments = Commitments {
@@ -406,7 +469,12 @@ impl Cluster {
             }
             let copies = 1 + u64::from(self.random(100) < self.knobs.duplicate_percent);
             for _ in 0..copies {
-                let delay = Span(1 + self.random(self.knobs.delay_max.0));
+                let Knobs {
+                    delay_min,
+                    delay_max,
+                    ..
+                } = self.knobs;
+                let delay = Span(1 + delay_min.0 + self.random(delay_max.0 - delay_min.0));
                 let message = message.clone();
                 self.push(
                     delay,
@@ -534,7 +602,7 @@ impl Cluster {
         self.knobs.loss_percent = 0;
         self.knobs.crash_percent = 0;
         for slot in 0..self.slots.len() {
-            if self.slots[slot].bft.is_none() {
+            if self.slots[slot].bft.is_none() && !self.gone.contains(&slot) {
                 self.start(slot, false);
             }
         }
