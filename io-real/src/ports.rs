@@ -19,6 +19,7 @@ use std::future::Future;
 
 use bytes::Bytes;
 use decube_core::kv::LogTime;
+use decube_core::ledger::ReadId;
 use decube_core::store::{StoreBatch, StoreSeq};
 use decube_core::types::NodeId;
 use decube_core::wal::{FileOp, FileOpId, FileResult};
@@ -94,6 +95,9 @@ pub trait StoreQueue: Send + 'static {
     /// Queues the reading of one page, from `from` on (excluded if not empty).
     fn scan(&mut self, from: Bytes);
 
+    /// Queues a read of pairs with `from <= key < to`, until about `bytes_max` bytes.
+    fn read(&mut self, id: ReadId, from: Bytes, to: Bytes, bytes_max: usize);
+
     /// Carries out what is queued and closes the engine.
     fn close(self) -> impl Future<Output = ()> + Send;
 }
@@ -109,6 +113,13 @@ pub enum StoreEvent {
         pairs: Vec<(Bytes, Bytes)>,
         /// Whether these were the last.
         done: bool,
+    },
+    /// What a read found.
+    Read {
+        /// The read.
+        id: ReadId,
+        /// The pairs, in key order.
+        pairs: Vec<(Bytes, Bytes)>,
     },
     /// The engine failed; it takes no more orders.
     Failed {
@@ -155,4 +166,22 @@ pub struct Ports<N, D, S, C> {
     pub store_events: mpsc::UnboundedReceiver<StoreEvent>,
     /// The wall clock.
     pub clock: C,
+    /// Log and store of the ledger, if the node takes part in one: they are its own.
+    pub ledger: Option<LedgerPorts<D, S>>,
+}
+
+/// What the ledger's part of a node is attached to.
+#[derive(Debug)]
+pub struct LedgerPorts<D, S> {
+    /// The nodes of all clusters that take part: the network keeps connections to
+    /// them.
+    pub peers: BTreeSet<NodeId>,
+    /// To the files of its log.
+    pub disk: D,
+    /// From the files of its log.
+    pub disk_events: mpsc::UnboundedReceiver<DiskEvent>,
+    /// To its store.
+    pub store: S,
+    /// From its store.
+    pub store_events: mpsc::UnboundedReceiver<StoreEvent>,
 }

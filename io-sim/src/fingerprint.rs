@@ -4,6 +4,7 @@
 //! others; every 1024 events the fold, and digests of all nodes, enter a SHA-256
 //! chain. A full hash of each event would cost as much as the event itself.
 
+use decube_core::codec::Encode as _;
 use decube_core::node::{Effect, Event, PeerMessage, Request, Response};
 use decube_core::raft::{AppendResult, Body, Message, SnapshotResult};
 use decube_core::types::LogId;
@@ -125,6 +126,10 @@ pub fn event(fold: &mut Fold, event: &Event) {
         }
         Event::StoreFailed => fold.add(12),
         Event::Shutdown => fold.add(13),
+        Event::Ledger(event) => {
+            fold.add(14);
+            fold.bytes(&event.to_bytes());
+        }
     }
 }
 
@@ -178,6 +183,10 @@ pub fn effect(fold: &mut Fold, effect: &Effect) {
                 part.iter().for_each(|id| fold.node(id.0));
             }
         }
+        Effect::Ledger(effect) => {
+            fold.add(32);
+            fold.bytes(format!("{effect:?}").as_bytes());
+        }
         Effect::Ready => fold.add(29),
         Effect::Stopped => fold.add(30),
         Effect::Halted { reason } => {
@@ -197,6 +206,7 @@ pub fn message_size(message: &PeerMessage) -> u64 {
         },
         PeerMessage::Forward { .. } | PeerMessage::ForwardReply { .. } => 128,
         PeerMessage::HeadRequest { .. } | PeerMessage::HeadReply { .. } => 192,
+        PeerMessage::Ledger(message) => message.to_bytes().len(),
     };
     64 + u64::try_from(payload).expect("lengths fit 64 bits")
 }
@@ -230,6 +240,10 @@ fn peer_message(fold: &mut Fold, message: &PeerMessage) {
             if let Some(share) = share {
                 fold.bytes(&share.head.root.0);
             }
+        }
+        PeerMessage::Ledger(message) => {
+            fold.add(45);
+            fold.bytes(&message.to_bytes());
         }
     }
 }

@@ -7,6 +7,7 @@ pub mod blobs;
 pub mod cli;
 pub mod config;
 pub mod launch;
+pub mod ledger;
 pub mod logproof;
 pub mod snapshot;
 #[cfg(test)]

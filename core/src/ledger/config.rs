@@ -10,7 +10,7 @@ use crate::types::{NodeId, Span};
 
 /// One node of the ledger: a validator if it has a key and the present set lists
 /// it, and a follower otherwise.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
     /// This node.
     pub node: NodeId,

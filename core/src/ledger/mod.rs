@@ -72,6 +72,7 @@
 //! | `consensus.rs` | between the validator and what it orders |
 //! | `storage.rs` `record.rs` `recovery.rs` | log and store |
 //! | `requests.rs` `reads.rs` | clients, and what has to be read for them |
+//! | `wire.rs` | the encoding of events, for the flight recorder |
 //! | `invariants.rs` | G1, G2 |
 
 mod apply;
@@ -100,6 +101,7 @@ mod step;
 mod storage;
 mod transaction;
 mod types;
+mod wire;
 mod world;
 
 #[cfg(test)]

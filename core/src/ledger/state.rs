@@ -242,6 +242,22 @@ impl Ledger {
         matches!(self.phase, Phase::Ended)
     }
 
+    /// A fingerprint of what decides the node's future.
+    pub fn digest(&self) -> Digest {
+        let mut hasher = crate::crypto::Hasher::new();
+        if let Some(bft) = &self.bft {
+            hasher.update(&bft.digest().0);
+        }
+        if let Some(branches) = &self.branches {
+            hasher.update(&branches.tip().hash.0);
+            hasher.update(&branches.tip().world().root().0);
+        }
+        for count in [self.pool.len(), self.pool.bytes(), self.waits.len()] {
+            hasher.update(&u64::try_from(count).unwrap_or(u64::MAX).to_be_bytes());
+        }
+        hasher.finish()
+    }
+
     pub(super) const fn is_running(&self) -> bool {
         matches!(self.phase, Phase::Running)
     }

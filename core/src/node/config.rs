@@ -1,8 +1,9 @@
 //! What a node is built from.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 
 use crate::crypto::{PublicKey, SharedSigner, SharedVerifier};
+use crate::ledger;
 use crate::mutant::Mutant;
 use crate::raft::{self, Membership};
 use crate::types::{ClusterId, NodeId, Span};
@@ -40,6 +41,11 @@ pub struct Config {
     pub voter_keys: BTreeMap<NodeId, PublicKey>,
     /// Checks shares against `voter_keys`.
     pub head_verifier: SharedVerifier,
+    /// The ledger that the node takes part in, if any.
+    pub ledger: Option<ledger::Config>,
+    /// Nodes of other clusters. Nothing but the ledger's messages is taken from
+    /// them: what is said inside of a cluster is trusted not to be a lie.
+    pub foreign: BTreeSet<NodeId>,
     /// The planted bug, if any.
     pub mutant: Mutant,
 }
@@ -60,6 +66,8 @@ impl Config {
             signer: None,
             voter_keys: BTreeMap::new(),
             head_verifier: SharedVerifier::default(),
+            ledger: None,
+            foreign: BTreeSet::new(),
             mutant: Mutant::None,
         }
     }

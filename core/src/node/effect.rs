@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use super::message::PeerMessage;
 use super::request::{Changes, Response};
+use crate::ledger;
 use crate::raft::{Membership, Role};
 use crate::store::StoreBatch;
 use crate::types::{NodeId, RequestId, Term};
@@ -50,6 +51,8 @@ pub enum Effect {
         /// Where to go on.
         from: Bytes,
     },
+    /// What the ledger's part of the node asks for; never a message.
+    Ledger(ledger::Effect),
     /// For people and metrics: the role, term or known leader changed.
     RoleChanged {
         /// The role.

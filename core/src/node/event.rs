@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::message::PeerMessage;
 use super::request::Request;
 use crate::kv::LogTime;
+use crate::ledger;
 use crate::store::StoreSeq;
 use crate::types::{NodeId, RequestId};
 use crate::wal::{FileOpId, FileResult};
@@ -74,6 +75,9 @@ pub enum Event {
     },
     /// The store failed: the node halts.
     StoreFailed,
+    /// Something happened to the ledger's part of the node. Its messages come as
+    /// [`Event::Message`], its clock and its wake with the node's own.
+    Ledger(ledger::Event),
     /// Stop gracefully: hand leadership over, make the state durable, then
     /// `Effect::Stopped`.
     Shutdown,

@@ -1,12 +1,13 @@
-//! What nodes of a cluster say to each other.
+//! What nodes say to each other.
 
 use super::request::{Request, Response};
 use crate::crypto::Signature;
+use crate::ledger;
 use crate::proof::LogHead;
 use crate::raft;
 use crate::types::{Index, RequestId, Term};
 
-/// A message between two nodes of a cluster.
+/// A message between two nodes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PeerMessage {
     /// Between the nodes' Raft machines.
@@ -30,6 +31,8 @@ pub enum PeerMessage {
         /// Its answer.
         response: Response,
     },
+    /// Between the nodes of the ledger, which may be of different clusters.
+    Ledger(ledger::Message),
     /// Sign the head of the log at this size, once it is applied there.
     HeadRequest {
         /// Chosen by the sender, echoed in the answer.

@@ -13,6 +13,7 @@ use super::snapshots::Snapshots;
 use super::storage::Storage;
 use super::{Request, Status};
 use crate::kv::{Kv, LogTime};
+use crate::ledger::{self, Ledger};
 use crate::machine::Outbox;
 use crate::proof::AppliedTree;
 use crate::raft::{self, Raft};
@@ -37,6 +38,9 @@ pub struct Node {
     /// The tree over the applied log, if its sum at the base is known.
     pub(super) log_tree: Option<AppliedTree>,
     pub(super) attest: Attest,
+    /// The node's part in the ledger, if it has one.
+    pub(super) ledger: Option<Ledger>,
+    pub(super) ledger_out: Outbox<ledger::Effect>,
     /// Set while an own `Tick` is on its way through the log.
     pub(super) tick_in_flight: bool,
     /// Effects of the inner machines that are not routed yet. Empty between steps.
@@ -119,7 +123,6 @@ impl Node {
         let kv = Kv::new(config.kv_config());
         let wal = Wal::new(config.wal_config());
         Self {
-            config,
             phase: Phase::New,
             clock: Clock::default(),
             wal,
@@ -131,6 +134,9 @@ impl Node {
             snapshots: Snapshots::default(),
             log_tree: None,
             attest: Attest::default(),
+            ledger: config.ledger.clone().map(Ledger::new),
+            ledger_out: Outbox::new(),
+            config,
             tick_in_flight: false,
             queue: VecDeque::new(),
             raft_out: Outbox::new(),
@@ -151,6 +157,11 @@ impl Node {
     /// Its copy of the replicated state. For checkers and metrics.
     pub fn kv(&self) -> &Kv {
         &self.kv
+    }
+
+    /// Its part in the ledger, if it has one. For checkers and metrics.
+    pub fn ledger(&self) -> Option<&Ledger> {
+        self.ledger.as_ref()
     }
 
     /// How many requests wait for an answer. For checkers and metrics.
@@ -186,6 +197,9 @@ impl Node {
         self.storage.digest_into(&mut hasher);
         self.requests.digest_into(&mut hasher);
         self.attest.digest_into(&mut hasher);
+        if let Some(digest) = self.ledger.as_ref().map(Ledger::digest) {
+            hasher.update(digest.0);
+        }
         let tree = self.log_tree.as_ref();
         let ends = tree.map_or([u64::MAX; 2], |tree| [tree.begin().0, tree.last().index.0]);
         ends.iter().for_each(|end| hasher.update(end.to_be_bytes()));

@@ -4,6 +4,7 @@ use super::effect::Effect;
 use super::event::Event;
 use super::message::PeerMessage;
 use super::state::{Clock, Inner, Node, Phase};
+use crate::ledger::{self, TimeMs};
 use crate::machine::{Machine, Outbox};
 use crate::raft::{self, Role};
 use crate::types::{Span, Time};
@@ -45,6 +46,7 @@ impl Machine for Node {
             self.requests.deadline(),
             self.attest.deadline(),
             self.tick_deadline(),
+            self.ledger.as_ref().and_then(Machine::deadline),
             stopping,
         ]
         .into_iter()
@@ -56,10 +58,19 @@ impl Machine for Node {
 impl Node {
     fn on_event(&mut self, now: Time, event: Event, out: &mut Outbox<Effect>) {
         match event {
-            Event::Start => self.start(now, out),
+            Event::Start => {
+                self.start(now, out);
+                self.step_ledger(now, ledger::Event::Start, out);
+            }
             Event::Wake => self.on_wake(now, out),
-            Event::Clock { wall } => self.clock = Clock { wall, read_at: now },
+            Event::Clock { wall } => {
+                self.clock = Clock { wall, read_at: now };
+                let wall = TimeMs(wall.0 / 1_000_000);
+                self.step_ledger(now, ledger::Event::Clock { wall }, out);
+            }
             Event::Message { from, message } => self.on_message(now, from, message, out),
+            Event::PeerUp { peer } | Event::PeerDown { peer }
+                if self.config.foreign.contains(&peer) => {}
             Event::PeerUp { peer } => self.step_raft(now, raft::Event::PeerUp { peer }),
             Event::PeerDown { peer } => {
                 self.step_raft(now, raft::Event::PeerDown { peer });
@@ -75,6 +86,7 @@ impl Node {
                 "the state store failed: check the disk and its free space, then restart the node",
                 out,
             ),
+            Event::Ledger(event) => self.step_ledger(now, event, out),
             Event::Shutdown => self.begin_stop(now, out),
         }
     }
@@ -86,7 +98,14 @@ impl Node {
         message: PeerMessage,
         out: &mut Outbox<Effect>,
     ) {
+        let is_foreign = self.config.foreign.contains(&from);
+        if is_foreign && !matches!(message, PeerMessage::Ledger(_)) {
+            return;
+        }
         match message {
+            PeerMessage::Ledger(message) => {
+                self.step_ledger(now, ledger::Event::Message { from, message }, out);
+            }
             PeerMessage::Raft(message) => {
                 self.step_raft(now, raft::Event::Message { from, message });
             }
@@ -107,6 +126,10 @@ impl Node {
     /// goes first, because its write is what the log then flushes.
     fn on_wake(&mut self, now: Time, out: &mut Outbox<Effect>) {
         self.expire_requests(now, out);
+        let ledger = self.ledger.as_ref().and_then(Machine::deadline);
+        if ledger.is_some_and(|due| due <= now) {
+            self.step_ledger(now, ledger::Event::Wake, out);
+        }
         self.drive_attest(now, out);
         self.propose_tick(now);
         if self
@@ -129,6 +152,24 @@ impl Node {
         let Some(raft) = &mut self.raft else { return };
         raft.step(now, event, &mut self.raft_out);
         self.queue.extend(self.raft_out.drain().map(Inner::Raft));
+    }
+
+    /// Hands an event to the ledger's part and lifts its effects. A ledger that has
+    /// halted leaves the cluster's own state alone.
+    fn step_ledger(&mut self, now: Time, event: ledger::Event, out: &mut Outbox<Effect>) {
+        let Some(ledger) = &mut self.ledger else {
+            return;
+        };
+        ledger.step(now, event, &mut self.ledger_out);
+        for effect in self.ledger_out.drain() {
+            out.push(match effect {
+                ledger::Effect::Send { to, message } => Effect::Send {
+                    to,
+                    message: PeerMessage::Ledger(message),
+                },
+                effect => Effect::Ledger(effect),
+            });
+        }
     }
 
     /// Hands an event to the log and queues its effects.

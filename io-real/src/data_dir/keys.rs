@@ -70,6 +70,33 @@ pub(super) fn load_or_create(directory: &Path, holds_log: bool) -> Result<NodeKe
     })
 }
 
+/// Reads the key of a person or of a node from its file.
+///
+/// # Errors
+/// There is none, others than its owner can read it, or it is damaged.
+pub fn read_key(path: &Path) -> Result<SecretKey, DataDirError> {
+    let Some(bytes) = load(path, IDENTITY.1)? else {
+        return Err(io_error(path)(io::ErrorKind::NotFound.into()));
+    };
+    SecretKey::from_bytes(&bytes).map_err(|_| DataDirError::DamagedKey {
+        path: path.to_owned(),
+        what: "it is no P-256 key",
+    })
+}
+
+/// Makes a fresh key and writes it to a file that did not exist.
+///
+/// # Errors
+/// The file exists, or can not be written.
+pub fn create_key(path: &Path) -> Result<SecretKey, DataDirError> {
+    if path.try_exists().map_err(io_error(path))? {
+        return Err(io_error(path)(io::ErrorKind::AlreadyExists.into()));
+    }
+    let secret = SecretKey::from_entropy(&random_bytes().map_err(io_error(path))?);
+    create(path, IDENTITY.1, secret.expose())?;
+    Ok(secret)
+}
+
 fn create(path: &Path, kind: &str, secret: SecretBytes) -> Result<SecretBytes, DataDirError> {
     let digits = secret.as_bytes().iter().map(|byte| format!("{byte:02x}"));
     let text = format!("{kind} {}\n", digits.collect::<String>());

@@ -25,7 +25,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-pub use keys::NodeKeys;
+pub use keys::{NodeKeys, create_key, read_key};
 pub use lock::DirLock;
 
 /// The layout that this version writes and reads.
@@ -105,6 +105,17 @@ pub enum DataDirError {
     },
 }
 
+/// Where the ledger keeps what it has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LedgerDirs {
+    /// The files of its log.
+    pub wal: PathBuf,
+    /// Its key-value engine.
+    pub store: PathBuf,
+    /// The log is gone although the node's key may have signed before.
+    pub is_lost: bool,
+}
+
 impl DataDir {
     /// Takes a directory for this process, and makes it a data directory if it
     /// is new or empty.
@@ -134,6 +145,31 @@ impl DataDir {
     /// Where the key-value engine is.
     pub fn store(&self) -> PathBuf {
         self.path.join("store")
+    }
+
+    /// The directories of the ledger, made at the first call.
+    ///
+    /// # Errors
+    /// The file system refused.
+    pub fn ledger(&self) -> Result<LedgerDirs, DataDirError> {
+        let path = self.path.join("ledger");
+        let (wal, store) = (path.join("wal"), path.join("store"));
+        for part in [&path, &wal, &store] {
+            durable::create_directory(part)?;
+        }
+        let is_empty = fs::read_dir(&wal).map_err(io_error(&wal))?.next().is_none();
+        // The mark lies beside the keys: who restores those after a loss of the
+        // disk restores it as well, or has to say that the key has signed before.
+        let mark = self.path.join("keys").join("ledger-began");
+        let has_begun = mark.try_exists().map_err(io_error(&mark))?;
+        if !has_begun {
+            durable::write_file(&mark, b"this node has signed on a ledger\n", 0o600)?;
+        }
+        Ok(LedgerDirs {
+            wal,
+            store,
+            is_lost: is_empty && has_begun,
+        })
     }
 
     /// The keys of the node, made at the first call ever.

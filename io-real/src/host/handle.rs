@@ -4,12 +4,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
+use decube_core::ledger::{self, FinalBlock};
 use decube_core::node::{Changes, Request, Response};
 use decube_core::raft::Refusal;
 use decube_core::types::{RequestId, Revision};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use super::WATCH_QUEUE_MAX;
+use super::ledger::LedgerAsk;
 use super::metrics::{Counter, Metrics};
 use super::requests::{Ask, ChangeSender, Waiter};
 use super::status::{HostExit, HostStatus};
@@ -23,6 +25,8 @@ pub struct NodeHandle {
     status: watch::Receiver<HostStatus>,
     metrics: Arc<Metrics>,
     next_id: Arc<AtomicU64>,
+    ledger: mpsc::Sender<LedgerAsk>,
+    blocks: broadcast::Sender<Arc<FinalBlock>>,
 }
 
 /// The host has ended. A request that was open may have happened or not.
@@ -69,6 +73,8 @@ pub enum WatchEnd {
 pub(super) enum Control {
     /// Nobody waits for this request any more.
     Cancel(RequestId),
+    /// Nobody waits for this question to the ledger any more.
+    CancelLedger(RequestId),
     /// Stop gracefully.
     Shutdown,
 }
@@ -80,6 +86,8 @@ pub(super) struct HandlePorts {
     pub(super) control: mpsc::UnboundedReceiver<Control>,
     pub(super) status: watch::Sender<HostStatus>,
     pub(super) metrics: Arc<Metrics>,
+    pub(super) ledger: mpsc::Receiver<LedgerAsk>,
+    pub(super) blocks: broadcast::Sender<Arc<FinalBlock>>,
 }
 
 impl NodeHandle {
@@ -88,18 +96,24 @@ impl NodeHandle {
         let (control, control_rx) = mpsc::unbounded_channel();
         let (status_tx, status) = watch::channel(HostStatus::default());
         let metrics = Arc::new(Metrics::default());
+        let (ledger, ledger_rx) = mpsc::channel(queue_max);
+        let blocks = super::ledger::blocks();
         let handle = Self {
             requests,
             control,
             status,
             metrics: metrics.clone(),
             next_id: Arc::new(AtomicU64::new(1)),
+            ledger,
+            blocks: blocks.clone(),
         };
         let ports = HandlePorts {
             requests: requests_rx,
             control: control_rx,
             status: status_tx,
             metrics,
+            ledger: ledger_rx,
+            blocks,
         };
         (handle, ports)
     }
@@ -116,6 +130,36 @@ impl NodeHandle {
                 response
             }
         }
+    }
+
+    /// Asks the ledger and waits for its answer. Dropping the future cancels the
+    /// question, which does not undo a submission.
+    pub async fn ledger(&self, request: ledger::Request) -> Result<ledger::Response, HostGone> {
+        let id = RequestId(self.next_id.fetch_add(1, Ordering::Relaxed));
+        let (answer, answered) = oneshot::channel();
+        let ask = LedgerAsk {
+            id,
+            request,
+            answer,
+        };
+        match self.ledger.try_send(ask) {
+            Ok(()) => {}
+            Err(mpsc::error::TrySendError::Full(_)) => return Ok(ledger::Response::Busy),
+            Err(mpsc::error::TrySendError::Closed(_)) => return Err(HostGone),
+        }
+        let mut cancel = CancelOnDrop {
+            control: self.control.clone(),
+            message: Some(Control::CancelLedger(id)),
+        };
+        let response = answered.await.map_err(|_| HostGone);
+        cancel.disarm();
+        response
+    }
+
+    /// Final blocks as they come, from now on. Who takes them too slowly is told how
+    /// many it missed and asks for them.
+    pub fn blocks(&self) -> broadcast::Receiver<Arc<FinalBlock>> {
+        self.blocks.subscribe()
     }
 
     /// Follows the changes of keys in `from..to` (to the end without `to`), from
@@ -200,8 +244,8 @@ impl NodeHandle {
             Ok(()) => Ok(Asked::Waiting(
                 answered,
                 CancelOnDrop {
-                    id: Some(id),
                     control: self.control.clone(),
+                    message: Some(Control::Cancel(id)),
                 },
             )),
             Err(mpsc::error::TrySendError::Full(_)) => {
@@ -236,21 +280,21 @@ enum Asked {
 /// Tells the host when the asker loses interest.
 #[derive(Debug)]
 struct CancelOnDrop {
-    id: Option<RequestId>,
     control: mpsc::UnboundedSender<Control>,
+    message: Option<Control>,
 }
 
 impl CancelOnDrop {
     fn disarm(&mut self) {
-        self.id = None;
+        self.message = None;
     }
 }
 
 impl Drop for CancelOnDrop {
     fn drop(&mut self) {
-        if let Some(id) = self.id {
+        if let Some(message) = self.message {
             // A host that is gone has nothing to cancel.
-            let _ = self.control.send(Control::Cancel(id));
+            let _ = self.control.send(message);
         }
     }
 }

@@ -25,6 +25,8 @@ pub enum Counter {
     EffectsStore,
     /// All other effects.
     EffectsOther,
+    /// Orders of the ledger.
+    EffectsLedger,
     /// Requests taken from clients.
     Requests,
     /// Requests refused because a queue was full.

@@ -28,11 +28,13 @@
 //! | `run.rs` | the task |
 //! | `handle.rs` | [`NodeHandle`], [`Watch`] |
 //! | `requests.rs` | who waits for which answer |
+//! | `ledger.rs` | the ledger's orders, clients and followers |
 //! | `status.rs` | [`HostStatus`], [`HostExit`] |
 //! | `metrics.rs` | [`Metrics`] |
 //! | `recorder.rs` | [`Recorder`], the hook of the flight recorder |
 
 mod handle;
+mod ledger;
 mod metrics;
 mod recorder;
 mod requests;
@@ -52,6 +54,9 @@ pub use status::{HostExit, HostStatus};
 pub const EVENTS_PER_TURN_MAX: usize = 1024;
 /// Open file and store orders above which the host takes no new work.
 pub const ORDERS_OPEN_MAX: usize = 4096;
+/// Final blocks that a slow follower of the ledger may be behind before it has to
+/// ask for what it missed.
+pub const LEDGER_BLOCKS_KEPT: usize = 256;
 /// Requests that wait to be taken by the host.
 pub const REQUEST_QUEUE_MAX: usize = 4096;
 /// Change sets that wait for a slow watcher before its watch is ended.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use decube_core::codec::{Decode as _, Encode as _};
+use decube_core::ledger;
 use decube_core::machine::{Machine, Outbox};
 use decube_core::node::{Effect, Event, PeerMessage, Response};
 use decube_core::raft::{Membership, Refusal};
@@ -14,6 +15,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
 
 use super::handle::{Control, HandlePorts, NodeHandle};
+use super::ledger::{Happened, LedgerAsk, LedgerHost, LedgerInput};
 use super::metrics::Counter;
 use super::recorder::Recorder;
 use super::requests::{Ask, Delivery, Requests};
@@ -63,8 +65,18 @@ where
     C: WallClock,
     R: Recorder,
 {
-    let (handle, client) = NodeHandle::new(REQUEST_QUEUE_MAX);
+    let (handle, mut client) = NodeHandle::new(REQUEST_QUEUE_MAX);
+    let mut ports = ports;
+    let ledger_ports = ports.ledger.take();
+    let ledger_peers = ledger_ports
+        .as_ref()
+        .map(|ports| ports.peers.clone())
+        .unwrap_or_default();
+    let asks = std::mem::replace(&mut client.ledger, tokio::sync::mpsc::channel(1).1);
+    let ledger = LedgerHost::new(ledger_ports, asks, client.blocks.clone());
     let host = Host {
+        ledger,
+        ledger_peers,
         config,
         machine,
         out: Outbox::new(),
@@ -88,6 +100,9 @@ where
 }
 
 struct Host<M, N, D, S, C, R> {
+    ledger: LedgerHost<D, S>,
+    /// Nodes of the ledger, in all clusters.
+    ledger_peers: BTreeSet<NodeId>,
     config: HostConfig,
     machine: M,
     out: Outbox<Effect>,
@@ -123,6 +138,8 @@ enum Input {
     Control(Option<Control>),
     Network(Option<NetworkEvent>),
     Request(Option<Ask>),
+    Ledger(LedgerInput),
+    LedgerRequest(Option<LedgerAsk>),
     StopBy,
     Clock,
     Wake,
@@ -138,6 +155,11 @@ where
     R: Recorder,
 {
     async fn run(mut self) -> HostExit {
+        if self.ledger.is_present() {
+            let mut peers = self.ledger_peers.clone();
+            peers.remove(&self.config.node);
+            self.ports.network.connect(&peers);
+        }
         self.tell_clock();
         self.step(Event::Start);
         while self.exit.is_none() {
@@ -166,14 +188,18 @@ where
         let deadline = self.machine.deadline();
         let wake_at = deadline.map_or(self.clock_due, |at| self.instant_of(at));
         let stop_by = self.stop_by.unwrap_or(self.clock_due);
-        let (ports, client) = (&mut self.ports, &mut self.client);
+        let (ports, client, ledger) = (&mut self.ports, &mut self.client, &mut self.ledger);
+        let ledger_asks_open = ledger.asks_open;
+        let (asks, completion) = ledger.sources();
         tokio::select! {
             biased;
             event = ports.disk_events.recv() => Input::Disk(event),
             event = ports.store_events.recv() => Input::Store(event),
+            input = completion => Input::Ledger(input),
             control = client.control.recv(), if self.control_open => Input::Control(control),
             event = ports.network_events.recv(), if takes_work => Input::Network(event),
             ask = client.requests.recv(), if takes_work && self.requests_open => Input::Request(ask),
+            ask = asks.recv(), if takes_work && ledger_asks_open => Input::LedgerRequest(ask),
             () = sleep_until(stop_by), if self.stop_by.is_some() => Input::StopBy,
             () = sleep_until(self.clock_due) => Input::Clock,
             () = sleep_until(wake_at), if deadline.is_some() => Input::Wake,
@@ -194,6 +220,10 @@ where
                 self.take(Input::Store(event));
                 taken += 1;
             }
+            if let Some(input) = self.ledger.try_completion() {
+                self.take(Input::Ledger(input));
+                taken += 1;
+            }
             if let Ok(control) = self.client.control.try_recv() {
                 self.take(Input::Control(Some(control)));
                 taken += 1;
@@ -206,6 +236,10 @@ where
                 // That the handles are gone is news only once: `wait` sees it.
                 if let Ok(ask) = self.client.requests.try_recv() {
                     self.take(Input::Request(Some(ask)));
+                    taken += 1;
+                }
+                if let Ok(ask) = self.ledger.asks.try_recv() {
+                    self.take(Input::LedgerRequest(Some(ask)));
                     taken += 1;
                 }
             }
@@ -226,7 +260,8 @@ where
 
     /// Whether clients and peers may bring new work.
     fn takes_work(&self) -> bool {
-        self.files_open.saturating_add(self.store_orders_open) < ORDERS_OPEN_MAX
+        let orders = self.files_open.saturating_add(self.store_orders_open);
+        orders.saturating_add(self.ledger.orders_open()) < ORDERS_OPEN_MAX
     }
 
     fn take(&mut self, input: Input) {
@@ -236,7 +271,23 @@ where
             Input::Store(Some(event)) => self.take_store(event),
             Input::Store(None) => self.end(HostExit::AdapterGone("store")),
             Input::Control(Some(Control::Cancel(id))) => self.take_cancel(id),
+            Input::Control(Some(Control::CancelLedger(id))) => {
+                if self.ledger.cancel(id) {
+                    self.step(Event::Ledger(ledger::Event::Cancel { id }));
+                }
+            }
             Input::Control(Some(Control::Shutdown)) => self.begin_shutdown(),
+            Input::Ledger(input) => match self.ledger.event(input) {
+                Some(event) => self.step(Event::Ledger(event)),
+                None => self.end(HostExit::AdapterGone("disk or store of the ledger")),
+            },
+            Input::LedgerRequest(Some(ask)) => {
+                if let Some(event) = self.ledger.ask(ask) {
+                    self.client.metrics.add(Counter::Requests, 1);
+                    self.step(Event::Ledger(event));
+                }
+            }
+            Input::LedgerRequest(None) => self.ledger.asks_open = false,
             Input::Network(Some(event)) => self.take_network(event),
             Input::Network(None) => self.end(HostExit::AdapterGone("network")),
             Input::Request(Some(ask)) => self.take_request(ask),
@@ -281,6 +332,7 @@ where
                 metrics.add(Counter::StorePages, 1);
                 self.step(Event::StorePage { pairs, done });
             }
+            StoreEvent::Read { .. } => unreachable!("only the ledger reads"),
             StoreEvent::Failed { reason } => {
                 tracing::error!(reason, "the store failed");
                 self.step(Event::StoreFailed);
@@ -422,6 +474,24 @@ where
                 self.ports.store.scan(from);
                 Counter::EffectsStore
             }
+            Effect::Ledger(effect) => {
+                let happened = self.ledger.perform(effect);
+                self.client
+                    .status
+                    .send_if_modified(|status| match happened {
+                        Happened::Nothing => false,
+                        Happened::Ready => {
+                            status.ledger_ready = true;
+                            true
+                        }
+                        Happened::Halted(reason) => {
+                            status.ledger_ready = false;
+                            status.ledger_halted = Some(reason);
+                            true
+                        }
+                    });
+                Counter::EffectsLedger
+            }
             Effect::RoleChanged { role, term, leader } => {
                 tracing::info!(?role, term = term.0, ?leader, "role");
                 self.client.status.send_modify(|status| {
@@ -457,6 +527,7 @@ where
         let mut peers: BTreeSet<NodeId> = membership.voters.iter().copied().collect();
         peers.extend(&membership.outgoing);
         peers.extend(&membership.learners);
+        peers.extend(&self.ledger_peers);
         peers.remove(&self.config.node);
         self.ports.network.connect(&peers);
         self.client
@@ -508,6 +579,7 @@ where
         network.close().await;
         disk.close().await;
         store.close().await;
+        self.ledger.close().await;
         self.client
             .status
             .send_modify(|status| status.exit = Some(exit.clone()));

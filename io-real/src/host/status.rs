@@ -18,6 +18,10 @@ pub struct HostStatus {
     pub halted: Option<&'static str>,
     /// Who takes part in the cluster, as far as the node knows.
     pub membership: Membership,
+    /// The ledger serves.
+    pub ledger_ready: bool,
+    /// Why the ledger halted, if it did.
+    pub ledger_halted: Option<&'static str>,
     /// How the host ended, if it has.
     pub exit: Option<HostExit>,
 }
@@ -31,6 +35,8 @@ impl Default for HostStatus {
             ready: false,
             halted: None,
             membership: Membership::default(),
+            ledger_ready: false,
+            ledger_halted: None,
             exit: None,
         }
     }

@@ -1,6 +1,6 @@
 //! The node's configuration as a record.
 
-use decube_core::codec::{Decode as _, Encode as _};
+use decube_core::codec::{Decode as _, Encode};
 use decube_core::crypto::{KeyError, PublicKey};
 use decube_core::node::Config;
 use decube_core::raft::Membership;
@@ -60,6 +60,16 @@ fn record(config: &Config) -> Recorded {
             .values()
             .map(|key| key.to_compressed().to_vec().into())
             .collect(),
+        ledger: config
+            .ledger
+            .as_ref()
+            .map(Encode::to_bytes)
+            .unwrap_or_default(),
+        foreign: config
+            .foreign
+            .iter()
+            .map(|node| node.0.to_be_bytes().to_vec().into())
+            .collect(),
         raft: Some(Raft {
             seed: raft.seed,
             heartbeat_nanos: raft.heartbeat.0,
@@ -99,6 +109,12 @@ pub(super) fn config(header: &Header) -> Option<Config> {
     for key in &recorded.voter_keys {
         let key = PublicKey::from_compressed(key.as_ref().try_into().ok()?).ok()?;
         config.voter_keys.insert(key.node_id(), key);
+    }
+    if !recorded.ledger.is_empty() {
+        config.ledger = Some(decube_core::ledger::Config::from_bytes(&recorded.ledger).ok()?);
+    }
+    for node in &recorded.foreign {
+        config.foreign.insert(NodeId(id(node)?));
     }
     Some(config)
 }

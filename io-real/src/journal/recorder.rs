@@ -89,6 +89,11 @@ impl JournalRecorder {
         let signatures = Signatures::default();
         if let Some(signer) = node.signer.take() {
             node.signer = Some(signatures.kept_from(signer));
+            // The ledger signs with the same key, so its signatures are kept in one
+            // row with the others.
+            if let Some(ledger) = &mut node.ledger {
+                ledger.signer = node.signer.clone();
+            }
         }
         let thread = thread::Builder::new()
             .name("journal".into())

@@ -147,6 +147,9 @@ impl Recording {
         let key = key.map_err(|_| invalid(first, "the public key in its header is none"))?;
         let signatures = Signatures::default();
         config.signer = key.map(|key| signatures.given_by(key));
+        if let Some(ledger) = &mut config.ledger {
+            ledger.signer = config.signer.clone();
+        }
         Ok(Self {
             signatures,
             program: header.program,

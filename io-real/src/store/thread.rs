@@ -6,6 +6,7 @@ use std::sync::mpsc as std_mpsc;
 use std::thread;
 
 use bytes::Bytes;
+use decube_core::ledger::ReadId;
 use decube_core::limits::STORE_PAGE_BYTES;
 use decube_core::store::{Store, StoreBatch, StoreOp, StoreSeq};
 use tokio::sync::{mpsc, oneshot};
@@ -26,6 +27,15 @@ pub struct StoreThread {
 enum Order {
     Commit(StoreBatch),
     Scan { from: Bytes },
+    Read(Read),
+}
+
+#[derive(Debug)]
+struct Read {
+    id: ReadId,
+    from: Bytes,
+    to: Bytes,
+    bytes_max: usize,
 }
 
 impl StoreThread {
@@ -68,6 +78,15 @@ impl StoreQueue for StoreThread {
         let _ = self.orders.send(Order::Scan { from });
     }
 
+    fn read(&mut self, id: ReadId, from: Bytes, to: Bytes, bytes_max: usize) {
+        let _ = self.orders.send(Order::Read(Read {
+            id,
+            from,
+            to,
+            bytes_max,
+        }));
+    }
+
     async fn close(self) {
         drop(self.orders);
         // An error means that the thread is gone already.
@@ -96,6 +115,7 @@ impl<S: Store<Error: Display>> Worker<S> {
             match order {
                 Order::Commit(first) => next = self.commit(first)?,
                 Order::Scan { from } => self.scan(&from)?,
+                Order::Read(read) => self.read(&read)?,
             }
         }
     }
@@ -147,6 +167,13 @@ impl<S: Store<Error: Display>> Worker<S> {
             }
         };
         self.tell(StoreEvent::Page { pairs, done });
+        Ok(())
+    }
+
+    fn read(&mut self, read: &Read) -> Result<(), String> {
+        let pairs = self.store.scan(&read.from, Some(&read.to), read.bytes_max);
+        let pairs = pairs.map_err(|error| error.to_string())?;
+        self.tell(StoreEvent::Read { id: read.id, pairs });
         Ok(())
     }
 

@@ -31,6 +31,7 @@ impl Fabric for Loopback {
             addresses: others
                 .map(|(id, address)| (*id, vec![(*address).into()]))
                 .collect(),
+            foreign: Default::default(),
         };
         let (network, events, _) = start(config, keys, Arc::new(P256Verifier), ()).unwrap();
         (network, events)

@@ -130,6 +130,7 @@ impl<F: Fabric> Cluster<F> {
             store,
             store_events,
             clock: SystemClock,
+            ledger: None,
         };
         let cluster = ClusterId::from_name("test");
         let mut config = Config::new(id, cluster, self.members.clone(), 7);

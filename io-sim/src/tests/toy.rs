@@ -276,7 +276,8 @@ impl Machine for Toy {
                 }
                 PeerMessage::Raft(_)
                 | PeerMessage::HeadRequest { .. }
-                | PeerMessage::HeadReply { .. } => {}
+                | PeerMessage::HeadReply { .. }
+                | PeerMessage::Ledger(_) => {}
             },
             Event::File { id, result } if !self.halted => self.file_done(id, result, out),
             Event::Shutdown => out.push(Effect::Stopped),

@@ -19,7 +19,8 @@ impl Coverage {
             }
             PeerMessage::ForwardReply { .. }
             | PeerMessage::HeadRequest { .. }
-            | PeerMessage::HeadReply { .. } => return,
+            | PeerMessage::HeadReply { .. }
+            | PeerMessage::Ledger(_) => return,
         };
         let count = match &message.body {
             Body::Snapshot { .. } => &mut self.snapshot_chunks,

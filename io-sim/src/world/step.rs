@@ -222,6 +222,7 @@ impl<S: Subject> World<S> {
                 self.cover_role(slot, role);
                 Ok(())
             }
+            Effect::Ledger(_) => unreachable!("scenarios of one cluster have no ledger"),
             Effect::Ready => {
                 self.hosts[slot].ready = Some(self.events);
                 Ok(())

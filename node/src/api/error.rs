@@ -65,6 +65,14 @@ pub enum Code {
     NoMajority,
     /// The keys of some voters are not known yet.
     VotersUnknown,
+    /// The ledger does not take this transaction.
+    TxRejected,
+    /// Too many transactions wait for a block.
+    LedgerFull,
+    /// The transaction was not final in time.
+    LedgerNotFinal,
+    /// The node does not serve the ledger.
+    LedgerUnavailable,
     /// Too few members could take a copy.
     TooFewCopies,
     /// The disk is full.
@@ -174,6 +182,14 @@ pub const ERRORS: &[About] = &[
         "No majority of the voters signed what this node has applied. Are enough of them running? Try again or ask another node."),
     about(Code::VotersUnknown, "log/voters-unknown", StatusCode::SERVICE_UNAVAILABLE, "SERVICE_UNAVAILABLE", Some(1000),
         "This node has not met all voters since it started. Start the ones that are named, try again, or ask another node."),
+    about(Code::TxRejected, "ledger/tx-rejected", StatusCode::UNPROCESSABLE_ENTITY, "INVALID_REQUEST", None,
+        "The ledger does not take this transaction, and nothing of it happened. `reason` says why: a used sequence, a bad signature, another ledger. Sign it anew and hand it in again."),
+    about(Code::LedgerFull, "ledger/full", StatusCode::TOO_MANY_REQUESTS, "RATE_LIMITED", Some(1000),
+        "Too many transactions wait for a block, or this account's share is used up. Nothing was taken; try again later."),
+    about(Code::LedgerNotFinal, "ledger/not-final", StatusCode::GATEWAY_TIMEOUT, "TIMEOUT", Some(1000),
+        "The transaction was taken and is not final yet. Ask for its hash, or hand in the same bytes again: it happens at most once. If this lasts, more than a third of the validators can not be reached."),
+    about(Code::LedgerUnavailable, "ledger/unavailable", StatusCode::SERVICE_UNAVAILABLE, "SERVICE_UNAVAILABLE", Some(1000),
+        "This node does not serve the ledger: it starts, it has halted, or gcl.genesis is not set. Ask another node, and look into this one's log."),
     about(Code::TooFewCopies, "storage/too-few-copies", StatusCode::SERVICE_UNAVAILABLE,
         "SERVICE_UNAVAILABLE", Some(1000),
         "Too few members could take a copy of the bytes, so the write is not acknowledged. It can be sent again."),

@@ -11,6 +11,7 @@ use decube_core::types::{LogId, Revision};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
+use super::Edge;
 use super::error::{ApiError, ApiResult, Code};
 use super::metrics::HttpMetrics;
 use crate::backend::{Backend, Gone};
@@ -66,6 +67,8 @@ pub struct NodeInfo {
     pub cluster: String,
     /// Where its API listens.
     pub address: String,
+    /// How its ledger began, if it takes part in one.
+    pub genesis: Option<String>,
 }
 
 /// What handlers share.
@@ -78,6 +81,8 @@ pub struct Gateway {
     pub limits: ApiLimits,
     /// The names.
     pub info: NodeInfo,
+    /// Signs what clients hand in unsigned, if the node has an account.
+    pub edge: Option<Edge>,
     pub(super) http: HttpMetrics,
     pub(super) requests: Arc<Semaphore>,
     pub(super) uploads: Arc<Semaphore>,
@@ -93,8 +98,10 @@ impl Gateway {
         blobs: ReplicatedBlobs,
         limits: ApiLimits,
         info: NodeInfo,
+        edge: Option<Edge>,
     ) -> Arc<Self> {
         Arc::new(Self {
+            edge,
             backend,
             blobs,
             info,

@@ -19,6 +19,7 @@
 //! | `kv`, `watch`, `session` | keys, their changes, sessions, leases, locks |
 //! | `catalog`, `query` | snapshots and images, and the language of `q` |
 //! | `objects`, `manifest`, `segments`, `chunks`, `range` | bytes |
+//! | `ledger`, `ledger_edge` | the ledger of all clusters; what it signs for others |
 //! | `log` | the log, signed, and proofs of its entries |
 //! | `status`, `health`, `metrics` | the node and the cluster |
 //! | `server` | sockets, time limits, graceful stop |
@@ -31,6 +32,8 @@ mod gateway;
 mod health;
 mod kv;
 mod layer;
+mod ledger;
+mod ledger_edge;
 mod log;
 mod manifest;
 mod metrics;
@@ -48,6 +51,7 @@ mod watch;
 
 pub use error::{ApiError, Code, ERRORS};
 pub use gateway::{ApiLimits, Gateway, NodeInfo};
+pub use ledger_edge::Edge;
 pub use server::{Server, ServerConfig};
 
 use std::sync::Arc;
@@ -63,7 +67,8 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
     let both = Router::new().merge(storage()).merge(catalog());
     let routes = Router::new()
         .merge(both.clone())
-        .nest("/v1", both.merge(kv()).merge(cluster()))
+        .merge(ledger())
+        .nest("/v1", both.merge(ledger()).merge(kv()).merge(cluster()))
         .merge(operations())
         .fallback(layer::no_route)
         .method_not_allowed_fallback(layer::no_method);
@@ -132,6 +137,22 @@ fn cluster() -> Router<Shared> {
         .route("/log/trust", get(log::trust))
         .route("/log/head", get(log::head))
         .route("/log/proof", get(log::proof))
+}
+
+/// The ledger of all clusters.
+fn ledger() -> Router<Shared> {
+    Router::new()
+        .route("/consensus/transactions", post(ledger::submit))
+        .route("/consensus/transactions/{hash}", get(ledger::transaction))
+        .route("/consensus/transactions/{hash}/proof", get(ledger::proof))
+        .route("/consensus/blocks", get(ledger::blocks))
+        .route("/consensus/blocks/{height}", get(ledger::block))
+        .route("/consensus/stream", get(ledger::follow))
+        .route("/consensus/validators", get(ledger::validators))
+        .route("/consensus/checkpoint", get(ledger::checkpoint))
+        .route("/consensus/status", get(ledger::status))
+        .route("/consensus/accounts/{id}", get(ledger::account))
+        .route("/consensus/genesis", get(ledger::genesis))
 }
 
 /// Health, metrics, and the pages of errors.

@@ -2,14 +2,17 @@
 //! it is tested without a network or a disk.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use decube_core::crypto::PublicKey;
+use decube_core::ledger::{self, FinalBlock};
 use decube_core::node::{Changes, Request, Response};
 use decube_core::raft::{Membership, Refusal, Role};
 use decube_core::types::{NodeId, Revision, Term};
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
+use tokio::sync::broadcast;
 
 /// A node, as the gateway sees it.
 pub trait Backend: Send + Sync + 'static {
@@ -25,6 +28,14 @@ pub trait Backend: Send + Sync + 'static {
         to: Option<Bytes>,
         since: Revision,
     ) -> BoxFuture<'_, Result<Watch, WatchEnd>>;
+
+    /// Asks the node's part of the ledger. Dropping the future does not undo a
+    /// submission.
+    fn ledger(&self, request: ledger::Request) -> BoxFuture<'_, Result<ledger::Response, Gone>>;
+
+    /// Final blocks of the ledger from now on. Who is too slow misses some and is told
+    /// how many.
+    fn blocks(&self) -> broadcast::Receiver<Arc<FinalBlock>>;
 
     /// What the node is and knows, without asking it.
     fn health(&self) -> Health;
@@ -83,6 +94,10 @@ pub struct Health {
     pub halted: Option<&'static str>,
     /// Who takes part.
     pub membership: Membership,
+    /// The ledger serves.
+    pub ledger_ready: bool,
+    /// Why the ledger halted, if it did.
+    pub ledger_halted: Option<&'static str>,
 }
 
 impl Health {

@@ -39,6 +39,8 @@ pub struct Failure {
     pub message: String,
     /// What to do.
     pub hint: Option<String>,
+    /// Why exactly, as a stable word of the API, where it tells.
+    pub reason: Option<String>,
 }
 
 impl Failure {
@@ -48,6 +50,7 @@ impl Failure {
             code,
             message: message.into(),
             hint: None,
+            reason: None,
         }
     }
 
@@ -67,12 +70,14 @@ impl Failure {
             (_, 404) => NOT_FOUND,
             (_, 409 | 410 | 412) => CONFLICT,
             (_, 401 | 403) => FORBIDDEN,
+            ("ledger/tx-rejected", _) => CONFLICT,
             (_, 429 | 503 | 504) => UNAVAILABLE,
             _ => FAILED,
         };
         let detail = problem["detail"].as_str().map(str::to_owned);
         let detail = detail.unwrap_or_else(|| format!("the node answered with status {status}"));
-        let failure = Self::new(exit, detail);
+        let mut failure = Self::new(exit, detail);
+        failure.reason = problem["reason"].as_str().map(str::to_owned);
         match problem["title"].as_str() {
             Some(title) => failure.hint(title),
             None => failure,

@@ -13,17 +13,23 @@ mod client;
 mod config;
 mod dev;
 pub(crate) mod exit;
+mod key;
 mod kv;
+mod ledger;
 mod log;
 pub(crate) mod node;
 mod object;
 mod output;
 mod replay;
+mod sign;
 mod sim;
 mod status;
 #[cfg(test)]
 mod tests;
+mod tx;
+mod validator;
 mod verify;
+mod verify_ledger;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -54,6 +60,7 @@ Examples:
   decube log trust > trust.json
   decube log proof --key greeting > proof.json
   decube verify proof.json --trust trust.json
+  decube tx submit --type note --payload '{\"hello\":\"world\"}' --wait
   decube config check --config config.yaml";
 
 #[derive(Debug, Subcommand)]
@@ -78,6 +85,18 @@ enum Command {
     /// The cluster's log, signed by a majority of its voters, and proofs of entries
     #[command(subcommand)]
     Log(log::LogCommand),
+    /// Hand transactions to the ledger, and see what became of them
+    #[command(subcommand)]
+    Tx(tx::TxCommand),
+    /// The ledger of all clusters
+    #[command(subcommand)]
+    Ledger(ledger::LedgerCommand),
+    /// Who votes on the ledger
+    #[command(subcommand)]
+    Validator(validator::ValidatorCommand),
+    /// Keys of accounts
+    #[command(subcommand)]
+    Key(key::KeyCommand),
     /// Check a proof offline
     Verify(verify::VerifyArgs),
     /// Check, show and explain the configuration
@@ -174,6 +193,10 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Catalog(command) => wait(catalog::run(command)),
         Command::Status(args) => wait(status::run(args)),
         Command::Log(command) => wait(log::run(command)),
+        Command::Tx(command) => wait(tx::run(command)),
+        Command::Ledger(command) => wait(ledger::run(command)),
+        Command::Validator(command) => wait(validator::run(command)),
+        Command::Key(command) => key::run(&command),
         Command::Verify(args) => verify::run(&args),
         Command::Config(command) => config::run(command),
         Command::Sim(command) => sim::run(command),

@@ -17,16 +17,19 @@ const DOCUMENT_BYTES_MAX: u64 = 64 << 20;
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Needs no network. What is printed was proven: a majority of the voters in the trust\n\
-document signed a log that holds these entries at these places. Exit code 7: not proven.\n\n\
-Examples:\n  decube verify proof.json --trust trust.json\n  \
+    after_help = "Needs no network. What is printed was proven, either by a majority of the voters of a\n\
+cluster's log, or by more than two thirds of the validators of the ledger, followed\n\
+from its genesis. Exit code 7: not proven.\n\n\
+Examples:\n  decube verify receipt.json --trust genesis.json\n  \
+decube verify proof.json --trust trust.json\n  \
 decube log proof --first 17 | decube verify - --trust trust.json"
 )]
 pub struct VerifyArgs {
-    /// The proof or the signed head; - for standard input
+    /// The receipt, checkpoint, proof or signed head; - for standard input
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// The voters that you trust, as `decube log trust` prints them
+    /// Whom you trust: the genesis of the ledger, or the voters that `decube log trust`
+    /// prints
     #[arg(long, value_name = "FILE")]
     trust: PathBuf,
     /// How to print the result
@@ -37,6 +40,9 @@ pub struct VerifyArgs {
 /// Runs the command.
 pub fn run(args: &VerifyArgs) -> Outcome {
     let trust = content(&args.trust)?;
+    if super::verify_ledger::is_genesis(&trust) {
+        return super::verify_ledger::run(&content(&args.file)?, &trust, args.output);
+    }
     let (cluster, trusted) = read_trust(&trust).map_err(|error| {
         let message = format!("{} is no trust document: {error}", args.trust.display());
         Failure::new(USAGE, message).hint("`decube log trust > trust.json` makes one")

@@ -91,7 +91,9 @@ pub struct Key {
     pub aliases: &'static [&'static str],
 }
 
-const GCL: Effect = Effect::NotYet("the global consensus layer is not part of this release");
+const GCL: Effect = Effect::NotYet(
+    "every node of gcl.genesis is a part of the ledger itself: there is nothing to connect to",
+);
 const CAS: Effect = Effect::NotYet(
     "objects and segments are kept in the node's own content-addressed store in this release",
 );
@@ -296,15 +298,25 @@ pub const KEYS: &[Key] = &[
     )
     .about("The compression of segments.")
     .effect(Effect::NotYet("objects are stored as they come")),
-    key("gcl.enabled", Kind::Bool, None)
-        .about("Whether to take part in it.")
-        .effect(GCL),
+    key("gcl.enabled", Kind::Bool, Some("true"))
+        .about("Whether to take part in the ledger of gcl.genesis, if that is given."),
+    key("gcl.genesis", Kind::Path, None).about(
+        "How the ledger began: the file that `decube ledger genesis` makes, the same on all \
+         nodes. Without it the node takes part in no ledger.",
+    ),
+    key("gcl.peers", Kind::Peers, None)
+        .about("Nodes of other clusters that take part in the ledger, with their addresses."),
+    key("gcl.message_delay", time(1, 60_000), Some("250ms")).about(
+        "The one-way delay between nodes that the ledger's deadlines are measured by. A view \
+         ends after three of them; set it above the real delay.",
+    ),
+    key("gcl.idle_block", time(10, MS_MAX), Some("5s"))
+        .about("The time between two blocks when nobody waits for one."),
     key("gcl.endpoints", Kind::List, None)
         .about("Nodes of the global consensus layer.")
         .effect(GCL),
-    key("gcl.timeout", time(1, MS_MAX), None)
-        .about("How long to wait for it.")
-        .effect(GCL),
+    key("gcl.timeout", time(1, MS_MAX), Some("30s"))
+        .about("How long a client may wait for a transaction to become final."),
     key("gcl.retry_attempts", count(0, 1000), None)
         .about("How often to retry.")
         .effect(GCL),

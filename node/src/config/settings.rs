@@ -24,6 +24,25 @@ pub struct Settings {
     pub log: LogSettings,
     /// `record.*`.
     pub record: RecordSettings,
+    /// `gcl.*`.
+    pub gcl: GclSettings,
+}
+
+/// `gcl.*`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GclSettings {
+    /// Take part in the ledger of `genesis`.
+    pub enabled: bool,
+    /// The file that tells how the ledger began.
+    pub genesis: Option<PathBuf>,
+    /// Nodes of other clusters.
+    pub peers: Vec<Peer>,
+    /// The one-way delay that deadlines are measured by.
+    pub message_delay: Duration,
+    /// Between two blocks when nobody waits for one.
+    pub idle_block: Duration,
+    /// How long a client may wait for a transaction to become final.
+    pub timeout: Duration,
 }
 
 /// `cluster.*`.
@@ -147,6 +166,7 @@ impl Settings {
                 dir: read.path("record.dir"),
                 bytes_max: read.count("record.bytes_max"),
             },
+            gcl: read.gcl(),
         };
         settings.check(resolved, &mut errors);
         Report::check(errors)?;
@@ -177,6 +197,16 @@ impl Settings {
             if earlier.clone().any(|other| other.addr == peer.addr) {
                 let message = format!("`cluster.peers` names the address {} twice", peer.addr);
                 errors.push(Diagnostic::new(resolved.origin("cluster.peers"), message));
+            }
+        }
+        for (place, peer) in self.gcl.peers.iter().enumerate() {
+            let earlier = self.gcl.peers.iter().take(place).chain(&cluster.peers);
+            if earlier.clone().any(|other| other.id == peer.id) {
+                let message = format!(
+                    "`gcl.peers` names node {} twice, or one of cluster.peers",
+                    peer.id
+                );
+                errors.push(Diagnostic::new(resolved.origin("gcl.peers"), message));
             }
         }
         let voters_max = decube_core::limits::VOTERS_MAX;
@@ -246,12 +276,27 @@ impl Read<'_> {
             election_timeout: self.duration("cluster.raft.election_timeout"),
             append_entries_max: self.size("cluster.raft.max_append_entries"),
             log_entries_max: self.count("cluster.raft.snapshot_threshold"),
-            peers: match self.resolved.get("cluster.peers") {
-                Some(Value::Peers(peers)) => peers.clone(),
-                _ => Vec::new(),
-            },
+            peers: self.peers("cluster.peers"),
             join: self.flag("cluster.join"),
             request_timeout: self.duration("cluster.request_timeout"),
+        }
+    }
+
+    fn gcl(&self) -> GclSettings {
+        GclSettings {
+            enabled: self.flag("gcl.enabled"),
+            genesis: self.path("gcl.genesis"),
+            peers: self.peers("gcl.peers"),
+            message_delay: self.duration("gcl.message_delay"),
+            idle_block: self.duration("gcl.idle_block"),
+            timeout: self.duration("gcl.timeout"),
+        }
+    }
+
+    fn peers(&self, path: &str) -> Vec<Peer> {
+        match self.resolved.get(path) {
+            Some(Value::Peers(peers)) => peers.clone(),
+            _ => Vec::new(),
         }
     }
 

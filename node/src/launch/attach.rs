@@ -1,11 +1,13 @@
 //! The real node and the real stores behind the gateway's traits.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use decube_core::crypto::PublicKey;
+use decube_core::ledger::{self, FinalBlock};
 use decube_core::limits::SEGMENT_BYTES;
 use decube_core::node::{Request, Response};
 use decube_core::types::{NodeId, Revision};
@@ -18,6 +20,7 @@ use decube_io_real::network::libp2p::blob::{
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt, stream};
 use tokio::io::AsyncReadExt;
+use tokio::sync::broadcast;
 
 use crate::backend::{Backend, Gone, Health, Sample, SampleValue, Watch, WatchEnd};
 use crate::blobs::{BlobError, Blobs, Body, PeerBlobs, PeerFailed, SegmentId, Stored};
@@ -84,6 +87,14 @@ impl Backend for HostBackend {
         .boxed()
     }
 
+    fn ledger(&self, request: ledger::Request) -> BoxFuture<'_, Result<ledger::Response, Gone>> {
+        async move { self.handle.ledger(request).await.map_err(|HostGone| Gone) }.boxed()
+    }
+
+    fn blocks(&self) -> broadcast::Receiver<Arc<FinalBlock>> {
+        self.handle.blocks()
+    }
+
     fn health(&self) -> Health {
         let status = self.handle.status().borrow().clone();
         Health {
@@ -94,6 +105,8 @@ impl Backend for HostBackend {
             ready: status.ready && status.exit.is_none(),
             halted: status.halted,
             membership: status.membership,
+            ledger_ready: status.ledger_ready && status.exit.is_none(),
+            ledger_halted: status.ledger_halted,
         }
     }
 
@@ -395,20 +408,34 @@ impl PeerBlobs for ClusterPeers {
     }
 }
 
-/// Serves this node's segments to the other members.
-pub struct ServedBlobs(pub BlobStore);
+/// Serves this node's segments to the other members of its cluster.
+pub struct ServedBlobs {
+    store: BlobStore,
+    /// Nodes that the transport lets in and that are no members.
+    foreign: BTreeSet<NodeId>,
+}
+
+impl ServedBlobs {
+    /// Serves everybody but these.
+    pub fn new(store: BlobStore, foreign: BTreeSet<NodeId>) -> Self {
+        Self { store, foreign }
+    }
+}
 
 impl BlobService for ServedBlobs {
     async fn get(
         &self,
-        _from: NodeId,
+        from: NodeId,
         hash: BlobHash,
         offset: u64,
         len: u64,
     ) -> Result<BlobBody, BlobTransferError> {
+        if self.foreign.contains(&from) {
+            return Err(BlobTransferError::NotFound);
+        }
         let id = SegmentId(hash.0);
         let stat = self
-            .0
+            .store
             .stat(id)
             .await
             .map_err(|error| transfer_error(&error))?;
@@ -417,7 +444,7 @@ impl BlobService for ServedBlobs {
             return Err(BlobTransferError::Invalid);
         }
         let end = offset.saturating_add(len).min(length);
-        let reader = self.0.get(id, Some(offset..end)).await;
+        let reader = self.store.get(id, Some(offset..end)).await;
         let reader = reader.map_err(|error| transfer_error(&error))?;
         let reader = reader.ok_or(BlobTransferError::NotFound)?;
         Ok(BlobBody::new(end - offset, reader))
@@ -425,16 +452,19 @@ impl BlobService for ServedBlobs {
 
     async fn put(
         &self,
-        _from: NodeId,
+        from: NodeId,
         hash: BlobHash,
         body: BlobBody,
     ) -> Result<(), BlobTransferError> {
+        if self.foreign.contains(&from) {
+            return Err(BlobTransferError::Invalid);
+        }
         let announced = body.len();
         if announced > SEGMENT_BYTES {
             return Err(BlobTransferError::Invalid);
         }
         let put = self
-            .0
+            .store
             .put(SegmentId(hash.0), body.take(announced), announced)
             .await;
         put.map(|_| ()).map_err(|error| transfer_error(&error))

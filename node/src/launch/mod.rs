@@ -10,10 +10,12 @@
 //! | `mod` | the steps |
 //! | `attach` | the node and the stores behind the gateway's traits |
 //! | `engine` | the key-value engine that is configured |
+//! | `ledger` | the ledger's part: genesis, directories, peers |
 //! | `log` | the log of the program |
 
 mod attach;
 mod engine;
+mod ledger;
 mod log;
 
 #[cfg(test)]
@@ -24,7 +26,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use decube_core::crypto::{P256Signer, SharedSigner, SharedVerifier};
+use decube_core::crypto::{P256Signer, PublicKey, SharedSigner, SharedVerifier};
 use decube_core::node::{Config, Node};
 use decube_core::raft::Membership;
 use decube_core::types::{ClusterId, NodeId, Span};
@@ -39,9 +41,10 @@ use decube_io_real::verifier::FastVerifier;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use crate::api::{self, ApiLimits, Gateway, NodeInfo, Server, ServerConfig};
+use crate::api::{self, ApiLimits, Edge, Gateway, NodeInfo, Server, ServerConfig};
 use crate::blobs::ReplicatedBlobs;
-use crate::config::{Peer, Settings, socket_addr};
+use crate::config::{Settings, socket_addr};
+use crate::ledger::client::Account;
 
 use attach::{ClusterPeers, HostBackend, LocalStore, ServedBlobs};
 pub use log::start_log;
@@ -111,6 +114,11 @@ impl Prepared {
         self.keys.node_id()
     }
 
+    /// The key of the node.
+    pub fn key(&self) -> PublicKey {
+        self.keys.identity.public_key()
+    }
+
     /// The settings, to be completed before the start.
     pub fn settings_mut(&mut self) -> &mut Settings {
         &mut self.settings
@@ -136,15 +144,22 @@ impl Prepared {
         let network = Libp2pConfig {
             cluster: ClusterId::from_name(&settings.cluster.id),
             listen: vec![listen],
-            addresses: addresses(&settings.cluster.peers, id)?,
+            addresses: addresses(&settings, id)?,
+            foreign: ledger::foreign(&settings),
         };
-        let served = ServedBlobs(blobs.clone());
+        let served = ServedBlobs::new(blobs.clone(), ledger::foreign(&settings));
         let (network, network_events, control) =
             libp2p::start(network, &keys, Arc::new(FastVerifier), served)?;
         let files = Directory::open(&data.wal()).map_err(system("open the log"))?;
         let (disk, disk_events) = DiskThread::start(files).map_err(system("start a thread"))?;
         let (store, store_events) = engine::start(&settings.storage.engine, &data.store())?;
+        let ledger = ledger::prepare(&settings, &data, &keys)?;
+        let ledger_ports = match &ledger {
+            Some(ledger) => Some(ledger.ports(&settings)?),
+            None => None,
+        };
         let ports = Ports {
+            ledger: ledger_ports,
             network,
             network_events,
             disk,
@@ -154,6 +169,8 @@ impl Prepared {
             clock: SystemClock,
         };
         let mut config = core_config(&settings, &keys)?;
+        config.ledger = ledger.as_ref().map(|ledger| ledger.config.clone());
+        config.foreign = ledger::foreign(&settings);
         let recorder = recorder(&settings, &mut config)?;
         let (handle, host) = host::spawn(HostConfig::new(id), Node::new(config), ports, recorder);
         let backend = Arc::new(HostBackend::new(
@@ -168,8 +185,11 @@ impl Prepared {
             Arc::new(peers),
             settings.storage.replicas,
         );
-        let info = node_info(&settings, id, &listener)?;
-        let gateway = Gateway::new(backend, replicated, api_limits(&settings), info);
+        let mut info = node_info(&settings, id, &listener)?;
+        info.genesis = ledger.as_ref().map(|ledger| ledger.genesis.clone());
+        let signer = SharedSigner::new(P256Signer::new(&keys.identity));
+        let edge = ledger.map(|_| Edge::new(Account::new(signer), id));
+        let gateway = Gateway::new(backend, replicated, api_limits(&settings), info, edge);
         let config = server_config(&settings);
         let started = system("start the API");
         let router = api::router(gateway.clone());
@@ -202,6 +222,7 @@ fn node_info(
         name: settings.name.clone().unwrap_or_else(short_id),
         cluster: settings.cluster.id.clone(),
         address: address.to_string(),
+        genesis: None,
     })
 }
 
@@ -218,7 +239,9 @@ impl Running {
 
     /// Whether requests can be expected to succeed.
     pub fn serving(&self) -> bool {
-        self.gateway.backend.health().serving()
+        let health = self.gateway.backend.health();
+        let has_ledger = self.gateway.info.genesis.is_some();
+        health.serving() && (!has_ledger || health.ledger_ready)
     }
 
     /// Waits until the node ends by itself, which it does only when it must.
@@ -292,12 +315,13 @@ fn recorder(
 }
 
 fn addresses(
-    peers: &[Peer],
+    settings: &Settings,
     me: NodeId,
 ) -> Result<BTreeMap<NodeId, Vec<PeerAddress>>, LaunchError> {
     let mut addresses = BTreeMap::new();
-    for peer in peers.iter().filter(|peer| peer.id != me) {
-        let address: PeerAddress = peer.addr.parse().map_err(system("cluster.peers"))?;
+    let peers = settings.cluster.peers.iter().chain(&settings.gcl.peers);
+    for peer in peers.filter(|peer| peer.id != me) {
+        let address: PeerAddress = peer.addr.parse().map_err(system("the address of a peer"))?;
         addresses.insert(peer.id, vec![address]);
     }
     Ok(addresses)

@@ -140,6 +140,20 @@ impl Backend for MockNode {
         .boxed()
     }
 
+    /// These nodes have no ledger.
+    fn ledger(
+        &self,
+        _: decube_core::ledger::Request,
+    ) -> BoxFuture<'_, Result<decube_core::ledger::Response, Gone>> {
+        async { Ok(decube_core::ledger::Response::Unavailable) }.boxed()
+    }
+
+    fn blocks(
+        &self,
+    ) -> tokio::sync::broadcast::Receiver<std::sync::Arc<decube_core::ledger::FinalBlock>> {
+        tokio::sync::broadcast::channel(1).1
+    }
+
     fn health(&self) -> Health {
         let scripted = self.state().health.clone();
         scripted.unwrap_or(Health {
@@ -150,6 +164,8 @@ impl Backend for MockNode {
             ready: true,
             halted: None,
             membership: members(),
+            ledger_ready: false,
+            ledger_halted: None,
         })
     }
 

@@ -65,6 +65,12 @@ pub struct Config {
     /// The public keys of voters that the node knew, 33 bytes each.
     #[prost(bytes = "bytes", repeated, tag = "11")]
     pub voter_keys: ::prost::alloc::vec::Vec<::prost::bytes::Bytes>,
+    /// The canonical encoding of the configuration of the ledger; empty without one.
+    #[prost(bytes = "bytes", tag = "12")]
+    pub ledger: ::prost::bytes::Bytes,
+    /// Nodes of other clusters, 16 bytes each.
+    #[prost(bytes = "bytes", repeated, tag = "13")]
+    pub foreign: ::prost::alloc::vec::Vec<::prost::bytes::Bytes>,
 }
 /// Nested message and enum types in `Config`.
 pub mod config {

@@ -225,6 +225,7 @@ impl Cluster {
             Effect::Halted { reason } => host.halted = Some(reason),
             Effect::Stopped => host.stopped = true,
             Effect::Ready => host.ready = true,
+            Effect::Ledger(_) => panic!("these nodes have no ledger"),
             Effect::RoleChanged { .. } | Effect::MembershipChanged { .. } => {}
         }
     }

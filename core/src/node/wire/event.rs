@@ -58,6 +58,10 @@ impl Encode for Event {
             }
             Self::StoreFailed => writer.u8(11),
             Self::Shutdown => writer.u8(12),
+            Self::Ledger(event) => {
+                writer.u8(13);
+                writer.put(event);
+            }
         }
     }
 }
@@ -98,6 +102,7 @@ impl Decode for Event {
             },
             11 => Self::StoreFailed,
             12 => Self::Shutdown,
+            13 => Self::Ledger(reader.get()?),
             tag => return Err(DecodeError::UnknownTag { what: "event", tag }),
         })
     }

@@ -38,6 +38,10 @@ impl Encode for PeerMessage {
                 writer.put(id);
                 writer.put(share);
             }
+            Self::Ledger(message) => {
+                writer.u8(5);
+                writer.put(message);
+            }
         }
     }
 
@@ -70,6 +74,7 @@ impl Decode for PeerMessage {
                 id: reader.get()?,
                 share: reader.get()?,
             },
+            5 => Self::Ledger(reader.get()?),
             tag => {
                 return Err(DecodeError::UnknownTag {
                     what: "peer message",

@@ -114,6 +114,7 @@ where
         store,
         store_events,
         clock: Noon,
+        ledger: None,
     };
     let (handle, task) = spawn(config(), toy, ports, ());
     Rig {

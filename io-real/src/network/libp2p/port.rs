@@ -36,6 +36,9 @@ pub struct Libp2pConfig {
     /// Where peers can be reached. These nodes are let in even before the
     /// membership names them, so that a new node can join.
     pub addresses: BTreeMap<NodeId, Vec<PeerAddress>>,
+    /// Nodes of other clusters, which show certificates of theirs. What they may say
+    /// is the machine's business.
+    pub foreign: BTreeSet<NodeId>,
 }
 
 /// Why the transport can not start.
@@ -94,6 +97,7 @@ pub fn start(
         cert,
         verifier,
         config.addresses,
+        config.foreign,
         events,
         commands,
     ));

@@ -18,6 +18,7 @@ use crate::ports::NetworkEvent;
 /// What all tasks of the transport know.
 pub(super) struct Shared {
     cluster: ClusterId,
+    foreign: BTreeSet<NodeId>,
     hello: Bytes,
     verifier: Arc<dyn Verifier + Send + Sync>,
     peers: Mutex<Peers>,
@@ -68,11 +69,13 @@ impl Shared {
         cert: NodeCert,
         verifier: Arc<dyn Verifier + Send + Sync>,
         addresses: BTreeMap<NodeId, Vec<PeerAddress>>,
+        foreign: BTreeSet<NodeId>,
         events: mpsc::Sender<NetworkEvent>,
         commands: mpsc::Sender<Command>,
     ) -> Self {
         Self {
             cluster: cert.cluster,
+            foreign,
             hello: hello::own(cert),
             verifier,
             peers: Mutex::new(Peers {
@@ -123,8 +126,18 @@ impl Shared {
             return Err(Refusal::Certificate);
         }
         let proven_key = cert.transport_key;
+        // A node of another cluster may belong to any, but never to this one: a
+        // certificate of this cluster would make it a member.
+        let is_foreign = self.foreign.contains(&node);
+        if is_foreign && cert.cluster == self.cluster {
+            return Err(Refusal::Certificate);
+        }
+        let cluster = match is_foreign {
+            true => cert.cluster,
+            false => self.cluster,
+        };
         let verified = cert
-            .verify(&*self.verifier, self.cluster, &proven_key)
+            .verify(&*self.verifier, cluster, &proven_key)
             .map_err(|_| Refusal::Certificate)?;
         assert_eq!(verified.node_id(), node, "both derive from the same key");
         let cert = verified.cert().clone();

@@ -64,8 +64,9 @@ impl Api {
             name: "one".to_owned(),
             cluster: "test".to_owned(),
             address: "127.0.0.1:8080".to_owned(),
+            genesis: None,
         };
-        let gateway = Gateway::new(Arc::new(node.clone()), blobs, limits, info);
+        let gateway = Gateway::new(Arc::new(node.clone()), blobs, limits, info, None);
         Self {
             router: router(gateway.clone()),
             gateway,

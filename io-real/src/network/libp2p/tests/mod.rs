@@ -45,6 +45,7 @@ impl Station {
             cluster: ClusterId::from_name(cluster),
             listen: vec![listen],
             addresses: BTreeMap::new(),
+            foreign: Default::default(),
         };
         let verifier = Arc::new(P256Verifier);
         let (network, events, control) = start(config, &keys, verifier, blobs).unwrap();

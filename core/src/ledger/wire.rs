@@ -1,0 +1,234 @@
+//! Events, requests and the configuration, as the flight recorder writes them.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+
+use super::config::Config;
+use super::event::{Event, ReadId};
+use super::request::Request;
+use super::types::TimeMs;
+use crate::bft::{Height, Relay, Timing};
+use crate::codec::{Decode, DecodeError, Encode, Reader, Writer, codec_newtype};
+use crate::crypto::SharedVerifier;
+use crate::limits::{
+    LEDGER_TX_BYTES_MAX, MESSAGE_BYTES_MAX, RECORDED_LIST_MAX, STORE_KEY_BYTES_MAX,
+};
+use crate::mutant::Mutant;
+use crate::store::StoreSeq;
+use crate::wal::FileOpId;
+
+codec_newtype!(u64: ReadId);
+
+impl Encode for Event {
+    fn encode(&self, writer: &mut Writer) {
+        match self {
+            Self::Start => writer.u8(0),
+            Self::Wake => writer.u8(1),
+            Self::Clock { wall } => {
+                writer.u8(2);
+                writer.put(wall);
+            }
+            Self::Message { from, message } => {
+                writer.u8(3);
+                writer.put(from);
+                writer.put(message);
+            }
+            Self::Request { id, request } => {
+                writer.u8(4);
+                writer.put(id);
+                writer.put(request);
+            }
+            Self::Cancel { id } => {
+                writer.u8(5);
+                writer.put(id);
+            }
+            Self::File { id, result } => {
+                writer.u8(6);
+                writer.u64(id.0);
+                writer.put(result);
+            }
+            Self::StoreCommitted { seq } => {
+                writer.u8(7);
+                writer.u64(seq.0);
+            }
+            Self::StoreRead { id, pairs } => {
+                writer.u8(8);
+                writer.put(id);
+                writer.length(pairs.len());
+                for (key, value) in pairs {
+                    writer.blob(key);
+                    writer.blob(value);
+                }
+            }
+            Self::StoreFailed => writer.u8(9),
+        }
+    }
+}
+
+impl Decode for Event {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(match reader.u8()? {
+            0 => Self::Start,
+            1 => Self::Wake,
+            2 => Self::Clock {
+                wall: TimeMs(reader.u64()?),
+            },
+            3 => Self::Message {
+                from: reader.get()?,
+                message: reader.get()?,
+            },
+            4 => Self::Request {
+                id: reader.get()?,
+                request: reader.get()?,
+            },
+            5 => Self::Cancel { id: reader.get()? },
+            6 => Self::File {
+                id: FileOpId(reader.u64()?),
+                result: reader.get()?,
+            },
+            7 => Self::StoreCommitted {
+                seq: StoreSeq(reader.u64()?),
+            },
+            8 => Self::StoreRead {
+                id: reader.get()?,
+                pairs: pairs(reader)?,
+            },
+            9 => Self::StoreFailed,
+            tag => {
+                return Err(DecodeError::UnknownTag {
+                    what: "event of the ledger",
+                    tag,
+                });
+            }
+        })
+    }
+}
+
+fn pairs(reader: &mut Reader<'_>) -> Result<Vec<(Bytes, Bytes)>, DecodeError> {
+    let count = reader.length(RECORDED_LIST_MAX)?;
+    let pair = |_| {
+        let key = reader.blob(STORE_KEY_BYTES_MAX)?;
+        Ok((key, reader.blob(2 * MESSAGE_BYTES_MAX)?))
+    };
+    (0..count).map(pair).collect()
+}
+
+impl Encode for Request {
+    fn encode(&self, writer: &mut Writer) {
+        match self {
+            Self::Submit { transaction, wait } => {
+                writer.u8(0);
+                writer.blob(transaction);
+                writer.bool(*wait);
+            }
+            Self::Transaction { id } => {
+                writer.u8(1);
+                writer.put(id);
+            }
+            Self::Prove { id, from } => {
+                writer.u8(2);
+                writer.put(id);
+                writer.put(from);
+            }
+            Self::Block { height } => {
+                writer.u8(3);
+                writer.put(height);
+            }
+            Self::Validators => writer.u8(4),
+            Self::Account { id } => {
+                writer.u8(5);
+                writer.put(id);
+            }
+            Self::Checkpoint { from } => {
+                writer.u8(6);
+                writer.put(from);
+            }
+            Self::Epochs { from } => {
+                writer.u8(7);
+                writer.put(from);
+            }
+            Self::Status => writer.u8(8),
+        }
+    }
+}
+
+impl Decode for Request {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(match reader.u8()? {
+            0 => Self::Submit {
+                // Larger ones are refused by the ledger, which says why.
+                transaction: reader.blob(16 * LEDGER_TX_BYTES_MAX)?,
+                wait: reader.bool()?,
+            },
+            1 => Self::Transaction { id: reader.get()? },
+            2 => Self::Prove {
+                id: reader.get()?,
+                from: reader.get()?,
+            },
+            3 => Self::Block {
+                height: reader.get::<Option<Height>>()?,
+            },
+            4 => Self::Validators,
+            5 => Self::Account { id: reader.get()? },
+            6 => Self::Checkpoint {
+                from: reader.get()?,
+            },
+            7 => Self::Epochs {
+                from: reader.get()?,
+            },
+            8 => Self::Status,
+            tag => {
+                return Err(DecodeError::UnknownTag {
+                    what: "request to the ledger",
+                    tag,
+                });
+            }
+        })
+    }
+}
+
+impl Encode for Config {
+    /// Everything but the key, which is never written, and the verifier.
+    fn encode(&self, writer: &mut Writer) {
+        writer.put(&self.node);
+        writer.put(&*self.genesis);
+        writer.put(&self.timing.delta);
+        writer.put(&self.timing.idle_block);
+        writer.bool(self.relay == Relay::Flood);
+        writer.put(&self.wait_timeout);
+        writer.put(&self.push_again);
+        writer.u64(self.wal_segment_bytes);
+        writer.bool(self.lost_disk);
+    }
+}
+
+impl Decode for Config {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let node = reader.get()?;
+        let genesis: super::Genesis = reader.get()?;
+        if genesis.validators().is_err() {
+            return Err(DecodeError::Invalid { what: "genesis" });
+        }
+        Ok(Self {
+            node,
+            genesis: Arc::new(genesis),
+            signer: None,
+            verifier: SharedVerifier::default(),
+            timing: Timing {
+                delta: reader.get()?,
+                idle_block: reader.get()?,
+            },
+            relay: match reader.bool()? {
+                true => Relay::Flood,
+                false => Relay::Sparse,
+            },
+            wait_timeout: reader.get()?,
+            push_again: reader.get()?,
+            wal_segment_bytes: reader.u64()?,
+            lost_disk: reader.bool()?,
+            mutant: Mutant::None,
+        })
+    }
+}

@@ -1,0 +1,224 @@
+//! Receipts and checkpoints as documents.
+
+use decube_core::codec::{Decode as _, Encode as _};
+use decube_core::crypto::ChainId;
+use decube_core::ledger::{OpResult, Outcome, ResultsHead, Transaction, TxId};
+use decube_core::limits::{
+    LEDGER_EPOCHS_ANSWERED_MAX, LEDGER_TX_BYTES_MAX, MERKLE_PATH_MAX, PATH_HEADERS_MAX,
+};
+use decube_core::merkle::{Inclusion, LeafIndex, TreeSize};
+use decube_core::proof::ledger::{Checkpoint, EpochEnd, Finality, OutcomeProof, Receipt};
+use serde_json::{Value, json};
+
+use super::json::{
+    commit_proof, digest, header, operation, read_commit_proof, read_header, read_validator_set,
+    transaction, tx_hash, validator_set,
+};
+use super::read::{DocumentError, Part, hex_text};
+
+/// The mark of a receipt.
+pub const RECEIPT: &str = "decube/receipt/v1";
+/// The mark of a checkpoint.
+pub const CHECKPOINT: &str = "decube/checkpoint/v1";
+
+/// A receipt as a document.
+pub fn receipt(receipt: &Receipt) -> Value {
+    let head = &receipt.finality.header;
+    let decoded = Transaction::decode(&receipt.transaction, head.chain);
+    let place = usize::try_from(receipt.operation).unwrap_or(usize::MAX);
+    let (mut hash, mut asked, mut whole) = (Value::Null, Value::Null, Value::Null);
+    if let Ok(decoded) = &decoded {
+        let intent = decoded.intent();
+        hash = intent
+            .ids()
+            .nth(place)
+            .map_or(Value::Null, |id| tx_hash(&id).into());
+        asked = intent.operations.get(place).map_or(Value::Null, operation);
+        whole = transaction(decoded);
+    }
+    json!({
+        "document": RECEIPT,
+        "tx_hash": hash,
+        "type": asked["type"],
+        "payload": asked["payload"],
+        "block_height": head.height.0,
+        "block_hash": digest(&head.hash()),
+        "time_ms": head.content.time_ms,
+        "outcome": receipt.outcome.as_ref().map(|proof| proof.result.outcome.name()),
+        "transaction": { "bytes": hex_text(&receipt.transaction), "says": whole },
+        "operation": receipt.operation,
+        "inclusion": inclusion(&receipt.inclusion),
+        "finality": finality(&receipt.finality),
+        "outcome_proof": receipt.outcome.as_ref().map(outcome),
+        "epochs": receipt.epochs.iter().map(epoch_end).collect::<Vec<_>>(),
+    })
+}
+
+/// A receipt from a document. Whatever the document says beside is compared with
+/// what follows from the receipt.
+///
+/// # Errors
+/// Something is missing, not valid, unknown, or contradicts the rest.
+pub fn read_receipt(document: &Value) -> Result<Receipt, DocumentError> {
+    let part = Part::new(document, "receipt");
+    let bytes = part.get("transaction")?.get("bytes")?;
+    let made = Receipt {
+        epochs: read_epochs(&part.get("epochs")?)?,
+        finality: read_finality(&part.get("finality")?)?,
+        inclusion: read_inclusion(&part.get("inclusion")?)?,
+        transaction: bytes.bytes(LEDGER_TX_BYTES_MAX)?.into(),
+        operation: part.get("operation")?.number()?,
+        outcome: match part.find("outcome_proof") {
+            Some(part) => Some(read_outcome(&part)?),
+            None => None,
+        },
+    };
+    compare(&part, document, &receipt(&made))?;
+    Ok(made)
+}
+
+/// A checkpoint as a document.
+pub fn checkpoint(checkpoint: &Checkpoint) -> Value {
+    let head = &checkpoint.finality.header;
+    json!({
+        "document": CHECKPOINT,
+        "chain_id": super::json::chain(head.chain),
+        "size": head.height.0,
+        "root": digest(&head.content.history),
+        "finality": finality(&checkpoint.finality),
+        "epochs": checkpoint.epochs.iter().map(epoch_end).collect::<Vec<_>>(),
+    })
+}
+
+/// A checkpoint from a document.
+///
+/// # Errors
+/// As [`read_receipt`].
+pub fn read_checkpoint(document: &Value) -> Result<Checkpoint, DocumentError> {
+    let part = Part::new(document, "checkpoint");
+    let made = Checkpoint {
+        epochs: read_epochs(&part.get("epochs")?)?,
+        finality: read_finality(&part.get("finality")?)?,
+    };
+    compare(&part, document, &checkpoint(&made))?;
+    Ok(made)
+}
+
+/// The note of a log's head as transparency logs write it (C2SP tlog-checkpoint):
+/// origin, size, root. The signatures are those of the finalization.
+pub fn checkpoint_note(chain: ChainId, checkpoint: &Checkpoint) -> String {
+    use base64::Engine as _;
+    let head = &checkpoint.finality.header;
+    let root = base64::engine::general_purpose::STANDARD.encode(head.content.history.0);
+    format!("decube/{:032x}\n{}\n{root}\n", chain.0, head.height.0)
+}
+
+fn compare(part: &Part<'_>, found: &Value, expected: &Value) -> Result<(), DocumentError> {
+    match difference(found, expected, String::new()) {
+        None => Ok(()),
+        Some(at) => Err(part.error(format!("{at} contradicts the rest, or is not known"))),
+    }
+}
+
+/// Where two documents differ first.
+fn difference(found: &Value, expected: &Value, at: String) -> Option<String> {
+    match (found, expected) {
+        (Value::Object(one), Value::Object(other)) => {
+            let unknown = one.keys().find(|name| !other.contains_key(*name));
+            if let Some(name) = unknown {
+                return Some(format!("{at}.{name}"));
+            }
+            other.iter().find_map(|(name, value)| {
+                let at = format!("{at}.{name}");
+                match one.get(name) {
+                    Some(found) => difference(found, value, at),
+                    None => Some(at),
+                }
+            })
+        }
+        (Value::Array(one), Value::Array(other)) if one.len() == other.len() => one
+            .iter()
+            .zip(other)
+            .enumerate()
+            .find_map(|(place, (found, value))| difference(found, value, format!("{at}[{place}]"))),
+        _ => (found != expected).then_some(at),
+    }
+}
+
+fn finality(finality: &Finality) -> Value {
+    json!({
+        "header": header(&finality.header),
+        "path": finality.path.iter().map(header).collect::<Vec<_>>(),
+        "commit_proof": commit_proof(&finality.finalization),
+    })
+}
+
+fn read_finality(part: &Part<'_>) -> Result<Finality, DocumentError> {
+    let path = part.get("path")?.list(PATH_HEADERS_MAX)?;
+    Ok(Finality {
+        header: read_header(&part.get("header")?)?,
+        path: path.iter().map(read_header).collect::<Result<_, _>>()?,
+        finalization: read_commit_proof(&part.get("commit_proof")?)?,
+    })
+}
+
+fn epoch_end(end: &EpochEnd) -> Value {
+    json!({ "last_block": finality(&end.finality), "next_validators": validator_set(&end.next) })
+}
+
+fn read_epochs(part: &Part<'_>) -> Result<Vec<EpochEnd>, DocumentError> {
+    let list = part.list(LEDGER_EPOCHS_ANSWERED_MAX)?;
+    list.iter()
+        .map(|one| {
+            Ok(EpochEnd {
+                finality: read_finality(&one.get("last_block")?)?,
+                next: read_validator_set(&one.get("next_validators")?)?,
+            })
+        })
+        .collect()
+}
+
+/// A proof of inclusion, in the whitepaper's words.
+pub fn inclusion(inclusion: &Inclusion) -> Value {
+    json!({
+        "index": inclusion.index.0,
+        "size": inclusion.size.0,
+        "merkle_proof": inclusion.path.iter().map(digest).collect::<Vec<_>>(),
+    })
+}
+
+fn read_inclusion(part: &Part<'_>) -> Result<Inclusion, DocumentError> {
+    let path = part.get("merkle_proof")?.list(MERKLE_PATH_MAX)?;
+    Ok(Inclusion {
+        index: LeafIndex(part.get("index")?.number()?),
+        size: TreeSize(part.get("size")?.number()?),
+        path: path.iter().map(Part::digest).collect::<Result<_, _>>()?,
+    })
+}
+
+fn outcome(proof: &OutcomeProof) -> Value {
+    json!({
+        "child": finality(&proof.child),
+        "tx_hash": tx_hash(&proof.result.id),
+        "outcome": proof.result.outcome.name(),
+        "results": hex_text(&proof.results.to_bytes()),
+        "inclusion": inclusion(&proof.inclusion),
+    })
+}
+
+fn read_outcome(part: &Part<'_>) -> Result<OutcomeProof, DocumentError> {
+    let name = part.get("outcome")?;
+    let text = name.text()?;
+    let outcome = Outcome::ALL.into_iter().find(|one| one.name() == text);
+    let results = part.get("results")?;
+    let head = ResultsHead::from_bytes(&results.bytes(64)?.into());
+    Ok(OutcomeProof {
+        child: read_finality(&part.get("child")?)?,
+        result: OpResult {
+            id: TxId(part.get("tx_hash")?.digest()?),
+            outcome: outcome.ok_or_else(|| name.error("is no outcome"))?,
+        },
+        results: head.map_err(|error| results.error(error.to_string()))?,
+        inclusion: read_inclusion(&part.get("inclusion")?)?,
+    })
+}
