@@ -10,6 +10,8 @@ mod plain;
 mod props;
 mod range;
 mod rs_merkle_is_unsound;
+mod state_attacks;
+mod state_tree;
 mod vectors;
 
 use alloc::vec::Vec;
