@@ -12,6 +12,7 @@ mod range;
 mod rs_merkle_is_unsound;
 mod state_attacks;
 mod state_tree;
+mod tiles;
 mod vectors;
 
 use alloc::vec::Vec;
