@@ -27,8 +27,8 @@
 //!
 //! **Invariants.**
 //! - M1: size, index and the number of hashes are checked before any hashing: a
-//!   proof about a list has exactly the length that its position dictates, so equal proofs
-//!   have equal bytes and nothing in them is ignored.
+//!   proof about a list has exactly the length that its position dictates, so equal
+//!   proofs have equal bytes and nothing in them is ignored.
 //! - M2: verifiers return what was proven ([`ProvenLeaf`], [`ProvenRange`],
 //!   [`ProvenExtension`], [`ProvenState`]), never a bare `bool`.
 //! - M3: the size comes from the trusted head, never from the proof.
