@@ -99,11 +99,15 @@ pub const RECORDED_LIST_MAX: usize = 1 << 20;
 
 /// Nodes in a Merkle proof: no tree with a `u64` size is deeper.
 pub const MERKLE_PATH_MAX: usize = 64;
-/// Inner nodes on a path of an authenticated map: one for each bit of a hash.
+/// Hashes in one stored tile of a history tree: eight levels of the tree.
+pub const MERKLE_TILE_WIDTH: usize = 256;
+/// Nodes in a proof about a state tree: no two keys share more bits of their
+/// hashes.
 pub const STATE_PATH_MAX: usize = 256;
-/// Bytes of a value of an authenticated map: the open proposals of the largest set
-/// of validators fit.
-pub const STATE_VALUE_BYTES_MAX: usize = 256 << 10;
+/// Bytes of a key of the ledger's state.
+pub const STATE_KEY_BYTES_MAX: usize = 4 << 10;
+/// Bytes of a value of the ledger's state.
+pub const STATE_VALUE_BYTES_MAX: usize = 512 << 10;
 /// Entries in one log proof.
 pub const LOG_PROOF_ENTRIES_MAX: usize = 1024;
 /// Bytes of the entries' data in one log proof that a node makes; the rest of a
@@ -253,6 +257,10 @@ const _: () = assert!(
         < MESSAGE_BYTES_MAX
 );
 const _: () = assert!(ENTRY_BYTES_MAX <= LOG_PROOF_BYTES_MAX);
+const _: () = assert!(
+    STATE_VALUE_BYTES_MAX + STATE_KEY_BYTES_MAX + STATE_PATH_MAX * 33 + 4096 < MESSAGE_BYTES_MAX,
+    "a proof about the state fits a message"
+);
 const _: () = assert!(
     LOG_PROOF_BYTES_MAX
         + LOG_PROOF_ENTRIES_MAX * 64

@@ -34,6 +34,8 @@ pub(super) struct Storage {
     /// The highest view that records with each index speak of: an index may be
     /// dropped when all of them are settled in the store.
     written: BTreeMap<u64, (Epoch, View)>,
+    /// Records with a lower index may be gone. It never falls.
+    pruned_below: u64,
     store_seq: StoreSeq,
     store_committed: StoreSeq,
     /// The synced batch that is under way, and what the store covers with it.
@@ -93,7 +95,7 @@ impl Ledger {
     pub(super) fn write_head(&mut self, head: LogHead) {
         self.storage.head = head;
         self.append(alloc::vec![head_record(&head)], None, None);
-        self.set_wal_head(0);
+        self.set_wal_head();
     }
 
     fn append(
@@ -112,8 +114,9 @@ impl Ledger {
         self.step_wal(wal::Event::Append(wal::Batch { seq, records }));
     }
 
-    fn set_wal_head(&mut self, below: u64) {
-        let records = alloc::vec![head_record(&self.storage.head), base_record(below)];
+    fn set_wal_head(&mut self) {
+        let base = base_record(self.storage.pruned_below);
+        let records = alloc::vec![head_record(&self.storage.head), base];
         self.step_wal(wal::Event::SetHead(records));
     }
 
@@ -185,11 +188,11 @@ impl Ledger {
 
     /// Gives block 0 to the store, with the state that it stands for.
     pub(super) fn store_genesis(&mut self, branch: &Branch, out: &mut Outbox<Effect>) {
-        let pairs = branch.world().tree().iter();
-        let mut ops: Vec<StoreOp> = pairs
-            .map(|(key, value)| StoreOp::Put {
-                key: state_key(key),
-                value: value.clone(),
+        let entries = branch.world().tree().iter();
+        let mut ops: Vec<StoreOp> = entries
+            .map(|entry| StoreOp::Put {
+                key: state_key(entry.key),
+                value: entry.value.clone(),
             })
             .collect();
         ops.push(self.head_op(Epoch(0), branch));
@@ -243,12 +246,13 @@ impl Ledger {
             return;
         };
         self.storage.written = self.storage.written.split_off(&below);
+        self.storage.pruned_below = self.storage.pruned_below.max(below);
         self.append(
             alloc::vec![head_record(&self.storage.head), base_record(below)],
             None,
             Some(below),
         );
-        self.set_wal_head(below);
+        self.set_wal_head();
     }
 }
 

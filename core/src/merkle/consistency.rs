@@ -4,7 +4,7 @@
 use alloc::vec::Vec;
 
 use super::error::MerkleError;
-use super::hash::{TreeHead, TreeSize, empty_root, node_hash};
+use super::hash::{TreeHead, TreeSize, empty_root, node_hash, split_point};
 use super::inclusion::{climb, climb_border, path_shape};
 use crate::codec::{Decode, DecodeError, Encode, Reader, Writer};
 use crate::crypto::Digest;
@@ -126,6 +126,34 @@ impl ProvenExtension {
     pub const fn new_head(&self) -> &TreeHead {
         &self.new
     }
+}
+
+/// The subtrees as `begin..end`, lowest first, of whose roots a consistency proof
+/// consists. None if the sizes are equal or the older tree has no leaves.
+pub(super) fn subtrees_of_extension(old: u64, new: u64) -> Vec<(u64, u64)> {
+    assert!(old <= new);
+    let mut subtrees = Vec::new();
+    if old == 0 || old == new {
+        return subtrees;
+    }
+    let (mut begin, mut end) = (0, new);
+    while old < end {
+        let middle = begin + split_point(end - begin);
+        if old <= middle {
+            subtrees.push((middle, end));
+            end = middle;
+        } else {
+            subtrees.push((begin, middle));
+            begin = middle;
+        }
+    }
+    // The older tree's last complete subtree; if it is the whole older tree the
+    // verifier knows it already.
+    if begin > 0 {
+        subtrees.push((begin, end));
+    }
+    subtrees.reverse();
+    subtrees
 }
 
 /// Combines a hash with those siblings that are on its left: the others did not

@@ -3,7 +3,9 @@
 use alloc::vec::Vec;
 
 use super::error::MerkleError;
-use super::hash::{LeafHash, LeafIndex, TreeHead, TreeSize, bit_length, hash_count, node_hash};
+use super::hash::{
+    LeafHash, LeafIndex, TreeHead, TreeSize, bit_length, hash_count, node_hash, split_point,
+};
 use crate::codec::{Decode, DecodeError, Encode, Reader, Writer};
 use crate::crypto::Digest;
 use crate::limits::MERKLE_PATH_MAX;
@@ -79,6 +81,27 @@ impl ProvenLeaf {
     pub const fn head(&self) -> &TreeHead {
         &self.head
     }
+}
+
+/// The subtrees beside a leaf as `begin..end`, from the leaf up: what an
+/// inclusion proof holds the roots of.
+pub(super) fn subtrees_beside(index: u64, size: u64) -> Vec<(u64, u64)> {
+    assert!(index < size);
+    let mut beside = Vec::new();
+    let (mut begin, mut end) = (0, size);
+    while end - begin > 1 {
+        let middle = begin + split_point(end - begin);
+        if index < middle {
+            beside.push((middle, end));
+            end = middle;
+        } else {
+            beside.push((begin, middle));
+            begin = middle;
+        }
+    }
+    // The walk went down; a path is read from the leaf up.
+    beside.reverse();
+    beside
 }
 
 /// How many hashes a path from `index` has below and above the point where it

@@ -1,105 +1,206 @@
-//! What a state holds under a key, or that it holds nothing.
+//! What one key has in a state: a value, or nothing.
 
 use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use super::state_tree::{bit_of, empty_state_root, inner_hash, key_hash, leaf_hash};
+use super::state_hash::{KeyHash, content_hash, empty_state_root, inner_hash, leaf_hash};
 use crate::codec::{Decode, DecodeError, Encode, Reader, Writer};
 use crate::crypto::Digest;
-use crate::limits::{STATE_PATH_MAX, STATE_VALUE_BYTES_MAX, STORE_KEY_BYTES_MAX};
+use crate::limits::{STATE_PATH_MAX, STATE_VALUE_BYTES_MAX};
 
-/// A claim about one key, with what proves it: the leaf to which the bits of the
-/// key's hash lead. It is the key's own, or shows that the key is absent.
+/// A claim about one key of a [`super::StateTree`], with the hashes that prove
+/// it. The key itself is not in it: it comes from who asks.
+///
+/// It is the walk that looks for the key, from the leaf where it ends up to the
+/// root. Each node on the way says which bit of the key's hash chooses the side,
+/// and the walk through a given tree is the only one, so if it ends at another
+/// key's leaf the key stands nowhere.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StateProof {
-    /// From the leaf up to the root: bits strictly fall.
-    pub steps: Vec<Step>,
-    /// The leaf; none if the state is empty.
-    pub leaf: Option<(Bytes, Bytes)>,
+    /// The inner nodes, from the leaf up to the root.
+    pub path: Vec<StateStep>,
+    /// Where the walk ends.
+    pub end: StateEnd,
 }
 
-/// One inner node on the way.
+/// An inner node on the way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Step {
-    /// The bit at which it stands.
-    pub bit: u16,
-    /// The hash of its other side.
+pub struct StateStep {
+    /// The bit of a key's hash that chooses the side.
+    pub bit: u8,
+    /// The hash of the child on the other side.
     pub sibling: Digest,
 }
 
-/// What was proven about a key. Only [`StateProof::verify`] makes one.
+/// Where the walk for a key ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ProvenState {
-    root: Digest,
-    key: Bytes,
-    value: Option<Bytes>,
+pub enum StateEnd {
+    /// There are no entries at all.
+    Empty,
+    /// At the key's own leaf, which has this value.
+    Value(Bytes),
+    /// At the leaf of another key.
+    Other {
+        /// The hash of the other key.
+        place: KeyHash,
+        /// The hash over the other key and its value.
+        content: Digest,
+    },
 }
 
-/// Why a claim was refused.
+/// What was proven of a key. Only [`StateProof::verify`] makes one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ProvenState {
+    /// The key has a value.
+    Present(ProvenEntry),
+    /// The key has none.
+    Absent(ProvenAbsence),
+}
+
+/// A key that was proven to have a value in a state. Only [`StateProof::verify`]
+/// makes one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProvenEntry {
+    root: Digest,
+    key: Bytes,
+    value: Bytes,
+}
+
+/// A key that was proven to be absent from a state. Only [`StateProof::verify`]
+/// makes one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProvenAbsence {
+    root: Digest,
+    key: Bytes,
+}
+
+/// Why a proof about a state was refused. Nothing of it may be believed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum StateProofError {
-    /// Bits beyond the hash, or not strictly falling.
-    #[error("the path has not the form of a path")]
-    Form,
-    /// The leaf is not where the key's bits lead.
-    #[error("the path is one of another key")]
-    OtherPath,
-    /// It does not lead to the trusted root.
-    #[error("the path does not lead to the root")]
+    /// The bits do not descend from the leaf up, as they do in every tree.
+    #[error("bit {bit} can not stand above bit {below}")]
+    BitOrder {
+        /// The lower node's bit.
+        below: u8,
+        /// The bit of the node above it.
+        bit: u8,
+    },
+    /// An empty tree has no nodes.
+    #[error("a path of {found} nodes leads to an empty tree")]
+    PathOfEmpty {
+        /// How many nodes the path has.
+        found: usize,
+    },
+    /// The leaf that is shown for another key's is that of the key itself.
+    #[error("the leaf that is to show the absence of the key is the key's own")]
+    OwnLeaf,
+    /// The walk for the key does not pass where the other leaf stands.
+    #[error("the other leaf parts from the key at bit {bit}, where the walk has passed")]
+    OffPath {
+        /// The bit of the node that sends the two to different sides.
+        bit: u8,
+    },
+    /// The hashes do not lead to the trusted root.
+    #[error("the proof does not lead to the trusted root")]
     RootMismatch,
 }
 
 impl StateProof {
-    /// Believes the claim if it leads to the trusted root.
-    ///
-    /// Sound for roots of well-formed trees: in those every inner node stands at the
-    /// first bit in which the hashes below differ, so a key that is present is the
-    /// leaf to which its bits lead.
-    ///
-    /// # Errors
-    /// See [`StateProofError`].
+    /// Believes the claim if it leads to a root that the caller trusts, as the
+    /// root of a state that was computed by the rules of [`super::StateTree`].
+    /// The cost is bounded by 256 hashes and one over key and value.
     pub fn verify(&self, root: &Digest, key: &[u8]) -> Result<ProvenState, StateProofError> {
-        let proven = |value| {
-            Ok(ProvenState {
-                root: *root,
-                key: Bytes::copy_from_slice(key),
-                value,
-            })
+        let place = KeyHash::of(key);
+        self.check_shape(&place)?;
+        let end = match &self.end {
+            StateEnd::Empty => empty_state_root(),
+            StateEnd::Value(value) => leaf_hash(&place, &content_hash(key, value)),
+            StateEnd::Other { place, content } => leaf_hash(place, content),
         };
-        let Some((found, value)) = &self.leaf else {
-            return match self.steps.is_empty() && *root == empty_state_root() {
-                true => proven(None),
-                false => Err(StateProofError::RootMismatch),
-            };
-        };
-        let is_falling = self
-            .steps
-            .is_sorted_by(|lower, upper| lower.bit > upper.bit);
-        if !is_falling || self.steps.iter().any(|step| step.bit > 255) {
-            return Err(StateProofError::Form);
-        }
-        let (wanted, at) = (key_hash(key), key_hash(found));
-        let mut hash = leaf_hash(found, value);
-        for step in &self.steps {
-            let is_right = bit_of(&at, step.bit);
-            if is_right != bit_of(&wanted, step.bit) {
-                return Err(StateProofError::OtherPath);
-            }
-            hash = if is_right {
+        let found = self.path.iter().fold(end, |hash, step| {
+            if place.bit(step.bit) {
                 inner_hash(step.bit, &step.sibling, &hash)
             } else {
                 inner_hash(step.bit, &hash, &step.sibling)
-            };
-        }
-        if hash != *root {
+            }
+        });
+        if found != *root {
             return Err(StateProofError::RootMismatch);
         }
-        proven((at == wanted).then(|| value.clone()))
+        let (root, key) = (*root, Bytes::copy_from_slice(key));
+        Ok(match &self.end {
+            StateEnd::Value(value) => ProvenState::Present(ProvenEntry {
+                root,
+                key,
+                value: value.clone(),
+            }),
+            StateEnd::Empty | StateEnd::Other { .. } => {
+                ProvenState::Absent(ProvenAbsence { root, key })
+            }
+        })
+    }
+
+    /// What a proof must fulfil whatever the root is. Strictly descending bits
+    /// bound the path by 256 nodes before any of it is hashed.
+    fn check_shape(&self, key: &KeyHash) -> Result<(), StateProofError> {
+        check_order(&self.path)?;
+        match &self.end {
+            StateEnd::Empty if !self.path.is_empty() => Err(StateProofError::PathOfEmpty {
+                found: self.path.len(),
+            }),
+            StateEnd::Other { place, .. } if place == key => Err(StateProofError::OwnLeaf),
+            StateEnd::Other { place, .. } => {
+                let parts = |step: &&StateStep| place.bit(step.bit) != key.bit(step.bit);
+                match self.path.iter().rev().find(parts) {
+                    Some(step) => Err(StateProofError::OffPath { bit: step.bit }),
+                    None => Ok(()),
+                }
+            }
+            StateEnd::Empty | StateEnd::Value(_) => Ok(()),
+        }
+    }
+}
+
+/// Nodes further up part at earlier bits.
+fn check_order(path: &[StateStep]) -> Result<(), StateProofError> {
+    let mut pairs = path.iter().zip(path.iter().skip(1));
+    match pairs.find(|(below, above)| above.bit >= below.bit) {
+        Some((below, above)) => Err(StateProofError::BitOrder {
+            below: below.bit,
+            bit: above.bit,
+        }),
+        None => Ok(()),
     }
 }
 
 impl ProvenState {
+    /// The root of the state.
+    pub const fn root(&self) -> &Digest {
+        match self {
+            Self::Present(entry) => entry.root(),
+            Self::Absent(absence) => absence.root(),
+        }
+    }
+
+    /// The key.
+    pub const fn key(&self) -> &Bytes {
+        match self {
+            Self::Present(entry) => entry.key(),
+            Self::Absent(absence) => absence.key(),
+        }
+    }
+
+    /// The value, or `None` if the key is absent.
+    pub const fn value(&self) -> Option<&Bytes> {
+        match self {
+            Self::Present(entry) => Some(entry.value()),
+            Self::Absent(_) => None,
+        }
+    }
+}
+
+impl ProvenEntry {
     /// The root of the state.
     pub const fn root(&self) -> &Digest {
         &self.root
@@ -110,58 +211,111 @@ impl ProvenState {
         &self.key
     }
 
-    /// Its value; none if the state has no such key.
-    pub const fn value(&self) -> Option<&Bytes> {
-        self.value.as_ref()
+    /// Its value.
+    pub const fn value(&self) -> &Bytes {
+        &self.value
     }
 }
 
-impl Encode for Step {
-    fn encode(&self, writer: &mut Writer) {
-        writer.u16(self.bit);
-        writer.put(&self.sibling);
+impl ProvenAbsence {
+    /// The root of the state.
+    pub const fn root(&self) -> &Digest {
+        &self.root
     }
-}
 
-impl Decode for Step {
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            bit: reader.u16()?,
-            sibling: reader.get()?,
-        })
+    /// The key.
+    pub const fn key(&self) -> &Bytes {
+        &self.key
     }
 }
 
 impl Encode for StateProof {
     fn encode(&self, writer: &mut Writer) {
-        writer.seq(&self.steps);
-        match &self.leaf {
-            None => writer.u8(0),
-            Some((key, value)) => {
-                writer.u8(1);
-                writer.blob(key);
-                writer.blob(value);
-            }
-        }
+        writer.seq(&self.path);
+        writer.put(&self.end);
+    }
+
+    fn size_hint(&self) -> usize {
+        let end = match &self.end {
+            StateEnd::Empty => 0,
+            StateEnd::Value(value) => 4 + value.len(),
+            StateEnd::Other { .. } => 2 * Digest::BYTES,
+        };
+        4 + self.path.len() * (1 + Digest::BYTES) + 1 + end
     }
 }
 
 impl Decode for StateProof {
     fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        let steps = reader.seq(STATE_PATH_MAX)?;
-        let leaf = match reader.u8()? {
-            0 => None,
-            1 => Some((
-                reader.blob(STORE_KEY_BYTES_MAX)?,
-                reader.blob(STATE_VALUE_BYTES_MAX)?,
-            )),
+        let path: Vec<StateStep> = reader.seq(STATE_PATH_MAX)?;
+        if check_order(&path).is_err() {
+            return Err(DecodeError::Invalid {
+                what: "order of the bits of a state proof",
+            });
+        }
+        let end = reader.get()?;
+        if matches!(end, StateEnd::Empty) && !path.is_empty() {
+            return Err(DecodeError::Invalid {
+                what: "path to an empty state",
+            });
+        }
+        Ok(Self { path, end })
+    }
+}
+
+impl Encode for StateStep {
+    fn encode(&self, writer: &mut Writer) {
+        writer.u8(self.bit);
+        writer.put(&self.sibling);
+    }
+}
+
+impl Decode for StateStep {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            bit: reader.u8()?,
+            sibling: reader.get()?,
+        })
+    }
+}
+
+impl Encode for StateEnd {
+    fn encode(&self, writer: &mut Writer) {
+        match self {
+            Self::Empty => writer.u8(0),
+            Self::Value(value) => {
+                writer.u8(1);
+                writer.blob(value);
+            }
+            Self::Other { place, content } => {
+                writer.u8(2);
+                writer.put(place);
+                writer.put(content);
+            }
+        }
+    }
+}
+
+impl Decode for StateEnd {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(match reader.u8()? {
+            0 => Self::Empty,
+            1 => Self::Value(reader.blob(STATE_VALUE_BYTES_MAX)?),
+            2 => Self::Other {
+                place: reader.get()?,
+                content: reader.get()?,
+            },
             tag => {
                 return Err(DecodeError::UnknownTag {
-                    what: "leaf of a state",
+                    what: "end of a state proof",
                     tag,
                 });
             }
-        };
-        Ok(Self { steps, leaf })
+        })
     }
 }
+
+const _: () = assert!(
+    STATE_PATH_MAX == 8 * Digest::BYTES,
+    "a path has at most one node for each bit of a hash"
+);

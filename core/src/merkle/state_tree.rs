@@ -1,353 +1,472 @@
-//! An authenticated map: the state of a ledger.
-//!
-//! A crit-bit tree over the hashes of the keys. An inner node stands at the first
-//! bit in which its keys' hashes differ, so equal content has an equal shape,
-//! whatever the order in which it came. Nodes are shared between copies: a copy
-//! costs nothing, and a change costs a path.
+//! The state of a ledger: an authenticated map whose copies share what is equal.
 
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::fmt;
 
 use bytes::Bytes;
 
-use super::state_proof::{StateProof, Step};
-use crate::codec::Writer;
-use crate::crypto::{Digest, Hasher, sha256, tagged};
+use super::state_hash::{KeyHash, content_hash, empty_state_root, inner_hash, leaf_hash};
+use super::state_proof::{StateEnd, StateProof, StateStep};
+use crate::crypto::Digest;
+use crate::limits::{STATE_KEY_BYTES_MAX, STATE_PATH_MAX, STATE_VALUE_BYTES_MAX};
 
-/// A map from byte strings to byte strings with a root hash over all of it.
+/// A map from keys to values with a root hash over all of it, and proofs that a
+/// key has a value or is absent.
 ///
-/// Its depth is that of the longest common prefix of two hashes: about
-/// `2·log2(n)` for keys that nobody grinds, and never above 256.
-#[derive(Debug, Clone, Default)]
+/// It is a binary radix tree over the hashes of the keys ([`KeyHash`]) in which
+/// every inner node has two children and names the first bit in which the hashes
+/// below it differ (the crit-bit form of Morrison's PATRICIA tree, 1968). A set
+/// of hashes has exactly one such tree, so equal content has an equal root, in
+/// whatever order and in whatever batches it came to be.
+///
+/// A clone is `O(1)` and shares all nodes. A change replaces the nodes on the way
+/// to it and leaves every clone as it was: a block is executed on a clone, which
+/// is then kept or dropped.
+///
+/// **Adversary.** Chooses the keys. Their hashes are what places them, so to make
+/// the path to a key `d` nodes long takes keys that share its first 1, 2, … `d`
+/// bits, found by about `2^d` evaluations of SHA-256 (and all of them inserted).
+/// A path is therefore not longer than the logarithm of the work, and can never
+/// exceed 256 ([`STATE_PATH_MAX`]): recursion and proofs are bounded by that. Two
+/// keys with one hash would be a collision of SHA-256, and stop the machine.
+#[derive(Clone, Default)]
 pub struct StateTree {
     root: Option<Arc<Node>>,
     len: usize,
 }
 
-#[derive(Debug)]
-enum Node {
-    Leaf {
-        at: Digest,
-        key: Bytes,
-        value: Bytes,
-        hash: Digest,
-    },
-    Inner {
-        /// The first bit in which the hashes below differ.
-        bit: u16,
-        /// The hash of some key below: all of them agree before `bit`.
-        prefix: Digest,
-        left: Arc<Node>,
-        right: Arc<Node>,
-        hash: Digest,
-    },
+/// An entry of a [`StateTree`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StateEntry<'a> {
+    /// The place of the key; what an iteration is resumed from.
+    pub hash: KeyHash,
+    /// The key.
+    pub key: &'a Bytes,
+    /// Its value.
+    pub value: &'a Bytes,
 }
 
-/// A change of one key, by the hash of the key.
+/// The entries of a [`StateTree`] in the order of [`StateEntry::hash`].
+#[derive(Clone)]
+pub struct StateIter<'a> {
+    /// Subtrees still to visit, the next one last: at most one for each node of a
+    /// path.
+    stack: Vec<&'a Node>,
+}
+
+/// A subtree. Its hash is computed once, when it is made.
+enum Node {
+    Leaf(Leaf),
+    Inner(Inner),
+}
+
+struct Leaf {
+    hash: Digest,
+    place: KeyHash,
+    key: Bytes,
+    value: Bytes,
+}
+
+struct Inner {
+    hash: Digest,
+    /// The first bit in which the places below differ: zero on the left.
+    bit: u8,
+    /// The bits before, which all places below share.
+    prefix: KeyHash,
+    left: Arc<Node>,
+    right: Arc<Node>,
+}
+
+/// What is to become of one key: a value, or nothing.
 struct Change {
-    at: Digest,
+    place: KeyHash,
     key: Bytes,
     value: Option<Bytes>,
 }
 
 impl StateTree {
-    /// An empty map.
+    /// The map without entries.
     pub const fn new() -> Self {
         Self { root: None, len: 0 }
     }
 
-    /// How many keys it has.
+    /// The hash over all entries. It says nothing of the order in which they came.
+    pub fn root(&self) -> Digest {
+        self.root
+            .as_ref()
+            .map_or_else(empty_state_root, |node| *node.hash())
+    }
+
+    /// The number of entries.
     pub const fn len(&self) -> usize {
         self.len
     }
 
-    /// Whether it has none.
+    /// Whether there are no entries.
     pub const fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// The hash over everything in it.
-    pub fn root(&self) -> Digest {
-        self.root
-            .as_ref()
-            .map_or_else(empty_state_root, |root| *root.hash())
-    }
-
     /// The value of a key.
     pub fn get(&self, key: &[u8]) -> Option<&Bytes> {
-        let at = key_hash(key);
-        match self.walk(&at)? {
-            Node::Leaf {
-                at: found, value, ..
-            } if *found == at => Some(value),
-            _ => None,
-        }
-    }
-
-    /// Sets a key.
-    pub fn insert(&mut self, key: Bytes, value: Bytes) {
-        self.apply(BTreeMap::from([(key, Some(value))]));
-    }
-
-    /// Removes a key, if it is there.
-    pub fn remove(&mut self, key: &[u8]) {
-        self.apply(BTreeMap::from([(Bytes::copy_from_slice(key), None)]));
-    }
-
-    /// Sets and removes keys. Each node on their paths is hashed once.
-    pub fn apply(&mut self, changes: BTreeMap<Bytes, Option<Bytes>>) {
-        let mut sorted: Vec<Change> = changes
-            .into_iter()
-            .map(|(key, value)| Change {
-                at: key_hash(&key),
-                key,
-                value,
-            })
-            .collect();
-        sorted.sort_unstable_by_key(|change| change.at);
-        for change in &sorted {
-            let was = self.contains(&change.at);
-            match (was, change.value.is_some()) {
-                (false, true) => self.len = self.len.saturating_add(1),
-                (true, false) => self.len = self.len.saturating_sub(1),
-                _ => {}
+        let place = KeyHash::of(key);
+        let mut node = self.root.as_deref()?;
+        loop {
+            match node {
+                Node::Inner(inner) => node = inner.child(&place),
+                Node::Leaf(leaf) if leaf.place == place => {
+                    assert_eq!(leaf.key, key, "two keys with one hash");
+                    return Some(&leaf.value);
+                }
+                Node::Leaf(_) => return None,
             }
         }
-        self.root = update(self.root.as_ref(), &sorted);
     }
 
-    /// All pairs, in the order of the hashes of their keys.
-    pub fn iter(&self) -> impl Iterator<Item = (&Bytes, &Bytes)> {
-        let mut open: Vec<&Node> = self.root.iter().map(|root| &**root).collect();
-        core::iter::from_fn(move || {
-            loop {
-                match open.pop()? {
-                    Node::Leaf { key, value, .. } => return Some((key, value)),
-                    Node::Inner { left, right, .. } => {
-                        open.push(right);
-                        open.push(left);
+    /// Gives a key a value, and a proof of it is possible from then on. The bounds
+    /// are those of [`StateTree::apply`].
+    pub fn insert(&mut self, key: Bytes, value: Bytes) {
+        self.apply_sorted(&[Change::new(key, Some(value))]);
+    }
+
+    /// Takes a key away; without effect if it is absent.
+    pub fn remove(&mut self, key: &[u8]) {
+        self.apply_sorted(&[Change::new(Bytes::copy_from_slice(key), None)]);
+    }
+
+    /// Gives each key its value, or takes it away if that is `None`. However many
+    /// keys change, every node is hashed at most once; a change that changes
+    /// nothing hashes no node.
+    ///
+    /// That keys to insert have at most [`STATE_KEY_BYTES_MAX`] bytes and values
+    /// at most [`STATE_VALUE_BYTES_MAX`] is the caller's to check before: larger
+    /// ones could not be proven to anybody, and panic here.
+    pub fn apply(&mut self, changes: BTreeMap<Bytes, Option<Bytes>>) {
+        let changes = changes.into_iter();
+        let mut changes: Vec<_> = changes
+            .map(|(key, value)| Change::new(key, value))
+            .collect();
+        changes.sort_unstable_by_key(|change| change.place);
+        self.apply_sorted(&changes);
+    }
+
+    /// The entries in the order of their keys' hashes.
+    pub fn iter(&self) -> StateIter<'_> {
+        StateIter {
+            stack: self.root.as_deref().into_iter().collect(),
+        }
+    }
+
+    /// The entries whose keys' hashes are greater than a place. Nothing has to
+    /// stand there, so who copies a state page by page goes on from the last hash
+    /// of a page, even in another version of the state.
+    pub fn iter_after(&self, after: &KeyHash) -> StateIter<'_> {
+        let mut stack = Vec::new();
+        let mut next = self.root.as_deref();
+        while let Some(node) = next.take() {
+            match node {
+                Node::Leaf(leaf) if leaf.place > *after => stack.push(node),
+                Node::Leaf(_) => {}
+                Node::Inner(inner) if inner.prefix != after.prefix(inner.bit) => {
+                    if inner.prefix > *after {
+                        stack.push(node);
                     }
                 }
+                Node::Inner(inner) if after.bit(inner.bit) => next = Some(&inner.right),
+                Node::Inner(inner) => {
+                    stack.push(&inner.right);
+                    next = Some(&inner.left);
+                }
             }
-        })
+        }
+        StateIter { stack }
     }
 
-    /// Proof of the value of a key, or that it has none.
+    /// Proves what the key has: its value, or that it is absent. The proof is as
+    /// long as the path to the place of the key.
     pub fn prove(&self, key: &[u8]) -> StateProof {
-        let at = key_hash(key);
-        let mut steps = Vec::new();
-        let mut next = self.root.as_ref();
-        while let Some(node) = next {
-            match &**node {
-                Node::Leaf { key, value, .. } => {
-                    steps.reverse();
-                    return StateProof {
-                        steps,
-                        leaf: Some((key.clone(), value.clone())),
-                    };
+        let place = KeyHash::of(key);
+        let mut path = Vec::new();
+        let Some(mut node) = self.root.as_deref() else {
+            return StateProof {
+                path,
+                end: StateEnd::Empty,
+            };
+        };
+        let end = loop {
+            match node {
+                Node::Inner(inner) => {
+                    path.push(inner.step_beside(&place));
+                    node = inner.child(&place);
                 }
-                Node::Inner {
-                    bit, left, right, ..
-                } => {
-                    let (down, other) = if bit_of(&at, *bit) {
-                        (right, left)
-                    } else {
-                        (left, right)
+                Node::Leaf(leaf) if leaf.place == place => {
+                    break StateEnd::Value(leaf.value.clone());
+                }
+                Node::Leaf(leaf) => {
+                    let content = content_hash(&leaf.key, &leaf.value);
+                    break StateEnd::Other {
+                        place: leaf.place,
+                        content,
                     };
-                    steps.push(Step {
-                        bit: *bit,
-                        sibling: *other.hash(),
-                    });
-                    next = Some(down);
                 }
             }
-        }
-        StateProof { steps, leaf: None }
+        };
+        assert!(path.len() <= STATE_PATH_MAX);
+        // The walk went down; a path is read from the leaf up.
+        path.reverse();
+        StateProof { path, end }
     }
 
-    fn contains(&self, at: &Digest) -> bool {
-        matches!(self.walk(at), Some(Node::Leaf { at: found, .. }) if found == at)
+    /// Applies changes that are sorted by their places.
+    fn apply_sorted(&mut self, changes: &[Change]) {
+        assert!(
+            changes.is_sorted_by(|one, two| one.place < two.place),
+            "two keys with one hash"
+        );
+        let mut len = self.len;
+        self.root = merged(self.root.as_ref(), changes, &mut len);
+        self.len = len;
+        assert_eq!(self.root.is_none(), self.len == 0);
     }
+}
 
-    /// The leaf to which the bits of a hash lead.
-    fn walk(&self, at: &Digest) -> Option<&Node> {
-        let mut node = &**self.root.as_ref()?;
-        while let Node::Inner {
-            bit, left, right, ..
-        } = node
-        {
-            node = if bit_of(at, *bit) { right } else { left };
+#[cfg(test)]
+impl StateTree {
+    /// Sets an entry at a place of the test's choice: paths of full depth, which
+    /// no known key has.
+    pub(super) fn set_at(&mut self, place: KeyHash, value: Option<Bytes>) {
+        let key = Bytes::copy_from_slice(&place.0.0);
+        self.apply_sorted(&[Change { place, key, value }]);
+    }
+}
+
+impl Change {
+    fn new(key: Bytes, value: Option<Bytes>) -> Self {
+        if let Some(value) = &value {
+            assert!(key.len() <= STATE_KEY_BYTES_MAX, "the caller bounds keys");
+            assert!(
+                value.len() <= STATE_VALUE_BYTES_MAX,
+                "the caller bounds values"
+            );
         }
-        Some(node)
+        Self {
+            place: KeyHash::of(&key),
+            key,
+            value,
+        }
     }
 }
 
 impl Node {
+    fn leaf(change: &Change, value: &Bytes) -> Arc<Self> {
+        let content = content_hash(&change.key, value);
+        Arc::new(Self::Leaf(Leaf {
+            hash: leaf_hash(&change.place, &content),
+            place: change.place,
+            key: change.key.clone(),
+            value: value.clone(),
+        }))
+    }
+
+    fn inner(bit: u8, left: Arc<Self>, right: Arc<Self>) -> Arc<Self> {
+        let prefix = left.place().prefix(bit);
+        assert!(!left.place().bit(bit) && right.place().bit(bit));
+        assert_eq!(prefix, right.place().prefix(bit));
+        Arc::new(Self::Inner(Inner {
+            hash: inner_hash(bit, left.hash(), right.hash()),
+            bit,
+            prefix,
+            left,
+            right,
+        }))
+    }
+
     const fn hash(&self) -> &Digest {
         match self {
-            Self::Leaf { hash, .. } | Self::Inner { hash, .. } => hash,
+            Self::Leaf(leaf) => &leaf.hash,
+            Self::Inner(inner) => &inner.hash,
         }
     }
 
-    fn leaf(at: Digest, key: Bytes, value: Bytes) -> Arc<Self> {
-        let hash = leaf_hash(&key, &value);
-        Arc::new(Self::Leaf {
-            at,
-            key,
-            value,
-            hash,
-        })
-    }
-
-    fn inner(bit: u16, prefix: Digest, left: Arc<Self>, right: Arc<Self>) -> Arc<Self> {
-        let hash = inner_hash(bit, left.hash(), right.hash());
-        Arc::new(Self::Inner {
-            bit,
-            prefix,
-            left,
-            right,
-            hash,
-        })
-    }
-}
-
-/// The tree after these changes, which are sorted by the hash of their keys. The
-/// recursion is as deep as the tree: at most 256.
-fn update(node: Option<&Arc<Node>>, changes: &[Change]) -> Option<Arc<Node>> {
-    if changes.is_empty() {
-        return node.cloned();
-    }
-    match node.map(|node| &**node) {
-        None => build(changes),
-        Some(Node::Leaf { at, .. }) => {
-            let own = node.expect("just seen");
-            match changes.binary_search_by(|change| change.at.cmp(at)) {
-                Ok(_) => build(changes),
-                Err(_) => join(own.clone(), at, None, changes),
-            }
+    /// The bits that all places below share; of an inner node only those before
+    /// its own bit count.
+    const fn place(&self) -> &KeyHash {
+        match self {
+            Self::Leaf(leaf) => &leaf.place,
+            Self::Inner(inner) => &inner.prefix,
         }
-        Some(Node::Inner {
-            bit,
-            prefix,
-            left,
-            right,
-            ..
-        }) => {
-            let differs = first_difference(prefix, changes).unwrap_or(u16::MAX);
-            if differs < *bit {
-                let own = node.expect("just seen").clone();
-                return join(own, prefix, Some(*bit), changes);
-            }
-            let (to_left, to_right) = split(changes, *bit);
-            let left = update(Some(left), to_left);
-            let right = update(Some(right), to_right);
-            combine(*bit, *prefix, left, right)
+    }
+
+    /// The bit at which the node parts, if it does.
+    const fn bit(&self) -> Option<u8> {
+        match self {
+            Self::Leaf(_) => None,
+            Self::Inner(inner) => Some(inner.bit),
         }
     }
 }
 
-/// Joins a node with changes of which the first to differ from it does so before
-/// the node's own bit.
-fn join(node: Arc<Node>, at: &Digest, bit: Option<u16>, changes: &[Change]) -> Option<Arc<Node>> {
-    let Some(differs) =
-        first_difference(at, changes).filter(|one| bit.is_none_or(|bit| *one < bit))
-    else {
-        return update(Some(&node), changes);
-    };
-    let (to_left, to_right) = split(changes, differs);
-    let (left, right) = if bit_of(at, differs) {
-        (build(to_left), update(Some(&node), to_right))
-    } else {
-        (update(Some(&node), to_left), build(to_right))
-    };
-    combine(differs, *at, left, right)
+impl Inner {
+    /// The child on whose side a place lies.
+    fn child(&self, place: &KeyHash) -> &Node {
+        if place.bit(self.bit) {
+            &self.right
+        } else {
+            &self.left
+        }
+    }
+
+    /// The step of a proof past this node: the child on the other side.
+    fn step_beside(&self, place: &KeyHash) -> StateStep {
+        let sibling = if place.bit(self.bit) {
+            &self.left
+        } else {
+            &self.right
+        };
+        StateStep {
+            bit: self.bit,
+            sibling: *sibling.hash(),
+        }
+    }
 }
 
-/// A tree of the keys that these changes set. Removals at the ends are left out
-/// first: they may differ from the rest before the rest differs among itself.
-fn build(changes: &[Change]) -> Option<Arc<Node>> {
-    let is_set = |change: &Change| change.value.is_some();
-    let (begin, end) = (
-        changes.iter().position(is_set)?,
-        changes.iter().rposition(is_set)?,
-    );
-    let (first, last) = (&changes[begin], &changes[end]);
-    let Some(bit) = difference(&first.at, &last.at) else {
-        assert_eq!(begin, end, "keys with equal hashes are equal");
-        let value = first.value.clone().expect("it is set");
-        return Some(Node::leaf(first.at, first.key.clone(), value));
+/// A subtree after changes that are sorted, and that share with it and with each
+/// other the bits which the recursion has passed. Each level of it passes at
+/// least one bit, so it is at most [`STATE_PATH_MAX`] deep, and each node is made
+/// only when both children are final.
+fn merged(old: Option<&Arc<Node>>, changes: &[Change], len: &mut usize) -> Option<Arc<Node>> {
+    let (Some(first), Some(last)) = (changes.first(), changes.last()) else {
+        return old.cloned();
     };
-    let (to_left, to_right) = split(&changes[begin..=end], bit);
-    combine(bit, first.at, build(to_left), build(to_right))
-}
-
-/// An inner node, unless a side is empty.
-fn combine(
-    bit: u16,
-    prefix: Digest,
-    left: Option<Arc<Node>>,
-    right: Option<Arc<Node>>,
-) -> Option<Arc<Node>> {
+    let node = old.map(Arc::as_ref);
+    let Some(bit) = parting_bit(node, &first.place, &last.place) else {
+        assert_eq!(changes.len(), 1, "two keys with one hash");
+        return settled(old, first, len);
+    };
+    let (old_left, old_right) = match node {
+        Some(Node::Inner(inner)) if inner.bit == bit => (Some(&inner.left), Some(&inner.right)),
+        // The node lies on one side as a whole.
+        Some(node) if node.place().bit(bit) => (None, old),
+        _ => (old, None),
+    };
+    let middle = changes.partition_point(|change| !change.place.bit(bit));
+    let left = merged(old_left, &changes[..middle], len);
+    let right = merged(old_right, &changes[middle..], len);
     match (left, right) {
-        (Some(left), Some(right)) => Some(Node::inner(bit, prefix, left, right)),
-        (one, None) | (None, one) => one,
+        (Some(left), Some(right)) => {
+            let is_same = |new: &Arc<Node>, old: Option<&Arc<Node>>| {
+                old.is_some_and(|old| Arc::ptr_eq(new, old))
+            };
+            if is_same(&left, old_left) && is_same(&right, old_right) {
+                return old.cloned();
+            }
+            Some(Node::inner(bit, left, right))
+        }
+        // A node has two children or does not exist: this is what makes the shape
+        // a matter of the content alone.
+        (alone, None) | (None, alone) => alone,
     }
 }
 
-/// Splits sorted changes that agree before a bit at that bit.
-fn split(changes: &[Change], bit: u16) -> (&[Change], &[Change]) {
-    let place = changes.partition_point(|change| !bit_of(&change.at, bit));
-    changes.split_at(place)
+/// The first bit in which the subtree and the sorted changes do not all agree, or
+/// `None` if they are about one place.
+fn parting_bit(node: Option<&Node>, first: &KeyHash, last: &KeyHash) -> Option<u8> {
+    let Some(node) = node else {
+        return first.first_difference(last);
+    };
+    let place = node.place();
+    // Bits of the prefix from the node's own on mean nothing: the minimum with
+    // that bit hides them.
+    let bits = [
+        node.bit(),
+        first.first_difference(place),
+        last.first_difference(place),
+    ];
+    bits.into_iter().flatten().min()
 }
 
-/// The first bit in which any of these differs from a hash: they are sorted, so it
-/// is one of the ends.
-fn first_difference(at: &Digest, changes: &[Change]) -> Option<u16> {
-    let ends = [changes.first(), changes.last()];
-    let differences = ends.into_iter().flatten();
-    differences
-        .filter_map(|change| difference(at, &change.at))
-        .min()
+/// What stands at the place of a change after it.
+fn settled(old: Option<&Arc<Node>>, change: &Change, len: &mut usize) -> Option<Arc<Node>> {
+    let Some(old) = old else {
+        let value = change.value.as_ref()?;
+        *len += 1;
+        return Some(Node::leaf(change, value));
+    };
+    let Node::Leaf(leaf) = old.as_ref() else {
+        unreachable!("an inner node parts at a bit");
+    };
+    assert_eq!(leaf.key, change.key, "two keys with one hash");
+    match &change.value {
+        None => {
+            *len -= 1;
+            None
+        }
+        Some(value) if *value == leaf.value => Some(Arc::clone(old)),
+        Some(value) => Some(Node::leaf(change, value)),
+    }
 }
 
-/// The first bit in which two hashes differ.
-fn difference(one: &Digest, other: &Digest) -> Option<u16> {
-    let place = one.0.iter().zip(&other.0).position(|(a, b)| a != b)?;
-    let bits = (one.0[place] ^ other.0[place]).leading_zeros();
-    let bits = usize::try_from(bits).expect("below 8");
-    u16::try_from(place * 8 + bits).ok()
+impl<'a> Iterator for StateIter<'a> {
+    type Item = StateEntry<'a>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            match self.stack.pop()? {
+                Node::Inner(inner) => {
+                    self.stack.push(&inner.right);
+                    self.stack.push(&inner.left);
+                }
+                Node::Leaf(leaf) => {
+                    return Some(StateEntry {
+                        hash: leaf.place,
+                        key: &leaf.key,
+                        value: &leaf.value,
+                    });
+                }
+            }
+        }
+    }
 }
 
-/// A bit of a hash, the highest of the first byte being bit 0.
-pub(super) fn bit_of(hash: &Digest, bit: u16) -> bool {
-    let byte = hash.0[usize::from(bit / 8)];
-    byte >> (7 - bit % 8) & 1 == 1
+impl<'a> IntoIterator for &'a StateTree {
+    type Item = StateEntry<'a>;
+    type IntoIter = StateIter<'a>;
+
+    fn into_iter(self) -> StateIter<'a> {
+        self.iter()
+    }
 }
 
-/// Where a key stands.
-pub(super) fn key_hash(key: &[u8]) -> Digest {
-    sha256(key)
+impl PartialEq for StateTree {
+    /// Equal roots are equal content.
+    fn eq(&self, other: &Self) -> bool {
+        self.root() == other.root()
+    }
 }
 
-/// The root of the empty map.
-pub fn empty_state_root() -> Digest {
-    tagged("decube/state/empty/v1", &[])
+impl Eq for StateTree {}
+
+impl fmt::Debug for StateTree {
+    /// Size and root: a state has too many entries to print.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StateTree")
+            .field("len", &self.len)
+            .field("root", &self.root())
+            .finish()
+    }
 }
 
-pub(super) fn leaf_hash(key: &[u8], value: &[u8]) -> Digest {
-    let mut writer = Writer::with_capacity(key.len().saturating_add(value.len()) + 9);
-    writer.u8(0x10);
-    writer.blob(key);
-    writer.blob(value);
-    sha256(writer.as_slice())
+impl fmt::Debug for StateIter<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StateIter")
+            .field("subtrees", &self.stack.len())
+            .finish()
+    }
 }
 
-pub(super) fn inner_hash(bit: u16, left: &Digest, right: &Digest) -> Digest {
-    let mut hasher = Hasher::new();
-    hasher.update(&[0x11]);
-    hasher.update(&bit.to_be_bytes());
-    hasher.update(&left.0);
-    hasher.update(&right.0);
-    hasher.finish()
-}
+const _: () = {
+    const fn is_shared_between_threads<T: Send + Sync>() {}
+    is_shared_between_threads::<StateTree>();
+};

@@ -4,14 +4,14 @@
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
-use super::consistency::Consistency;
+use super::consistency::{Consistency, subtrees_of_extension};
 use super::error::MerkleError;
 use super::frontier::Frontier;
 use super::hash::{
     LeafHash, LeafIndex, TreeHead, TreeSize, bit_length, empty_root, hash_count, node_hash,
     split_point,
 };
-use super::inclusion::Inclusion;
+use super::inclusion::{Inclusion, subtrees_beside};
 use super::range::RangeProof;
 use crate::crypto::Digest;
 
@@ -161,20 +161,9 @@ impl Tree {
             return Err(MerkleError::IndexBeyondSize { index, size });
         }
         self.check_kept(index.0)?;
-        let mut path = Vec::new();
-        let (mut begin, mut end) = (0, size.0);
-        while end - begin > 1 {
-            let middle = begin + split_point(end - begin);
-            if index.0 < middle {
-                path.push(self.subtree(middle, end));
-                end = middle;
-            } else {
-                path.push(self.subtree(begin, middle));
-                begin = middle;
-            }
-        }
-        // The walk went down; a path is read from the leaf up.
-        path.reverse();
+        let beside = subtrees_beside(index.0, size.0).into_iter();
+        let path = beside.map(|(begin, end)| self.subtree(begin, end));
+        let path = path.collect();
         Ok(Inclusion { index, size, path })
     }
 
@@ -189,12 +178,13 @@ impl Tree {
         if old > new {
             return Err(MerkleError::Shrinks { old, new });
         }
-        let mut path = Vec::new();
         // Nothing has to be shown of equal trees, nor of the empty one.
         if old.0 > 0 && old < new {
             self.check_kept(old.0)?;
-            self.consistency_path(old.0, new.0, &mut path);
         }
+        let subtrees = subtrees_of_extension(old.0, new.0).into_iter();
+        let path = subtrees.map(|(begin, end)| self.subtree(begin, end));
+        let path = path.collect();
         Ok(Consistency { old, new, path })
     }
 
@@ -214,27 +204,6 @@ impl Tree {
             path.push(self.subtree(begin, end));
         })?;
         Ok(RangeProof { first, size, path })
-    }
-
-    /// The nodes of a consistency proof, lowest first.
-    fn consistency_path(&self, old: u64, new: u64, path: &mut Vec<Digest>) {
-        let (mut begin, mut end) = (0, new);
-        while old < end {
-            let middle = begin + split_point(end - begin);
-            if old <= middle {
-                path.push(self.subtree(middle, end));
-                end = middle;
-            } else {
-                path.push(self.subtree(begin, middle));
-                begin = middle;
-            }
-        }
-        // The older tree's last complete subtree; if it is the whole older tree
-        // the verifier knows it already.
-        if begin > 0 {
-            path.push(self.subtree(begin, end));
-        }
-        path.reverse();
     }
 
     /// The root over the leaves `begin..end`, where `begin` is a multiple of the

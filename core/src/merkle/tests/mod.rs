@@ -10,7 +10,9 @@ mod plain;
 mod props;
 mod range;
 mod rs_merkle_is_unsound;
-mod state;
+mod state_attacks;
+mod state_tree;
+mod tiles;
 mod vectors;
 
 use alloc::vec::Vec;
