@@ -3,6 +3,7 @@ mod check;
 mod cluster;
 mod directed;
 mod liar;
+mod model;
 #[cfg(feature = "mutants")]
 mod mutants;
 mod props;
