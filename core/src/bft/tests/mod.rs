@@ -1,6 +1,7 @@
 mod cases;
 mod check;
 mod cluster;
+mod codec;
 mod directed;
 mod liar;
 mod model;
