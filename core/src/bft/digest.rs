@@ -28,6 +28,11 @@ impl Bft {
         for timer in [timers.leader, timers.view, timers.retry, timers.idle] {
             writer.put(&timer.unwrap_or(Time::MAX));
         }
+        writer.put(&timers.relay.map_or(Time::MAX, |(due, _)| due));
+        for cert in [&self.entered_by, &self.last_final] {
+            writer.put(&cert.as_ref().map(|cert| cert.statement));
+        }
+        self.wanted.keys().for_each(|hash| writer.put(hash));
         self.guard.votes().for_each(|vote| writer.put(vote));
         self.write_rounds(&mut writer);
         for (hash, known) in &self.blocks {

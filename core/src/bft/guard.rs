@@ -12,7 +12,7 @@ use super::vote::{Statement, Vote, VoteKind};
 use crate::mutant::Mutant;
 
 /// The own votes of views that are not settled yet.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct Guard {
     slots: BTreeMap<View, Slot>,
     /// Up to this view nothing is signed any more: it is settled, or this node

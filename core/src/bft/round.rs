@@ -13,7 +13,7 @@ use crate::mutant::Mutant;
 use crate::types::Time;
 
 /// One view: votes, certificates, the leader's block.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct Round {
     /// The first block that the leader proposed.
     pub(super) proposal: Option<Digest>,

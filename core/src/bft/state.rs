@@ -18,7 +18,7 @@ use crate::crypto::Digest;
 use crate::types::{NodeId, Time};
 
 /// A validator of one epoch, or a node that follows it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Bft {
     pub(super) config: Config,
     pub(super) epoch: EpochStart,
@@ -54,7 +54,7 @@ pub struct Bft {
 }
 
 /// How far the validator is in its life.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) enum Phase {
     /// Before the first event.
     New,
@@ -70,7 +70,7 @@ pub(super) enum Phase {
 }
 
 /// A block with what is known of it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Known {
     pub(super) block: Arc<Block>,
     pub(super) verdict: Verdict,

@@ -6,7 +6,7 @@ use super::vote::VoteKind;
 use crate::types::{Span, Time};
 
 /// When something is due.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct Timers {
     /// The leader is late.
     pub(super) leader: Option<Time>,

@@ -1,8 +1,10 @@
 mod cases;
 mod check;
 mod cluster;
+mod codec;
 mod directed;
 mod liar;
+mod model;
 #[cfg(feature = "mutants")]
 mod mutants;
 mod props;

@@ -266,7 +266,8 @@ impl<'a> Solo<'a> {
     }
 }
 
-fn machine(keys: &Keys, me: u16, mutant: Mutant) -> Bft {
+/// A validator that has not started.
+pub fn machine(keys: &Keys, me: u16, mutant: Mutant) -> Bft {
     let signer = keys.authority.signer(keys.numbers[usize::from(me)]);
     let config = Config {
         node: keys.node(me),
