@@ -187,7 +187,7 @@ pub const LEDGER_TX_OPERATIONS_MAX: usize = 256;
 /// Bytes of an application's data in one operation.
 pub const LEDGER_DATA_BYTES_MAX: usize = 48 << 10;
 /// Bytes of a name on the ledger.
-pub const LEDGER_NAME_BYTES_MAX: usize = 128;
+pub const LEDGER_NAME_BYTES_MAX: usize = 256;
 /// Bytes of the name of a ledger.
 pub const LEDGER_CHAIN_NAME_BYTES_MAX: usize = 64;
 /// Lanes of one account.

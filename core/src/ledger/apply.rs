@@ -11,7 +11,7 @@ use super::outcome::Outcome;
 use super::params::{self, Param, Params};
 use super::session::{Session, following};
 use super::transaction::Checked;
-use super::types::AccountId;
+use super::types::{AccountId, TxId};
 use super::world::{EpochState, ImageEntry, Proposal, SnapshotEntry, decode_list, expect, keys};
 use crate::bft::{Evidence, Signers, ValidatorSet};
 use crate::codec::{Decode, Encode};
@@ -21,11 +21,16 @@ use crate::mutant::Mutant;
 use crate::types::NodeId;
 
 impl Session<'_> {
-    pub(super) fn execute(&mut self, transaction: &Checked, operation: &Operation) -> Outcome {
+    pub(super) fn execute(
+        &mut self,
+        transaction: &Checked,
+        operation: &Operation,
+        id: TxId,
+    ) -> Outcome {
         let account = transaction.intent().account;
         match operation {
             Operation::Data { .. } => Outcome::Done,
-            Operation::SnapshotCreate(record) => self.create_snapshot(account, record),
+            Operation::SnapshotCreate(record) => self.create_snapshot(account, record, id),
             Operation::SnapshotDelete { id } => self.delete_snapshot(account, id),
             Operation::ImageRegister { name, digest } => {
                 self.register_image(account, name, *digest)
@@ -42,7 +47,12 @@ impl Session<'_> {
         self.get(key).map(|bytes| expect(T::from_bytes(bytes)))
     }
 
-    fn create_snapshot(&mut self, account: AccountId, record: &SnapshotRecord) -> Outcome {
+    fn create_snapshot(
+        &mut self,
+        account: AccountId,
+        record: &SnapshotRecord,
+        operation: TxId,
+    ) -> Outcome {
         let key = keys::snapshot(&record.id);
         if self.get(&key).is_some() {
             return Outcome::Exists;
@@ -52,6 +62,7 @@ impl Session<'_> {
         self.put(
             key,
             &SnapshotEntry {
+                operation,
                 record,
                 account,
                 height,

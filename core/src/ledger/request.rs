@@ -7,12 +7,13 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use super::members::Member;
+use super::operation::Name;
 use super::outcome::Outcome;
 use super::params::Params;
 use super::pool::Rejection;
 use super::record::FinalBlock;
 use super::types::{AccountId, Lane, Sequence, TxId};
-use super::world::Proposal;
+use super::world::{Proposal, SnapshotEntry};
 use crate::bft::{Epoch, Height, ValidatorSet, View};
 use crate::crypto::{ChainId, Digest};
 use crate::proof::ledger::{Checkpoint, EpochEnd, Receipt};
@@ -53,6 +54,11 @@ pub enum Request {
         /// The account.
         id: AccountId,
     },
+    /// What is registered under the name of a snapshot.
+    Snapshot {
+        /// Its name on the ledger.
+        id: Name,
+    },
     /// The last final block as the head of the tree over all blocks.
     Checkpoint {
         /// The epoch whose validators the client knows.
@@ -87,6 +93,8 @@ pub enum Response {
     Validators(Box<ValidatorsView>),
     /// See [`AccountView`].
     Account(AccountView),
+    /// A registered snapshot.
+    Snapshot(Box<SnapshotEntry>),
     /// See [`Checkpoint`].
     Checkpoint(Box<Checkpoint>),
     /// Ends of epochs, ascending, as many as fit.

@@ -43,6 +43,13 @@ impl Ledger {
             Request::Block { height } => self.tell_block(id, height, out),
             Request::Validators => reply(id, self.validators(), out),
             Request::Account { id: account } => reply(id, self.account(account), out),
+            Request::Snapshot { id: name } => {
+                let found = self.tip_branch().world().snapshot(&name);
+                let response = found.map_or(Response::NotFound, |entry| {
+                    Response::Snapshot(Box::new(entry))
+                });
+                reply(id, response, out);
+            }
             Request::Checkpoint { from } => self.tell_checkpoint(id, from, out),
             Request::Epochs { from } => {
                 let range = (epoch_key(from), end_of(b'e'));

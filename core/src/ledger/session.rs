@@ -115,7 +115,7 @@ impl<'a> Session<'a> {
         self.bytes = self.bytes.saturating_add(transaction.size());
         self.accounts.insert(intent.account, account);
         for (operation, id) in intent.operations.iter().zip(intent.ids()) {
-            let outcome = self.execute(transaction, operation);
+            let outcome = self.execute(transaction, operation, id);
             self.results.push(OpResult { id, outcome });
         }
         Ok(())

@@ -150,6 +150,10 @@ impl Encode for Request {
                 writer.put(from);
             }
             Self::Status => writer.u8(8),
+            Self::Snapshot { id } => {
+                writer.u8(9);
+                writer.put(id);
+            }
         }
     }
 }
@@ -179,6 +183,7 @@ impl Decode for Request {
                 from: reader.get()?,
             },
             8 => Self::Status,
+            9 => Self::Snapshot { id: reader.get()? },
             tag => {
                 return Err(DecodeError::UnknownTag {
                     what: "request to the ledger",

@@ -12,7 +12,7 @@ use super::genesis::{Genesis, GenesisError};
 use super::members::Member;
 use super::operation::{Name, SnapshotRecord};
 use super::params::Params;
-use super::types::{AccountId, Lane, Sequence};
+use super::types::{AccountId, Lane, Sequence, TxId};
 use crate::bft::{Epoch, Height, ValidatorSet};
 use crate::codec::{Decode, DecodeError, Encode, Reader, Writer};
 use crate::crypto::{Digest, PublicKey};
@@ -75,6 +75,8 @@ pub struct Proposal {
 /// A registered snapshot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SnapshotEntry {
+    /// The operation that registered it.
+    pub operation: TxId,
     /// What was registered.
     pub record: SnapshotRecord,
     /// By whom.
@@ -387,6 +389,7 @@ impl Decode for Proposal {
 
 impl Encode for SnapshotEntry {
     fn encode(&self, writer: &mut Writer) {
+        writer.put(&self.operation);
         writer.put(&self.record);
         writer.put(&self.account);
         writer.put(&self.height);
@@ -396,6 +399,7 @@ impl Encode for SnapshotEntry {
 impl Decode for SnapshotEntry {
     fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
+            operation: reader.get()?,
             record: reader.get()?,
             account: reader.get()?,
             height: reader.get()?,

@@ -8,6 +8,7 @@ use decube_core::types::RequestId;
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 use super::LEDGER_BLOCKS_KEPT;
+use super::status::HostStatus;
 use crate::ports::{Disk, DiskEvent, LedgerPorts, StoreEvent, StoreQueue};
 
 /// A question to the ledger on its way to the host.
@@ -41,6 +42,21 @@ pub(super) enum Happened {
     Nothing,
     Ready,
     Halted(&'static str),
+}
+
+impl Happened {
+    /// Notes it in the state of the host; whether there was something to note.
+    pub(super) const fn note(self, status: &mut HostStatus) -> bool {
+        match self {
+            Self::Nothing => return false,
+            Self::Ready => status.ledger_ready = true,
+            Self::Halted(reason) => {
+                status.ledger_ready = false;
+                status.ledger_halted = Some(reason);
+            }
+        }
+        true
+    }
 }
 
 impl<D: Disk, S: StoreQueue> LedgerHost<D, S> {

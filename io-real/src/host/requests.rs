@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use decube_core::limits::REQUESTS_OPEN_MAX;
 use decube_core::node::{Changes, Request, Response};
 use decube_core::types::RequestId;
+use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{mpsc, oneshot};
 
 use super::handle::WatchEnd;
@@ -128,5 +129,14 @@ impl Waiter {
             // Only the first end counts.
             let _ = watcher.end.set(end);
         }
+    }
+}
+
+/// What a source has: nothing yet, its end, or an event.
+pub(super) fn ready<T>(received: Result<T, TryRecvError>) -> Option<Option<T>> {
+    match received {
+        Ok(event) => Some(Some(event)),
+        Err(TryRecvError::Disconnected) => Some(None),
+        Err(TryRecvError::Empty) => None,
     }
 }

@@ -7,18 +7,17 @@ use decube_core::codec::{Decode as _, Encode as _};
 use decube_core::ledger;
 use decube_core::machine::{Machine, Outbox};
 use decube_core::node::{Effect, Event, PeerMessage, Response};
-use decube_core::raft::{Membership, Refusal};
-use decube_core::types::{NodeId, RequestId, Time};
+use decube_core::raft::{Membership, Refusal, Role};
+use decube_core::types::{NodeId, RequestId, Term, Time};
 use decube_core::wal::{FileOp, FileOpId, FileResult};
-use tokio::sync::mpsc::error::TryRecvError;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
 
 use super::handle::{Control, HandlePorts, NodeHandle};
-use super::ledger::{Happened, LedgerAsk, LedgerHost, LedgerInput};
+use super::ledger::{LedgerAsk, LedgerHost, LedgerInput};
 use super::metrics::Counter;
 use super::recorder::Recorder;
-use super::requests::{Ask, Delivery, Requests};
+use super::requests::{Ask, Delivery, Requests, ready};
 use super::status::HostExit;
 use super::{EVENTS_PER_TURN_MAX, ORDERS_OPEN_MAX, REQUEST_QUEUE_MAX};
 use crate::ports::{
@@ -475,28 +474,11 @@ where
                 Counter::EffectsStore
             }
             Effect::Ledger(effect) => {
-                let happened = self.ledger.perform(effect);
-                self.client
-                    .status
-                    .send_if_modified(|status| match happened {
-                        Happened::Nothing => false,
-                        Happened::Ready => {
-                            status.ledger_ready = true;
-                            true
-                        }
-                        Happened::Halted(reason) => {
-                            status.ledger_ready = false;
-                            status.ledger_halted = Some(reason);
-                            true
-                        }
-                    });
+                self.perform_ledger(effect);
                 Counter::EffectsLedger
             }
             Effect::RoleChanged { role, term, leader } => {
-                tracing::info!(?role, term = term.0, ?leader, "role");
-                self.client.status.send_modify(|status| {
-                    (status.role, status.term, status.leader) = (role, term, leader);
-                });
+                self.note_role(role, term, leader);
                 Counter::EffectsOther
             }
             Effect::MembershipChanged { membership } => {
@@ -521,6 +503,20 @@ where
             }
         };
         metrics.add(kind, 1);
+    }
+
+    fn perform_ledger(&mut self, effect: ledger::Effect) {
+        let happened = self.ledger.perform(effect);
+        self.client
+            .status
+            .send_if_modified(|status| happened.note(status));
+    }
+
+    fn note_role(&self, role: Role, term: Term, leader: Option<NodeId>) {
+        tracing::info!(?role, term = term.0, ?leader, "role");
+        self.client.status.send_modify(|status| {
+            (status.role, status.term, status.leader) = (role, term, leader);
+        });
     }
 
     fn note_membership(&mut self, membership: Membership) {
@@ -596,15 +592,6 @@ where
         self.epoch
             .checked_add(Duration::from_nanos(time.0))
             .unwrap_or(self.clock_due)
-    }
-}
-
-/// What a source has: nothing yet, its end, or an event.
-fn ready<T>(received: Result<T, TryRecvError>) -> Option<Option<T>> {
-    match received {
-        Ok(event) => Some(Some(event)),
-        Err(TryRecvError::Disconnected) => Some(None),
-        Err(TryRecvError::Empty) => None,
     }
 }
 

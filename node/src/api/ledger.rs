@@ -10,7 +10,7 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use decube_core::bft::{Epoch, Height};
 use decube_core::ledger::{
-    AccountId, AccountView, FinalBlock, Rejection, Request, Response as Answer, TxId, TxState,
+    AccountId, AccountView, FinalBlock, Name, Rejection, Request, Response as Answer, TxId, TxState,
 };
 use decube_core::limits::LEDGER_TX_BYTES_MAX;
 use futures::stream;
@@ -265,6 +265,30 @@ pub async fn account(
         "height": view.height.0,
         "valid_until_max": view.valid_until_max.0,
     })))
+}
+
+/// `GET /consensus/snapshots/{cluster}/{id}`: a snapshot's registration.
+pub async fn snapshot(
+    State(gateway): State<Shared>,
+    Captured(name): Captured,
+    params: Params,
+) -> ApiResult<Json<Value>> {
+    params.done()?;
+    let id = Name::new(name.as_str());
+    let id = id.map_err(|error| ApiError::invalid(format!("the snapshot: {error}")))?;
+    match ask(&gateway, Request::Snapshot { id }).await? {
+        Answer::Snapshot(entry) => Ok(Json(json!({
+            "snapshot_id": entry.record.id.as_str(),
+            "manifest": document::digest(&entry.record.manifest),
+            "size": entry.record.bytes,
+            "segments": entry.record.segments,
+            "account": entry.account.to_string(),
+            "block_height": entry.height.0,
+            "tx_hash": document::tx_hash(&entry.operation),
+            "status": "final",
+        }))),
+        other => Err(refused(other, "snapshot on the ledger", &name)),
+    }
 }
 
 pub(super) async fn account_view(gateway: &Shared, id: AccountId) -> ApiResult<AccountView> {

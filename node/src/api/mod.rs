@@ -152,6 +152,7 @@ fn ledger() -> Router<Shared> {
         .route("/consensus/checkpoint", get(ledger::checkpoint))
         .route("/consensus/status", get(ledger::status))
         .route("/consensus/accounts/{id}", get(ledger::account))
+        .route("/consensus/snapshots/{*id}", get(ledger::snapshot))
         .route("/consensus/genesis", get(ledger::genesis))
 }
 

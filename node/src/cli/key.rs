@@ -9,10 +9,17 @@ use decube_io_real::data_dir::read_key;
 use super::exit::{Failure, Outcome, USAGE};
 use super::{output, sign};
 
+const HELP: &str = "\
+A key file must stay readable by its owner alone. Whoever has it signs for the account;
+nobody can restore it.
+
+Examples:
+  decube key new
+  decube key show
+  decube key new ./deploy.key && decube tx submit --key ./deploy.key --type note --payload 1";
+
 #[derive(Debug, Subcommand)]
-#[command(
-    after_help = "A key file must stay readable by its owner alone. Whoever has it signs for the\naccount; nobody can restore it.\n\nExamples:\n  decube key new\n  decube key show\n  decube key new ./deploy.key && decube tx submit --key ./deploy.key --type note --payload 1"
-)]
+#[command(after_help = HELP)]
 pub enum KeyCommand {
     /// Make a key
     New {

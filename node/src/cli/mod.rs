@@ -9,7 +9,7 @@
 //! out of a snapshot, 130 interrupted.
 
 mod catalog;
-mod client;
+pub(crate) mod client;
 mod config;
 mod dev;
 pub(crate) mod exit;
@@ -19,9 +19,9 @@ mod ledger;
 mod log;
 pub(crate) mod node;
 mod object;
-mod output;
+pub(crate) mod output;
 mod replay;
-mod sign;
+pub(crate) mod sign;
 mod sim;
 mod status;
 #[cfg(test)]

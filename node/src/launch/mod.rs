@@ -47,6 +47,7 @@ use crate::config::{Settings, socket_addr};
 use crate::ledger::client::Account;
 
 use attach::{ClusterPeers, HostBackend, LocalStore, ServedBlobs};
+use ledger::LedgerPart;
 pub use log::start_log;
 
 /// Why a node could not start.
@@ -140,13 +141,7 @@ impl Prepared {
             Some(address) => Some(bind("metrics.bind_addr", address).await?),
             None => None,
         };
-        let listen = resolve("cluster.raft.bind_addr", &settings.cluster.bind_addr)?;
-        let network = Libp2pConfig {
-            cluster: ClusterId::from_name(&settings.cluster.id),
-            listen: vec![listen],
-            addresses: addresses(&settings, id)?,
-            foreign: ledger::foreign(&settings),
-        };
+        let network = network_config(&settings, id)?;
         let served = ServedBlobs::new(blobs.clone(), ledger::foreign(&settings));
         let (network, network_events, control) =
             libp2p::start(network, &keys, Arc::new(FastVerifier), served)?;
@@ -154,12 +149,9 @@ impl Prepared {
         let (disk, disk_events) = DiskThread::start(files).map_err(system("start a thread"))?;
         let (store, store_events) = engine::start(&settings.storage.engine, &data.store())?;
         let ledger = ledger::prepare(&settings, &data, &keys)?;
-        let ledger_ports = match &ledger {
-            Some(ledger) => Some(ledger.ports(&settings)?),
-            None => None,
-        };
+        let ledger_ports = ledger.as_ref().map(|part| part.ports(&settings));
         let ports = Ports {
-            ledger: ledger_ports,
+            ledger: ledger_ports.transpose()?,
             network,
             network_events,
             disk,
@@ -168,9 +160,7 @@ impl Prepared {
             store_events,
             clock: SystemClock,
         };
-        let mut config = core_config(&settings, &keys)?;
-        config.ledger = ledger.as_ref().map(|ledger| ledger.config.clone());
-        config.foreign = ledger::foreign(&settings);
+        let mut config = core_config(&settings, &keys, ledger.as_ref())?;
         let recorder = recorder(&settings, &mut config)?;
         let (handle, host) = host::spawn(HostConfig::new(id), Node::new(config), ports, recorder);
         let backend = Arc::new(HostBackend::new(
@@ -185,8 +175,7 @@ impl Prepared {
             Arc::new(peers),
             settings.storage.replicas,
         );
-        let mut info = node_info(&settings, id, &listener)?;
-        info.genesis = ledger.as_ref().map(|ledger| ledger.genesis.clone());
+        let info = node_info(&settings, id, &listener, ledger.as_ref())?;
         let signer = SharedSigner::new(P256Signer::new(&keys.identity));
         let edge = ledger.map(|_| Edge::new(Account::new(signer), id));
         let gateway = Gateway::new(backend, replicated, api_limits(&settings), info, edge);
@@ -210,11 +199,23 @@ impl Prepared {
     }
 }
 
+/// Whom the node speaks to, and where.
+fn network_config(settings: &Settings, id: NodeId) -> Result<Libp2pConfig, LaunchError> {
+    let listen = resolve("cluster.raft.bind_addr", &settings.cluster.bind_addr)?;
+    Ok(Libp2pConfig {
+        cluster: ClusterId::from_name(&settings.cluster.id),
+        listen: vec![listen],
+        addresses: addresses(settings, id)?,
+        foreign: ledger::foreign(settings),
+    })
+}
+
 /// What the API says of the node.
 fn node_info(
     settings: &Settings,
     id: NodeId,
     listener: &TcpListener,
+    ledger: Option<&LedgerPart>,
 ) -> Result<NodeInfo, LaunchError> {
     let address = listener.local_addr().map_err(system("read an address"))?;
     let short_id = || id.to_string()[..8].to_owned();
@@ -222,7 +223,7 @@ fn node_info(
         name: settings.name.clone().unwrap_or_else(short_id),
         cluster: settings.cluster.id.clone(),
         address: address.to_string(),
-        genesis: None,
+        genesis: ledger.map(|ledger| ledger.genesis.clone()),
     })
 }
 
@@ -265,7 +266,11 @@ impl Running {
 }
 
 /// What the core is built from.
-fn core_config(settings: &Settings, keys: &NodeKeys) -> Result<Config, LaunchError> {
+fn core_config(
+    settings: &Settings,
+    keys: &NodeKeys,
+    ledger: Option<&LedgerPart>,
+) -> Result<Config, LaunchError> {
     let id = keys.node_id();
     let cluster = &settings.cluster;
     let mut voters: Vec<NodeId> = cluster
@@ -293,6 +298,8 @@ fn core_config(settings: &Settings, keys: &NodeKeys) -> Result<Config, LaunchErr
     config.request_timeout = span(cluster.request_timeout);
     config.log_entries_max = cluster.log_entries_max;
     config.signer = Some(SharedSigner::new(P256Signer::new(&keys.identity)));
+    config.ledger = ledger.map(|ledger| ledger.config.clone());
+    config.foreign = ledger::foreign(settings);
     config.head_verifier = SharedVerifier::new(FastVerifier);
     config.log_trailing_entries = config.log_trailing_entries.min(cluster.log_entries_max / 2);
     Ok(config)

@@ -15,6 +15,7 @@ use crate::cli::node::stop_signal;
 
 use super::create::{CreateRequest, create};
 use super::error::SnapshotError;
+use super::ledger;
 use super::progress::Progress;
 use super::remote::{AnyRemote, HttpRemote, LocalRemote, Remote as _};
 use super::report;
@@ -56,6 +57,9 @@ pub struct SnapshotArgs {
     /// Keep snapshots in this directory, without a node
     #[arg(long, global = true, value_name = "DIR")]
     dir: Option<PathBuf>,
+    /// Do not register a new snapshot on the ledger
+    #[arg(long, global = true)]
+    local: bool,
     /// Show no progress
     #[arg(long, short, global = true)]
     quiet: bool,
@@ -96,7 +100,7 @@ enum Command {
     /// List the snapshots
     #[command(visible_alias = "ls")]
     List,
-    /// Show what the catalog says about a snapshot
+    /// Show what the catalog says about a snapshot, and its registration on the ledger
     Show {
         /// The name of the snapshot
         name: SnapshotId,
@@ -200,6 +204,9 @@ async fn command(
             let created = create(remote, request, progress, cancelled).await?;
             progress.finish();
             report::created(&created, progress, args.json);
+            if args.dir.is_none() && !args.local {
+                ledger::publish(&args.api, &created.manifest, created.hash).await;
+            }
             return Ok(ExitCode::from(match created.manifest.is_partial() {
                 true => exit::INCOMPLETE,
                 false => exit::DONE,
@@ -207,7 +214,13 @@ async fn command(
         }
         Command::List => report::list(&remote.list().await?, args.json),
         Command::Show { name } => match remote.lookup(name).await? {
-            Some(record) => report::show(&record),
+            Some(record) => {
+                let entry = match args.dir {
+                    None => ledger::find(&args.api, name).await,
+                    Some(_) => None,
+                };
+                report::show(&record, entry);
+            }
             None => return Err(SnapshotError::NotFound(name.clone())),
         },
         Command::Verify { name } => {

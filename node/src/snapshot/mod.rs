@@ -4,6 +4,7 @@ mod cli;
 mod create;
 mod error;
 mod fetch;
+mod ledger;
 mod progress;
 mod remote;
 mod report;

@@ -110,8 +110,12 @@ pub(super) fn list(records: &[Record], as_json: bool) {
 }
 
 /// One record, as JSON.
-pub(super) fn show(record: &Record) {
-    println!("{:#}", json!(record.to_json()));
+pub(super) fn show(record: &Record, ledger: Option<serde_json::Value>) {
+    let mut document = json!(record.to_json());
+    if let Some(entry) = ledger {
+        document["ledger"] = entry;
+    }
+    println!("{document:#}");
 }
 
 /// A command failed.

@@ -9,6 +9,7 @@ use super::process::{decube, free_port};
 pub struct Dev {
     child: Child,
     port: u16,
+    nodes: u16,
 }
 
 impl Dev {
@@ -16,15 +17,31 @@ impl Dev {
         Self::start_with(data, port, &[])
     }
 
+    /// One cluster of three nodes.
     pub fn start_with(data: &std::path::Path, port: u16, arguments: &[&str]) -> Self {
+        let one: &[&str] = &["--clusters", "1"];
+        Self::start_nodes(data, port, 3, &[one, arguments].concat())
+    }
+
+    /// Whatever the arguments say, so many nodes.
+    pub fn start_nodes(data: &std::path::Path, port: u16, nodes: u16, arguments: &[&str]) -> Self {
+        Self::start_nodes_at(data, (port, port), nodes, arguments)
+    }
+
+    fn start_nodes_at(
+        data: &std::path::Path,
+        (first, port): (u16, u16),
+        nodes: u16,
+        arguments: &[&str],
+    ) -> Self {
         let child = decube()
-            .args(["dev", "--listen", &format!("127.0.0.1:{port}"), "--data"])
+            .args(["dev", "--listen", &format!("127.0.0.1:{first}"), "--data"])
             .arg(data)
             .args(arguments)
             .stderr(Stdio::null())
             .spawn()
             .expect("it starts");
-        let dev = Self { child, port };
+        let dev = Self { child, port, nodes };
         let deadline = Instant::now() + Duration::from_secs(30);
         while !dev.ready() {
             assert!(Instant::now() < deadline, "not ready");
@@ -33,8 +50,14 @@ impl Dev {
         dev
     }
 
+    /// A part of the nodes: waits for the one that is asked only. `ports` are the
+    /// first one of all nodes and the one of that node.
+    pub fn start_some(data: &std::path::Path, ports: (u16, u16), arguments: &[&str]) -> Self {
+        Self::start_nodes_at(data, ports, 1, arguments)
+    }
+
     fn ready(&self) -> bool {
-        let all = (0..3).map(|offset| {
+        let all = (0..self.nodes).map(|offset| {
             let node = ([127, 0, 0, 1], self.port + offset).into();
             call(node, "GET", "/ready", b"").is_ok_and(|answer| answer.status == 200)
         });
@@ -45,6 +68,11 @@ impl Dev {
         let output = decube()
             .args(arguments)
             .env("DECUBE_API", format!("http://127.0.0.1:{}", self.port))
+            // Keys of accounts are made below it.
+            .env(
+                "XDG_CONFIG_HOME",
+                std::env::temp_dir().join(format!("decube-{}", self.port)),
+            )
             .output()
             .expect("it runs");
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
@@ -74,10 +102,18 @@ impl Drop for Dev {
 
 /// The first of three ports in a row that were free a moment ago.
 pub fn three_ports() -> u16 {
+    ports(3)
+}
+
+/// The first of so many ports in a row that were free a moment ago.
+pub fn ports(count: u16) -> u16 {
     loop {
         let port = free_port();
         let free = |port: u16| std::net::TcpListener::bind(("127.0.0.1", port)).is_ok();
-        if port < 65_533 && free(port + 1) && free(port + 2) {
+        let Some(end) = port.checked_add(count) else {
+            continue;
+        };
+        if (port + 1..end).all(free) {
             return port;
         }
     }
@@ -137,7 +173,14 @@ fn a_development_cluster_serves_and_keeps_its_data() {
     assert_eq!(code, 0, "{error}");
 
     let second = decube()
-        .args(["dev", "--listen", "127.0.0.1:0", "--data"])
+        .args([
+            "dev",
+            "--clusters",
+            "1",
+            "--listen",
+            "127.0.0.1:0",
+            "--data",
+        ])
         .arg(&data)
         .output();
     let second = second.expect("it runs");

@@ -11,6 +11,7 @@ mod crash;
 mod dev;
 mod history;
 mod http;
+mod ledger;
 mod process;
 mod proofs;
 mod replay;

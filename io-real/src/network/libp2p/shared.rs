@@ -88,6 +88,11 @@ impl Shared {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn set_foreign(&mut self, foreign: BTreeSet<NodeId>) {
+        self.foreign = foreign;
+    }
+
     /// This node's own first words.
     pub(super) fn hello(&self) -> &[u8] {
         &self.hello

@@ -73,7 +73,14 @@ fn shared(friend: &NodeKeys) -> Shared {
     let addresses = [(friend.node_id(), vec![address])].into();
     let (events, _) = mpsc::channel(1);
     let (commands, _) = mpsc::channel(1);
-    Shared::new(cert, Arc::new(P256Verifier), addresses, events, commands)
+    Shared::new(
+        cert,
+        Arc::new(P256Verifier),
+        addresses,
+        Default::default(),
+        events,
+        commands,
+    )
 }
 
 #[test]
@@ -154,4 +161,31 @@ fn a_stranger_makes_no_work() {
     let (cert, peer) = certificate(&stranger, [2; 32], 1);
     assert_eq!(shared.identify(peer, true, cert), Err(Refusal::Stranger));
     assert_eq!(shared.counters.strangers.load(Ordering::Relaxed), 1);
+}
+
+#[test]
+fn a_node_of_another_cluster_shows_a_certificate_of_its_own() {
+    let friend = NodeKeys::generate().unwrap();
+    let mut shared = shared(&friend);
+    let keypair = Keypair::ed25519_from_bytes([2; 32]).unwrap();
+    let key = TransportKey(keypair.public().try_into_ed25519().unwrap().to_bytes());
+    let (peer, signer) = (
+        keypair.public().to_peer_id(),
+        P256Signer::new(&friend.identity),
+    );
+    let other = NodeCert::issue(&signer, ClusterId::from_name("other"), key, 1);
+    let own = NodeCert::issue(&signer, ClusterId::from_name("test"), key, 1);
+    let refused = Err(Refusal::Certificate);
+    assert_eq!(
+        shared.identify(peer, true, other.clone()),
+        refused,
+        "a stranger to this cluster"
+    );
+    shared.set_foreign([friend.node_id()].into());
+    assert_eq!(
+        shared.identify(peer, true, own),
+        refused,
+        "it would be a member"
+    );
+    assert_eq!(shared.identify(peer, true, other), Ok(friend.node_id()));
 }
