@@ -50,7 +50,7 @@ impl Bft {
             writer.put(&peer.view);
             writer.put(&peer.helped_at);
         }
-        writer.u64(self.catch_up.times);
+        writer.u64(self.peers_asked);
         sha256(writer.as_slice())
     }
 

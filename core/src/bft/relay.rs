@@ -135,16 +135,26 @@ impl Bft {
         }
     }
 
-    /// Another validator, a different one each time.
+    /// Another validator, drawn anew each time. Taking turns would be a trap: who asks
+    /// as many questions per pause as there are others puts the same question to the
+    /// same one for ever, and that one may be down.
     pub(super) fn next_peer(&mut self) -> ValidatorIndex {
         let count = self.epoch.validators.len();
-        self.catch_up.times = self.catch_up.times.wrapping_add(1);
+        self.peers_asked = self.peers_asked.wrapping_add(1);
         let others = u64::try_from(count).expect("at most 128").max(2) - 1;
-        let turn = usize::try_from(self.catch_up.times % others).expect("below 128");
+        let drawn = usize::try_from(mix(self.peers_asked) % others).expect("below 128");
         let me = self.me.map_or(count, ValidatorIndex::position);
-        let place = if turn < me { turn } else { turn + 1 };
+        let place = if drawn < me { drawn } else { drawn + 1 };
         ValidatorIndex(u16::try_from(place.min(count - 1)).expect("at most 128"))
     }
+}
+
+/// The finalizer of SplitMix64 (Steele, Lea and Flood, 2014, figure 10).
+const fn mix(count: u64) -> u64 {
+    let mut z = count.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
 }
 
 fn message(cert: &Proven) -> Message {

@@ -49,6 +49,8 @@ pub struct Bft {
     pub(super) wanted: BTreeMap<Digest, Asked>,
     /// Final blocks that were asked for by height.
     pub(super) catch_up: Asked,
+    /// Questions that were put to somebody, to draw whom.
+    pub(super) peers_asked: u64,
     /// Messages that broke a rule. Above zero somebody lies or is damaged.
     pub(super) rejected: u64,
 }
@@ -141,6 +143,7 @@ impl Bft {
             peers: BTreeMap::new(),
             wanted: BTreeMap::new(),
             catch_up: Asked::default(),
+            peers_asked: 0,
             rejected: 0,
             config,
             epoch,

@@ -241,6 +241,7 @@ impl World {
         bft.gate = Gate::new(self.mutant);
         bft.peers.clear();
         bft.catch_up = Default::default();
+        bft.peers_asked = 0;
         bft.timers.relay = None;
         bft.rounds
             .values_mut()

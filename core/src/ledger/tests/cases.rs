@@ -262,3 +262,27 @@ fn who_lost_its_disk_follows_through_epochs_and_votes_again() {
     });
     std::println!("lost disk: back in epoch {}", cluster.epoch(2));
 }
+
+/// One of four is down each time, another one, and all start anew in between: who
+/// missed the last blocks gets them from nodes that have them only in their stores.
+#[test]
+fn any_three_of_four_go_on_after_every_restart() {
+    for seed in 0..20 {
+        let mut cluster = Cluster::new(seed, Knobs::default());
+        cluster.run_for(Span::from_millis(100));
+        let mut sequence = 0;
+        for round in 0..8 {
+            let down = round % 4;
+            (0..4).for_each(|slot| cluster.crash(slot));
+            let up = (0..4).filter(|slot| *slot != down);
+            up.for_each(|slot| cluster.start(slot));
+            cluster.run_for(Span::from_millis(500));
+            let id = cluster.note((down + 1) % 4, 100, sequence, "n");
+            sequence += 1;
+            cluster.until("a note", Span::from_secs(20), |world| {
+                world.checker.is_final(&id)
+            });
+            cluster.run_for(Span::from_millis(300));
+        }
+    }
+}

@@ -52,13 +52,38 @@ fn run(seed: u64) -> Cluster {
     cluster
 }
 
+/// Says how to run a seed again, if the test ends in it.
+struct Seed(u64);
+
+impl Drop for Seed {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let seed = self.0;
+            std::println!(
+                "again: DECUBE_SEEDS={seed}..{} cargo test -p core ledger::tests::props",
+                seed + 1
+            );
+        }
+    }
+}
+
+/// The seeds to run: `DECUBE_SEEDS=FROM..TO`, or a few.
+fn seeds() -> core::ops::Range<u64> {
+    let given = std::env::var("DECUBE_SEEDS").ok();
+    let range = given.as_deref().and_then(|text| text.split_once(".."));
+    let ends = range.and_then(|(from, to)| Some(from.parse().ok()?..to.parse().ok()?));
+    ends.unwrap_or(0..40)
+}
+
 #[test]
 fn nodes_agree_on_every_state_under_faults() {
     let (mut blocks, mut epochs) = (0, 0);
-    for seed in 0..40 {
+    let seeds = seeds();
+    for seed in seeds.clone() {
+        let _named = Seed(seed);
         let cluster = run(seed);
         blocks += cluster.lowest().0;
         epochs += cluster.epoch(0).0;
     }
-    std::println!("ledger faults: 40 seeds, {blocks} blocks final, {epochs} epochs");
+    std::println!("ledger faults: seeds {seeds:?}, {blocks} blocks final, {epochs} epochs");
 }

@@ -60,8 +60,8 @@ fn keys_without_effect_are_reported_and_never_silent() {
             format!("config.yaml:14:17: `storage.cas_endpoint` has no effect: {cas}"),
             format!("config.yaml:15:15: `storage.access_key` has no effect: {cas}"),
             format!("config.yaml:16:15: `storage.secret_key` has no effect: {cas}"),
-            "config.yaml:10:5: `gcl.endpoints` has no effect: the global consensus layer is not \
-             part of this release"
+            "config.yaml:10:5: `gcl.endpoints` has no effect: every node of gcl.genesis is a part \
+             of the ledger itself: there is nothing to connect to"
                 .to_owned(),
             "config.yaml:16:15: `storage.secret_key` is a secret in the open; prefer \
              `storage.secret_key_file`"
