@@ -2,4 +2,5 @@ mod cases;
 mod check;
 mod cluster;
 mod disk;
+mod operations;
 mod props;
