@@ -270,15 +270,13 @@ fn any_three_of_four_go_on_after_every_restart() {
     for seed in 0..20 {
         let mut cluster = Cluster::new(seed, Knobs::default());
         cluster.run_for(Span::from_millis(100));
-        let mut sequence = 0;
-        for round in 0..8 {
+        for (sequence, round) in (0_u64..8).zip(0..) {
             let down = round % 4;
             (0..4).for_each(|slot| cluster.crash(slot));
             let up = (0..4).filter(|slot| *slot != down);
             up.for_each(|slot| cluster.start(slot));
             cluster.run_for(Span::from_millis(500));
             let id = cluster.note((down + 1) % 4, 100, sequence, "n");
-            sequence += 1;
             cluster.until("a note", Span::from_secs(20), |world| {
                 world.checker.is_final(&id)
             });
