@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use decube_core::kv::{Command, Condition, Op};
+use decube_core::ledger::ReadId;
 use decube_core::node::{Config, Node, Request, Response};
 use decube_core::raft::{Membership, Role};
 use decube_core::store::{Store as _, StoreBatch};
@@ -63,6 +64,7 @@ impl Cluster for WholeNode {
                 },
                 store_events,
                 clock: SystemClock,
+                ledger: None,
             };
             let cluster = ClusterId::from_name("bench");
             let mut config = Config::new(id, cluster, members.clone(), 7);
@@ -187,6 +189,11 @@ impl StoreQueue for MemoryQueue {
             done: true,
         };
         let _ = self.events.send(page);
+    }
+
+    fn read(&mut self, id: ReadId, from: Bytes, to: Bytes, bytes_max: usize) {
+        let Ok(pairs) = self.store.scan(&from, Some(&to), bytes_max);
+        let _ = self.events.send(StoreEvent::Read { id, pairs });
     }
 
     async fn close(self) {}
