@@ -42,7 +42,7 @@ impl Dev {
             .spawn()
             .expect("it starts");
         let dev = Self { child, port, nodes };
-        let deadline = Instant::now() + Duration::from_secs(30);
+        let deadline = Instant::now() + Duration::from_secs(60);
         while !dev.ready() {
             assert!(Instant::now() < deadline, "not ready");
             std::thread::sleep(Duration::from_millis(20));
