@@ -8,6 +8,7 @@ use decube_core::types::RequestId;
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 use super::LEDGER_BLOCKS_KEPT;
+use super::metrics::{Counter, Metrics};
 use super::status::HostStatus;
 use crate::ports::{Disk, DiskEvent, LedgerPorts, StoreEvent, StoreQueue};
 
@@ -46,7 +47,7 @@ pub(super) enum Happened {
 
 impl Happened {
     /// Notes it in the state of the host; whether there was something to note.
-    pub(super) const fn note(self, status: &mut HostStatus) -> bool {
+    pub(super) const fn note(&self, status: &mut HostStatus) -> bool {
         match self {
             Self::Nothing => return false,
             Self::Ready => status.ledger_ready = true,
@@ -149,7 +150,7 @@ impl<D: Disk, S: StoreQueue> LedgerHost<D, S> {
         self.open.remove(&id).is_some()
     }
 
-    pub(super) fn perform(&mut self, effect: Effect) -> Happened {
+    pub(super) fn perform(&mut self, effect: Effect, metrics: &Metrics) -> Happened {
         let ports = self.ports.as_mut().expect("a ledger has ports");
         match effect {
             Effect::File { id, op } => {
@@ -182,6 +183,9 @@ impl<D: Disk, S: StoreQueue> LedgerHost<D, S> {
                     transactions = block.block.items().len(),
                     "block is final"
                 );
+                let operations = u64::try_from(block.results.len()).unwrap_or(u64::MAX);
+                metrics.add(Counter::LedgerBlocks, 1);
+                metrics.add(Counter::LedgerOperations, operations);
                 // Without followers there is nobody to tell.
                 let _ = self.blocks.send(block);
             }

@@ -27,6 +27,10 @@ pub enum Counter {
     EffectsOther,
     /// Orders of the ledger.
     EffectsLedger,
+    /// Blocks of the ledger that became final.
+    LedgerBlocks,
+    /// Operations in them.
+    LedgerOperations,
     /// Requests taken from clients.
     Requests,
     /// Requests refused because a queue was full.

@@ -506,7 +506,7 @@ where
     }
 
     fn perform_ledger(&mut self, effect: ledger::Effect) {
-        let happened = self.ledger.perform(effect);
+        let happened = self.ledger.perform(effect, &self.client.metrics);
         self.client
             .status
             .send_if_modified(|status| happened.note(status));

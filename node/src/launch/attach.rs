@@ -239,6 +239,16 @@ const COUNTERS: &[(&str, &str, Counter)] = &[
         Counter::FileErrors,
     ),
     (
+        "gcl_blocks_total",
+        "Blocks of the ledger that became final since this node started.",
+        Counter::LedgerBlocks,
+    ),
+    (
+        "gcl_operations_total",
+        "Operations in them.",
+        Counter::LedgerOperations,
+    ),
+    (
         "decube_store_commits_total",
         "Batches committed to the store.",
         Counter::StoreCommits,
