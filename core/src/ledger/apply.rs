@@ -253,7 +253,7 @@ impl Session<'_> {
         let epoch = evidence.votes()[0].statement.epoch;
         let set = if epoch == state.epoch {
             Some(state.set())
-        } else if following(epoch) == state.epoch {
+        } else if epoch.0.checked_add(1) == Some(state.epoch.0) {
             state.previous.as_ref()
         } else {
             None

@@ -90,11 +90,11 @@ impl Clock {
         TimeMs(self.wall.0.saturating_add(since))
     }
 
-    /// When the wall clock will show `wall`.
+    /// When the wall clock will show `wall`, which a lying leader may have chosen.
     pub(super) const fn time_of(&self, wall: TimeMs) -> Time {
-        let ahead = wall.0.saturating_sub(self.wall.0);
-        self.read_at
-            .saturating_add(crate::types::Span::from_millis(ahead))
+        let ahead_ms = wall.0.saturating_sub(self.wall.0);
+        let ahead = crate::types::Span(ahead_ms.saturating_mul(1_000_000));
+        self.read_at.saturating_add(ahead)
     }
 }
 

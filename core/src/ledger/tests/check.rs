@@ -85,6 +85,11 @@ impl Checker {
         assert_eq!(*known, trusted, "one set in each epoch");
     }
 
+    /// Whether this block is final somewhere.
+    pub fn is_block(&self, hash: &Digest) -> bool {
+        self.hashes.values().any(|one| one == hash)
+    }
+
     pub fn is_final(&self, id: &TxId) -> bool {
         self.operations.contains_key(id)
     }

@@ -322,6 +322,10 @@ fn who_lies_is_convicted_once_and_votes_no_more() {
     let mut other = vote(&chain, 2, "b");
     other.statement.epoch = Epoch(4);
     assert_eq!(chain.run(10, accuse(later, other)), Outcome::NotProven);
+    let mut last = [vote(&chain, 2, "a"), vote(&chain, 2, "b")];
+    last.iter_mut()
+        .for_each(|vote| vote.statement.epoch = Epoch(u64::MAX));
+    assert_eq!(chain.run(10, accuse(last[0], last[1])), Outcome::NotProven);
     let proven = accuse(vote(&chain, 2, "a"), vote(&chain, 2, "b"));
     assert_eq!(chain.run(10, proven.clone()), Outcome::Done);
     assert_eq!(chain.run(11, proven.clone()), Outcome::AlreadyConvicted);
