@@ -94,6 +94,14 @@ impl Header {
             hash: self.hash(),
         }
     }
+
+    /// Whether it stands on this block of its epoch: parent, height and views fit.
+    pub fn stands_on(&self, parent: &BlockRef) -> bool {
+        self.parent == parent.hash
+            && parent.height.0.checked_add(1) == Some(self.height.0)
+            && self.parent_view == parent.view
+            && self.view > parent.view
+    }
 }
 
 impl Commitments {

@@ -110,14 +110,8 @@ impl FinalBlocks {
         let headers = self.blocks.iter().map(Block::header).chain(&self.path);
         let mut last: Option<BlockRef> = None;
         for header in headers {
-            if let Some(parent) = last {
-                let linked = header.parent == parent.hash
-                    && header.height == parent.height.next()
-                    && header.parent_view == parent.view
-                    && header.view > parent.view;
-                if !linked {
-                    return None;
-                }
+            if last.is_some_and(|parent| !header.stands_on(&parent)) {
+                return None;
             }
             last = Some(header.place());
         }

@@ -12,7 +12,9 @@ use super::params::{self, Param, Params};
 use super::session::{Session, following};
 use super::transaction::Checked;
 use super::types::{AccountId, TxId};
-use super::world::{EpochState, ImageEntry, Proposal, SnapshotEntry, decode_list, expect, keys};
+use super::world::{
+    EpochState, ImageEntry, Proposal, SnapshotEntry, expect, keys, members_in, proposals_in,
+};
 use crate::bft::{Evidence, Signers, ValidatorSet};
 use crate::codec::{Decode, Encode};
 use crate::crypto::{Digest, sha256};
@@ -121,7 +123,7 @@ impl Session<'_> {
         }
         let hash = sha256(&operation.to_bytes());
         let height = self.place.height;
-        let mut proposals = self.proposals();
+        let mut proposals = proposals_in(self.get(keys::PROPOSALS));
         proposals.retain(|proposal| proposal.expires >= height);
         let open = proposals.iter().position(|one| one.operation == hash);
         let place = match open {
@@ -150,16 +152,8 @@ impl Session<'_> {
         }
     }
 
-    fn proposals(&self) -> Vec<Proposal> {
-        let value = self.get(keys::PROPOSALS);
-        value.map_or_else(Vec::new, |bytes| {
-            expect(decode_list(bytes, LEDGER_PROPOSALS_MAX))
-        })
-    }
-
     fn members(&self) -> Vec<Member> {
-        let value = self.get(keys::MEMBERS);
-        value.map_or_else(Vec::new, |bytes| expect(decode_list(bytes, VALIDATORS_MAX)))
+        members_in(self.get(keys::MEMBERS))
     }
 
     fn epoch(&self) -> EpochState {

@@ -305,7 +305,8 @@ impl Pool {
         self.bytes = self.bytes.saturating_add(bytes);
         let of_source = self.by_source.entry(source).or_default();
         *of_source = of_source.saturating_add(bytes);
-        self.by_id.extend(intent.ids().map(|id| (id, hash)));
+        self.by_id
+            .extend(transaction.ids().iter().map(|id| (*id, hash)));
         self.expiry.insert((intent.valid_until, hash));
         self.by_hash.insert(
             hash,
@@ -338,8 +339,8 @@ impl Pool {
                 self.by_source.remove(&source);
             }
         }
-        for id in intent.ids() {
-            self.by_id.remove(&id);
+        for id in transaction.ids() {
+            self.by_id.remove(id);
         }
         self.expiry.remove(&(intent.valid_until, *hash));
         Some(transaction)

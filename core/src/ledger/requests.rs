@@ -76,7 +76,7 @@ impl Ledger {
             self.push.fresh.push(bytes);
             self.is_pool_changed = true;
         }
-        let ids: Vec<TxId> = admitted.transaction.intent().ids().collect();
+        let ids = admitted.transaction.ids().to_vec();
         if wait {
             let first = *ids.first().expect("a transaction has operations");
             let deadline = self.now.saturating_add(self.config.wait_timeout);
@@ -186,10 +186,10 @@ impl Ledger {
 
     /// A transaction can not become final any more.
     pub(super) fn answer_expired(&mut self, transaction: &Checked, out: &mut Outbox<Effect>) {
-        let intent = transaction.intent();
-        let rejection = super::session::Invalid::Expired(intent.valid_until).into();
-        for id in intent.ids() {
-            for request in self.waits.take(&id) {
+        let last = transaction.intent().valid_until;
+        let rejection = super::session::Invalid::Expired(last).into();
+        for id in transaction.ids() {
+            for request in self.waits.take(id) {
                 reply(request, Response::Rejected(rejection), out);
             }
         }

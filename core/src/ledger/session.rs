@@ -114,7 +114,8 @@ impl<'a> Session<'a> {
         self.items = self.items.saturating_add(1);
         self.bytes = self.bytes.saturating_add(transaction.size());
         self.accounts.insert(intent.account, account);
-        for (operation, id) in intent.operations.iter().zip(intent.ids()) {
+        for (operation, id) in intent.operations.iter().zip(transaction.ids()) {
+            let id = *id;
             let outcome = self.execute(transaction, operation, id);
             self.results.push(OpResult { id, outcome });
         }

@@ -55,6 +55,7 @@ pub struct Checked {
     transaction: Transaction,
     bytes: Bytes,
     hash: Digest,
+    ids: Vec<TxId>,
 }
 
 /// Why bytes are no transaction of this ledger, whatever its state.
@@ -210,6 +211,7 @@ impl Transaction {
                 .map_err(|_| TxError::BadKeyProof)?;
         }
         Ok(Checked {
+            ids: transaction.intent.ids().collect(),
             hash: sha256(&bytes),
             transaction,
             bytes,
@@ -226,6 +228,11 @@ impl Checked {
     /// The key that signed it.
     pub const fn key(&self) -> &PublicKey {
         &self.transaction.key
+    }
+
+    /// What names each operation.
+    pub fn ids(&self) -> &[TxId] {
+        &self.ids
     }
 
     /// Its encoding.

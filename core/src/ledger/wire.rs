@@ -1,9 +1,6 @@
 //! Events, requests and the configuration, as the flight recorder writes them.
 
 use alloc::sync::Arc;
-use alloc::vec::Vec;
-
-use bytes::Bytes;
 
 use super::config::Config;
 use super::event::{Event, ReadId};
@@ -12,11 +9,9 @@ use super::types::TimeMs;
 use crate::bft::{Height, Relay, Timing};
 use crate::codec::{Decode, DecodeError, Encode, Reader, Writer, codec_newtype};
 use crate::crypto::SharedVerifier;
-use crate::limits::{
-    LEDGER_TX_BYTES_MAX, MESSAGE_BYTES_MAX, RECORDED_LIST_MAX, STORE_KEY_BYTES_MAX,
-};
+use crate::limits::{LEDGER_TX_BYTES_MAX, MESSAGE_BYTES_MAX};
 use crate::mutant::Mutant;
-use crate::store::StoreSeq;
+use crate::store::{StoreSeq, decode_pairs, encode_pairs};
 use crate::wal::FileOpId;
 
 codec_newtype!(u64: ReadId);
@@ -56,11 +51,7 @@ impl Encode for Event {
             Self::StoreRead { id, pairs } => {
                 writer.u8(8);
                 writer.put(id);
-                writer.length(pairs.len());
-                for (key, value) in pairs {
-                    writer.blob(key);
-                    writer.blob(value);
-                }
+                encode_pairs(pairs, writer);
             }
             Self::StoreFailed => writer.u8(9),
         }
@@ -93,7 +84,7 @@ impl Decode for Event {
             },
             8 => Self::StoreRead {
                 id: reader.get()?,
-                pairs: pairs(reader)?,
+                pairs: decode_pairs(reader, 2 * MESSAGE_BYTES_MAX)?,
             },
             9 => Self::StoreFailed,
             tag => {
@@ -104,15 +95,6 @@ impl Decode for Event {
             }
         })
     }
-}
-
-fn pairs(reader: &mut Reader<'_>) -> Result<Vec<(Bytes, Bytes)>, DecodeError> {
-    let count = reader.length(RECORDED_LIST_MAX)?;
-    let pair = |_| {
-        let key = reader.blob(STORE_KEY_BYTES_MAX)?;
-        Ok((key, reader.blob(2 * MESSAGE_BYTES_MAX)?))
-    };
-    (0..count).map(pair).collect()
 }
 
 impl Encode for Request {

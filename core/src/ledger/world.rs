@@ -228,16 +228,12 @@ impl World {
 
     /// The listed members, ascending by node.
     pub fn members(&self) -> Vec<Member> {
-        let value = self.raw(keys::MEMBERS);
-        value.map_or_else(Vec::new, |bytes| expect(decode_list(bytes, VALIDATORS_MAX)))
+        members_in(self.raw(keys::MEMBERS))
     }
 
     /// What validators are voting on.
     pub fn proposals(&self) -> Vec<Proposal> {
-        let value = self.raw(keys::PROPOSALS);
-        value.map_or_else(Vec::new, |bytes| {
-            expect(decode_list(bytes, LEDGER_PROPOSALS_MAX))
-        })
+        proposals_in(self.raw(keys::PROPOSALS))
     }
 
     pub(super) fn raw(&self, key: &[u8]) -> Option<&Bytes> {
@@ -267,7 +263,19 @@ pub(super) fn encode_list<T: Encode>(list: &[T]) -> Bytes {
     writer.into_bytes()
 }
 
-pub(super) fn decode_list<T: Decode>(bytes: &Bytes, most: usize) -> Result<Vec<T>, DecodeError> {
+/// The members under [`keys::MEMBERS`].
+pub(super) fn members_in(value: Option<&Bytes>) -> Vec<Member> {
+    value.map_or_else(Vec::new, |bytes| expect(decode_list(bytes, VALIDATORS_MAX)))
+}
+
+/// The proposals under [`keys::PROPOSALS`].
+pub(super) fn proposals_in(value: Option<&Bytes>) -> Vec<Proposal> {
+    value.map_or_else(Vec::new, |bytes| {
+        expect(decode_list(bytes, LEDGER_PROPOSALS_MAX))
+    })
+}
+
+fn decode_list<T: Decode>(bytes: &Bytes, most: usize) -> Result<Vec<T>, DecodeError> {
     let mut reader = Reader::from_bytes(bytes);
     let list = reader.seq(most)?;
     reader.finish()?;

@@ -13,6 +13,9 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
+use crate::codec::{DecodeError, Reader, Writer};
+use crate::limits::{RECORDED_LIST_MAX, STORE_KEY_BYTES_MAX};
+
 /// The number of a batch, counted from 1 at each start of the node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct StoreSeq(pub u64);
@@ -78,4 +81,29 @@ pub trait Store {
         to: Option<&[u8]>,
         bytes_max: usize,
     ) -> Result<Vec<(Bytes, Bytes)>, Self::Error>;
+}
+
+/// Encodes what an engine has read, for the flight recorder.
+pub(crate) fn encode_pairs(pairs: &[(Bytes, Bytes)], writer: &mut Writer) {
+    writer.length(pairs.len());
+    for (key, value) in pairs {
+        writer.blob(key);
+        writer.blob(value);
+    }
+}
+
+/// Decodes what [`encode_pairs`] wrote, values of at most so many bytes.
+pub(crate) fn decode_pairs(
+    reader: &mut Reader<'_>,
+    value_bytes_max: usize,
+) -> Result<Vec<(Bytes, Bytes)>, DecodeError> {
+    let count = reader.length(RECORDED_LIST_MAX)?;
+    (0..count)
+        .map(|_| {
+            Ok((
+                reader.blob(STORE_KEY_BYTES_MAX)?,
+                reader.blob(value_bytes_max)?,
+            ))
+        })
+        .collect()
 }

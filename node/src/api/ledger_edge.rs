@@ -9,7 +9,6 @@
 use bytes::Bytes;
 use decube_core::crypto::{Verifier as _, VerifyError};
 use decube_core::ledger::{Lane, Name, Operation, Rejection, Response, TxId};
-use decube_core::types::NodeId;
 use serde_json::Value;
 
 use super::Shared;
@@ -105,17 +104,14 @@ fn verify(
 pub struct Edge {
     /// The node's account.
     pub account: Account,
-    /// The node, for logs.
-    pub node: NodeId,
     turn: tokio::sync::Mutex<()>,
 }
 
 impl Edge {
     /// A node that signs for others with this account.
-    pub fn new(account: Account, node: NodeId) -> Self {
+    pub fn new(account: Account) -> Self {
         Self {
             account,
-            node,
             turn: tokio::sync::Mutex::new(()),
         }
     }

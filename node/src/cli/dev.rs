@@ -334,11 +334,5 @@ async fn stop_all(running: Vec<(u16, Running)>) -> Outcome {
 
 /// A directory of this user that outlives the process.
 fn default_data() -> PathBuf {
-    let var = |name: &str| {
-        std::env::var_os(name)
-            .filter(|value| !value.is_empty())
-            .map(PathBuf::from)
-    };
-    let base = var("XDG_DATA_HOME").or_else(|| var("HOME").map(|home| home.join(".local/share")));
-    base.unwrap_or_else(std::env::temp_dir).join("decube-dev")
+    super::user_dir("XDG_DATA_HOME", ".local/share").join("decube-dev")
 }

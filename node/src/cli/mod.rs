@@ -210,6 +210,17 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
     done.map(|()| ExitCode::from(exit::DONE))
 }
 
+/// A directory of this user: what the variable says, or the usual one below the home.
+fn user_dir(variable: &str, below_home: &str) -> PathBuf {
+    let var = |name: &str| {
+        std::env::var_os(name)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    };
+    let found = var(variable).or_else(|| var("HOME").map(|home| home.join(below_home)));
+    found.unwrap_or_else(std::env::temp_dir)
+}
+
 /// The name of the program chooses the tool: `decubectl` is `decube`.
 fn rename(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
     let mut arguments: Vec<OsString> = arguments.into_iter().collect();

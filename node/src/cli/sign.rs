@@ -22,13 +22,7 @@ const ATTEMPTS: usize = 8;
 
 /// Where this user's key is, unless told otherwise.
 pub fn default_key() -> PathBuf {
-    let var = |name: &str| {
-        std::env::var_os(name)
-            .filter(|value| !value.is_empty())
-            .map(PathBuf::from)
-    };
-    let base = var("XDG_CONFIG_HOME").or_else(|| var("HOME").map(|home| home.join(".config")));
-    base.unwrap_or_else(std::env::temp_dir)
+    super::user_dir("XDG_CONFIG_HOME", ".config")
         .join("decube")
         .join("key")
 }

@@ -91,7 +91,7 @@ pub async fn run(command: TxCommand) -> Outcome {
             remote,
         } => {
             let client = remote.client()?;
-            print_receipt(&wait(&client, &hash, timeout).await?, remote.output)
+            print_receipt(&wait(&client, &hash, timeout).await?)
         }
         TxCommand::Receipt { hash, remote } => {
             output::json(&receipt(&remote.client()?, &hash).await?)
@@ -123,7 +123,7 @@ async fn submit(args: SubmitArgs) -> Outcome {
     let lane = Lane(args.lane);
     let answer = sign::submit(&client, &account, lane, &operations?, args.wait).await?;
     if args.wait {
-        return print_receipt(&answer, args.remote.output);
+        return print_receipt(&answer);
     }
     match args.remote.output {
         Format::Json => output::json(&answer),
@@ -137,7 +137,7 @@ async fn submit(args: SubmitArgs) -> Outcome {
 
 /// The receipt goes to the output whole, so that it can be kept; what it says goes
 /// to who watches.
-pub fn print_receipt(receipt: &Value, _format: Format) -> Outcome {
+fn print_receipt(receipt: &Value) -> Outcome {
     output::note(&format!(
         "final in block {}: {}",
         cell(&receipt["block_height"]),

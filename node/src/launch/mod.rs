@@ -177,7 +177,7 @@ impl Prepared {
         );
         let info = node_info(&settings, id, &listener, ledger.as_ref())?;
         let signer = SharedSigner::new(P256Signer::new(&keys.identity));
-        let edge = ledger.map(|_| Edge::new(Account::new(signer), id));
+        let edge = ledger.map(|_| Edge::new(Account::new(signer)));
         let gateway = Gateway::new(backend, replicated, api_limits(&settings), info, edge);
         let config = server_config(&settings);
         let started = system("start the API");

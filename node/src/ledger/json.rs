@@ -7,8 +7,8 @@ use decube_core::bft::{
 use decube_core::codec::Encode as _;
 use decube_core::crypto::{ChainId, Digest};
 use decube_core::ledger::{
-    Checked, FinalBlock, Intent, LedgerStatus, Located, OpResult, Operation, Transaction, TxId,
-    ValidatorChange, ValidatorsView,
+    FinalBlock, LedgerStatus, Located, OpResult, Operation, Transaction, TxId, ValidatorChange,
+    ValidatorsView,
 };
 use decube_core::limits::VALIDATORS_MAX;
 use decube_core::types::NodeId;
@@ -218,27 +218,18 @@ fn validator_change(change: &ValidatorChange) -> Value {
     }
 }
 
-/// What a signer said around its operations.
-pub fn intent(intent: &Intent, key: &decube_core::crypto::PublicKey) -> Value {
+/// A transaction, for people: what its signer said around its operations.
+pub fn transaction(transaction: &Transaction) -> Value {
+    let intent = transaction.intent();
     json!({
         "account": intent.account.to_string(),
-        "key": key.to_string(),
+        "key": transaction.key().to_string(),
         "lane": intent.lane.0,
         "sequence": intent.sequence.0,
         "valid_until": intent.valid_until.0,
         "operations": intent.operations.iter().map(operation).collect::<Vec<_>>(),
         "tx_hashes": intent.ids().map(|id| tx_hash(&id)).collect::<Vec<_>>(),
     })
-}
-
-/// A transaction, for people.
-pub fn transaction(transaction: &Transaction) -> Value {
-    intent(transaction.intent(), transaction.key())
-}
-
-/// A verified transaction, for people.
-pub fn checked(transaction: &Checked) -> Value {
-    intent(transaction.intent(), transaction.key())
 }
 
 /// Where a final operation stands, and how it ended.

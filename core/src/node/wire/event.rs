@@ -1,14 +1,10 @@
 //! Events, as the flight recorder writes them.
 
-use alloc::vec::Vec;
-
-use bytes::Bytes;
-
 use crate::codec::{Decode, DecodeError, Encode, Reader, Writer};
 use crate::kv::LogTime;
-use crate::limits::{MESSAGE_BYTES_MAX, RECORDED_LIST_MAX, STORE_KEY_BYTES_MAX, WAL_READ_BYTES};
+use crate::limits::{MESSAGE_BYTES_MAX, RECORDED_LIST_MAX, WAL_READ_BYTES};
 use crate::node::Event;
-use crate::store::StoreSeq;
+use crate::store::{StoreSeq, decode_pairs, encode_pairs};
 use crate::wal::{FileError, FileName, FileOpId, FileResult};
 
 impl Encode for Event {
@@ -97,7 +93,7 @@ impl Decode for Event {
                 seq: StoreSeq(reader.u64()?),
             },
             10 => Self::StorePage {
-                pairs: decode_pairs(reader)?,
+                pairs: decode_pairs(reader, MESSAGE_BYTES_MAX)?,
                 done: reader.bool()?,
             },
             11 => Self::StoreFailed,
@@ -106,26 +102,6 @@ impl Decode for Event {
             tag => return Err(DecodeError::UnknownTag { what: "event", tag }),
         })
     }
-}
-
-fn encode_pairs(pairs: &[(Bytes, Bytes)], writer: &mut Writer) {
-    writer.length(pairs.len());
-    for (key, value) in pairs {
-        writer.blob(key);
-        writer.blob(value);
-    }
-}
-
-fn decode_pairs(reader: &mut Reader<'_>) -> Result<Vec<(Bytes, Bytes)>, DecodeError> {
-    let count = reader.length(RECORDED_LIST_MAX)?;
-    (0..count)
-        .map(|_| {
-            Ok((
-                reader.blob(STORE_KEY_BYTES_MAX)?,
-                reader.blob(MESSAGE_BYTES_MAX)?,
-            ))
-        })
-        .collect()
 }
 
 impl Encode for FileName {

@@ -35,13 +35,7 @@ impl Checkpoint {
         trusted: &TrustedEpoch,
         verifier: &(impl Verifier + ?Sized),
     ) -> Result<ProvenHistory, ReceiptError> {
-        let mut trusted = trusted.clone();
-        for end in &self.epochs {
-            let epoch = trusted.epoch().0;
-            trusted
-                .follow(end, verifier)
-                .map_err(|error| ReceiptError::Epoch(epoch, error))?;
-        }
+        let trusted = trusted.follow_all(&self.epochs, verifier)?;
         let block = self.finality.verify(&trusted, verifier)?;
         Ok(ProvenHistory { block })
     }

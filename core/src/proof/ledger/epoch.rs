@@ -3,6 +3,7 @@
 use alloc::sync::Arc;
 
 use super::finality::{Finality, FinalityError};
+use super::receipt::ReceiptError;
 use crate::bft::{Epoch, Height, ValidatorSet};
 use crate::codec::{Decode, DecodeError, Encode, Reader, Writer};
 use crate::crypto::{ChainId, Verifier};
@@ -83,6 +84,25 @@ impl TrustedEpoch {
             validators: Arc::new(end.next.clone()),
         };
         Ok(())
+    }
+
+    /// The epoch at the end of these hand-overs, which begin with this one.
+    ///
+    /// # Errors
+    /// Which epoch did not hand over, and why.
+    pub(super) fn follow_all(
+        &self,
+        ends: &[EpochEnd],
+        verifier: &(impl Verifier + ?Sized),
+    ) -> Result<Self, ReceiptError> {
+        let mut trusted = self.clone();
+        for end in ends {
+            let epoch = trusted.epoch.0;
+            trusted
+                .follow(end, verifier)
+                .map_err(|error| ReceiptError::Epoch(epoch, error))?;
+        }
+        Ok(trusted)
     }
 
     /// Whether the epoch began at most `period_ms` before `now`. Validators that

@@ -101,10 +101,7 @@ impl Finality {
         }
         let mut last = self.header.place();
         for header in &self.path {
-            let follows = header.parent == last.hash
-                && header.height.0 == last.height.0.saturating_add(1)
-                && header.parent_view == last.view
-                && header.view > last.view
+            let follows = header.stands_on(&last)
                 && header.epoch == self.header.epoch
                 && header.chain == self.header.chain;
             if !follows {

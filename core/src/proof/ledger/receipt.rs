@@ -88,13 +88,7 @@ impl Receipt {
         trusted: &TrustedEpoch,
         verifier: &(impl Verifier + ?Sized),
     ) -> Result<ProvenOperation, ReceiptError> {
-        let mut trusted = trusted.clone();
-        for end in &self.epochs {
-            let epoch = trusted.epoch().0;
-            trusted
-                .follow(end, verifier)
-                .map_err(|error| ReceiptError::Epoch(epoch, error))?;
-        }
+        let trusted = trusted.follow_all(&self.epochs, verifier)?;
         let block = self.finality.verify(&trusted, verifier)?;
         let content = &block.header().content;
         let head = TreeHead {
@@ -105,7 +99,7 @@ impl Receipt {
         self.inclusion.verify(&head, &leaf)?;
         let transaction = Transaction::check(&self.transaction, trusted.chain(), verifier)?;
         let place = usize::try_from(self.operation).unwrap_or(usize::MAX);
-        let id = transaction.intent().ids().nth(place);
+        let id = transaction.ids().get(place).copied();
         let id = id.ok_or(ReceiptError::NoOperation(self.operation))?;
         let outcome = match &self.outcome {
             None => None,
