@@ -35,6 +35,13 @@ impl Bft {
             assert_eq!(cert.statement.view().next(), self.view);
         }
         assert!(self.building.is_none_or(|view| view == self.view));
+        let timers = &self.timers;
+        assert!(
+            timers.idle.is_none() || timers.retry.is_none(),
+            "asleep or not"
+        );
+        assert!(timers.patience.is_none() || self.is_active());
+        assert!(timers.hold.is_none() || (self.leads() && timers.hold == timers.patience));
     }
 
     /// B2 Own votes are those of this validator, in views that it has reached,

@@ -30,7 +30,10 @@
 //!   was not given up. It does no harm and saves blocks from waiting for others.
 //! - An idle ledger makes no blocks in a hurry: without something to do a view
 //!   begins its deadlines only after [`Timing::idle_block`], or when somebody else
-//!   is at it (S11).
+//!   is at it (S11). What was wanted may become final before anybody has begun with
+//!   the next view: then that one goes back to sleep. For this its leader holds an
+//!   empty block back for one delay, unless the view before it failed or somebody
+//!   gave that one up. A single item so gets one block, and no empty one behind it.
 //! - Deadlines grow when more views fail in a row than bad leaders can explain.
 //! - A validator that lost its disk asks before it votes (`rejoin.rs`).
 //! - Signatures are verified inside of the step, since a vote counts only then and

@@ -21,7 +21,8 @@ impl Bft {
     /// wanted, and there is something to build on.
     pub(super) fn try_propose(&mut self, out: &mut Outbox<Effect>) {
         let view = self.view;
-        if !self.leads() || !self.is_active() || self.building.is_some() {
+        let is_busy = self.building.is_some() || self.timers.hold.is_some();
+        if !self.leads() || !self.is_active() || is_busy {
             return;
         }
         let any = Statement::on(VoteKind::Notarize, self.epoch.epoch, here(view));
@@ -92,6 +93,11 @@ impl Bft {
         let Ok(parent) = self.parent_for(view) else {
             return;
         };
+        if content.items.is_empty() && self.holds_back(&parent) {
+            self.building = None;
+            self.timers.hold = self.timers.patience;
+            return;
+        }
         let me = self.me.expect("only a validator leads");
         let header = Header {
             chain: self.config.chain,

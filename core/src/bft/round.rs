@@ -128,6 +128,12 @@ impl Round {
         self.votes.iter().any(|votes| !votes.is_empty())
     }
 
+    /// Whether somebody was seen to give this view up.
+    pub(super) fn is_given_up_by_any(&self) -> bool {
+        let given_up = usize::from(VoteKind::Nullify.tag());
+        self.certs[given_up].is_some() || !self.votes[given_up].is_empty()
+    }
+
     /// The kept votes, in a fixed order.
     pub(super) fn votes(&self) -> impl Iterator<Item = &Vote> {
         self.votes.iter().flat_map(BTreeMap::values)

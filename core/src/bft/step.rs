@@ -63,7 +63,9 @@ impl Bft {
             Event::Pending { waiting } => {
                 self.waiting = waiting;
                 if waiting {
-                    self.activate();
+                    // What waits may be more than what was asked about before.
+                    self.timers.hold = None;
+                    self.activate_for_content();
                 }
             }
         }
@@ -177,6 +179,7 @@ impl Bft {
         if self.has_ended() {
             return;
         }
+        self.rest();
         self.ask_application(out);
         let open: alloc::vec::Vec<View> = self.open_views();
         for view in open {

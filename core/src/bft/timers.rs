@@ -1,5 +1,6 @@
 //! Deadlines of a view. There are no ticks.
 
+use super::block::BlockRef;
 use super::state::{Bft, Phase};
 use super::types::View;
 use super::vote::VoteKind;
@@ -19,6 +20,11 @@ pub(super) struct Timers {
     pub(super) relay: Option<(Time, View)>,
     /// Nobody wants anything: a block is due all the same.
     pub(super) idle: Option<Time>,
+    /// Set while the view runs only because a block is wanted: it may rest again,
+    /// and until this time its leader says nothing rather than an empty block.
+    pub(super) patience: Option<Time>,
+    /// Until when the leader's empty block is held back.
+    pub(super) hold: Option<Time>,
 }
 
 /// The longest that a view may grow to, in units of its ordinary length.
@@ -27,8 +33,9 @@ const BACKOFF_MAX: u64 = 16;
 impl Timers {
     pub(super) fn earliest(&self) -> Option<Time> {
         let relay = self.relay.map(|(due, _)| due);
-        let all = [self.leader, self.view, self.retry, relay, self.idle];
-        all.into_iter().flatten().min()
+        let view = [self.leader, self.view, self.retry];
+        let all = view.into_iter().chain([relay, self.idle, self.hold]);
+        all.flatten().min()
     }
 }
 
@@ -69,11 +76,23 @@ impl Bft {
             .rounds
             .get(&self.view)
             .is_some_and(super::round::Round::has_votes);
-        if self.is_wanted() || others_are_here || self.me.is_none() {
+        if others_are_here || self.me.is_none() {
             self.activate();
+        } else if self.is_wanted() {
+            self.activate_for_content();
         } else {
-            self.timers.idle = Some(self.now.saturating_add(self.config.timing.idle_block));
+            self.sleep();
         }
+    }
+
+    /// Nothing is due but the block that an idle ledger makes now and then.
+    fn sleep(&mut self) {
+        let idle = self.now.saturating_add(self.config.timing.idle_block);
+        self.timers = Timers {
+            relay: self.timers.relay,
+            idle: Some(idle),
+            ..Timers::default()
+        };
     }
 
     /// Lets the present view run: somebody wants a block, or somebody else is
@@ -86,6 +105,46 @@ impl Bft {
         self.timers.leader = Some(self.now.saturating_add(self.delays(2)));
         self.timers.view = Some(self.now.saturating_add(self.delays(3)));
         self.timers.retry = Some(self.now.saturating_add(self.delays(3)));
+    }
+
+    /// Lets the present view run because a block is wanted. If that is so no more
+    /// before anybody has said anything in the view, it rests again.
+    pub(super) fn activate_for_content(&mut self) {
+        if matches!(self.phase, Phase::Running) && !self.is_active() {
+            self.activate();
+            self.timers.patience = Some(self.now.saturating_add(self.delays(1)));
+        }
+    }
+
+    /// Whether somebody, this validator included, has said something in the view.
+    pub(super) fn has_begun(&self) -> bool {
+        let round = self.rounds.get(&self.view);
+        self.guard.last_view() >= self.view
+            || round.is_some_and(|round| round.proposal.is_some() || round.has_votes())
+    }
+
+    /// What was wanted is final, and nobody has begun with the next block: there is
+    /// no need for one. Whoever knows less than this validator gives the view up,
+    /// and by that vote wakes it.
+    pub(super) fn rest(&mut self) {
+        let may_rest = self.timers.patience.is_some() && self.is_active();
+        if may_rest && !self.has_begun() && !self.is_wanted() {
+            self.building = None;
+            self.sleep();
+        }
+    }
+
+    /// Whether an empty block is held back: the block before is about to be final
+    /// without it. Not behind a view that failed or that somebody gave up, where it
+    /// may take another block to make what waits final.
+    pub(super) fn holds_back(&self, parent: &BlockRef) -> bool {
+        let is_calm = parent.view.next() == self.view
+            && self
+                .rounds
+                .get(&parent.view)
+                .is_none_or(|round| !round.is_given_up_by_any());
+        let is_patient = self.timers.patience.is_some_and(|until| self.now < until);
+        is_patient && is_calm && !self.has_begun()
     }
 
     /// Whether the present view has deadlines.
@@ -111,6 +170,10 @@ impl Bft {
         if take_due(&mut self.timers.idle, now) {
             self.activate();
         }
+        if self.has_begun() {
+            self.timers.hold = None;
+        }
+        take_due(&mut self.timers.hold, now);
         let leader_is_late = take_due(&mut self.timers.leader, now);
         let view_is_late = take_due(&mut self.timers.view, now);
         if leader_is_late || view_is_late {

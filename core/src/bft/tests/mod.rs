@@ -10,3 +10,4 @@ mod mutants;
 mod props;
 mod scenarios;
 mod solo;
+mod trickle;

@@ -243,6 +243,8 @@ impl World {
         bft.catch_up = Default::default();
         bft.peers_asked = 0;
         bft.timers.relay = None;
+        // Something always waits here, so nobody rests.
+        bft.timers.patience = None;
         bft.rounds
             .values_mut()
             .for_each(|round| round.asked_at = None);

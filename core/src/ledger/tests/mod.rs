@@ -4,3 +4,4 @@ mod cluster;
 mod disk;
 mod operations;
 mod props;
+mod trickle;
