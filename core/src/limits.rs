@@ -4,6 +4,8 @@
 //! A bound is either on what an adversary or a disk can send (checked before
 //! allocation) or on what a machine keeps (asserted by its invariants).
 
+use crate::types::Span;
+
 /// Bytes of one client command inside a log entry.
 pub const ENTRY_BYTES_MAX: usize = 1 << 20;
 /// Entries in one Append message.
@@ -200,8 +202,24 @@ pub const LEDGER_LANE_GAP_MAX: u64 = 64;
 pub const LEDGER_POOL_BYTES_MAX: usize = 64 << 20;
 /// Bytes of those of one account.
 pub const LEDGER_POOL_ACCOUNT_BYTES_MAX: usize = 16 << 20;
-/// Bytes of those that one node has handed in.
-pub const LEDGER_POOL_SOURCE_BYTES_MAX: usize = 32 << 20;
+/// Signed transactions that one account may hand in per second, on the average.
+pub const LEDGER_ACCOUNT_TXS_PER_SECOND: u64 = 5_000;
+/// Bytes of them.
+pub const LEDGER_ACCOUNT_BYTES_PER_SECOND: u64 = 4 << 20;
+/// Signed transactions that the nodes of one cluster may hand in per second, on the
+/// average: more than one core verifies.
+pub const LEDGER_CLUSTER_TXS_PER_SECOND: u64 = 20_000;
+/// Bytes of them.
+pub const LEDGER_CLUSTER_BYTES_PER_SECOND: u64 = 16 << 20;
+/// Bad signatures per second for which one node is listened to, on the average.
+pub const LEDGER_BAD_SIGNATURES_PER_SECOND: u64 = 16;
+/// How far senders may run ahead of these rates.
+pub const LEDGER_RATE_BURST: Span = Span::from_secs(2);
+/// Senders whose rates are remembered at once. Each is forgotten as soon as it has
+/// kept its rate, so this takes more accounts than can be verified in a burst.
+pub const LEDGER_METERS_MAX: usize = 131_072;
+/// Bytes that a cluster earns in each round of the turns by which a block is filled.
+pub const LEDGER_TURN_BYTES: usize = 8 << 10;
 /// Transactions in one message between nodes.
 pub const LEDGER_PUSH_TXS_MAX: usize = 4096;
 /// Bytes of them.

@@ -10,6 +10,7 @@ use super::branch::{Bad, Branch};
 use super::effect::Effect;
 use super::message::Message;
 use super::operation::Operation;
+use super::pool::{Admitted, Arrival, Rejection};
 use super::record::{FinalBlock, LogHead};
 use super::request::Located;
 use super::state::{Ledger, Parked};
@@ -309,22 +310,28 @@ impl Ledger {
             operations: alloc::vec![operation],
         };
         let bytes = crate::codec::Encode::to_bytes(&intent.sign(&**signer));
-        let node = self.config.node;
-        if self
-            .pool
-            .admit(bytes.clone(), node, branch.world(), branch.height)
-            .is_ok()
-        {
+        if self.admit(bytes.clone(), self.config.node).is_ok() {
             self.push.fresh.push(bytes);
             self.is_pool_changed = true;
         }
     }
 
+    /// Puts a transaction into the pool.
+    pub(super) fn admit(&mut self, bytes: Bytes, source: NodeId) -> Result<Admitted, Rejection> {
+        let branch = self.tip_branch().clone();
+        let arrival = Arrival {
+            source,
+            now: self.now,
+            world: branch.world(),
+            height: branch.height,
+        };
+        self.pool.admit(bytes, &arrival)
+    }
+
     /// Transactions that a peer hands on. What is refused is counted there.
     pub(super) fn on_pushed(&mut self, from: NodeId, transactions: Vec<Bytes>) {
-        let branch = self.tip_branch().clone();
         for bytes in transactions {
-            let admitted = self.pool.admit(bytes, from, branch.world(), branch.height);
+            let admitted = self.admit(bytes, from);
             self.is_pool_changed |= admitted.is_ok_and(|admitted| admitted.is_new);
         }
     }

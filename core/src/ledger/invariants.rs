@@ -2,7 +2,8 @@
 
 use super::state::{Ledger, Phase};
 use crate::limits::{
-    BLOCKS_OPEN_MAX, LEDGER_POOL_BYTES_MAX, LEDGER_READS_MAX, LEDGER_WAITS_MAX, VALIDATORS_MAX,
+    BLOCKS_OPEN_MAX, LEDGER_METERS_MAX, LEDGER_POOL_BYTES_MAX, LEDGER_READS_MAX, LEDGER_WAITS_MAX,
+    VALIDATORS_MAX,
 };
 use crate::mutant::Mutant;
 
@@ -37,6 +38,7 @@ impl Ledger {
     /// G2 Everything kept has a bound.
     fn bound_invariants(&self) {
         assert!(self.pool.bytes() <= LEDGER_POOL_BYTES_MAX);
+        assert!(self.pool.meters_len() <= LEDGER_METERS_MAX);
         assert!(self.waits.len() <= LEDGER_WAITS_MAX);
         assert!(self.reads.len() <= LEDGER_READS_MAX + VALIDATORS_MAX);
         assert!(self.parked.blocks.len() <= 2 * BLOCKS_OPEN_MAX);

@@ -66,7 +66,7 @@
 //! | `world.rs` | the state, and what its keys mean |
 //! | `session.rs` `apply.rs` | the execution of a block |
 //! | `branch.rs` | executed blocks that are not final yet |
-//! | `pool.rs` | transactions that wait |
+//! | `pool/` | transactions that wait |
 //! | `state.rs` `recent.rs` | what a node remembers |
 //! | `step.rs` | routing |
 //! | `consensus.rs` | between the validator and what it orders |
@@ -119,7 +119,7 @@ pub use operation::{
 };
 pub use outcome::{OpResult, Outcome, ResultsHead};
 pub use params::{Param, ParamError, Params};
-pub use pool::{Pool, Rejection};
+pub use pool::{Admitted, Arrival, Pool, Rejection, Share};
 pub use record::{FinalBlock, Head};
 pub use request::{AccountView, LedgerStatus, Located, Request, Response, TxState, ValidatorsView};
 pub use session::Invalid;

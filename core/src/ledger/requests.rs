@@ -63,12 +63,7 @@ impl Ledger {
         if wait && self.waits.len() >= LEDGER_WAITS_MAX {
             return reply(request, Response::Busy, out);
         }
-        let branch = self.tip_branch().clone();
-        let node = self.config.node;
-        let admitted = self
-            .pool
-            .admit(bytes.clone(), node, branch.world(), branch.height);
-        let admitted = match admitted {
+        let admitted = match self.admit(bytes.clone(), self.config.node) {
             Ok(admitted) => admitted,
             Err(rejection) => return reply(request, Response::Rejected(rejection), out),
         };

@@ -177,7 +177,7 @@ impl Ledger {
             mutant: config.mutant,
         });
         Self {
-            pool: Pool::new(chain, config.verifier.clone()),
+            pool: Pool::new(config.node, chain, config.verifier.clone()),
             config,
             chain,
             phase: Phase::New,

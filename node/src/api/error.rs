@@ -185,7 +185,7 @@ pub const ERRORS: &[About] = &[
     about(Code::TxRejected, "ledger/tx-rejected", StatusCode::UNPROCESSABLE_ENTITY, "INVALID_REQUEST", None,
         "The ledger does not take this transaction, and nothing of it happened. `reason` says why: a used sequence, a bad signature, another ledger. Sign it anew and hand it in again."),
     about(Code::LedgerFull, "ledger/full", StatusCode::TOO_MANY_REQUESTS, "RATE_LIMITED", Some(1000),
-        "Too many transactions wait for a block, or this account's share is used up. Nothing was taken; try again later."),
+        "Too many transactions wait for a block, or they come too fast: those of all, of this account or of this cluster; `reason` says which. Nothing was taken; try again after Retry-After."),
     about(Code::LedgerNotFinal, "ledger/not-final", StatusCode::GATEWAY_TIMEOUT, "TIMEOUT", Some(1000),
         "The transaction was taken and is not final yet. Ask for its hash, or hand in the same bytes again: it happens at most once. If this lasts, more than a third of the validators can not be reached."),
     about(Code::LedgerUnavailable, "ledger/unavailable", StatusCode::SERVICE_UNAVAILABLE,
@@ -225,6 +225,8 @@ pub struct ApiError {
     pub detail: String,
     /// More, for programs.
     pub details: Map<String, Value>,
+    /// When to try again, if that is known better than by the code.
+    retry_after_ms: Option<u64>,
 }
 
 /// The result of a handler.
@@ -237,7 +239,20 @@ impl ApiError {
             code,
             detail: detail.into(),
             details: Map::new(),
+            retry_after_ms: None,
         }
+    }
+
+    /// The same, to be tried again after this time.
+    #[must_use]
+    pub const fn retry_after_ms(mut self, retry_after_ms: u64) -> Self {
+        self.retry_after_ms = Some(retry_after_ms);
+        self
+    }
+
+    /// When the same request may be sent again, if ever.
+    fn retries(&self) -> Option<u64> {
+        self.retry_after_ms.or(self.code.about().retry_after_ms)
     }
 
     /// The same with one more particular.
@@ -278,7 +293,7 @@ impl ApiError {
             "status": about.status.as_u16(),
             "detail": self.detail,
             "code": about.slug,
-            "retryable": about.retry_after_ms.is_some(),
+            "retryable": self.retries().is_some(),
             "request_id": request_id,
             "error": {
                 "code": about.word,
@@ -286,7 +301,7 @@ impl ApiError {
                 "details": self.details,
             },
         });
-        if let Some(retry_after_ms) = about.retry_after_ms {
+        if let Some(retry_after_ms) = self.retries() {
             document["retry_after_ms"] = retry_after_ms.into();
         }
         document
@@ -298,7 +313,7 @@ impl ApiError {
         let body = self.problem(request_id).to_string();
         let problem = HeaderValue::from_static("application/problem+json");
         let mut response = (about.status, [(header::CONTENT_TYPE, problem)], body).into_response();
-        if let Some(retry_after_ms) = about.retry_after_ms {
+        if let Some(retry_after_ms) = self.retries() {
             let seconds = retry_after_ms.div_ceil(1000);
             response
                 .headers_mut()

@@ -383,11 +383,16 @@ pub(super) fn refused(answer: Answer, what: &str, id: &str) -> ApiError {
 }
 
 fn rejected(rejection: Rejection) -> ApiError {
-    let code = match rejection {
-        Rejection::Full => Code::LedgerFull,
-        _ => Code::TxRejected,
+    let retry_after = rejection.retry_after();
+    let code = match retry_after {
+        Some(_) => Code::LedgerFull,
+        None => Code::TxRejected,
     };
-    ApiError::new(code, rejection.to_string()).with("reason", rejection.code())
+    let error = ApiError::new(code, rejection.to_string()).with("reason", rejection.code());
+    match retry_after {
+        Some(wait) => error.retry_after_ms(wait.as_millis().saturating_add(1)),
+        None => error,
+    }
 }
 
 fn tx_id(text: &str) -> ApiResult<TxId> {

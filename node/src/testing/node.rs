@@ -39,6 +39,7 @@ struct State {
     sessions: BTreeMap<u64, BTreeMap<u64, Outcome>>,
     history: Vec<Changes>,
     scripted: VecDeque<Result<Response, Gone>>,
+    ledger: VecDeque<decube_core::ledger::Response>,
     health: Option<Health>,
     requests: Vec<Request>,
 }
@@ -55,6 +56,11 @@ impl Default for MockNode {
 }
 
 impl MockNode {
+    /// The next question to the ledger is answered like this, whatever it is.
+    pub fn script_ledger(&self, answer: decube_core::ledger::Response) {
+        self.state().ledger.push_back(answer);
+    }
+
     /// The next request is answered like this, whatever it is.
     pub fn script(&self, answer: Result<Response, Gone>) {
         self.state().scripted.push_back(answer);
@@ -140,12 +146,14 @@ impl Backend for MockNode {
         .boxed()
     }
 
-    /// These nodes have no ledger.
+    /// Only what a test has put there; these nodes have no ledger.
     fn ledger(
         &self,
         _: decube_core::ledger::Request,
     ) -> BoxFuture<'_, Result<decube_core::ledger::Response, Gone>> {
-        async { Ok(decube_core::ledger::Response::Unavailable) }.boxed()
+        let scripted = self.state().ledger.pop_front();
+        let answer = scripted.unwrap_or(decube_core::ledger::Response::Unavailable);
+        async { Ok(answer) }.boxed()
     }
 
     fn blocks(

@@ -1,10 +1,26 @@
 //! Transactions that wait for a block.
 //!
 //! Everything that can be refused without a signature check is refused before it.
-//! The pool is bounded in bytes, and so is the share of each account and of each
-//! node that hands transactions in: one of them can not keep the others out. There
-//! are no fees and no replacement: who comes first is served first within its
-//! lane, and accounts take turns.
+//! The pool is bounded in bytes, and so is what each account and each cluster takes
+//! up: one of them can not keep the others out. When it is full, whoever takes up
+//! the most makes room for who takes up less. How fast transactions come is bounded
+//! for each account and cluster, and a node that hands in bad signatures is soon not
+//! listened to. There are no fees and no replacement: who comes first is served
+//! first within its lane, and clusters and accounts take turns.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `rejection.rs` | why a transaction is not taken |
+//! | `rate.rs` | how fast they may come |
+//! | `shares.rs` | how much may wait |
+//! | `fill.rs` | whose turn it is in a block |
+
+mod fill;
+mod rate;
+mod rejection;
+mod shares;
+#[cfg(test)]
+mod tests;
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
@@ -13,21 +29,27 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use super::params::Param;
-use super::session::{Invalid, Session};
-use super::transaction::{Checked, Intent, Transaction, TxError};
+use super::session::Invalid;
+use super::transaction::{Checked, Intent, Transaction};
 use super::types::{AccountId, Lane, Sequence, TxId};
 use super::world::World;
 use crate::bft::Height;
 use crate::crypto::{ChainId, Digest, SharedVerifier, sha256};
 use crate::limits::{
     LEDGER_LANE_GAP_MAX, LEDGER_LANES_MAX, LEDGER_POOL_ACCOUNT_BYTES_MAX, LEDGER_POOL_BYTES_MAX,
-    LEDGER_POOL_SOURCE_BYTES_MAX,
 };
-use crate::types::NodeId;
+use crate::types::{ClusterId, NodeId, Time};
+
+use rate::{Rates, Sender};
+use shares::{Origin, Shares};
+
+pub use rejection::{Rejection, Share};
 
 /// The pool.
 #[derive(Debug)]
 pub struct Pool {
+    /// This node.
+    node: NodeId,
     chain: ChainId,
     verifier: SharedVerifier,
     by_hash: BTreeMap<Digest, Pooled>,
@@ -35,83 +57,50 @@ pub struct Pool {
     by_id: BTreeMap<TxId, Digest>,
     expiry: BTreeSet<(Height, Digest)>,
     bytes: usize,
-    by_source: BTreeMap<NodeId, usize>,
-    /// The account that was served last.
-    cursor: AccountId,
+    shares: Shares,
+    rates: Rates,
+    /// The clusters of the listed nodes.
+    clusters: BTreeMap<NodeId, ClusterId>,
+    /// The list that they were read from.
+    members: Bytes,
+    /// Who was served last in a block.
+    last_served: (Origin, AccountId),
     /// Transactions refused for a bad signature, by who handed them in.
     bad_signatures: BTreeMap<NodeId, u64>,
+    /// Transactions that had to make room for those of others.
+    evicted: u64,
 }
 
 #[derive(Debug)]
 struct Pooled {
     transaction: Arc<Checked>,
+    /// The node that handed it in.
     source: NodeId,
+    /// Its cluster at that time.
+    origin: Origin,
+}
+
+/// Who hands a transaction in, when, and on top of what.
+#[derive(Debug, Clone, Copy)]
+pub struct Arrival<'a> {
+    /// The node.
+    pub source: NodeId,
+    /// The time.
+    pub now: Time,
+    /// The state after the last final block.
+    pub world: &'a World,
+    /// Its height.
+    pub height: Height,
 }
 
 /// What waits of one account.
 #[derive(Debug, Default)]
 struct Queue {
     lanes: BTreeMap<(Lane, Sequence), Digest>,
+    /// The sequences of those, in runs without a gap: where each begins, and what
+    /// follows it.
+    runs: BTreeMap<(Lane, Sequence), Sequence>,
     bytes: usize,
-}
-
-/// Why a transaction was not taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Rejection {
-    /// It is none, whatever the state of the ledger.
-    #[error(transparent)]
-    Tx(#[from] TxError),
-    /// It has no place in the next block, nor in a later one.
-    #[error(transparent)]
-    Invalid(#[from] Invalid),
-    /// It names a last block that is too far away.
-    #[error("valid_until is too far away: at most block {0}")]
-    ValidTooLong(Height),
-    /// Too many others of its lane have to come first.
-    #[error("sequence {sequence} is too far ahead: the next of this lane is {next}")]
-    TooFarAhead {
-        /// Its sequence.
-        sequence: u64,
-        /// The next one.
-        next: u64,
-    },
-    /// Another transaction waits at the same place of the lane.
-    #[error("another transaction already waits at sequence {0} of this lane")]
-    Taken(u64),
-    /// The pool, or the share of the account or of the node, is full.
-    #[error("too many transactions wait: try again later")]
-    Full,
-}
-
-impl Rejection {
-    /// Whether the same transaction may be taken later.
-    pub const fn is_temporary(self) -> bool {
-        matches!(
-            self,
-            Self::Full | Self::TooFarAhead { .. } | Self::Invalid(Invalid::Quota)
-        )
-    }
-
-    /// A stable code for the edge.
-    pub const fn code(self) -> &'static str {
-        match self {
-            Self::Tx(TxError::TooLarge) => "tx_too_large",
-            Self::Tx(TxError::Malformed(_)) => "tx_malformed",
-            Self::Tx(TxError::WrongChain) => "tx_wrong_chain",
-            Self::Tx(TxError::BadSignature) => "tx_bad_signature",
-            Self::Tx(TxError::BadKeyProof) => "tx_bad_key_proof",
-            Self::Invalid(Invalid::Expired(_)) => "tx_expired",
-            Self::Invalid(Invalid::WrongKey) => "tx_wrong_key",
-            Self::Invalid(Invalid::Used(..)) => "tx_sequence_used",
-            Self::Invalid(Invalid::Gap(..)) => "tx_sequence_gap",
-            Self::Invalid(Invalid::Lanes) => "tx_too_many_lanes",
-            Self::Invalid(Invalid::Quota) => "tx_quota_used",
-            Self::Invalid(Invalid::NewAccounts | Invalid::Full) | Self::Full => "pool_full",
-            Self::ValidTooLong(_) => "tx_valid_too_long",
-            Self::TooFarAhead { .. } => "tx_too_far_ahead",
-            Self::Taken(_) => "tx_sequence_taken",
-        }
-    }
 }
 
 /// What became of a transaction that was handed in.
@@ -124,9 +113,10 @@ pub struct Admitted {
 }
 
 impl Pool {
-    /// An empty pool.
-    pub const fn new(chain: ChainId, verifier: SharedVerifier) -> Self {
+    /// The empty pool of a node.
+    pub fn new(node: NodeId, chain: ChainId, verifier: SharedVerifier) -> Self {
         Self {
+            node,
             chain,
             verifier,
             by_hash: BTreeMap::new(),
@@ -134,9 +124,13 @@ impl Pool {
             by_id: BTreeMap::new(),
             expiry: BTreeSet::new(),
             bytes: 0,
-            by_source: BTreeMap::new(),
-            cursor: AccountId([0; 20]),
+            shares: Shares::default(),
+            rates: Rates::default(),
+            clusters: BTreeMap::new(),
+            members: Bytes::new(),
+            last_served: (None, AccountId([0; 20])),
             bad_signatures: BTreeMap::new(),
+            evicted: 0,
         }
     }
 
@@ -170,20 +164,28 @@ impl Pool {
         &self.bad_signatures
     }
 
+    /// How many transactions had to make room for those of others.
+    pub const fn evicted(&self) -> u64 {
+        self.evicted
+    }
+
+    /// How many buckets are kept of any kind.
+    pub(super) fn meters_len(&self) -> usize {
+        self.rates.len()
+    }
+
     /// The sequence that follows what is final and what waits, without a gap.
     pub(super) fn next_sequence(&self, id: &AccountId, lane: Lane, world: &World) -> Sequence {
         let account = world.account(id);
         let next = account.map_or(Sequence(0), |account| account.next(lane));
         let queue = self.accounts.get(id);
-        queue.map_or(next, |queue| Sequence(queue.end_of_run(lane, next.0, self)))
+        queue.map_or(next, |queue| queue.end_of_run(lane, next))
     }
 
     /// The lanes in which something of an account waits.
     pub(super) fn lanes(&self, id: &AccountId) -> BTreeSet<Lane> {
-        let queue = self.accounts.get(id).into_iter();
-        queue
-            .flat_map(|queue| queue.lanes.keys().map(|(lane, _)| *lane))
-            .collect()
+        let queue = self.accounts.get(id);
+        queue.map_or_else(BTreeSet::new, Queue::lanes)
     }
 
     /// All that wait and came by this node, oldest sequence first.
@@ -198,13 +200,7 @@ impl Pool {
     ///
     /// # Errors
     /// See [`Rejection`].
-    pub fn admit(
-        &mut self,
-        bytes: Bytes,
-        source: NodeId,
-        world: &World,
-        height: Height,
-    ) -> Result<Admitted, Rejection> {
+    pub fn admit(&mut self, bytes: Bytes, arrival: &Arrival<'_>) -> Result<Admitted, Rejection> {
         let hash = sha256(&bytes);
         if let Some(known) = self.get(&hash) {
             return Ok(Admitted {
@@ -212,38 +208,100 @@ impl Pool {
                 is_new: false,
             });
         }
+        let Arrival {
+            source, now, world, ..
+        } = *arrival;
         let transaction = Transaction::decode(&bytes, self.chain)?;
         let intent = transaction.intent();
-        self.check_room(intent.account, source, bytes.len())?;
-        check_validity(intent, world, height)?;
+        self.read_members(world);
+        let origin = self.clusters.get(&source).copied();
+        let sender = Sender {
+            account: intent.account,
+            cluster: origin,
+            node: source,
+            bytes: u64::try_from(bytes.len()).expect("at most 64 KiB"),
+        };
+        self.rates.check(&sender, now)?;
+        self.check_room(intent.account, origin, bytes.len())?;
+        check_validity(intent, world, arrival.height)?;
         self.check_place(&transaction, world)?;
+        self.rates.take_from_cluster(&sender, now);
         let checked = match transaction.verify(bytes, &*self.verifier) {
             Ok(checked) => Arc::new(checked),
             Err(error) => {
+                // Others check before they hand on; what clients of this node hand
+                // in, nobody has checked, and one of them must not stop the others.
+                if source != self.node {
+                    self.rates.take_from_liar(source, now);
+                }
                 let count = self.bad_signatures.entry(source).or_default();
                 *count = count.saturating_add(1);
                 return Err(error.into());
             }
         };
-        self.insert(checked.clone(), source);
+        self.rates.take_from_account(&sender, now);
+        self.make_room(checked.bytes().len());
+        self.insert(Pooled {
+            transaction: checked.clone(),
+            source,
+            origin,
+        });
         Ok(Admitted {
             transaction: checked,
             is_new: true,
         })
     }
 
+    /// Learns which node belongs to which cluster.
+    fn read_members(&mut self, world: &World) {
+        let list = world.raw(super::world::keys::MEMBERS);
+        if list.is_some_and(|list| *list != self.members) {
+            self.members = list.cloned().unwrap_or_default();
+            let members = world.members().into_iter();
+            self.clusters = members.map(|one| (one.node, one.cluster)).collect();
+        }
+    }
+
+    /// How many clusters are listed.
+    fn clusters_len(&self) -> usize {
+        self.clusters.values().collect::<BTreeSet<_>>().len()
+    }
+
     fn check_room(
         &self,
         account: AccountId,
-        source: NodeId,
+        origin: Origin,
         bytes: usize,
     ) -> Result<(), Rejection> {
         let of_account = self.accounts.get(&account).map_or(0, |queue| queue.bytes);
-        let of_source = self.by_source.get(&source).copied().unwrap_or(0);
-        let fits = self.bytes.saturating_add(bytes) <= LEDGER_POOL_BYTES_MAX
-            && of_account.saturating_add(bytes) <= LEDGER_POOL_ACCOUNT_BYTES_MAX
-            && of_source.saturating_add(bytes) <= LEDGER_POOL_SOURCE_BYTES_MAX;
-        fits.then_some(()).ok_or(Rejection::Full)
+        if of_account.saturating_add(bytes) > LEDGER_POOL_ACCOUNT_BYTES_MAX {
+            return Err(Rejection::Full(Share::Account));
+        }
+        let with_this = self.shares.of(origin).saturating_add(bytes);
+        if with_this > Shares::most(self.clusters_len()) {
+            return Err(Rejection::Full(Share::Cluster));
+        }
+        let is_full = self.bytes.saturating_add(bytes) > LEDGER_POOL_BYTES_MAX;
+        let largest = self.shares.largest().map_or(0, |(bytes, ..)| bytes);
+        // Two that take up the same would push each other out for ever.
+        if is_full && largest <= with_this {
+            return Err(Rejection::Full(Share::All));
+        }
+        Ok(())
+    }
+
+    /// Whoever takes up the most gives way: the last of what waits of its largest
+    /// account.
+    fn make_room(&mut self, bytes: usize) {
+        while self.bytes.saturating_add(bytes) > LEDGER_POOL_BYTES_MAX {
+            let largest = self.shares.largest();
+            let (_, origin, account) = largest.expect("a full pool is not empty");
+            let queue = &self.accounts[&account];
+            let is_of = |hash: &&Digest| self.by_hash[*hash].origin == origin;
+            let last = queue.lanes.values().rev().find(is_of).copied();
+            self.remove(&last.expect("its bytes are counted"));
+            self.evicted = self.evicted.saturating_add(1);
+        }
     }
 
     /// Whether it can follow what is final and what waits.
@@ -258,29 +316,23 @@ impl Pool {
             return Err(Invalid::WrongKey.into());
         }
         let queue = self.accounts.get(&intent.account);
-        let mut lanes: BTreeSet<Lane> = account
-            .iter()
-            .flat_map(|account| account.lanes.keys().copied())
-            .chain(
-                queue
-                    .iter()
-                    .flat_map(|queue| queue.lanes.keys().map(|(lane, _)| *lane)),
-            )
-            .collect();
+        let mut lanes = queue.map_or_else(BTreeSet::new, Queue::lanes);
+        lanes.extend(account.iter().flat_map(|account| account.lanes.keys()));
         lanes.insert(intent.lane);
         if lanes.len() > LEDGER_LANES_MAX {
             return Err(Invalid::Lanes.into());
         }
         let next = account.map_or(Sequence(0), |account| account.next(intent.lane));
-        let (sequence, next) = (intent.sequence.0, next.0);
-        if sequence < next {
-            return Err(Invalid::Used(sequence, next).into());
+        let sequence = intent.sequence.0;
+        if intent.sequence < next {
+            return Err(Invalid::Used(sequence, next.0).into());
         }
-        let is_taken = queue.is_some_and(|queue| queue.overlaps(intent, self));
+        let is_taken = queue.is_some_and(|queue| queue.overlaps(intent));
         if is_taken {
             return Err(Rejection::Taken(sequence));
         }
-        let expected = queue.map_or(next, |queue| queue.end_of_run(intent.lane, next, self));
+        let end = queue.map_or(next, |queue| queue.end_of_run(intent.lane, next));
+        let expected = end.0;
         // A gap may be filled by what is still on its way, but holes are no place to
         // store things in.
         if sequence > expected.saturating_add(LEDGER_LANE_GAP_MAX) {
@@ -291,54 +343,47 @@ impl Pool {
         }
         let is_crowded = self.bytes > LEDGER_POOL_BYTES_MAX / 10 * 9;
         if sequence > expected && is_crowded {
-            return Err(Rejection::Full);
+            let next = expected;
+            return Err(Rejection::Crowded { sequence, next });
         }
         Ok(())
     }
 
-    fn insert(&mut self, transaction: Arc<Checked>, source: NodeId) {
+    fn insert(&mut self, pooled: Pooled) {
+        let transaction = &pooled.transaction;
         let intent = transaction.intent();
         let (hash, bytes) = (transaction.hash(), transaction.bytes().len());
         let queue = self.accounts.entry(intent.account).or_default();
         queue.lanes.insert((intent.lane, intent.sequence), hash);
+        queue.join(intent);
         queue.bytes = queue.bytes.saturating_add(bytes);
         self.bytes = self.bytes.saturating_add(bytes);
-        let of_source = self.by_source.entry(source).or_default();
-        *of_source = of_source.saturating_add(bytes);
+        self.shares.add(pooled.origin, intent.account, bytes);
         self.by_id
             .extend(transaction.ids().iter().map(|id| (*id, hash)));
         self.expiry.insert((intent.valid_until, hash));
-        self.by_hash.insert(
-            hash,
-            Pooled {
-                transaction,
-                source,
-            },
-        );
+        self.by_hash.insert(hash, pooled);
     }
 
     /// Takes a transaction out.
     fn remove(&mut self, hash: &Digest) -> Option<Arc<Checked>> {
         let Pooled {
             transaction,
-            source,
+            origin,
+            ..
         } = self.by_hash.remove(hash)?;
         let intent = transaction.intent();
         let bytes = transaction.bytes().len();
         if let Some(queue) = self.accounts.get_mut(&intent.account) {
             queue.lanes.remove(&(intent.lane, intent.sequence));
+            queue.part(intent);
             queue.bytes = queue.bytes.saturating_sub(bytes);
             if queue.lanes.is_empty() {
                 self.accounts.remove(&intent.account);
             }
         }
         self.bytes = self.bytes.saturating_sub(bytes);
-        if let Some(of_source) = self.by_source.get_mut(&source) {
-            *of_source = of_source.saturating_sub(bytes);
-            if *of_source == 0 {
-                self.by_source.remove(&source);
-            }
-        }
+        self.shares.remove(origin, intent.account, bytes);
         for id in transaction.ids() {
             self.by_id.remove(id);
         }
@@ -346,65 +391,10 @@ impl Pool {
         Some(transaction)
     }
 
-    /// Fills a block: accounts take turns, lanes keep their order.
-    pub(super) fn fill(&mut self, session: &mut Session<'_>) -> Vec<Arc<Checked>> {
-        let mut taken = Vec::new();
-        let mut gone = Vec::new();
-        let mut turns = self.turns();
-        while !turns.is_empty() {
-            let mut next_round = Vec::new();
-            for (account, mut waiting) in turns {
-                let Some(hash) = waiting.pop() else { continue };
-                let transaction = self.by_hash[&hash].transaction.clone();
-                match session.take(&transaction) {
-                    Ok(()) => {
-                        self.cursor = account;
-                        taken.push(transaction);
-                    }
-                    Err(Invalid::Full) => {
-                        next_round.clear();
-                        self.drop_all(&gone);
-                        return taken;
-                    }
-                    Err(Invalid::Gap(..) | Invalid::NewAccounts | Invalid::Quota) => {
-                        let lane = transaction.intent().lane;
-                        waiting.retain(|hash| self.by_hash[hash].transaction.intent().lane != lane);
-                    }
-                    // It may be in an open block that this one rests on: only what
-                    // can never come in again is dropped.
-                    Err(Invalid::Used(..)) => {}
-                    Err(Invalid::Expired(_) | Invalid::WrongKey | Invalid::Lanes) => {
-                        gone.push(hash);
-                    }
-                }
-                next_round.push((account, waiting));
-            }
-            turns = next_round;
-        }
-        self.drop_all(&gone);
-        taken
-    }
-
     fn drop_all(&mut self, hashes: &[Digest]) {
         for hash in hashes {
             self.remove(hash);
         }
-    }
-
-    /// What waits of each account, last first, beginning behind the account that
-    /// was served last.
-    fn turns(&self) -> Vec<(AccountId, Vec<Digest>)> {
-        let queue = |(account, queue): (&AccountId, &Queue)| {
-            (*account, queue.lanes.values().rev().copied().collect())
-        };
-        let after = (
-            core::ops::Bound::Excluded(self.cursor),
-            core::ops::Bound::Unbounded,
-        );
-        let first = self.accounts.range(after).map(queue);
-        first
-            .chain(self.accounts.range(..=self.cursor).map(queue))
-            .collect()
     }
 
     /// A block is final: what it holds, and what can not come in any more, leaves.
@@ -451,40 +441,78 @@ impl Pool {
                 let account = account.as_ref();
                 account.map_or(Sequence(0), |account| account.next(lane))
             };
-            queue
-                .lanes
-                .keys()
-                .any(|(lane, sequence)| *sequence == next(*lane))
+            let is_ready = |lane: Lane| queue.lanes.contains_key(&(lane, next(lane)));
+            queue.lanes().into_iter().any(is_ready)
         })
     }
 }
 
 impl Queue {
+    /// What waits, the last of the last lane first.
+    fn newest_first(&self) -> Vec<Digest> {
+        self.lanes.values().rev().copied().collect()
+    }
+
+    /// The lanes in which something waits.
+    fn lanes(&self) -> BTreeSet<Lane> {
+        self.runs.keys().map(|(lane, _)| *lane).collect()
+    }
+
+    /// The last run of a lane that begins before a sequence.
+    fn run_before(&self, lane: Lane, end: Sequence) -> Option<(Sequence, Sequence)> {
+        let before = self.runs.range((lane, Sequence(0))..(lane, end));
+        let last = before.last();
+        last.map(|((_, begin), end)| (*begin, *end))
+    }
+
     /// Whether another transaction waits at one of the places of this one.
-    fn overlaps(&self, intent: &Intent, pool: &Pool) -> bool {
-        let lane = intent.lane;
-        let end = intent.next_sequence().expect("checked when it was decoded");
-        // The last one that begins before this one ends.
-        let before = self.lanes.range((lane, Sequence(0))..(lane, end));
-        let last = before.last().and_then(|(_, hash)| pool.get(hash));
-        last.is_some_and(|last| last.intent().next_sequence() > Some(intent.sequence))
+    fn overlaps(&self, intent: &Intent) -> bool {
+        let end = end_of(intent);
+        let before = self.run_before(intent.lane, end);
+        before.is_some_and(|(_, end)| end > intent.sequence)
     }
 
     /// The sequence behind the last one of an unbroken run from `next` on.
-    fn end_of_run(&self, lane: Lane, next: u64, pool: &Pool) -> u64 {
-        let mut end = next;
-        let waiting = self
-            .lanes
-            .range((lane, Sequence(next))..=(lane, Sequence(u64::MAX)));
-        for ((_, sequence), hash) in waiting {
-            if sequence.0 > end {
-                break;
-            }
-            let count = pool.get(hash).map_or(1, |one| one.intent().count());
-            end = sequence.0.saturating_add(count);
-        }
-        end
+    fn end_of_run(&self, lane: Lane, next: Sequence) -> Sequence {
+        let after = Sequence(next.0.saturating_add(1));
+        let run = self.run_before(lane, after);
+        run.map_or(next, |(_, end)| end.max(next))
     }
+
+    /// Adds the places of a transaction to the runs.
+    fn join(&mut self, intent: &Intent) {
+        let (lane, end) = (intent.lane, end_of(intent));
+        let mut begin = intent.sequence;
+        if let Some((before, _)) = self
+            .run_before(lane, begin)
+            .filter(|(_, end)| *end == begin)
+        {
+            begin = before;
+        }
+        let behind = self.runs.remove(&(lane, end));
+        self.runs.insert((lane, begin), behind.unwrap_or(end));
+    }
+
+    /// Takes them out again.
+    fn part(&mut self, intent: &Intent) {
+        let (lane, end) = (intent.lane, end_of(intent));
+        let run = self.run_before(lane, end);
+        let (begin, behind) = run.expect("what waits is in a run");
+        assert!(begin <= intent.sequence && end <= behind, "in one run");
+        self.runs.remove(&(lane, begin));
+        if begin < intent.sequence {
+            self.runs.insert((lane, begin), intent.sequence);
+        }
+        if end < behind {
+            self.runs.insert((lane, end), behind);
+        }
+    }
+}
+
+/// The place behind a transaction.
+fn end_of(intent: &Intent) -> Sequence {
+    let end = intent.next_sequence();
+    end.expect("checked when it was decoded")
 }
 
 fn check_validity(intent: &Intent, world: &World, height: Height) -> Result<(), Rejection> {
