@@ -236,6 +236,22 @@ pub const LEDGER_READS_MAX: usize = 1024;
 pub const LEDGER_WAITS_MAX: usize = 65_536;
 /// Ends of epochs in one answer.
 pub const LEDGER_EPOCHS_ANSWERED_MAX: usize = 64;
+/// Ends of epochs in one answer to a node that fetches the state: each takes a
+/// quorum of signature checks.
+pub const LEDGER_SYNC_EPOCHS_MAX: usize = 16;
+/// Verified epochs that such a node remembers: the offered state may be of one that
+/// has ended meanwhile.
+pub const LEDGER_TRUSTED_EPOCHS_MAX: usize = 32;
+/// Entries of the state in one answer.
+pub const LEDGER_CHUNK_PAIRS_MAX: usize = 8192;
+/// Bytes of them, before the last one.
+pub const LEDGER_CHUNK_BYTES_MAX: usize = 256 << 10;
+/// States that a node keeps for others to fetch.
+pub const LEDGER_POINTS_KEPT: usize = 3;
+/// Questions for a block without an answer, after which a state is fetched instead.
+pub const LEDGER_FETCH_STALLED: u32 = 16;
+/// Questions for a state in a row without a good answer, after which it is put off.
+pub const LEDGER_FETCH_FAILURES_MAX: u32 = 32;
 /// Final blocks after which the ledger's state is made durable outside of its log.
 pub const LEDGER_SYNC_BLOCKS: u64 = 64;
 /// Evidence in one block: each costs two signature checks that nobody pays for.
@@ -263,6 +279,21 @@ const _: () = assert!(
     LEDGER_ANSWER_BYTES_MAX + BLOCK_BYTES_MAX + PATH_HEADERS_MAX * 320 + CERT_BYTES_MAX + 4096
         < MESSAGE_BYTES_MAX,
     "an answer to who is behind fits a message"
+);
+const _: () = assert!(
+    LEDGER_CHUNK_BYTES_MAX
+        + STATE_KEY_BYTES_MAX
+        + STATE_VALUE_BYTES_MAX
+        + LEDGER_CHUNK_PAIRS_MAX * 8
+        + STATE_PATH_MAX * 33
+        + 4096
+        < MESSAGE_BYTES_MAX,
+    "a part of the state fits a message"
+);
+const _: () = assert!(
+    LEDGER_ANSWER_BYTES_MAX + PATH_HEADERS_MAX * 320 + 2 * CERT_BYTES_MAX + 4096
+        < MESSAGE_BYTES_MAX,
+    "ends of epochs fit a message"
 );
 const _: () = assert!(
     ENTRY_BYTES_MAX + 1024 <= MESSAGE_BYTES_MAX,

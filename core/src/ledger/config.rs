@@ -29,6 +29,11 @@ pub struct Config {
     /// After how long transactions that came by this node are handed to the others
     /// again, if they are still not final.
     pub push_again: Span,
+    /// Blocks between two states that others can fetch. The same on all nodes, so
+    /// that a state can be fetched from several.
+    pub point_blocks: u64,
+    /// Blocks that a node may be behind before it fetches the state.
+    pub fetch_behind: u64,
     /// Bytes of one segment of the log; smaller only in simulation.
     pub wal_segment_bytes: u64,
     /// The disk is empty although this key may have signed before: the node asks
@@ -50,6 +55,8 @@ impl Config {
             relay: Relay::default(),
             wait_timeout: Span::from_secs(30),
             push_again: Span::from_secs(2),
+            point_blocks: 1024,
+            fetch_behind: 10_000,
             wal_segment_bytes: crate::limits::WAL_SEGMENT_BYTES,
             lost_disk: false,
             mutant: Mutant::None,

@@ -158,6 +158,9 @@ impl Ledger {
         self.storage.tip = block.block.place();
         self.store_block(&block, &branch, &located, out);
         self.recent.push(block.clone(), &located);
+        let spacing = self.config.point_blocks;
+        self.sync.points.on_final(&branch, &block, spacing);
+        self.sync.on_block();
         let world = branch.world();
         let expired = self
             .pool
@@ -232,6 +235,7 @@ impl Ledger {
                 if self.asked_ahead_at.is_none_or(is_due) {
                     self.ask_ahead(out);
                 }
+                self.consider_fetch(out);
             }
             Some(epoch) if epoch < present => {
                 let pause = self.config.timing.delta;
@@ -257,7 +261,10 @@ impl Ledger {
     }
 
     fn ask_ahead(&mut self, out: &mut Outbox<Effect>) {
-        if let Some((peer, _)) = self.ahead {
+        if let Some((peer, _)) = self.ahead
+            && !self.sync.is_fetching()
+        {
+            self.sync.on_asked();
             self.asked_ahead_at = Some(self.now);
             let from = self
                 .bft

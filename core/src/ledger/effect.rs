@@ -9,7 +9,7 @@ use super::event::ReadId;
 use super::message::Message;
 use super::record::FinalBlock;
 use super::request::Response;
-use crate::bft::Evidence;
+use crate::bft::{Evidence, Height};
 use crate::store::StoreBatch;
 use crate::types::{NodeId, RequestId};
 use crate::wal::{FileOp, FileOpId};
@@ -35,6 +35,12 @@ pub enum Effect {
     /// A block is final, and durable here. Each height comes once in the life of a
     /// process, in order.
     Final(Arc<FinalBlock>),
+    /// The state after this block was fetched instead of executing all blocks up to
+    /// it. Final blocks go on behind it.
+    StateFetched {
+        /// The block.
+        height: Height,
+    },
     /// Carry out a file operation of the log.
     File {
         /// Echoed in the answer.

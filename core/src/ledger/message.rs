@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
+use super::state_sync::SyncMessage;
 use crate::bft;
 use crate::codec::{Decode, DecodeError, Encode, Reader, Writer};
 use crate::limits::{LEDGER_PUSH_BYTES_MAX, LEDGER_PUSH_TXS_MAX, LEDGER_TX_BYTES_MAX};
@@ -15,6 +16,8 @@ pub enum Message {
     Bft(bft::Message),
     /// Transactions that wait for a block.
     Transactions(Vec<Bytes>),
+    /// About fetching a state.
+    Sync(SyncMessage),
 }
 
 impl From<bft::Message> for Message {
@@ -35,6 +38,10 @@ impl Encode for Message {
                 writer.length(transactions.len());
                 transactions.iter().for_each(|bytes| writer.blob(bytes));
             }
+            Self::Sync(message) => {
+                writer.u8(3);
+                writer.put(message);
+            }
         }
     }
 }
@@ -44,6 +51,7 @@ impl Decode for Message {
         match reader.u8()? {
             0 => Ok(Self::Bft(reader.get()?)),
             1 => transactions(reader).map(Self::Transactions),
+            3 => Ok(Self::Sync(reader.get()?)),
             tag => Err(DecodeError::UnknownTag {
                 what: "message of the ledger",
                 tag,

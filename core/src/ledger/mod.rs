@@ -71,6 +71,7 @@
 //! | `step.rs` | routing |
 //! | `consensus.rs` | between the validator and what it orders |
 //! | `storage.rs` `record.rs` `recovery.rs` | log and store |
+//! | `state_sync/` | fetching the state instead of executing all blocks |
 //! | `requests.rs` `reads.rs` | clients, and what has to be read for them |
 //! | `wire.rs` | the encoding of events, for the flight recorder |
 //! | `invariants.rs` | G1, G2 |
@@ -97,6 +98,7 @@ pub mod request;
 mod requests;
 mod session;
 mod state;
+pub mod state_sync;
 mod step;
 mod storage;
 mod transaction;

@@ -14,6 +14,7 @@ use super::outcome::ResultsHead;
 use super::record::{FinalBlock, block_key, end_of, epoch_key, location_key, only};
 use super::request::{Located, Response, TxState};
 use super::state::Ledger;
+use super::state_sync::answer_ends;
 use super::types::TxId;
 use crate::bft::{Epoch, Height};
 use crate::codec::{Decode, Encode as _};
@@ -38,6 +39,10 @@ pub(super) enum Purpose {
     Recovery,
     /// A run of blocks for a peer.
     Serve(NodeId),
+    /// Ends of epochs from this one on, for a peer.
+    Ends(NodeId, Epoch),
+    /// What an earlier life has fetched of a state.
+    Staged,
     /// Where an operation stands.
     Locate(Question),
     /// The block of an operation and the one after it.
@@ -73,6 +78,11 @@ impl Reads {
         self.last
     }
 
+    /// Notes that something is read for a peer; whether nothing was before.
+    pub(super) fn begin_serving(&mut self, to: NodeId) -> bool {
+        self.serving.insert(to)
+    }
+
     pub(super) fn is_full(&self) -> bool {
         self.open.len() >= LEDGER_READS_MAX
     }
@@ -86,7 +96,7 @@ impl Reads {
         let open = core::mem::take(&mut self.open);
         open.into_values()
             .filter_map(|purpose| match purpose {
-                Purpose::Recovery | Purpose::Serve(_) => None,
+                Purpose::Recovery | Purpose::Serve(_) | Purpose::Ends(..) | Purpose::Staged => None,
                 Purpose::Locate(question) | Purpose::Blocks(question, _) => Some(question.request),
                 Purpose::Block(request)
                 | Purpose::Epochs(request)
@@ -115,6 +125,13 @@ impl Ledger {
                     answer_blocks(to, &blocks, out);
                 }
             }
+            Purpose::Ends(to, from) => {
+                self.reads.serving.remove(&to);
+                if let Some(ends) = decode_all::<EpochEnd>(&pairs) {
+                    answer_ends(to, from, ends, out);
+                }
+            }
+            Purpose::Staged => self.on_staged(pairs, out),
             Purpose::Locate(question) => match decode_all::<Located>(&pairs).as_deref() {
                 Some([located]) => self.located(question, *located, out),
                 Some(_) => reply(question.request, Response::NotFound, out),
@@ -157,7 +174,7 @@ impl Ledger {
 
     /// Reads blocks for a peer, one run at a time.
     pub(super) fn read_blocks_for(&mut self, to: NodeId, from: Height, out: &mut Outbox<Effect>) {
-        if !self.reads.is_full() && self.reads.serving.insert(to) {
+        if !self.reads.is_full() && self.reads.begin_serving(to) {
             let range = (block_key(from), end_of(b'b'));
             self.read(Purpose::Serve(to), range, LEDGER_ANSWER_BYTES_MAX, out);
         }

@@ -7,6 +7,8 @@
 //! | `b` + height | [`FinalBlock`] |
 //! | `t` + operation | [`Located`] |
 //! | `e` + epoch | [`EpochEnd`]: how it handed over |
+//! | `Y` | [`Point`](super::state_sync::Point): the state that is being fetched |
+//! | `y` + key | what has come of it |
 //! | `x` + tile | tiles of the tree over all blocks |
 //!
 //! Votes, certificates and open blocks are in the log, and so is every final block
@@ -92,6 +94,9 @@ impl FinalBlock {
 /// The key of the head.
 pub(super) const HEAD_KEY: &[u8] = b"H";
 
+/// The key of the state that is being fetched.
+pub(super) const STAGED_POINT_KEY: &[u8] = b"Y";
+
 fn key(kind: u8, name: &[u8]) -> Bytes {
     let mut key = Vec::with_capacity(name.len().saturating_add(1));
     key.push(kind);
@@ -101,6 +106,10 @@ fn key(kind: u8, name: &[u8]) -> Bytes {
 
 pub(super) fn state_key(name: &[u8]) -> Bytes {
     key(b's', name)
+}
+
+pub(super) fn staged_key(name: &[u8]) -> Bytes {
+    key(b'y', name)
 }
 
 pub(super) fn block_key(height: Height) -> Bytes {

@@ -197,6 +197,7 @@ impl Ledger {
         let mut recovered = self.recovered_of(epoch, lost_disk);
         recovered.committed = (height > root_height).then_some(self.storage.tip);
         self.begin_epoch(start, recovered);
+        self.read_staged(out);
         out.push(Effect::Ready);
     }
 }

@@ -13,6 +13,7 @@ use super::reads::Reads;
 use super::recent::Recent;
 use super::record::LogRecord;
 use super::recovery::Recovery;
+use super::state_sync::StateSync;
 use super::storage::Storage;
 use super::types::{TimeMs, TxId};
 use super::world::World;
@@ -53,6 +54,8 @@ pub struct Ledger {
     pub(super) ahead: Option<(NodeId, Epoch)>,
     /// When such a peer was asked last.
     pub(super) asked_ahead_at: Option<Time>,
+    /// States that are fetched, by this node and from it.
+    pub(super) sync: StateSync,
     /// Whether the pool or the tip has changed in this step.
     pub(super) is_pool_changed: bool,
     /// Effects of the inner machines that are not routed yet. Empty between steps.
@@ -197,6 +200,7 @@ impl Ledger {
             helped: BTreeMap::new(),
             ahead: None,
             asked_ahead_at: None,
+            sync: StateSync::default(),
             is_pool_changed: false,
             queue: VecDeque::new(),
             bft_out: Outbox::new(),

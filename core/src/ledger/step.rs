@@ -43,6 +43,7 @@ impl Machine for Ledger {
             self.push.again_at,
             early,
             wait,
+            self.sync.deadline(),
         ]
         .into_iter()
         .flatten()
@@ -64,6 +65,7 @@ impl Ledger {
             Event::Message { from, message } if self.is_running() => match message {
                 Message::Bft(message) => self.on_bft_message(from, message, out),
                 Message::Transactions(list) => self.on_pushed(from, list),
+                Message::Sync(message) => self.on_sync(from, message, out),
             },
             // Lost, as far as the sender can tell.
             Event::Message { .. } => {}
@@ -92,6 +94,7 @@ impl Ledger {
         }
         self.route(out);
         self.push_transactions(out);
+        self.on_sync_wake(out);
         if self.wal.deadline().is_some_and(|due| due <= now) {
             self.step_wal(wal::Event::Wake);
         }
@@ -163,12 +166,14 @@ impl Ledger {
         self.step_bft(bft::Event::Pending { waiting });
     }
 
-    /// Begins with the validator of an epoch. The one before has ended: exactly one
-    /// may sign.
+    /// Begins with the validator of an epoch. The one before has ended, or a fetched
+    /// state has led past its epoch: exactly one may sign.
     pub(super) fn begin_epoch(&mut self, start: bft::EpochStart, recovered: bft::Recovered) {
         assert!(
-            self.bft.as_ref().is_none_or(Bft::has_ended),
-            "one validator at a time"
+            self.bft
+                .as_ref()
+                .is_none_or(|bft| bft.has_ended() || bft.epoch().epoch < start.epoch),
+            "one validator of an epoch"
         );
         let config = bft::Config {
             node: self.config.node,

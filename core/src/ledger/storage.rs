@@ -59,6 +59,12 @@ impl Storage {
         *last = (*last).max((epoch, view));
     }
 
+    /// Notes that a synced batch is under way, and what the store covers with it.
+    pub(super) const fn note_syncing(&mut self, seq: StoreSeq, epoch: Epoch, place: BlockRef) {
+        self.syncing = Some((seq, epoch, place));
+        self.blocks_since_sync = 0;
+    }
+
     /// The lowest index that may still be needed once everything up to a final
     /// block is in the store.
     fn needed_from(&self, epoch: Epoch, view: View) -> Option<u64> {
@@ -181,8 +187,8 @@ impl Ledger {
             && (self.storage.blocks_since_sync >= LEDGER_SYNC_BLOCKS || header.content.ends_epoch);
         let seq = self.commit_to_store(ops, sync, out);
         if sync {
-            self.storage.blocks_since_sync = 0;
-            self.storage.syncing = Some((seq, header.epoch, block.block.place()));
+            let place = block.block.place();
+            self.storage.note_syncing(seq, header.epoch, place);
         }
     }
 
@@ -200,7 +206,7 @@ impl Ledger {
     }
 
     /// Where the next start begins.
-    fn head_op(&self, epoch: Epoch, branch: &Branch) -> StoreOp {
+    pub(super) fn head_op(&self, epoch: Epoch, branch: &Branch) -> StoreOp {
         let head = Head {
             epoch,
             place: self.storage.tip,
@@ -214,7 +220,7 @@ impl Ledger {
         put(HEAD_KEY.to_vec().into(), &head)
     }
 
-    fn commit_to_store(
+    pub(super) fn commit_to_store(
         &mut self,
         ops: Vec<StoreOp>,
         sync: bool,

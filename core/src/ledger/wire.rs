@@ -186,6 +186,8 @@ impl Encode for Config {
         writer.bool(self.relay == Relay::Flood);
         writer.put(&self.wait_timeout);
         writer.put(&self.push_again);
+        writer.u64(self.point_blocks);
+        writer.u64(self.fetch_behind);
         writer.u64(self.wal_segment_bytes);
         writer.bool(self.lost_disk);
     }
@@ -213,6 +215,8 @@ impl Decode for Config {
             },
             wait_timeout: reader.get()?,
             push_again: reader.get()?,
+            point_blocks: reader.u64()?,
+            fetch_behind: reader.u64()?,
             wal_segment_bytes: reader.u64()?,
             lost_disk: reader.bool()?,
             mutant: Mutant::None,

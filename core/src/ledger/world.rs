@@ -168,6 +168,19 @@ impl World {
         Self::default().with(&changes.collect())
     }
 
+    /// The state that this map is.
+    pub(super) fn of(tree: StateTree) -> Result<Self, WorldError> {
+        let mut world = Self {
+            tree,
+            ..Self::default()
+        };
+        let epoch: Option<EpochState> = world.read(keys::EPOCH)?;
+        world.epoch = Arc::new(epoch.ok_or(WorldError("no epoch"))?);
+        let params: Option<Params> = world.read(keys::PARAMS)?;
+        world.params = Arc::new(params.ok_or(WorldError("no parameters"))?);
+        Ok(world)
+    }
+
     /// The state after these changes.
     pub(super) fn with(&self, changes: &Changes) -> Result<Self, WorldError> {
         let mut tree = self.tree.clone();

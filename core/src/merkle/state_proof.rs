@@ -141,6 +141,25 @@ impl StateProof {
         })
     }
 
+    /// Whether a state holds all that stands up to a key in the state that this
+    /// proof leads to, and nothing else: `part` ends with the key, and whatever lies
+    /// to the left of the way to it is the same in both. Meaningful for a proof that
+    /// [`verify`](Self::verify) believed, of a key that is present.
+    pub fn bounds(&self, key: &[u8], part: &super::StateTree) -> bool {
+        let place = KeyHash::of(key);
+        let left = self.path.iter().filter(|step| place.bit(step.bit));
+        let own = part.prove(key);
+        // The hash of a subtree says what it holds, and a node with nothing on its
+        // right does not exist in `part`.
+        own.end == self.end && left.eq(own.path.iter())
+    }
+
+    /// Whether nothing stands behind the key in the state that this proof leads to.
+    pub fn is_last(&self, key: &[u8]) -> bool {
+        let place = KeyHash::of(key);
+        self.path.iter().all(|step| place.bit(step.bit))
+    }
+
     /// What a proof must fulfil whatever the root is. Strictly descending bits
     /// bound the path by 256 nodes before any of it is hashed.
     fn check_shape(&self, key: &KeyHash) -> Result<(), StateProofError> {

@@ -189,6 +189,9 @@ impl<D: Disk, S: StoreQueue> LedgerHost<D, S> {
                 // Without followers there is nobody to tell.
                 let _ = self.blocks.send(block);
             }
+            Effect::StateFetched { height } => {
+                tracing::info!(height = height.0, "took over the state of the ledger");
+            }
             Effect::Ready => {
                 tracing::info!("the ledger is ready");
                 return Happened::Ready;

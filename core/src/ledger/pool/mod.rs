@@ -409,6 +409,25 @@ impl Pool {
             self.remove(&transaction.hash());
             self.drop_used(transaction.intent(), world);
         }
+        self.drop_expired(height)
+    }
+
+    /// The state has changed by more than one block.
+    pub(super) fn on_jump(&mut self, world: &World, height: Height) -> Vec<Arc<Checked>> {
+        let mut used = Vec::new();
+        for (id, queue) in &self.accounts {
+            let Some(account) = world.account(id) else {
+                continue;
+            };
+            let is_used = |place: &(Lane, Sequence)| place.1 < account.next(place.0);
+            let places = queue.lanes.iter().filter(|(place, _)| is_used(place));
+            used.extend(places.map(|(_, hash)| *hash));
+        }
+        self.drop_all(&used);
+        self.drop_expired(height)
+    }
+
+    fn drop_expired(&mut self, height: Height) -> Vec<Arc<Checked>> {
         let mut expired = Vec::new();
         while let Some((last, hash)) = self.expiry.first().copied() {
             if last > height {

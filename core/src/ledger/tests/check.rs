@@ -3,7 +3,7 @@
 
 use alloc::collections::BTreeMap;
 
-use crate::bft::{Epoch, Height};
+use crate::bft::{BlockRef, Epoch, Height};
 use crate::crypto::Digest;
 use crate::crypto::fake::FakeVerifier;
 use crate::ledger::{FinalBlock, Genesis, TxId};
@@ -38,6 +38,19 @@ impl Checker {
 
     pub fn on_restart(&mut self, slot: usize) {
         self.last.remove(&slot);
+    }
+
+    /// A node says that it goes on from the state after this block.
+    pub fn on_fetched(&mut self, slot: usize, tip: BlockRef, state: Digest) {
+        assert_eq!(
+            self.hashes.get(&tip.height),
+            Some(&tip.hash),
+            "a final block"
+        );
+        let known = self.states.get(&tip.height);
+        assert!(known.is_none_or(|known| *known == state), "another state");
+        let last = self.last.insert(slot, tip.height);
+        assert!(last.is_none_or(|last| last < tip.height), "never back");
     }
 
     /// A node says that a block is final. `state` is its state after it.

@@ -13,6 +13,7 @@ use crate::bft::{Epoch, Height, Timing};
 use crate::codec::{Decode as _, Encode as _};
 use crate::crypto::fake::{FakeAuthority, FakeSigner};
 use crate::crypto::{ChainId, SharedSigner, SharedVerifier, Signer as _};
+use crate::ledger::state_sync::SyncMessage;
 use crate::ledger::*;
 use crate::machine::{Machine, Outbox};
 use crate::proof::ledger::EpochEnd;
@@ -33,6 +34,9 @@ pub struct Knobs {
     pub disk_max: Span,
     pub crash_permille: u64,
     pub params: Params,
+    /// Blocks between states that can be fetched, and how far behind they are.
+    pub point_blocks: u64,
+    pub fetch_behind: u64,
 }
 
 impl Default for Knobs {
@@ -45,6 +49,8 @@ impl Default for Knobs {
             disk_max: Span::from_millis(2),
             crash_permille: 0,
             params: Params::default(),
+            point_blocks: 1024,
+            fetch_behind: 10_000,
         }
     }
 }
@@ -79,6 +85,10 @@ pub struct Cluster {
     pub replies: BTreeMap<RequestId, Response>,
     pub cut: BTreeSet<(usize, usize)>,
     pub lost: BTreeSet<usize>,
+    /// What becomes of a message of a node on its way to another one.
+    pub tamper: fn(usize, usize, Message) -> Option<Message>,
+    /// Chunks of states that were sent, by whom and to whom.
+    pub chunks: BTreeMap<(usize, usize), u64>,
     queue: BTreeMap<(Time, u64), Item>,
     next_item: u64,
     next_request: u64,
@@ -112,6 +122,8 @@ impl Cluster {
             replies: BTreeMap::new(),
             cut: BTreeSet::new(),
             lost: BTreeSet::new(),
+            tamper: |_, _, message| Some(message),
+            chunks: BTreeMap::new(),
             queue: BTreeMap::new(),
             next_item: 0,
             next_request: 0,
@@ -154,6 +166,8 @@ impl Cluster {
             idle_block: Span::from_secs(2),
         };
         config.wal_segment_bytes = 1 << 16;
+        config.point_blocks = self.knobs.point_blocks;
+        config.fetch_behind = self.knobs.fetch_behind;
         config.push_again = Span::from_millis(500);
         config.lost_disk = self.lost.contains(&slot);
         self.slots[slot].ledger = Some(Ledger::new(config));
@@ -217,6 +231,12 @@ impl Cluster {
                 let pairs = self.slots[slot].disk.read(&from, &to, bytes_max);
                 self.after_disk(slot, Event::StoreRead { id, pairs });
             }
+            Effect::StateFetched { height } => {
+                let ledger = self.slots[slot].ledger.as_ref().unwrap();
+                let (tip, state) = (ledger.tip().unwrap(), ledger.world().unwrap().root());
+                assert_eq!(tip.height, height);
+                self.checker.on_fetched(slot, tip, state);
+            }
             Effect::Ready => {}
             Effect::SafetyViolation { culprits } => panic!("a fork: {culprits:?}"),
             Effect::Halted { reason } => self.slots[slot].halted = Some(reason),
@@ -270,6 +290,12 @@ impl Cluster {
         if self.cut.contains(&(from, slot)) || self.random(100) < self.knobs.loss_percent {
             return;
         }
+        if matches!(message, Message::Sync(SyncMessage::Chunk(_))) {
+            *self.chunks.entry((from, slot)).or_default() += 1;
+        }
+        let Some(message) = (self.tamper)(from, slot, message) else {
+            return;
+        };
         let at = self.now + Span(1 + self.random(self.knobs.delay_max.0));
         let from = self.slots[from].node;
         let event = Event::Message { from, message };

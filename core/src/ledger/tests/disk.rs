@@ -95,6 +95,22 @@ impl Disk {
         self.synced_store = store;
     }
 
+    /// How many pairs the store has whose keys begin with this letter.
+    pub fn pairs_of(&self, kind: u8) -> usize {
+        self.store.keys().filter(|key| key[0] == kind).count()
+    }
+
+    /// Damages every pair of a kind in the store.
+    pub fn damage(&mut self, kind: u8) {
+        for store in [&mut self.store, &mut self.synced_store] {
+            for (key, value) in store.iter_mut().filter(|(key, _)| key[0] == kind) {
+                let mut bytes = value.to_vec();
+                bytes.push(key[key.len() - 1]);
+                *value = bytes.into();
+            }
+        }
+    }
+
     /// How many files the log has, superblocks included.
     pub fn files(&self) -> usize {
         self.files.len()

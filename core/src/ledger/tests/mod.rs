@@ -4,4 +4,6 @@ mod cluster;
 mod disk;
 mod operations;
 mod props;
+mod state_sync;
+mod sync_codec;
 mod trickle;

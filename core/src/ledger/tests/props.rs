@@ -3,7 +3,7 @@
 extern crate std;
 
 use super::cluster::{Cluster, Knobs, note};
-use crate::ledger::{Param, Params, Request};
+use crate::ledger::{Ledger, Param, Params, Request};
 use crate::types::Span;
 
 fn run(seed: u64) -> Cluster {
@@ -21,6 +21,9 @@ fn run(seed: u64) -> Cluster {
         loss_percent: seed % 5 * 4,
         crash_permille: seed % 3 * 4,
         params,
+        // Half of the worlds fetch states at every opportunity.
+        point_blocks: 4,
+        fetch_behind: if seed % 2 == 0 { 8 } else { 10_000 },
         ..Knobs::default()
     };
     let mut cluster = Cluster::new(seed, knobs);
@@ -77,13 +80,18 @@ fn seeds() -> core::ops::Range<u64> {
 
 #[test]
 fn nodes_agree_on_every_state_under_faults() {
-    let (mut blocks, mut epochs) = (0, 0);
+    let (mut blocks, mut epochs, mut fetched) = (0, 0, 0);
     let seeds = seeds();
     for seed in seeds.clone() {
         let _named = Seed(seed);
         let cluster = run(seed);
         blocks += cluster.lowest().0;
         epochs += cluster.epoch(0).0;
+        let ledgers = cluster.slots.iter().filter_map(|slot| slot.ledger.as_ref());
+        fetched += ledgers.map(Ledger::states_fetched).sum::<u64>();
     }
-    std::println!("ledger faults: seeds {seeds:?}, {blocks} blocks final, {epochs} epochs");
+    std::println!(
+        "ledger faults: seeds {seeds:?}, {blocks} blocks final, {epochs} epochs, {fetched} states \
+         fetched in the last lives"
+    );
 }

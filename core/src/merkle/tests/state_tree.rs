@@ -366,3 +366,47 @@ proptest! {
         prop_assert_eq!(proven.key(), &key(number));
     }
 }
+
+#[test]
+fn a_proof_of_the_last_key_bounds_what_stands_before_it() {
+    for len in [1, 2, 3, 17, 200] {
+        let whole = state(len);
+        let entries: Vec<(Bytes, Bytes)> = whole
+            .iter()
+            .map(|entry| (entry.key.clone(), entry.value.clone()))
+            .collect();
+        for end in 1..=entries.len() {
+            let batch = |entries: &[(Bytes, Bytes)]| -> Batch {
+                let entries = entries.iter().cloned();
+                entries.map(|(key, value)| (key, Some(value))).collect()
+            };
+            let mut part = StateTree::new();
+            part.apply(batch(&entries[..end]));
+            let last = &entries[end - 1].0;
+            let proof = whole.prove(last);
+            assert!(proof.verify(&whole.root(), last).is_ok());
+            assert!(proof.bounds(last, &part));
+            assert_eq!(proof.is_last(last), end == entries.len());
+            // One entry left out, changed, added before, added behind.
+            let mut fewer = part.clone();
+            let mut changed = part.clone();
+            let left_out = &entries[(end * 7) % end].0;
+            fewer.remove(left_out);
+            assert!(!proof.bounds(last, &fewer));
+            changed.insert(left_out.clone(), Bytes::from_static(b"lie"));
+            assert!(!proof.bounds(last, &changed));
+            let place = KeyHash::of(last);
+            let strangers = (0..40).map(|number| Bytes::from(format!("stranger {number}")));
+            for stranger in strangers.filter(|key| KeyHash::of(key) < place).take(2) {
+                let mut more = part.clone();
+                more.insert(stranger, Bytes::new());
+                assert!(!proof.bounds(last, &more));
+            }
+            if let Some((key, value)) = entries.get(end) {
+                let mut longer = part.clone();
+                longer.insert(key.clone(), value.clone());
+                assert!(!proof.bounds(last, &longer), "it ends with another key");
+            }
+        }
+    }
+}

@@ -4,7 +4,7 @@ use alloc::sync::Arc;
 
 use super::finality::{Finality, FinalityError};
 use super::receipt::ReceiptError;
-use crate::bft::{Epoch, Height, ValidatorSet};
+use crate::bft::{Epoch, EpochStart, Height, ValidatorSet};
 use crate::codec::{Decode, DecodeError, Encode, Reader, Writer};
 use crate::crypto::{ChainId, Verifier};
 use crate::ledger::{Genesis, GenesisError, TimeMs};
@@ -56,6 +56,17 @@ impl TrustedEpoch {
             root_time: genesis.time,
             validators: start.validators,
         })
+    }
+
+    /// An epoch that this node takes part in, which had begun at this time.
+    pub(crate) fn running(chain: ChainId, start: &EpochStart, begun: TimeMs) -> Self {
+        Self {
+            chain,
+            epoch: start.epoch,
+            root_height: start.root_height,
+            root_time: begun,
+            validators: start.validators.clone(),
+        }
     }
 
     /// Goes on to the next epoch.
