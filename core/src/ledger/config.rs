@@ -18,6 +18,9 @@ pub struct Config {
     pub genesis: Arc<Genesis>,
     /// The node's key.
     pub signer: Option<SharedSigner>,
+    /// A further key, with which the node votes in the epochs whose set names that one
+    /// for it: so it changes keys without missing a vote. Its own one in all others.
+    pub voting_key: Option<SharedSigner>,
     /// How signatures are checked.
     pub verifier: SharedVerifier,
     /// Spans of the consensus.
@@ -50,6 +53,7 @@ impl Config {
             node,
             genesis,
             signer: None,
+            voting_key: None,
             verifier: SharedVerifier::default(),
             timing: Timing::default(),
             relay: Relay::default(),

@@ -256,7 +256,15 @@ impl Ledger {
             hasher.update(&branches.tip().hash.0);
             hasher.update(&branches.tip().world().root().0);
         }
-        for count in [self.pool.len(), self.pool.bytes(), self.waits.len()] {
+        let (fetched, entries) = self.sync.progress();
+        hasher.update(&fetched.to_be_bytes());
+        let counts = [
+            self.pool.len(),
+            self.pool.bytes(),
+            self.waits.len(),
+            entries,
+        ];
+        for count in counts {
             hasher.update(&u64::try_from(count).unwrap_or(u64::MAX).to_be_bytes());
         }
         hasher.finish()

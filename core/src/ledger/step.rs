@@ -6,6 +6,7 @@ use super::message::Message;
 use super::state::{Clock, Inner, Ledger, Phase};
 use super::types::TimeMs;
 use crate::bft::{self, Bft};
+use crate::crypto::SharedSigner;
 use crate::machine::{Machine, Outbox};
 use crate::types::{Span, Time};
 use crate::wal;
@@ -178,7 +179,7 @@ impl Ledger {
         let config = bft::Config {
             node: self.config.node,
             chain: self.chain,
-            signer: self.config.signer.clone(),
+            signer: self.signer_of(&start),
             verifier: self.config.verifier.clone(),
             timing: self.config.timing,
             relay: self.config.relay,
@@ -188,6 +189,17 @@ impl Ledger {
         self.bft = Some(Bft::new(config, start));
         self.step_bft(bft::Event::Start(alloc::boxed::Box::new(recovered)));
         self.is_pool_changed = true;
+    }
+
+    /// The key that the set of an epoch names for this node.
+    fn signer_of(&self, start: &bft::EpochStart) -> Option<SharedSigner> {
+        let place = start.validators.index_of(self.config.node);
+        let listed = place.and_then(|place| start.validators.get(place));
+        let is_listed = |signer: &&SharedSigner| {
+            listed.is_some_and(|listed| listed.key == *signer.public_key())
+        };
+        let further = self.config.voting_key.as_ref().filter(is_listed);
+        further.or(self.config.signer.as_ref()).cloned()
     }
 
     /// Stops for good: nothing that was not durable has been acknowledged, and

@@ -177,7 +177,7 @@ impl Decode for Request {
 }
 
 impl Encode for Config {
-    /// Everything but the key, which is never written, and the verifier.
+    /// Everything but the keys, which are never written, and the verifier.
     fn encode(&self, writer: &mut Writer) {
         writer.put(&self.node);
         writer.put(&*self.genesis);
@@ -204,6 +204,7 @@ impl Decode for Config {
             node,
             genesis: Arc::new(genesis),
             signer: None,
+            voting_key: None,
             verifier: SharedVerifier::default(),
             timing: Timing {
                 delta: reader.get()?,

@@ -41,6 +41,16 @@ pub enum ValidatorCommand {
         #[command(flatten)]
         vote: VoteArgs,
     },
+    /// Vote for another key of a validator
+    Rotate {
+        /// The node
+        node: String,
+        /// The new key file, or the line that `decube validator consent --node` prints
+        #[arg(long, value_name = "FILE|KEY:SIGNATURE")]
+        consent: String,
+        #[command(flatten)]
+        vote: VoteArgs,
+    },
     /// Vote for another weight of a validator inside of its cluster
     SetPower {
         /// The node
@@ -59,11 +69,15 @@ pub enum ValidatorCommand {
         #[command(flatten)]
         vote: VoteArgs,
     },
-    /// Print that the owner of a key wants to be a validator, for `validator add`
+    /// Print that the owner of a key wants to vote with it, for `validator add` and
+    /// `validator rotate`
     Consent {
-        /// The key file of the node
+        /// The key file
         #[arg(value_name = "FILE")]
         key: PathBuf,
+        /// The node that it is to vote for; the one whose own key it is without it
+        #[arg(long)]
+        node: Option<String>,
         #[command(flatten)]
         remote: Remote,
     },
@@ -77,7 +91,10 @@ Examples:
   decube validator list
   decube validator consent /var/lib/decube/keys/identity.key          # on the new node
   decube validator add --cluster b --consent 02ab…:0x30… --key /var/lib/decube/keys/identity.key
-  decube validator remove 5f0c… --key /var/lib/decube/keys/identity.key";
+  decube validator remove 5f0c… --key /var/lib/decube/keys/identity.key
+  decube key new /var/lib/decube/keys/voting.key                 # then gcl.voting_key
+  decube validator consent --node 5f0c… /var/lib/decube/keys/voting.key
+  decube validator rotate 5f0c… --consent 02cd…:0x30… --key /var/lib/decube/keys/identity.key";
 
 #[derive(Debug, Args)]
 pub struct VoteArgs {
@@ -104,7 +121,7 @@ pub async fn run(command: ValidatorCommand) -> Outcome {
             weight,
             vote,
         } => {
-            let key = consent_of(&consent, &vote.remote).await?;
+            let key = consent_of(&consent, None, &vote.remote).await?;
             let change = ValidatorChange::Add {
                 node: key.key.node_id(),
                 cluster: ClusterId::from_name(&cluster),
@@ -121,6 +138,16 @@ pub async fn run(command: ValidatorCommand) -> Outcome {
             )
             .await
         }
+        ValidatorCommand::Rotate {
+            node,
+            consent,
+            vote,
+        } => {
+            let node = node_id(&node)?;
+            let key = consent_of(&consent, Some(node), &vote.remote).await?;
+            let change = ValidatorChange::Rotate { node, key };
+            cast(&Operation::Validator(change), &vote).await
+        }
         ValidatorCommand::SetPower { node, weight, vote } => {
             let node = node_id(&node)?;
             let change = ValidatorChange::SetWeight { node, weight };
@@ -134,8 +161,9 @@ pub async fn run(command: ValidatorCommand) -> Outcome {
             })?;
             cast(&Operation::Param { param, value }, &vote).await
         }
-        ValidatorCommand::Consent { key, remote } => {
-            let proof = consent(&key, &remote).await?;
+        ValidatorCommand::Consent { key, node, remote } => {
+            let node = node.as_deref().map(node_id).transpose()?;
+            let proof = consent(&key, node, &remote).await?;
             let line = format!("{}:{}\n", proof.key, proof.signature.to_der_hex());
             output::raw(line.as_bytes())
         }
@@ -172,9 +200,13 @@ fn node_id(text: &str) -> Result<NodeId, Failure> {
 
 /// The proof that the owner of a key wants to vote with it: from its key file, or as
 /// it was printed elsewhere.
-async fn consent_of(text: &str, remote: &Remote) -> Result<KeyProof, Failure> {
+async fn consent_of(
+    text: &str,
+    node: Option<NodeId>,
+    remote: &Remote,
+) -> Result<KeyProof, Failure> {
     let Some((key, signature)) = text.split_once(':') else {
-        return consent(&PathBuf::from(text), remote).await;
+        return consent(&PathBuf::from(text), node, remote).await;
     };
     let wrong = |error: &dyn std::fmt::Display| Failure::new(USAGE, format!("--consent: {error}"));
     let key = Value::String(key.to_owned());
@@ -186,7 +218,13 @@ async fn consent_of(text: &str, remote: &Remote) -> Result<KeyProof, Failure> {
     })
 }
 
-async fn consent(path: &std::path::Path, remote: &Remote) -> Result<KeyProof, Failure> {
+/// What the owner of a key signs: that it is to vote for a node, or for the node whose
+/// id follows from it.
+async fn consent(
+    path: &std::path::Path,
+    node: Option<NodeId>,
+    remote: &Remote,
+) -> Result<KeyProof, Failure> {
     use decube_core::crypto::{ChainId, P256Signer, Signer as _};
     let secret = read_key(path).map_err(|error| Failure::new(USAGE, error.to_string()))?;
     let status = remote.client()?.get_json("/consensus/status").await?;
@@ -195,7 +233,7 @@ async fn consent(path: &std::path::Path, remote: &Remote) -> Result<KeyProof, Fa
     let chain = chain.map_err(|error| Failure::new(super::exit::FAILED, error.to_string()))?;
     let signer = P256Signer::new(&secret);
     let key = *signer.public_key();
-    let owner = KeyOwner::Validator(key.node_id());
+    let owner = KeyOwner::Validator(node.unwrap_or_else(|| key.node_id()));
     let signature = signer.sign(&KeyProof::preimage(ChainId(chain), owner, &key));
     Ok(KeyProof { key, signature })
 }

@@ -304,6 +304,10 @@ pub const KEYS: &[Key] = &[
         "How the ledger began: the file that `decube ledger genesis` makes, the same on all \
          nodes. Without it the node takes part in no ledger.",
     ),
+    key("gcl.voting_key", Kind::Path, None).about(
+        "A further key file. The node votes with it as soon as `decube validator rotate` has \
+         passed, and with its own key until then. It signs votes alone: the id of the node stays.",
+    ),
     key("gcl.peers", Kind::Peers, None)
         .about("Nodes of other clusters that take part in the ledger, with their addresses."),
     key("gcl.message_delay", time(1, 60_000), Some("250ms")).about(

@@ -35,6 +35,8 @@ pub struct GclSettings {
     pub enabled: bool,
     /// The file that tells how the ledger began.
     pub genesis: Option<PathBuf>,
+    /// A further key to vote with.
+    pub voting_key: Option<PathBuf>,
     /// Nodes of other clusters.
     pub peers: Vec<Peer>,
     /// The one-way delay that deadlines are measured by.
@@ -286,6 +288,7 @@ impl Read<'_> {
         GclSettings {
             enabled: self.flag("gcl.enabled"),
             genesis: self.path("gcl.genesis"),
+            voting_key: self.path("gcl.voting_key"),
             peers: self.peers("gcl.peers"),
             message_delay: self.duration("gcl.message_delay"),
             idle_block: self.duration("gcl.idle_block"),

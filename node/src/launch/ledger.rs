@@ -6,7 +6,7 @@ use std::sync::Arc;
 use decube_core::crypto::{P256Signer, SharedSigner, SharedVerifier};
 use decube_core::ledger::{Config, Genesis};
 use decube_core::types::NodeId;
-use decube_io_real::data_dir::{DataDir, LedgerDirs, NodeKeys};
+use decube_io_real::data_dir::{DataDir, LedgerDirs, NodeKeys, read_key};
 use decube_io_real::disk::{Directory, DiskThread};
 use decube_io_real::ports::LedgerPorts;
 use decube_io_real::store::StoreThread;
@@ -38,6 +38,10 @@ pub fn prepare(
     let dirs = data.ledger()?;
     let mut config = Config::new(keys.node_id(), Arc::new(began));
     config.signer = Some(SharedSigner::new(P256Signer::new(&keys.identity)));
+    config.voting_key = match &settings.gcl.voting_key {
+        Some(path) => Some(SharedSigner::new(P256Signer::new(&read_key(path)?))),
+        None => None,
+    };
     config.verifier = SharedVerifier::new(FastVerifier);
     config.timing.delta = span(settings.gcl.message_delay);
     config.timing.idle_block = span(settings.gcl.idle_block);

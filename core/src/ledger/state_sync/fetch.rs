@@ -33,6 +33,9 @@ pub(super) struct Fetch {
     peer: NodeId,
     /// Who lied, or does not have it.
     shunned: BTreeSet<NodeId>,
+    /// Who has said that no more epochs have ended, and whether it then offered a
+    /// state of a later one all the same.
+    told_all: Option<(NodeId, bool)>,
     /// When the question is put to somebody else.
     pub(super) due: Time,
     failures: u32,
@@ -67,6 +70,14 @@ pub(super) struct Loading {
 impl Fetch {
     pub(super) const fn is_loading(&self) -> bool {
         matches!(self.stage, Stage::Chunks(_))
+    }
+
+    /// How much of the state is here.
+    pub(super) fn entries(&self) -> usize {
+        match &self.stage {
+            Stage::Chunks(loading) => loading.tree.len(),
+            Stage::Epochs | Stage::Point => 0,
+        }
     }
 
     fn newest(&self) -> &Root {
@@ -162,6 +173,7 @@ impl Ledger {
             stage: Stage::Epochs,
             peer,
             shunned: BTreeSet::new(),
+            told_all: None,
             due: self.now,
             failures: 0,
         };
@@ -212,8 +224,9 @@ impl Ledger {
         };
         if shun {
             fetch.shunned.insert(fetch.peer);
+        } else {
+            fetch.failures = fetch.failures.saturating_add(1);
         }
-        fetch.failures = fetch.failures.saturating_add(1);
         let validators = fetch.newest().epoch.validators().iter();
         let mut peers: BTreeSet<NodeId> = validators.map(|(_, one)| one.node).collect();
         peers.extend(ahead);
@@ -298,6 +311,7 @@ impl Ledger {
         }
         if !ops.is_empty() {
             fetch.failures = 0;
+            fetch.told_all = None;
             self.commit_to_store(ops, false, out);
         }
         if is_lie {
@@ -305,6 +319,8 @@ impl Ledger {
         }
         if ends.is_empty() {
             let fetch = self.sync.fetch.as_mut().expect("just used");
+            let was_told = fetch.told_all.filter(|(peer, _)| *peer == fetch.peer);
+            fetch.told_all = Some(was_told.unwrap_or((fetch.peer, false)));
             fetch.stage = Stage::Point;
             if self.resume_staged() {
                 return self.after_chunk(out);
@@ -341,9 +357,13 @@ impl Ledger {
         let (present, tip) = (self.epoch_number(), self.storage.tip.height);
         let fetch = self.sync.fetch.as_mut().expect("the caller has seen it");
         if point.child.header.epoch > fetch.newest().epoch.epoch() {
-            // An epoch has ended meanwhile, or others know less than this one.
+            // An epoch has ended meanwhile, or another peer has told of fewer.
+            let told = fetch.told_all.filter(|(peer, _)| *peer == fetch.peer);
+            if let Some((_, true)) = told {
+                return self.ask_another(true, out);
+            }
+            fetch.told_all = told.map(|(peer, _)| (peer, true));
             fetch.stage = Stage::Epochs;
-            fetch.failures = fetch.failures.saturating_add(1);
             return self.ask_sync(out);
         }
         if !is_proven(fetch, &point, &*self.config.verifier) {

@@ -78,6 +78,12 @@ pub(super) struct StateSync {
 }
 
 impl StateSync {
+    /// How far it is, as a number for fingerprints.
+    pub(super) fn progress(&self) -> (u64, usize) {
+        let entries = self.fetch.as_ref().map_or(0, |fetch| fetch.entries());
+        (self.installed, entries)
+    }
+
     /// When to look after a question.
     pub(super) fn deadline(&self) -> Option<Time> {
         self.fetch.as_ref().map(|fetch| fetch.due)

@@ -228,6 +228,50 @@ fn validators_join_and_leave_and_clients_follow() {
 }
 
 #[test]
+fn a_validator_changes_its_key_without_missing_a_vote() {
+    let mut cluster = Cluster::new(14, Knobs::default());
+    // The node has both keys at hand before anybody votes about it.
+    cluster.voting_keys.insert(3, 77);
+    cluster.crash(3);
+    cluster.start(3);
+    cluster.run_for(Span::from_millis(300));
+    let new = cluster.authority.signer(77);
+    let key = *crate::crypto::Signer::public_key(&new);
+    let node = cluster.slots[3].node;
+    let preimage = KeyProof::preimage(cluster.chain(), KeyOwner::Validator(node), &key);
+    let signature = crate::crypto::Signer::sign(&new, &preimage);
+    let key = KeyProof { key, signature };
+    let rotate = Operation::Validator(ValidatorChange::Rotate { node, key });
+    for number in 0..3 {
+        let (transaction, _) = cluster.sign(number, 0, vec![rotate.clone()]);
+        let wait = true;
+        cluster.ask(0, Request::Submit { transaction, wait });
+    }
+    cluster.until("the next epoch", Span::from_secs(20), |world| {
+        (0..4).all(|slot| world.epoch(slot) == Epoch(1))
+    });
+    let bft = cluster.ledger(3).bft().unwrap();
+    let place = bft.validator().expect("it votes with the new key");
+    assert_eq!(bft.epoch().validators.get(place).unwrap().key, key.key);
+    // Its vote is needed now, also after a restart.
+    cluster.crash(3);
+    cluster.start(3);
+    cluster.crash(0);
+    let id = cluster.note(1, 300, 0, "by three");
+    cluster.until("three go on", Span::from_secs(20), |world| {
+        world.checker.is_final(&id)
+    });
+    // Without the new key at hand it follows, and signs nothing with the old one.
+    cluster.start(0);
+    cluster.voting_keys.clear();
+    cluster.crash(3);
+    cluster.start(3);
+    cluster.run_for(Span::from_secs(1));
+    assert!(cluster.ledger(3).bft().unwrap().validator().is_none());
+    cluster.must_progress(301, Span::from_secs(20));
+}
+
+#[test]
 fn who_lost_its_disk_follows_through_epochs_and_votes_again() {
     let mut cluster = Cluster::new(5, Knobs::default());
     cluster.run_for(Span::from_millis(100));

@@ -85,6 +85,8 @@ pub struct Cluster {
     pub replies: BTreeMap<RequestId, Response>,
     pub cut: BTreeSet<(usize, usize)>,
     pub lost: BTreeSet<usize>,
+    /// Further keys of nodes, by their numbers.
+    pub voting_keys: BTreeMap<usize, u64>,
     /// What becomes of a message of a node on its way to another one.
     pub tamper: fn(usize, usize, Message) -> Option<Message>,
     /// Chunks of states that were sent, by whom and to whom.
@@ -122,6 +124,7 @@ impl Cluster {
             replies: BTreeMap::new(),
             cut: BTreeSet::new(),
             lost: BTreeSet::new(),
+            voting_keys: BTreeMap::new(),
             tamper: |_, _, message| Some(message),
             chunks: BTreeMap::new(),
             queue: BTreeMap::new(),
@@ -160,6 +163,8 @@ impl Cluster {
     pub fn start(&mut self, slot: usize) {
         let mut config = Config::new(self.slots[slot].node, self.genesis.clone());
         config.signer = Some(SharedSigner::new(self.signer(slot)));
+        let voting_key = self.voting_keys.get(&slot);
+        config.voting_key = voting_key.map(|key| SharedSigner::new(self.authority.signer(*key)));
         config.verifier = SharedVerifier::new(self.authority.verifier());
         config.timing = Timing {
             delta: Span::from_millis(100),

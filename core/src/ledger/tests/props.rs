@@ -23,7 +23,7 @@ fn run(seed: u64) -> Cluster {
         params,
         // Half of the worlds fetch states at every opportunity.
         point_blocks: 4,
-        fetch_behind: if seed % 2 == 0 { 8 } else { 10_000 },
+        fetch_behind: if seed.is_multiple_of(2) { 8 } else { 10_000 },
         ..Knobs::default()
     };
     let mut cluster = Cluster::new(seed, knobs);
