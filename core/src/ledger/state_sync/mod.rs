@@ -1,10 +1,11 @@
 //! Fetching the state instead of executing all blocks.
 //!
 //! # When
-//! A node that learns of a later epoch asks how the epochs between handed over and
-//! verifies that, from the epoch that it trusts on. If it is more than
-//! [`Config::fetch_behind`](super::Config::fetch_behind) blocks behind a state that
-//! is offered, or if nobody gives it the next block, it fetches that state.
+//! A node that learns of an epoch after the next one, or that gets no blocks, asks how
+//! the epochs between handed over and verifies that, from the epoch that it trusts on.
+//! If it is more than [`Config::fetch_behind`](super::Config::fetch_behind) blocks
+//! behind a state that is offered, or if nobody gives it the next block, it fetches
+//! that state.
 //! Otherwise it goes on block by block, which leaves it with a complete history.
 //!
 //! # What is trusted
