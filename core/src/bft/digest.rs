@@ -30,6 +30,7 @@ impl Bft {
         for timer in of_view.into_iter().chain(of_rest) {
             writer.put(&timer.unwrap_or(Time::MAX));
         }
+        writer.u8(timers.held);
         writer.put(&timers.relay.map_or(Time::MAX, |(due, _)| due));
         for cert in [&self.entered_by, &self.last_final] {
             writer.put(&cert.as_ref().map(|cert| cert.statement));

@@ -96,6 +96,7 @@ impl Bft {
         if content.items.is_empty() && self.holds_back(&parent) {
             self.building = None;
             self.timers.hold = self.timers.patience;
+            self.timers.held = self.timers.held.saturating_add(1);
             return;
         }
         let me = self.me.expect("only a validator leads");

@@ -25,7 +25,13 @@ pub(super) struct Timers {
     pub(super) patience: Option<Time>,
     /// Until when the leader's empty block is held back.
     pub(super) hold: Option<Time>,
+    /// How often one was held back in this view.
+    pub(super) held: u8,
 }
+
+/// How often the application is asked again while a leader holds an empty block back:
+/// each time it goes through all that waits.
+const HOLDS_MAX: u8 = 8;
 
 /// The longest that a view may grow to, in units of its ordinary length.
 const BACKOFF_MAX: u64 = 16;
@@ -144,7 +150,7 @@ impl Bft {
                 .get(&parent.view)
                 .is_none_or(|round| !round.is_given_up_by_any());
         let is_patient = self.timers.patience.is_some_and(|until| self.now < until);
-        is_patient && is_calm && !self.has_begun()
+        is_patient && is_calm && !self.has_begun() && self.timers.held < HOLDS_MAX
     }
 
     /// Whether the present view has deadlines.

@@ -119,6 +119,30 @@ fn an_item_that_comes_while_the_leader_holds_back_is_proposed_at_once() {
 }
 
 #[test]
+fn who_is_told_again_and_again_that_something_waits_soon_proposes() {
+    // The application says that something waits, and has nothing for a block.
+    let mut cluster = Cluster::new(26, quiet(Knobs::default()));
+    cluster.run_for(Span::from_secs(1));
+    let before = cluster.lowest();
+    cluster.submit(b"first");
+    let begin = cluster.now;
+    while cluster.lowest() == before {
+        cluster.run_for(Span::from_millis(1));
+        for slot in 0..4 {
+            cluster.step(slot, Event::Pending { waiting: true });
+        }
+    }
+    for _ in 0..60 {
+        for slot in 0..4 {
+            cluster.step(slot, Event::Pending { waiting: true });
+        }
+        cluster.run_for(Span::from_millis(1));
+    }
+    let took = cluster.now.saturating_since(begin);
+    assert!(cluster.lowest() > before + 1, "no second block in {took}");
+}
+
+#[test]
 fn with_losses_an_item_is_final_within_a_few_views() {
     // Some give a view up in which others notarise: then the block is final by the
     // next one only, and the leader of that does not hold it back.

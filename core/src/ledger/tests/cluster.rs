@@ -87,6 +87,8 @@ pub struct Cluster {
     pub lost: BTreeSet<usize>,
     /// Further keys of nodes, by their numbers.
     pub voting_keys: BTreeMap<usize, u64>,
+    /// Runs of blocks that begin lower are lost, as if all had forgotten those.
+    pub blocks_from: Height,
     /// What becomes of a message of a node on its way to another one.
     pub tamper: fn(usize, usize, Message) -> Option<Message>,
     /// Chunks of states that were sent, by whom and to whom.
@@ -125,6 +127,7 @@ impl Cluster {
             cut: BTreeSet::new(),
             lost: BTreeSet::new(),
             voting_keys: BTreeMap::new(),
+            blocks_from: Height(0),
             tamper: |_, _, message| Some(message),
             chunks: BTreeMap::new(),
             queue: BTreeMap::new(),
@@ -297,6 +300,15 @@ impl Cluster {
         }
         if matches!(message, Message::Sync(SyncMessage::Chunk(_))) {
             *self.chunks.entry((from, slot)).or_default() += 1;
+        }
+        let is_forgotten = match &message {
+            Message::Bft(crate::bft::Message::Blocks(answer)) => {
+                answer.blocks[0].header().height < self.blocks_from
+            }
+            _ => false,
+        };
+        if is_forgotten {
+            return;
         }
         let Some(message) = (self.tamper)(from, slot, message) else {
             return;

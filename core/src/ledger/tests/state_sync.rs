@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use super::cluster::{Cluster, Knobs, note};
 use super::disk::Disk;
-use crate::bft::{Epoch, Height, Message as Bft};
+use crate::bft::{Epoch, Height};
 use crate::crypto::sha256;
 use crate::ledger::state_sync::{Chunk, SyncMessage};
 use crate::ledger::*;
@@ -174,14 +174,7 @@ fn where_nobody_has_the_blocks_the_state_is_fetched() {
             ..Knobs::default()
         },
     );
-    // As if all had forgotten the old blocks.
-    cluster.tamper = |_, _, message| match &message {
-        Message::Bft(Bft::Blocks(blocks)) => {
-            let first = blocks.blocks[0].header().height;
-            (first > Height(60)).then_some(message)
-        }
-        _ => Some(message),
-    };
+    cluster.blocks_from = Height(60);
     cluster.start(NEW);
     until_there(&mut cluster, NEW);
     assert_eq!(cluster.ledger(NEW).states_fetched(), 1);
@@ -322,6 +315,8 @@ fn altered(kind: u64, mut chunk: Chunk) -> Chunk {
 fn lied_to(seed: u64, tamper: fn(usize, usize, Message) -> Option<Message>) {
     let mut cluster = old_world(seed, near());
     cluster.tamper = tamper;
+    // Blocks are not to be quicker than the one who tells the truth.
+    cluster.blocks_from = Height(60);
     cluster.start(NEW);
     until_there(&mut cluster, NEW);
     assert_eq!(cluster.ledger(NEW).states_fetched(), 1);
