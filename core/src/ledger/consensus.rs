@@ -222,7 +222,7 @@ impl Ledger {
     ) {
         let bft = self.bft.as_ref().expect("present while running");
         let present = bft.epoch().epoch;
-        let is_answer = matches!(message, bft::Message::Blocks(_));
+        let before = bft.committed().height;
         match message.epoch() {
             Some(epoch) if epoch > present => {
                 self.ahead = Some((from, epoch));
@@ -246,12 +246,14 @@ impl Ledger {
             }
             _ => self.step_bft(bft::Event::Message { from, message }),
         }
-        if is_answer {
-            self.asked_ahead_at = None;
-            let present = self.bft.as_ref().expect("present").epoch().epoch;
-            if self.ahead.is_some_and(|(_, epoch)| epoch > present) {
-                self.ask_ahead(out);
-            }
+        // What brought nothing new is no reason to ask at once: a copy of an answer
+        // would bring another answer, which may be copied as well, without end.
+        let bft = self.bft.as_ref().expect("present while running");
+        let is_ahead = self
+            .ahead
+            .is_some_and(|(_, epoch)| epoch > bft.epoch().epoch);
+        if bft.committed().height > before && is_ahead {
+            self.ask_ahead(out);
         }
     }
 
