@@ -152,6 +152,7 @@ impl LedgerWorld {
         host.disk.stats = stats;
         host.store = SimStore::new(self.seed, entity);
         host.has_lost_disk = true;
+        host.rejoined_in = None;
         self.coverage.disks_lost += 1;
         self.boot_after(slot, fault.duration);
     }

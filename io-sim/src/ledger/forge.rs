@@ -81,12 +81,13 @@ impl Liar {
         let statement = Statement::on(VoteKind::Notarize, header.epoch, block.place());
         Proposal {
             block,
-            vote: self.sign(statement, me),
+            vote: self.signed(statement, me),
             ..proposal
         }
     }
 
-    fn sign(&self, statement: Statement, signer: ValidatorIndex) -> Vote {
+    /// A vote, whatever it says.
+    pub(super) fn signed(&self, statement: Statement, signer: ValidatorIndex) -> Vote {
         Vote {
             statement,
             signer,
@@ -107,7 +108,7 @@ impl Liar {
             0 => {
                 let view = View(scene.bft.view().0 + self.draw().below(4));
                 cert.statement = Statement::nullify(scene.bft.epoch().epoch, view);
-                let signature = self.sign(cert.statement, me).signature;
+                let signature = self.signed(cert.statement, me).signature;
                 let set = &scene.bft.epoch().validators;
                 cert.signers = set.iter().map(|(index, _)| index).collect();
                 cert.signatures = set.iter().map(|_| signature).collect();
@@ -195,7 +196,7 @@ impl Liar {
         };
         let mut first = real;
         first.statement.epoch = epoch;
-        let forged = self.sign(Statement::on(kind, epoch, block), real.signer);
+        let forged = self.signed(Statement::on(kind, epoch, block), real.signer);
         let evidence = Evidence::of(first, forged)?;
         Some(self.transaction(scene, Operation::Evidence(Box::new(evidence))))
     }
@@ -243,7 +244,7 @@ impl Liar {
             6 => {
                 let view = View(scene.bft.view().0 + number.below(1 << 40));
                 let me = scene.bft.validator().unwrap_or_default();
-                bft::Message::Vote(self.sign(Statement::nullify(epoch, view), me))
+                bft::Message::Vote(self.signed(Statement::nullify(epoch, view), me))
             }
             _ => {
                 let statement = Statement::on(
@@ -255,7 +256,7 @@ impl Liar {
                         hash: Digest([4; 32]),
                     },
                 );
-                bft::Message::Vote(self.sign(statement, ValidatorIndex(99)))
+                bft::Message::Vote(self.signed(statement, ValidatorIndex(99)))
             }
         };
         Message::Bft(said)

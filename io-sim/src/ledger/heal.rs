@@ -152,6 +152,9 @@ impl LedgerWorld {
     /// Asks for receipts of what clients know to be final, as somebody would who
     /// knows the genesis alone.
     fn audit(&mut self, upto: Height) {
+        if let Err((checker, message)) = self.checker.kept_its_word() {
+            return self.violate(checker, message);
+        }
         let known = self.load.acknowledged.iter();
         let known: Vec<_> = known
             .filter(|id| self.checker.height_of(id).is_some_and(|at| at <= upto))

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
+use decube_core::bft::Epoch;
 use decube_core::ledger::{Event, Ledger, ReadId};
 use decube_core::store::StoreBatch;
 use decube_core::types::{NodeId, RequestId};
@@ -68,6 +69,8 @@ pub(super) struct Host {
     pub(super) store_operations: u64,
     /// Its disk is new although its key has signed: it must ask before it votes.
     pub(super) has_lost_disk: bool,
+    /// The epoch in which it was let in again. It has to ask once more in the next.
+    pub(super) rejoined_in: Option<Epoch>,
     pub(super) stepped: bool,
     pub(super) paused: bool,
     /// What happened while it was paused.
@@ -109,6 +112,7 @@ impl Host {
             store_tasks: VecDeque::new(),
             store_operations: 0,
             has_lost_disk: false,
+            rejoined_in: None,
             stepped: false,
             paused: false,
             backlog: VecDeque::new(),
@@ -122,6 +126,28 @@ impl Host {
             damaged: false,
             futile_starts: 0,
             dead: false,
+        }
+    }
+
+    /// Whether it lost its disk and is not sure of its way back for ever.
+    pub(super) fn asks(&self) -> bool {
+        if !self.has_lost_disk {
+            return false;
+        }
+        let bft = self.ledger.as_ref().and_then(Ledger::bft);
+        let epoch = bft
+            .filter(|bft| bft.is_running() && !bft.is_silent())
+            .map(|bft| bft.epoch().epoch);
+        let sure = self.rejoined_in.map(|epoch| Epoch(epoch.0 + 2));
+        !sure.is_some_and(|sure| epoch >= Some(sure))
+    }
+
+    /// Notes that it was let in again.
+    pub(super) fn note_rejoined(&mut self) {
+        let bft = self.ledger.as_ref().and_then(Ledger::bft);
+        let voting = bft.filter(|bft| bft.is_running());
+        if self.has_lost_disk && self.rejoined_in.is_none() {
+            self.rejoined_in = voting.map(|bft| bft.epoch().epoch);
         }
     }
 

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use decube_core::bft::{self, Bft, BlockRef, Cert, Epoch, Proposal, Statement, Vote, VoteKind};
 use decube_core::crypto::fake::FakeSigner;
-use decube_core::crypto::{ChainId, Signer as _};
+use decube_core::crypto::{ChainId, Digest};
 use decube_core::ledger::{Ledger, Message};
 use decube_core::types::NodeId;
 
@@ -86,6 +86,8 @@ pub(super) struct Liar {
     /// How often it voted for everything in a view: liars hear each other, and would
     /// answer each other without end.
     voted: BTreeMap<(Epoch, bft::View), u64>,
+    /// In a run that is to fork: which side has which block.
+    sides: BTreeMap<Digest, bool>,
 }
 
 const HEARD_MAX: usize = 96;
@@ -121,6 +123,7 @@ impl Liar {
             heard_count: 0,
             blocks: BTreeMap::new(),
             voted: BTreeMap::new(),
+            sides: BTreeMap::new(),
         }
     }
 
@@ -139,6 +142,8 @@ impl Liar {
         };
         match said {
             bft::Message::Proposal(proposal) => self.propose(scene, to, *proposal),
+            // Its votes are those that keep the two sides apart.
+            bft::Message::Vote(_) if self.fork => Vec::new(),
             bft::Message::Vote(vote) if self.has(Strategy::SelectiveVote) => {
                 let view = vote.statement.view().0;
                 let to_it = self.shared.at(low_bits(to), view | 1 << 50).coin();
@@ -159,10 +164,17 @@ impl Liar {
     pub(super) fn on_heard(
         &mut self,
         scene: &Scene<'_>,
-        _from: NodeId,
+        from: NodeId,
         message: &Message,
     ) -> Vec<Lie> {
         let place = self.learn(message);
+        if let Message::Bft(bft::Message::Vote(vote)) = message
+            && vote.statement.kind == VoteKind::Notarize
+            && self.fork
+        {
+            let side = self.side(from, vote.statement.view().0);
+            self.sides.entry(vote.statement.block.hash).or_insert(side);
+        }
         let mut lies = Vec::new();
         if self.is_silent(scene.now) {
             return lies;
@@ -227,10 +239,11 @@ impl Liar {
             true => self.draw().below(self.delta * 6),
             false => 0,
         };
-        self.note(
-            (said.block.header().epoch, said.block.header().view),
-            said.block.place(),
-        );
+        let header = said.block.header();
+        self.note((header.epoch, header.view), said.block.place());
+        if self.fork {
+            self.sides.insert(said.block.hash(), self.side(to, view));
+        }
         let message = Message::Bft(bft::Message::Proposal(Box::new(said)));
         vec![Lie { to, message, after }]
     }
@@ -254,40 +267,49 @@ impl Liar {
         let known = known.cloned().unwrap_or_default();
         let times = self.voted.entry((epoch, block.view)).or_default();
         *times += 1;
-        if *times > VOTES_PER_VIEW_MAX {
-            return;
-        }
+        let is_enough = *times > VOTES_PER_VIEW_MAX;
         while self.voted.len() > VIEWS_MAX {
             self.voted.pop_first();
         }
-        let sign = |liar: &Self, statement: Statement| Vote {
-            statement,
-            signer: me,
-            signature: liar.key.sign(&statement.preimage(liar.chain)),
-        };
-        for (number, block) in known.into_iter().enumerate() {
+        if is_enough {
+            return;
+        }
+        for block in known {
             for kind in [VoteKind::Notarize, VoteKind::Finalize] {
-                let vote = sign(self, Statement::on(kind, epoch, block));
+                let vote = self.signed(Statement::on(kind, epoch, block), me);
                 let message = Message::Bft(bft::Message::Vote(vote));
-                if !self.fork {
-                    self.to_some(scene, &message, lies);
-                    continue;
-                }
-                for to in scene.peers.iter().filter(|peer| **peer != scene.me) {
-                    if self.side(*to, block.view.0) == (number % 2 == 1) {
-                        let (to, message) = (*to, message.clone());
-                        lies.push(Lie {
-                            to,
-                            message,
-                            after: 0,
-                        });
-                    }
+                match self.fork {
+                    true => self.to_its_side(scene, block, &message, lies),
+                    false => self.to_some(scene, &message, lies),
                 }
             }
         }
         if !self.fork {
-            let vote = sign(self, Statement::nullify(epoch, block.view));
+            let vote = self.signed(Statement::nullify(epoch, block.view), me);
             self.to_some(scene, &Message::Bft(bft::Message::Vote(vote)), lies);
+        }
+    }
+
+    /// To those that have this block, and to the other liars.
+    fn to_its_side(
+        &self,
+        scene: &Scene<'_>,
+        block: BlockRef,
+        message: &Message,
+        lies: &mut Vec<Lie>,
+    ) {
+        let Some(side) = self.sides.get(&block.hash) else {
+            return;
+        };
+        for to in scene.peers.iter().filter(|peer| **peer != scene.me) {
+            if self.side(*to, block.view.0) == *side {
+                let (to, message) = (*to, message.clone());
+                lies.push(Lie {
+                    to,
+                    message,
+                    after: 0,
+                });
+            }
         }
     }
 
@@ -350,8 +372,6 @@ impl Liar {
         let known = self.blocks.entry(view).or_default();
         if !known.contains(&block) && known.len() < 4 {
             known.push(block);
-            // In the order of their hashes, so that all liars number them alike.
-            known.sort_by_key(|block| block.hash);
         }
         while self.blocks.len() > VIEWS_MAX {
             self.blocks.pop_first();

@@ -9,7 +9,7 @@ use decube_core::bft::{Epoch, Height};
 use decube_core::codec::Encode as _;
 use decube_core::crypto::{Signer as _, sha256};
 use decube_core::ledger::{
-    AccountId, Intent, Lane, Name, Operation, Rejection, Request, Response, Sequence,
+    AccountId, Intent, Lane, Ledger, Name, Operation, Rejection, Request, Response, Sequence,
     SnapshotRecord, TxId, TxState,
 };
 use decube_core::types::RequestId;
@@ -282,9 +282,11 @@ impl LedgerWorld {
                 self.advance_client(client);
             }
             Response::Account(view) => {
+                // The view counts what waits at that node, which may never be final.
+                let world = self.furthest().and_then(Ledger::world);
+                let known = world.and_then(|world| world.account(&view.id));
+                let next = known.map_or(0, |account| account.next(Lane(0)).0);
                 let one = &mut self.load.clients[client];
-                let lane = view.lanes.iter().find(|(lane, _)| *lane == Lane(0));
-                let next = lane.map_or(0, |(_, next)| next.0);
                 let over = one.pending.as_ref().is_some_and(|p| p.valid_until < view.height);
                 one.tries = 0;
                 // What is neither final nor over may still become final: only when

@@ -349,11 +349,7 @@ impl LedgerWorld {
 
     /// Honest nodes that lost their disk and do not vote yet.
     fn asking_nodes(&self) -> Vec<NodeId> {
-        let asks = |host: &&Host| {
-            let bft = host.ledger.as_ref().and_then(Ledger::bft);
-            host.has_lost_disk && !bft.is_some_and(|bft| bft.is_running() && !bft.is_silent())
-        };
-        let asking = self.hosts.iter().filter(asks);
+        let asking = self.hosts.iter().filter(|host| host.asks());
         asking.map(|host| host.node).collect()
     }
 

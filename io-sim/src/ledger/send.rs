@@ -60,6 +60,11 @@ impl LedgerWorld {
 
     /// Gives a message to the network, for each process that has the name.
     pub(super) fn transmit(&mut self, slot: usize, to: NodeId, message: Message) {
+        if self.config.fork == 1
+            && let Err((checker, what)) = self.checker.on_anything(&message)
+        {
+            return self.violate(checker, what);
+        }
         let from = self.hosts[slot].node;
         let size = u64::try_from(message.to_bytes().len()).expect("lengths fit 64 bits");
         for target in 0..self.hosts.len() {

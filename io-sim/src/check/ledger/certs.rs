@@ -58,7 +58,7 @@ impl LedgerChecker {
     }
 
     /// What is wrong with a certificate.
-    fn judge(&self, cert: &Cert) -> Result<(), &'static str> {
+    pub(super) fn judge(&self, cert: &Cert) -> Result<(), &'static str> {
         let said = &cert.statement;
         let set = self.sets.get(&said.epoch).ok_or("an unknown epoch")?;
         let signers: Vec<_> = cert.signers.iter().collect();

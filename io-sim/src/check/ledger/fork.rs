@@ -3,7 +3,10 @@
 
 use std::collections::BTreeSet;
 
-use decube_core::bft::{Epoch, Evidence, Proven, ValidatorIndex, VoteKind, forensics};
+use decube_core::bft::{
+    self, Cert, Epoch, Evidence, Proven, ValidatorIndex, VoteKind, forensics,
+};
+use decube_core::ledger::Message;
 
 use super::LedgerChecker;
 use crate::check::raft::Finding;
@@ -11,6 +14,34 @@ use crate::check::raft::Finding;
 const NAME: &str = "forensics";
 
 impl LedgerChecker {
+    /// In a run that may fork: a vote that anybody sent. Who has the votes of a quorum
+    /// has a certificate, even if nobody ever sends it.
+    pub fn on_anything(&mut self, message: &Message) -> Result<(), Finding> {
+        let Message::Bft(said) = message else {
+            return Ok(());
+        };
+        let vote = match said {
+            bft::Message::Vote(vote) => *vote,
+            bft::Message::Proposal(proposal) => proposal.vote,
+            _ => return Ok(()),
+        };
+        let statement = vote.statement;
+        if !self.is_signed(&statement, vote.signer, &vote.signature) {
+            return Ok(());
+        }
+        let by_signer = self.tally.entry(statement).or_default();
+        by_signer.insert(vote.signer, vote.signature);
+        let cert = Cert {
+            statement,
+            signers: by_signer.keys().copied().collect(),
+            signatures: by_signer.values().copied().collect(),
+        };
+        match self.judge(&cert) {
+            Ok(()) => self.take_cert(&cert),
+            Err(_) => Ok(()),
+        }
+    }
+
     /// The ledger has forked: all certificates that were seen are handed to forensics.
     pub(super) fn convict(&mut self) -> Result<(), Finding> {
         let mut proven = Vec::new();

@@ -52,8 +52,12 @@ pub struct LedgerChecker {
     votes: Votes,
     certs: Certs,
     chain: Chain,
+    /// What clients were told.
+    acknowledged: BTreeMap<TxId, Height>,
     /// More than a third lies: forks are expected, and must convict.
     fork: bool,
+    /// In such a run, all votes that were sent.
+    tally: BTreeMap<Statement, BTreeMap<ValidatorIndex, Signature>>,
     /// A fork was seen and its authors were convicted: there is no more to see.
     settled: bool,
 }
@@ -77,7 +81,9 @@ impl LedgerChecker {
             sets: BTreeMap::new(),
             votes: Votes::new(slots),
             certs: Certs::default(),
+            acknowledged: BTreeMap::new(),
             fork: config.fork == 1,
+            tally: BTreeMap::new(),
             settled: false,
         }
     }
@@ -153,16 +159,29 @@ impl LedgerChecker {
         }
     }
 
-    /// A client was told that an operation is final.
-    pub fn acknowledged(&self, id: TxId, place: Located) -> Result<(), Finding> {
+    /// A client was told that an operation is final. That may come before the first
+    /// announcement of the block: what a node says to different ears has no order.
+    pub fn acknowledged(&mut self, id: TxId, place: Located) -> Result<(), Finding> {
+        self.acknowledged.insert(id, place.height);
         match self.chain.height_of(&id) {
-            _ if self.fork => Ok(()),
-            Some(height) if height == place.height => Ok(()),
-            found => Err((
-                "acknowledged",
-                format!("{id:?} was said to stand at {place:?}, and stands at {found:?}"),
-            )),
+            Some(height) if height != place.height && !self.fork => {
+                let message = format!("{id:?} was said to stand at {place:?}, not at {height}");
+                Err(("acknowledged", message))
+            }
+            _ => Ok(()),
         }
+    }
+
+    /// What clients were told is true, when all is over.
+    pub fn kept_its_word(&self) -> Result<(), Finding> {
+        for (id, height) in &self.acknowledged {
+            let stands = self.chain.height_of(id);
+            if stands != Some(*height) {
+                let message = format!("{id:?} was said to stand at {height}, not at {stands:?}");
+                return Err(("acknowledged", message));
+            }
+        }
+        Ok(())
     }
 
     /// Adds what was met.
