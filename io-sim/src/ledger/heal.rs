@@ -167,8 +167,12 @@ impl LedgerWorld {
             host.is_honest() && host.ledger.is_some()
         };
         let slots: Vec<usize> = (0..self.hosts.len()).filter(living).collect();
-        for (number, id) in asked.iter().enumerate() {
-            let from = self.checker.epoch_to_prove_from(id);
+        let asked: Vec<_> = asked
+            .into_iter()
+            .filter_map(|id| Some((id, self.checker.epoch_to_prove_from(&id)?)))
+            .collect();
+        for (number, (id, from)) in asked.iter().enumerate() {
+            let from = *from;
             let request = Request::Prove { id: *id, from };
             let slot = slots[number % slots.len()];
             let id = self.fresh_request();

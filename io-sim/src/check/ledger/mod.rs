@@ -237,3 +237,7 @@ impl LedgerChecker {
         slot.is_some_and(|slot| self.honest[slot])
     }
 }
+
+#[cfg(test)]
+#[path = "../../tests/ledger.rs"]
+mod tests;
