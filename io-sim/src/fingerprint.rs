@@ -151,7 +151,10 @@ pub fn ledger_effect(fold: &mut Fold, effect: &ledger::Effect) {
         ledger::Effect::Reply { id, response } => {
             fold.add(42);
             fold.add(id.0);
-            fold.add(u64::from(matches!(response, ledger::Response::Transaction(_))));
+            fold.add(u64::from(matches!(
+                response,
+                ledger::Response::Transaction(_)
+            )));
         }
         ledger::Effect::Final(block) => {
             fold.add(43);

@@ -55,7 +55,9 @@ impl Scenario {
             Self::RaftSnapshot => "logs are so short that those who lag need snapshots",
             Self::WholeNode => "everything at once, damaged disks included",
             Self::BftByzantine => "validators of the ledger lie while everything else fails",
-            Self::BftFork => "more than a third of the validators lies: forks convict their authors",
+            Self::BftFork => {
+                "more than a third of the validators lies: forks convict their authors"
+            }
         }
     }
 

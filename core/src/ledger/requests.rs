@@ -166,7 +166,7 @@ impl Ledger {
             state: branch.world().root(),
             time_ms: branch.time.0,
             is_validator: bft.validator().is_some(),
-            is_voting: bft.validator().is_some() && bft.is_running(),
+            is_voting: bft.validator().is_some() && bft.is_running() && !bft.is_silent(),
             pooled: self.pool.len(),
             pooled_bytes: self.pool.bytes(),
             rejected: self.bft.as_ref().map_or(0, Bft::rejected),

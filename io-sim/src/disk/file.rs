@@ -96,7 +96,10 @@ impl File {
         let zeros = vec![0; bytes.len()];
         let mut run: Vec<u8> = Vec::new();
         for sector in 0..=self.current.len() {
-            match (sector < self.current.len()).then(|| stable(sector)).flatten() {
+            match (sector < self.current.len())
+                .then(|| stable(sector))
+                .flatten()
+            {
                 Some(content) => {
                     if run.is_empty() {
                         run.extend_from_slice(&zeros);

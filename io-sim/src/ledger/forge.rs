@@ -7,9 +7,7 @@ use decube_core::bft::{
 };
 use decube_core::codec::Encode as _;
 use decube_core::crypto::{Digest, Signer as _};
-use decube_core::ledger::{
-    AccountId, Intent, Lane, Message, Name, Operation, Sequence,
-};
+use decube_core::ledger::{AccountId, Intent, Lane, Message, Name, Operation, Sequence};
 
 use super::liar::{Liar, Scene};
 use crate::rng::Draw;

@@ -3,13 +3,13 @@
 
 use decube_core::bft::Height;
 use decube_core::codec::Encode as _;
-use decube_core::crypto::{PublicKey, Signer as _};
+use decube_core::crypto::PublicKey;
 use decube_core::ledger::{
-    AccountId, Intent, KeyOwner, KeyProof, Lane, Member, Operation, Param, Request,
-    ValidatorChange,
+    AccountId, Intent, KeyOwner, KeyProof, Lane, Member, Operation, Param, Request, ValidatorChange,
 };
 use decube_core::types::NodeId;
 
+use super::host::Host;
 use super::load::Caller;
 use super::{Happening, LedgerWorld, MILLI, parts};
 use crate::plan::Fault;
@@ -68,13 +68,13 @@ impl LedgerWorld {
             (3, _) => {
                 let value = draw.again().range(2, 60);
                 let param = Param::EpochBlocks;
-                return Some((Operation::Param { param, value }, self.key_of(host.signer)));
+                return Some((Operation::Param { param, value }, *host.key.public_key()));
             }
             (_, None) => ValidatorChange::Add {
                 node: host.node,
                 cluster: parts::cluster_of(&self.config, number),
                 weight,
-                key: self.key_proof(host.node, host.signer),
+                key: self.key_proof(host),
             },
             (0, Some(_)) if members.len() > 1 => ValidatorChange::Remove { node: host.node },
             (_, Some(_)) => ValidatorChange::SetWeight {
@@ -82,7 +82,7 @@ impl LedgerWorld {
                 weight,
             },
         };
-        Some((Operation::Validator(change), self.key_of(host.signer)))
+        Some((Operation::Validator(change), *host.key.public_key()))
     }
 
     /// Whether these are less than a third of the power, whichever of the open
@@ -124,17 +124,13 @@ impl LedgerWorld {
         keeps
     }
 
-    fn key_of(&self, signer: u64) -> PublicKey {
-        *self.authority.signer(signer).public_key()
-    }
-
-    fn key_proof(&self, node: NodeId, signer: u64) -> KeyProof {
-        let signer = self.authority.signer(signer);
-        let key = *signer.public_key();
-        let preimage = KeyProof::preimage(self.genesis.chain(), KeyOwner::Validator(node), &key);
+    fn key_proof(&self, host: &Host) -> KeyProof {
+        let owner = KeyOwner::Validator(host.node);
+        let key = *host.key.public_key();
+        let preimage = KeyProof::preimage(self.genesis.chain(), owner, &key);
         KeyProof {
             key,
-            signature: signer.sign(&preimage),
+            signature: host.key.sign(&preimage),
         }
     }
 
@@ -148,7 +144,8 @@ impl LedgerWorld {
         if self.governor.tries > TRIES_MAX || self.is_in_force(&operation) {
             if self.is_in_force(&operation) {
                 self.coverage.changes_in_force += 1;
-                let is_it = |change: &ValidatorChange| operation == Operation::Validator(change.clone());
+                let is_it =
+                    |change: &ValidatorChange| operation == Operation::Validator(change.clone());
                 self.governor.open.retain(|(change, _)| !is_it(change));
             }
             self.governor.wanted = None;
@@ -180,7 +177,7 @@ impl LedgerWorld {
     }
 
     fn say_operation(&mut self, slot: usize, operation: &Operation) {
-        let signer = self.authority.signer(self.hosts[slot].signer);
+        let signer = self.hosts[slot].key.clone();
         let account = AccountId::of(signer.public_key());
         let Some(world) = self.furthest().and_then(|ledger| ledger.world()) else {
             return;
@@ -196,7 +193,7 @@ impl LedgerWorld {
             valid_until: Height(self.checker.highest().0 + 100),
             operations: vec![operation.clone()],
         };
-        let transaction = intent.sign(&signer).to_bytes();
+        let transaction = intent.sign(&*signer).to_bytes();
         let id = self.fresh_request();
         let at = self.now + self.client_delay();
         let request = Box::new(Request::Submit {
@@ -214,11 +211,7 @@ impl LedgerWorld {
 }
 
 /// The members after a change, as the harness reckons.
-fn changed(
-    members: &[Member],
-    change: &ValidatorChange,
-    key: &PublicKey,
-) -> Vec<Member> {
+fn changed(members: &[Member], change: &ValidatorChange, key: &PublicKey) -> Vec<Member> {
     let mut after = members.to_vec();
     match change {
         ValidatorChange::Add {

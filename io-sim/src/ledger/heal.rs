@@ -55,7 +55,10 @@ impl LedgerWorld {
         let delta = self.config.delta_ms.max(1) * MILLI;
         let validators = self.config.slots();
         let deadlines = 16 * 3 * delta;
-        let ahead = self.hosts.iter().map(|host| host.wall_offset.unsigned_abs());
+        let ahead = self
+            .hosts
+            .iter()
+            .map(|host| host.wall_offset.unsigned_abs());
         let clocks = ahead.max().unwrap_or(0);
         let views = validators / 3 + 2;
         let clients = 2 * self.config.client_timeout_ms + self.config.request_timeout_ms;

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 use decube_core::bft::Epoch;
+use decube_core::crypto::SharedSigner;
 use decube_core::ledger::{Event, Ledger, ReadId};
 use decube_core::store::StoreBatch;
 use decube_core::types::{NodeId, RequestId};
@@ -54,8 +55,7 @@ pub(super) enum StoreTask {
 pub(super) struct Host {
     /// Under which name it speaks; twins share one.
     pub(super) node: NodeId,
-    /// The number of its signer.
-    pub(super) signer: u64,
+    pub(super) key: SharedSigner,
     pub(super) part: Part,
     /// The running process.
     pub(super) ledger: Option<Ledger>,
@@ -97,11 +97,11 @@ pub(super) struct Host {
 }
 
 impl Host {
-    pub(super) fn new(seed: u64, slot: usize, node: NodeId, signer: u64) -> Self {
+    pub(super) fn new(seed: u64, slot: usize, key: SharedSigner) -> Self {
         let entity = u64::try_from(slot).expect("few slots");
         Self {
-            node,
-            signer,
+            node: key.public_key().node_id(),
+            key,
             part: Part::Honest,
             ledger: None,
             process: 0,

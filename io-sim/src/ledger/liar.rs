@@ -421,6 +421,6 @@ impl Liar {
 }
 
 /// Enough of an id to draw by.
-fn low_bits(node: NodeId) -> u64 {
+pub(super) fn low_bits(node: NodeId) -> u64 {
     u64::try_from(node.0 & u128::from(u64::MAX)).expect("64 bits")
 }

@@ -7,7 +7,8 @@
 use bytes::Bytes;
 use decube_core::bft::{Epoch, Height};
 use decube_core::codec::Encode as _;
-use decube_core::crypto::{Signer as _, sha256};
+use decube_core::crypto::fake::FakeAuthority;
+use decube_core::crypto::{SharedSigner, Signer as _, sha256};
 use decube_core::ledger::{
     AccountId, Intent, Lane, Ledger, Name, Operation, Rejection, Request, Response, Sequence,
     SnapshotRecord, TxId, TxState,
@@ -63,8 +64,7 @@ struct Pending {
 
 #[derive(Debug)]
 struct Client {
-    /// The number of its signer.
-    signer: u64,
+    key: SharedSigner,
     account: AccountId,
     sequence: u64,
     /// Which of its operations it is at.
@@ -92,13 +92,17 @@ const SIGNERS_FROM: u64 = 1_000;
 const VALID_BLOCKS: u64 = 200;
 
 impl Load {
-    pub(super) fn new(seed: u64, config: &SimConfig, workload: Workload) -> Self {
-        let authority = decube_core::crypto::fake::FakeAuthority::new(seed);
+    pub(super) fn new(
+        seed: u64,
+        config: &SimConfig,
+        workload: Workload,
+        authority: &FakeAuthority,
+    ) -> Self {
         let client = |number: u64| {
-            let signer = SIGNERS_FROM + number;
+            let key = authority.signer(SIGNERS_FROM + number);
             Client {
-                signer,
-                account: AccountId::of(authority.signer(signer).public_key()),
+                account: AccountId::of(key.public_key()),
+                key: SharedSigner::new(key),
                 sequence: 0,
                 number: 0,
                 completed: 0,
@@ -232,7 +236,7 @@ impl LedgerWorld {
         };
         let first = intent.ids().next().expect("a transaction has operations");
         let valid_until = intent.valid_until;
-        let signed = intent.sign(&self.authority.signer(one.signer));
+        let signed = intent.sign(&*one.key);
         one.tries = 0;
         one.pending = Some(Pending {
             bytes: signed.to_bytes(),
@@ -287,7 +291,10 @@ impl LedgerWorld {
                 let known = world.and_then(|world| world.account(&view.id));
                 let next = known.map_or(0, |account| account.next(Lane(0)).0);
                 let one = &mut self.load.clients[client];
-                let over = one.pending.as_ref().is_some_and(|p| p.valid_until < view.height);
+                let over = one
+                    .pending
+                    .as_ref()
+                    .is_some_and(|p| p.valid_until < view.height);
                 one.tries = 0;
                 // What is neither final nor over may still become final: only when
                 // its place is used, or its time is up, another one is signed.

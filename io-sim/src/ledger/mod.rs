@@ -168,7 +168,7 @@ impl LedgerWorld {
         let nodes: Vec<_> = hosts.iter().map(|host| host.node).collect();
         let mut world = Self {
             seed: setup.seed,
-            load: Load::new(setup.seed, &config, setup.workload),
+            load: Load::new(setup.seed, &config, setup.workload, &authority),
             checker: LedgerChecker::new(&genesis, authority.verifier(), nodes, honest, &config),
             governor: Governor::default(),
             plan: setup.plan,

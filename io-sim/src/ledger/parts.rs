@@ -1,7 +1,7 @@
 //! Who validates at the beginning, who lies, and how much power lies at most.
 
-use decube_core::crypto::Signer as _;
 use decube_core::crypto::fake::FakeAuthority;
+use decube_core::crypto::{SharedSigner, Signer as _};
 use decube_core::ledger::{Genesis, Member, Param, Params, TimeMs, normalise};
 use decube_core::types::{ClusterId, NodeId};
 
@@ -43,18 +43,17 @@ pub(super) fn hosts(
     authority: &FakeAuthority,
     genesis: &Genesis,
 ) -> Vec<Host> {
-    let node_of = |signer: u64| authority.signer(signer).public_key().node_id();
-    let count = config.slots();
-    let place = |slot: u64| usize::try_from(slot).expect("few slots");
-    let mut hosts: Vec<Host> = (0..count)
-        .map(|slot| Host::new(seed, place(slot), node_of(slot), slot))
-        .collect();
+    let host = |slot: u64| {
+        let key = SharedSigner::new(authority.signer(slot));
+        Host::new(seed, usize::try_from(slot).expect("few slots"), key)
+    };
+    let mut hosts: Vec<Host> = (0..config.slots()).map(host).collect();
     let liars = choose_liars(seed, config, genesis, &hosts);
     for (number, slot) in (0..).zip(&liars) {
-        let signer = hosts[*slot].signer;
+        let signer = u64::try_from(*slot).expect("few slots");
         if number < config.twins {
             hosts[*slot].part = Part::Twin;
-            let mut second = Host::new(seed, hosts.len(), hosts[*slot].node, signer);
+            let mut second = Host::new(seed, hosts.len(), hosts[*slot].key.clone());
             second.part = Part::Twin;
             hosts.push(second);
         } else {

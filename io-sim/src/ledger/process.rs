@@ -1,7 +1,7 @@
 //! Processes: they boot, crash, pause, halt, and are started again.
 
 use decube_core::bft::{Relay, Timing};
-use decube_core::crypto::{SharedSigner, SharedVerifier};
+use decube_core::crypto::SharedVerifier;
 use decube_core::ledger::{Config, Event, Ledger, TimeMs};
 use decube_core::types::Span;
 
@@ -126,12 +126,12 @@ impl LedgerWorld {
         let settings = &self.config;
         let Host {
             node,
-            signer,
+            key,
             has_lost_disk,
             ..
         } = &self.hosts[slot];
         let mut config = Config::new(*node, self.genesis.clone());
-        config.signer = Some(SharedSigner::new(self.authority.signer(*signer)));
+        config.signer = Some(key.clone());
         config.verifier = SharedVerifier::new(self.authority.verifier());
         config.timing = Timing {
             delta: Span::from_millis(settings.delta_ms.max(1)),

@@ -7,7 +7,7 @@ use decube_core::limits::MESSAGE_BYTES_MAX;
 use decube_core::types::{NodeId, RequestId};
 
 use super::host::Part;
-use super::liar::{Lie, Scene};
+use super::liar::{Lie, Scene, low_bits};
 use super::load::{Answer, Caller};
 use super::{Happening, LedgerWorld, MILLI};
 use crate::check::raft::Finding;
@@ -99,7 +99,7 @@ impl LedgerWorld {
             (false, true) => (to, from),
         };
         let window = self.now / (self.config.delta_ms.max(1) * TWIN_WINDOW_DELAYS * MILLI);
-        let name = self.hosts[twin].signer << 16 | u64::try_from(other).expect("few slots");
+        let name = low_bits(self.hosts[twin].node) << 16 ^ u64::try_from(other).expect("few slots");
         let draw = Keyed::new(self.seed, Domain::Liar).at(name | 1 << 40, window);
         let twins = self.hosts.iter().take(twin);
         let second = twins.clone().any(|host| host.node == self.hosts[twin].node);
@@ -129,7 +129,10 @@ impl LedgerWorld {
         let pause = self.config.delta_ms.max(10) * MILLI;
         let number = self.fresh_draw();
         let draw = Keyed::new(self.seed, Domain::Liar).at(1 << 41, number);
-        self.schedule(self.now + pause / 2 + draw.below(pause), Happening::Lie { slot });
+        self.schedule(
+            self.now + pause / 2 + draw.below(pause),
+            Happening::Lie { slot },
+        );
     }
 
     /// Lets a liar act on what its own process knows. One that is down is silent.

@@ -218,7 +218,10 @@ fn two_outcomes_of_a_view_are_seen() {
     let finalize = on(VoteKind::Finalize, 2, 1);
     assert_eq!(court.hear_cert(cert(&court, finalize)), name);
     let second = on(VoteKind::Notarize, 5, 2);
-    assert_eq!(court.hear_cert(cert(&court, on(VoteKind::Notarize, 5, 1))), None);
+    assert_eq!(
+        court.hear_cert(cert(&court, on(VoteKind::Notarize, 5, 1))),
+        None
+    );
     assert_eq!(court.hear_cert(cert(&court, second)), name);
 }
 
@@ -253,6 +256,9 @@ fn accusations_must_show_a_lie_and_enough_liars() {
     assert!(court.checker.on_accusation(0, &[one, two]).is_ok());
     assert!(court.checker.is_settled());
     let mut calm = Court::new(false);
-    let name = calm.checker.on_accusation(0, &[]).expect_err("no fork was expected");
+    let name = calm
+        .checker
+        .on_accusation(0, &[])
+        .expect_err("no fork was expected");
     assert_eq!(name.0, "safety-violation");
 }

@@ -1,9 +1,9 @@
 //! Situations met, seen from outside: on messages, answers and roles.
 
 use decube_core::kv::Outcome as Written;
-use decube_core::{bft, ledger};
 use decube_core::node::{PeerMessage, Response};
 use decube_core::raft::{AppendResult, Body, Role, SnapshotResult};
+use decube_core::{bft, ledger};
 
 use super::World;
 use super::outcome::Coverage;

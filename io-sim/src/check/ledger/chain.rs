@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use decube_core::bft::{Epoch, Height};
 use decube_core::crypto::Digest;
-use decube_core::ledger::{FinalBlock, Genesis, Ledger, TxId};
+use decube_core::ledger::{FinalBlock, Genesis, Ledger, TxId, keys};
 use decube_core::proof::ledger::{EpochEnd, Finality, Receipt, TrustedEpoch};
 use decube_core::types::NodeId;
 
@@ -28,6 +29,8 @@ pub(super) struct Chain {
     /// The last block of each epoch.
     ends: BTreeMap<Epoch, Finality>,
     convicted: Vec<NodeId>,
+    /// The members as they were looked at last, in their encoding.
+    members: Option<Bytes>,
 }
 
 impl Chain {
@@ -42,6 +45,7 @@ impl Chain {
             trusted: BTreeMap::from([(Epoch(0), trusted)]),
             ends: BTreeMap::new(),
             convicted: Vec::new(),
+            members: None,
         }
     }
 
@@ -139,12 +143,15 @@ impl LedgerChecker {
         let state = world.root();
         let first = *self.chain.states.entry(height).or_insert(state);
         if first != state {
-            let message = format!("slot {slot} is in {state:?} after {height}, others in {first:?}");
+            let message =
+                format!("slot {slot} is in {state:?} after {height}, others in {first:?}");
             return Err(("I12 one state", message));
         }
-        if height <= self.chain.highest {
+        let listed = world.tree().get(keys::MEMBERS);
+        if height <= self.chain.highest || self.chain.members.as_ref() == listed {
             return Ok(());
         }
+        self.chain.members = listed.cloned();
         for member in world.members() {
             if !member.is_jailed || self.chain.convicted.contains(&member.node) {
                 continue;
@@ -228,7 +235,11 @@ impl LedgerChecker {
         let before = ends.take_while(|(_, end)| end.header.height < height);
         let of = before.last().map_or(0, |(epoch, _)| epoch.0 + 1);
         let wanted = Epoch(of.saturating_sub(EPOCHS_IN_RECEIPT))..=Epoch(of);
-        self.chain.trusted.range(wanted).next().map(|(epoch, _)| *epoch)
+        self.chain
+            .trusted
+            .range(wanted)
+            .next()
+            .map(|(epoch, _)| *epoch)
     }
 
     /// A receipt that a node gave out, for somebody who trusts this epoch.

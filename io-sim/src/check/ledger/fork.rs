@@ -3,9 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use decube_core::bft::{
-    self, Cert, Epoch, Evidence, Proven, ValidatorIndex, VoteKind, forensics,
-};
+use decube_core::bft::{self, Cert, Epoch, Evidence, Proven, ValidatorIndex, VoteKind, forensics};
 use decube_core::ledger::Message;
 
 use super::LedgerChecker;

@@ -61,7 +61,8 @@ impl LedgerChecker {
             return Err(("I15 vote in an earlier epoch", message));
         }
         if !disk.holds_stable(vote.signature.as_bytes()) {
-            let message = format!("slot {slot} would forget after a power loss what it says: {vote:?}");
+            let message =
+                format!("slot {slot} would forget after a power loss what it says: {vote:?}");
             return Err(("I7 durable before sent", message));
         }
         votes.insert((epoch, view, said.kind), said);
