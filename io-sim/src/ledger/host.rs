@@ -129,26 +129,26 @@ impl Host {
         }
     }
 
-    /// Whether it lost its disk and is not sure of its way back for ever.
+    /// Whether it lost its disk and is not sure of its way back for ever. One that is
+    /// no validator now has to ask when it becomes one again.
     pub(super) fn asks(&self) -> bool {
-        if !self.has_lost_disk {
-            return false;
-        }
-        let bft = self.ledger.as_ref().and_then(Ledger::bft);
-        let epoch = bft
-            .filter(|bft| bft.is_running() && !bft.is_silent())
-            .map(|bft| bft.epoch().epoch);
         let sure = self.rejoined_in.map(|epoch| Epoch(epoch.0 + 2));
-        !sure.is_some_and(|sure| epoch >= Some(sure))
+        let votes_in = self.votes_in();
+        self.has_lost_disk && sure.is_none_or(|sure| votes_in < Some(sure))
     }
 
     /// Notes that it was let in again.
     pub(super) fn note_rejoined(&mut self) {
-        let bft = self.ledger.as_ref().and_then(Ledger::bft);
-        let voting = bft.filter(|bft| bft.is_running());
         if self.has_lost_disk && self.rejoined_in.is_none() {
-            self.rejoined_in = voting.map(|bft| bft.epoch().epoch);
+            self.rejoined_in = self.votes_in();
         }
+    }
+
+    /// The epoch in which it takes part in votes, if it does.
+    fn votes_in(&self) -> Option<Epoch> {
+        let bft = self.ledger.as_ref().and_then(Ledger::bft)?;
+        let votes = bft.validator().is_some() && bft.is_running() && !bft.is_silent();
+        votes.then(|| bft.epoch().epoch)
     }
 
     /// Whether what it does is held to the rules.

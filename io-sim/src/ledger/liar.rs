@@ -197,24 +197,24 @@ impl Liar {
             for _ in 0..4 {
                 let at = self.draw().index(self.heard.len());
                 let old = self.heard[at].clone();
-                self.to_some(scene, &old, &mut lies);
+                self.spread(scene, &old, &mut lies);
             }
         }
         if self.has(Strategy::GarbageCerts)
             && let Some(cert) = self.garbage_cert(scene)
         {
             let message = Message::Bft(bft::Message::Cert(Box::new(cert)));
-            self.to_some(scene, &message, &mut lies);
+            self.spread(scene, &message, &mut lies);
         }
         if self.has(Strategy::EvidenceForger)
             && let Some(message) = self.false_accusation(scene)
         {
-            self.to_some(scene, &message, &mut lies);
+            self.spread(scene, &message, &mut lies);
         }
         if self.has(Strategy::Spam) {
             for _ in 0..4 {
                 let message = self.spam(scene);
-                self.to_some(scene, &message, &mut lies);
+                self.spread(scene, &message, &mut lies);
             }
         }
         lies
@@ -279,19 +279,19 @@ impl Liar {
                 let vote = self.signed(Statement::on(kind, epoch, block), me);
                 let message = Message::Bft(bft::Message::Vote(vote));
                 match self.fork {
-                    true => self.to_its_side(scene, block, &message, lies),
-                    false => self.to_some(scene, &message, lies),
+                    true => self.spread_on_its_side(scene, block, &message, lies),
+                    false => self.spread(scene, &message, lies),
                 }
             }
         }
         if !self.fork {
             let vote = self.signed(Statement::nullify(epoch, block.view), me);
-            self.to_some(scene, &Message::Bft(bft::Message::Vote(vote)), lies);
+            self.spread(scene, &Message::Bft(bft::Message::Vote(vote)), lies);
         }
     }
 
     /// To those that have this block, and to the other liars.
-    fn to_its_side(
+    fn spread_on_its_side(
         &self,
         scene: &Scene<'_>,
         block: BlockRef,
@@ -405,7 +405,7 @@ impl Liar {
     }
 
     /// To a random subset.
-    fn to_some(&mut self, scene: &Scene<'_>, message: &Message, lies: &mut Vec<Lie>) {
+    fn spread(&mut self, scene: &Scene<'_>, message: &Message, lies: &mut Vec<Lie>) {
         let mask = self.draw().0;
         for (number, to) in scene.peers.iter().enumerate() {
             if *to != scene.me && mask >> (number % 64) & 1 == 1 {

@@ -162,6 +162,9 @@ impl LedgerWorld {
     fn say(&mut self, slot: usize, lies: Vec<Lie>) {
         for Lie { to, message, after } in lies {
             self.coverage.lies_told += 1;
+            if let Err((checker, what)) = self.checker.on_lie(&message) {
+                self.violate(checker, what);
+            }
             if after == 0 {
                 self.transmit(slot, to, message);
                 continue;

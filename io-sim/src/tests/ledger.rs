@@ -247,7 +247,12 @@ fn accusations_must_show_a_lie_and_enough_liars() {
     };
     // One of four is no third.
     let one = pair(&court, 3);
-    assert!(court.checker.on_accusation(0, &[one.clone()]).is_err());
+    assert!(
+        court
+            .checker
+            .on_accusation(0, std::slice::from_ref(&one))
+            .is_err()
+    );
     // Slot 2 is honest.
     let two = pair(&court, 2);
     let verdict = court.checker.on_accusation(0, &[one.clone(), two.clone()]);

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use decube_core::bft::{Epoch, Height};
+use decube_core::bft::{self, Epoch, Height};
 use decube_core::crypto::Digest;
-use decube_core::ledger::{FinalBlock, Genesis, Ledger, TxId, keys};
+use decube_core::ledger::{FinalBlock, Genesis, Ledger, Message, TxId, keys};
 use decube_core::proof::ledger::{EpochEnd, Finality, Receipt, TrustedEpoch};
 use decube_core::types::NodeId;
 
@@ -198,6 +198,22 @@ impl LedgerChecker {
         }
         self.chain.trusted.insert(epoch, trusted);
         Ok(())
+    }
+
+    /// A liar claims that blocks are final.
+    pub fn on_lie(&self, message: &Message) -> Result<(), Finding> {
+        let Message::Bft(bft::Message::Blocks(claim)) = message else {
+            return Ok(());
+        };
+        let Some(last) = claim.blocks.last() else {
+            return Ok(());
+        };
+        let claim = Finality {
+            header: *last.header(),
+            path: claim.path.clone(),
+            finalization: claim.finalization.clone(),
+        };
+        self.on_claim(&claim, false)
     }
 
     /// Somebody claims that a block is final. A light client that follows the real
