@@ -220,6 +220,10 @@ pub const LEDGER_WAITS_MAX: usize = 65_536;
 pub const LEDGER_EPOCHS_ANSWERED_MAX: usize = 64;
 /// Final blocks after which the ledger's state is made durable outside of its log.
 pub const LEDGER_SYNC_BLOCKS: u64 = 64;
+/// Other nodes that a node of the ledger may be told of.
+pub const LEDGER_PEERS_MAX: usize = 1024;
+/// Batches that the store may be behind before the node builds and votes no more.
+pub const LEDGER_STORE_LAG_MAX: u64 = 128;
 /// Evidence in one block: each costs two signature checks that nobody pays for.
 pub const LEDGER_BLOCK_EVIDENCE_MAX: usize = 16;
 

@@ -108,7 +108,7 @@ impl Scenario {
                 spares: 2,
                 reconfigurations: 6,
                 short_logs: true,
-                damage: false,
+                damage: true,
                 wipes: 0,
             },
             Self::BftFork => Ranges {

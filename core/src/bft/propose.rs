@@ -9,7 +9,7 @@ use super::effect::Effect;
 use super::event::Content;
 use super::gate::Held;
 use super::message::{Message, Proposal};
-use super::state::{Bft, Known, Verdict};
+use super::state::{Bft, Known, Phase, Verdict};
 use super::types::View;
 use super::vote::{Statement, VoteKind};
 use crate::limits::{BLOCKS_OPEN_MAX, PROPOSAL_SKIPS_MAX};
@@ -195,7 +195,10 @@ impl Bft {
     pub(super) fn keep_block(&mut self, block: Block, verdict: Verdict) -> crate::crypto::Digest {
         let hash = block.hash();
         let header = block.header();
-        if header.height > self.committed.height && self.blocks.len() < BLOCKS_OPEN_MAX {
+        // What the own log holds was bounded when it came, and is more than that when
+        // the application's data lags: dropped here it might be lost everywhere.
+        let has_room = self.blocks.len() < BLOCKS_OPEN_MAX || matches!(self.phase, Phase::New);
+        if header.height > self.committed.height && has_room {
             // Only now: what can not be kept would be asked for again at once.
             self.wanted.remove(&hash);
             self.blocks.entry(hash).or_insert(Known {

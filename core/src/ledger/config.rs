@@ -1,6 +1,7 @@
 //! What a node of the ledger is built from.
 
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use super::genesis::Genesis;
 use crate::bft::{Relay, Timing};
@@ -16,6 +17,9 @@ pub struct Config {
     pub node: NodeId,
     /// How the ledger began.
     pub genesis: Arc<Genesis>,
+    /// Other nodes of the ledger, validators or not: one that was away while all
+    /// validators that it knows of have left learns from them where the others are.
+    pub peers: Vec<NodeId>,
     /// The node's key.
     pub signer: Option<SharedSigner>,
     /// How signatures are checked.
@@ -44,6 +48,7 @@ impl Config {
         Self {
             node,
             genesis,
+            peers: Vec::new(),
             signer: None,
             verifier: SharedVerifier::default(),
             timing: Timing::default(),

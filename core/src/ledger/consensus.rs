@@ -10,7 +10,7 @@ use super::branch::{Bad, Branch};
 use super::effect::Effect;
 use super::message::Message;
 use super::operation::Operation;
-use super::record::{FinalBlock, LogHead};
+use super::record::{FinalBlock, LogHead, NOT_ASKED};
 use super::request::Located;
 use super::state::{Ledger, Parked};
 use super::types::{Lane, TxId};
@@ -38,8 +38,14 @@ impl Ledger {
                     self.note_asked(epoch);
                 }
             }
-            bft::Effect::Send { to, message } => send(to, message, out),
-            bft::Effect::Broadcast { message } => self.broadcast(&message.into(), out),
+            bft::Effect::Send { to, message } => {
+                self.ask_outside(&message, out);
+                send(to, message, out);
+            }
+            bft::Effect::Broadcast { message } => {
+                self.ask_outside(&message, out);
+                self.broadcast(&message.into(), out);
+            }
             bft::Effect::Build { view, parent } => self.build(view, parent),
             bft::Effect::Check { block } => self.judge(block),
             bft::Effect::Commit(committed) => self.on_final(*committed, out),
@@ -72,6 +78,20 @@ impl Ledger {
         }
     }
 
+    /// Whoever asks where the others are asks one more, who need not be a validator of
+    /// its epoch: those may all have left while it was away.
+    fn ask_outside(&mut self, message: &bft::Message, out: &mut Outbox<Effect>) {
+        if !matches!(message, bft::Message::AskStatus) || self.config.peers.is_empty() {
+            return;
+        }
+        let count = self.config.peers.len();
+        self.outside_asked = self.outside_asked.wrapping_add(1);
+        let peer = self.config.peers[self.outside_asked % count];
+        if peer != self.config.node {
+            send(peer, message.clone(), out);
+        }
+    }
+
     /// To all validators of the present epoch but this node.
     fn broadcast(&self, message: &Message, out: &mut Outbox<Effect>) {
         let bft = self.bft.as_ref().expect("present while running");
@@ -88,6 +108,10 @@ impl Ledger {
     /// Judges a block. The verdict is the same everywhere, but for its time: clocks
     /// differ, so a good block of the future is neither good nor bad yet.
     fn judge(&mut self, block: Arc<Block>) {
+        if self.is_store_behind() {
+            self.parked.blocks.push(block);
+            return;
+        }
         let hash = block.hash();
         let branches = self.branches.as_mut().expect("present while running");
         let valid = match branches.check(&block, &self.pool) {
@@ -110,6 +134,10 @@ impl Ledger {
 
     /// Builds a block, or waits until the parent is final here.
     fn build(&mut self, view: bft::View, parent: bft::BlockRef) {
+        if self.is_store_behind() {
+            self.parked.build = Some((view, parent));
+            return;
+        }
         let now = self.wall();
         let branches = self.branches.as_mut().expect("present while running");
         match branches.build(&parent, now, &mut self.pool) {
@@ -122,7 +150,7 @@ impl Ledger {
     }
 
     /// Takes up what waited for a block to become final.
-    fn unpark(&mut self) {
+    pub(super) fn unpark(&mut self) {
         let parked = core::mem::take(&mut self.parked);
         for block in parked.blocks {
             if block.header().height > self.storage.tip.height {
@@ -204,8 +232,9 @@ impl Ledger {
                 bft::Record::Cert(cert) => recovered.certs.push(cert),
                 bft::Record::SilentUpto(view) => {
                     recovered.silent_upto = recovered.silent_upto.max(view);
-                    // It has asked already, and may vote behind that view.
-                    recovered.lost_disk = false;
+                    // It has asked already, and may vote behind that view. If more was
+                    // lost since, that answer is too old.
+                    recovered.lost_disk &= self.storage.head.lost_upto == Some(NOT_ASKED);
                 }
             }
         }

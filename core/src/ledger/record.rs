@@ -66,6 +66,9 @@ pub(super) struct LogRecord {
     pub(super) record: bft::Record,
 }
 
+/// [`LogHead::lost_upto`] of a node that has not asked since it lost something.
+pub(super) const NOT_ASKED: Epoch = Epoch(u64::MAX);
+
 /// What each segment of the log begins with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct LogHead {

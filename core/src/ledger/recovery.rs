@@ -10,11 +10,11 @@ use super::branch::{Branch, Branches};
 use super::effect::Effect;
 use super::event::ReadId;
 use super::reads::Purpose;
-use super::record::{HEAD_KEY, Head, LogHead, LogRecord, end_of, only, state_key};
+use super::record::{HEAD_KEY, Head, LogHead, LogRecord, NOT_ASKED, end_of, only, state_key};
 use super::session::Executed;
 use super::state::{Ledger, Phase};
 use super::world::World;
-use crate::bft::{BlockRef, Epoch, EpochStart};
+use crate::bft::{BlockRef, EpochStart};
 use crate::codec::Decode as _;
 use crate::limits::STORE_PAGE_BYTES;
 use crate::machine::Outbox;
@@ -172,7 +172,7 @@ impl Ledger {
         }
         let is_lost = is_damaged || (is_empty && self.config.lost_disk);
         if is_lost {
-            head.lost_upto = Some(Epoch(u64::MAX));
+            head.lost_upto = Some(NOT_ASKED);
         }
         // Written before anything else, so that a log that was begun is never empty.
         self.write_head(head);

@@ -15,7 +15,7 @@ use super::types::TxId;
 use crate::bft::{self, BlockRef, Epoch, PersistSeq, View};
 use crate::codec::Encode;
 use crate::crypto::Digest;
-use crate::limits::LEDGER_SYNC_BLOCKS;
+use crate::limits::{LEDGER_STORE_LAG_MAX, LEDGER_SYNC_BLOCKS};
 use crate::machine::Outbox;
 use crate::proof::ledger::EpochEnd;
 use crate::store::{StoreBatch, StoreOp, StoreSeq};
@@ -199,6 +199,13 @@ impl Ledger {
         self.commit_to_store(ops, false, out);
     }
 
+    /// Whether the store is so far behind that the node takes part in no new block:
+    /// what the log alone holds has to be executed again at the next start.
+    pub(super) const fn is_store_behind(&self) -> bool {
+        let (given, done) = (self.storage.store_seq.0, self.storage.store_committed.0);
+        given.saturating_sub(done) > LEDGER_STORE_LAG_MAX
+    }
+
     /// Where the next start begins.
     fn head_op(&self, epoch: Epoch, branch: &Branch) -> StoreOp {
         let head = Head {
@@ -234,7 +241,11 @@ impl Ledger {
 
     /// The store has what it was given; if it is synced, the log may be cut.
     pub(super) fn on_store_committed(&mut self, seq: StoreSeq) {
+        let was_behind = self.is_store_behind();
         self.storage.store_committed = self.storage.store_committed.max(seq);
+        if was_behind && !self.is_store_behind() {
+            self.unpark();
+        }
         let Some((syncing, epoch, place)) = self.storage.syncing else {
             return;
         };

@@ -9,7 +9,7 @@ use super::types::TimeMs;
 use crate::bft::{Height, Relay, Timing};
 use crate::codec::{Decode, DecodeError, Encode, Reader, Writer, codec_newtype};
 use crate::crypto::SharedVerifier;
-use crate::limits::{LEDGER_TX_BYTES_MAX, MESSAGE_BYTES_MAX};
+use crate::limits::{LEDGER_PEERS_MAX, LEDGER_TX_BYTES_MAX, MESSAGE_BYTES_MAX};
 use crate::mutant::Mutant;
 use crate::store::{StoreSeq, decode_pairs, encode_pairs};
 use crate::wal::FileOpId;
@@ -188,6 +188,7 @@ impl Encode for Config {
         writer.put(&self.push_again);
         writer.u64(self.wal_segment_bytes);
         writer.bool(self.lost_disk);
+        writer.seq(&self.peers);
     }
 }
 
@@ -215,6 +216,7 @@ impl Decode for Config {
             push_again: reader.get()?,
             wal_segment_bytes: reader.u64()?,
             lost_disk: reader.bool()?,
+            peers: reader.seq(LEDGER_PEERS_MAX)?,
             mutant: Mutant::None,
         })
     }

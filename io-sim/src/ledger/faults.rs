@@ -5,6 +5,7 @@ use super::{Happening, LedgerWorld, MILLI};
 use crate::check::raft::Finding;
 use crate::disk::Disk;
 use crate::plan::{Fault, FaultKind, PartitionShape};
+use crate::rng::Draw;
 use crate::store::SimStore;
 
 impl LedgerWorld {
@@ -53,12 +54,9 @@ impl LedgerWorld {
             }
             FaultKind::Reconfigure => self.begin_governing(&fault),
             FaultKind::LostDisk => self.lose_disk(slot, &fault),
+            FaultKind::Rot | FaultKind::Misdirect => self.damage(slot, &fault),
             // The settings of the ledger draw none of these.
-            FaultKind::Rot
-            | FaultKind::Misdirect
-            | FaultKind::Lies
-            | FaultKind::Wipe
-            | FaultKind::Transfer => {}
+            FaultKind::Lies | FaultKind::Wipe | FaultKind::Transfer => {}
         }
         Ok(())
     }
@@ -130,14 +128,45 @@ impl LedgerWorld {
         host.wall_offset = host.clock.wall_offset();
     }
 
-    /// A machine loses its disk and store and comes back with empty ones, as an
-    /// operator says. Until it has found its way back it needs the others: it
-    /// counts against the budget of lies, as it would if it were silent for ever.
-    fn lose_disk(&mut self, slot: usize, fault: &Fault) {
+    /// The log of a machine is damaged, which its next start notices: it has to take
+    /// that for a lost disk, since own votes may be missing.
+    fn damage(&mut self, slot: usize, fault: &Fault) {
+        if !self.may_lose_disk(slot) {
+            return;
+        }
+        let disk = &mut self.hosts[slot].disk;
+        let what = match fault.kind {
+            FaultKind::Rot => disk.rot(Draw(fault.args[1])),
+            _ => disk.misdirect(Draw(fault.args[1])),
+        };
+        let Some(what) = what else {
+            return;
+        };
+        if self.log.is_some() {
+            self.describe(slot, "**", &what);
+        }
+        self.coverage.damages += 1;
+        self.crash(slot, false);
+        let host = &mut self.hosts[slot];
+        host.damaged = true;
+        host.has_lost_disk = true;
+        host.rejoined_in = None;
+        self.boot_after(slot, MILLI);
+    }
+
+    /// Whether the others can do without this honest node until it has found its way
+    /// back: it counts against the budget of lies, as if it were silent for ever.
+    fn may_lose_disk(&self, slot: usize) -> bool {
         let mut faulty = self.lying_nodes();
         faulty.extend(self.asking_nodes());
         faulty.push(self.hosts[slot].node);
-        if !matches!(self.hosts[slot].part, Part::Honest) || !self.is_bearable(&faulty) {
+        matches!(self.hosts[slot].part, Part::Honest) && self.is_bearable(&faulty)
+    }
+
+    /// A machine loses its disk and store and comes back with empty ones, as an
+    /// operator says.
+    fn lose_disk(&mut self, slot: usize, fault: &Fault) {
+        if !self.may_lose_disk(slot) {
             return;
         }
         self.crash(slot, true);

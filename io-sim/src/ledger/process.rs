@@ -137,6 +137,7 @@ impl LedgerWorld {
             delta: Span::from_millis(settings.delta_ms.max(1)),
             idle_block: Span::from_millis(settings.idle_block_ms.max(1)),
         };
+        config.peers = self.hosts.iter().map(|host| host.node).collect();
         config.relay = match settings.flood {
             0 => Relay::Sparse,
             _ => Relay::Flood,

@@ -95,6 +95,20 @@ impl Disk {
         self.synced_store = store;
     }
 
+    /// Flips a bit in the middle of what the log has synced.
+    pub fn rot(&mut self) {
+        let segment = |(name, data): (&FileName, &mut Vec<u8>)| {
+            let is_segment = matches!(name, FileName::Segment(_));
+            let written = data.iter().rposition(|byte| *byte != 0)?;
+            is_segment.then_some((*name, written))
+        };
+        let found = self.synced.iter_mut().find_map(segment);
+        let (name, written) = found.expect("something was written");
+        for files in [&mut self.synced, &mut self.files] {
+            files.get_mut(&name).expect("in both")[written / 2] ^= 1;
+        }
+    }
+
     /// How many files the log has, superblocks included.
     pub fn files(&self) -> usize {
         self.files.len()
