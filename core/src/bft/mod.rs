@@ -49,6 +49,7 @@
 //! | rule | must be durable | before |
 //! |---|---|---|
 //! | D1 | an own vote | it is counted or sent, for the first time or again |
+//! | D1b | a block | the own notarization of it |
 //! | D2 | a notarised block, its notarization and all blocks before it | the own finalization of it |
 //! | D3 | a final block and its finalization | its [`Effect::Commit`] |
 //! | D4 | the application's data | the owner's business; it tells by [`Recovered::committed`] |

@@ -14,6 +14,7 @@ use super::types::View;
 use super::vote::{Statement, VoteKind};
 use crate::limits::{BLOCKS_OPEN_MAX, PROPOSAL_SKIPS_MAX};
 use crate::machine::Outbox;
+use crate::mutant::Mutant;
 use crate::types::NodeId;
 
 impl Bft {
@@ -197,7 +198,9 @@ impl Bft {
         let header = block.header();
         // What the own log holds was bounded when it came, and is more than that when
         // the application's data lags: dropped here it might be lost everywhere.
-        let has_room = self.blocks.len() < BLOCKS_OPEN_MAX || matches!(self.phase, Phase::New);
+        let is_own = matches!(self.phase, Phase::New)
+            && !self.config.mutant.is(Mutant::LedgerDropsRecovered);
+        let has_room = self.blocks.len() < BLOCKS_OPEN_MAX || is_own;
         if header.height > self.committed.height && has_room {
             // Only now: what can not be kept would be asked for again at once.
             self.wanted.remove(&hash);

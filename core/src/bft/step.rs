@@ -38,7 +38,10 @@ impl Machine for Bft {
         match self.phase {
             Phase::New | Phase::Ended | Phase::Halted(_) => None,
             Phase::Rejoining(ref rejoin) => Some(rejoin.ask_at),
-            Phase::Running => self.timers.earliest(),
+            Phase::Running => [self.timers.earliest(), self.ask_at()]
+                .into_iter()
+                .flatten()
+                .min(),
         }
     }
 }

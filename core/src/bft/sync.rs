@@ -17,7 +17,7 @@ use crate::crypto::Digest;
 use crate::limits::{BLOCKS_WANTED_MAX, CATCH_UP_GAP, PATH_HEADERS_MAX};
 use crate::machine::Outbox;
 use crate::mutant::Mutant;
-use crate::types::NodeId;
+use crate::types::{NodeId, Time};
 
 impl Bft {
     /// Asks for blocks that are certified and not here, each at most once per
@@ -45,6 +45,13 @@ impl Bft {
         if is_stuck && self.is_final_ahead() {
             self.ask_blocks(self.committed.height.next(), out);
         }
+    }
+
+    /// When something that is certified and not here is asked for again: views may
+    /// have become long by then, and nobody can build on what is missing.
+    pub(super) fn ask_at(&self) -> Option<Time> {
+        let last = self.wanted.values().filter_map(|asked| asked.last_at).min()?;
+        Some(last.saturating_add(self.config.timing.delta))
     }
 
     fn is_final_ahead(&self) -> bool {

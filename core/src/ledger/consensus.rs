@@ -20,6 +20,7 @@ use crate::limits::{
     PATH_HEADERS_MAX,
 };
 use crate::machine::Outbox;
+use crate::mutant::Mutant;
 use crate::types::NodeId;
 
 /// The lane of a node's account that the node itself uses, for evidence.
@@ -122,6 +123,7 @@ impl Ledger {
                 self.parked.blocks.push(block);
                 return;
             }
+            Err(Bad::Commitments) => self.config.mutant.is(Mutant::LedgerStateUnchecked),
             Err(_) => false,
         };
         let time = super::types::TimeMs(block.header().content.time_ms);
@@ -221,8 +223,9 @@ impl Ledger {
     pub(super) fn recovered_of(&mut self, epoch: bft::Epoch, lost_disk: bool) -> bft::Recovered {
         let records = self.later_epochs.remove(&epoch).unwrap_or_default();
         self.later_epochs = self.later_epochs.split_off(&epoch);
+        let mutant = self.config.mutant;
         let mut recovered = bft::Recovered {
-            lost_disk,
+            lost_disk: lost_disk && !mutant.is(Mutant::LedgerForgetsLostDisk),
             ..bft::Recovered::default()
         };
         for record in records {
@@ -234,7 +237,8 @@ impl Ledger {
                     recovered.silent_upto = recovered.silent_upto.max(view);
                     // It has asked already, and may vote behind that view. If more was
                     // lost since, that answer is too old.
-                    recovered.lost_disk &= self.storage.head.lost_upto == Some(NOT_ASKED);
+                    recovered.lost_disk &= self.storage.head.lost_upto == Some(NOT_ASKED)
+                        && !mutant.is(Mutant::LedgerTrustsOldAnswer);
                 }
             }
         }
@@ -252,6 +256,7 @@ impl Ledger {
         let bft = self.bft.as_ref().expect("present while running");
         let present = bft.epoch().epoch;
         let before = bft.committed().height;
+        let is_answer = matches!(message, bft::Message::Blocks(_));
         match message.epoch() {
             Some(epoch) if epoch > present => {
                 self.ahead = Some((from, epoch));
@@ -281,7 +286,9 @@ impl Ledger {
         let is_ahead = self
             .ahead
             .is_some_and(|(_, epoch)| epoch > bft.epoch().epoch);
-        if bft.committed().height > before && is_ahead {
+        let is_news = bft.committed().height > before
+            || is_answer && self.config.mutant.is(Mutant::LedgerAsksOnEveryAnswer);
+        if is_news && is_ahead {
             self.ask_ahead(out);
         }
     }

@@ -5,7 +5,8 @@ use decube_core::bft::Height;
 use decube_core::codec::Encode as _;
 use decube_core::crypto::PublicKey;
 use decube_core::ledger::{
-    AccountId, Intent, KeyOwner, KeyProof, Lane, Ledger, Member, Operation, Param, Request, ValidatorChange,
+    AccountId, Intent, KeyOwner, KeyProof, Lane, Ledger, Member, Operation, Param, Request,
+    ValidatorChange,
 };
 use decube_core::types::NodeId;
 
@@ -101,20 +102,21 @@ impl LedgerWorld {
         };
         let lost: u128 = faulty.iter().filter_map(power).sum();
         let total = voting.map_or(0, |bft| bft.epoch().validators.total());
-        lost * 3 < total && (0_u32..1 << open.len()).all(|set| {
-            let chosen = (0..open.len()).filter(|number| set >> number & 1 == 1);
-            let mut after = members.clone();
-            for (change, key) in chosen.map(|number| &open[number]) {
-                after = changed(&after, change, key);
-            }
-            let mut convicted = after.clone();
-            for member in &mut convicted {
-                member.is_jailed |= liars.contains(&member.node);
-            }
-            [after, convicted]
-                .iter()
-                .all(|members| parts::is_within_budget(members, faulty))
-        })
+        lost * 3 < total
+            && (0_u32..1 << open.len()).all(|set| {
+                let chosen = (0..open.len()).filter(|number| set >> number & 1 == 1);
+                let mut after = members.clone();
+                for (change, key) in chosen.map(|number| &open[number]) {
+                    after = changed(&after, change, key);
+                }
+                let mut convicted = after.clone();
+                for member in &mut convicted {
+                    member.is_jailed |= liars.contains(&member.node);
+                }
+                [after, convicted]
+                    .iter()
+                    .all(|members| parts::is_within_budget(members, faulty))
+            })
     }
 
     /// Takes up a change, if the budget of lies bears it.
