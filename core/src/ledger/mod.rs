@@ -71,6 +71,7 @@
 //! | `step.rs` | routing |
 //! | `consensus.rs` | between the validator and what it orders |
 //! | `storage.rs` `record.rs` `recovery.rs` | log and store |
+//! | `history.rs` | the tree over all blocks in the store, proofs from it |
 //! | `requests.rs` `reads.rs` | clients, and what has to be read for them |
 //! | `wire.rs` | the encoding of events, for the flight recorder |
 //! | `invariants.rs` | G1, G2 |
@@ -82,6 +83,7 @@ mod consensus;
 pub mod effect;
 pub mod event;
 mod genesis;
+mod history;
 mod invariants;
 mod members;
 pub mod message;

@@ -24,7 +24,7 @@ use crate::bft::{self, Block, BlockRef, Cert, Epoch, Header, Height};
 use crate::codec::{Decode, DecodeError, Encode, Reader, Writer};
 use crate::crypto::Digest;
 use crate::limits::{BLOCK_BYTES_MAX, PATH_HEADERS_MAX};
-use crate::merkle::Frontier;
+use crate::merkle::{Frontier, TileId};
 use crate::proof::ledger::Finality;
 
 /// A final block with why it is final and what it did.
@@ -113,6 +113,10 @@ pub(super) fn location_key(id: &TxId) -> Bytes {
 
 pub(super) fn epoch_key(epoch: Epoch) -> Bytes {
     key(b'e', &epoch.0.to_be_bytes())
+}
+
+pub(super) fn tile_key(id: TileId) -> Bytes {
+    key(b'x', &id.to_bytes())
 }
 
 /// The first key behind all that begin with `kind`.

@@ -16,7 +16,8 @@ use super::types::{AccountId, Lane, Sequence, TxId};
 use super::world::{Proposal, SnapshotEntry};
 use crate::bft::{Epoch, Height, ValidatorSet, View};
 use crate::crypto::{ChainId, Digest};
-use crate::proof::ledger::{Checkpoint, EpochEnd, Receipt};
+use crate::merkle::TreeSize;
+use crate::proof::ledger::{Checkpoint, EpochEnd, Extension, Receipt};
 use crate::types::NodeId;
 
 /// What a client asks.
@@ -39,8 +40,11 @@ pub enum Request {
         /// The operation.
         id: TxId,
         /// The epoch whose validators the client knows; the proof leads from there
-        /// to the epoch of the operation.
+        /// to the epoch of the block that it rests on.
         from: Epoch,
+        /// Whether it is to rest on the last final block, instead of the one after
+        /// that of the operation.
+        fresh: bool,
     },
     /// A final block.
     Block {
@@ -59,10 +63,15 @@ pub enum Request {
         /// Its name on the ledger.
         id: Name,
     },
-    /// The last final block as the head of the tree over all blocks.
+    /// A final block as the head of the tree over all blocks before it.
     Checkpoint {
         /// The epoch whose validators the client knows.
         from: Epoch,
+        /// Which block; the last one if none is given.
+        height: Option<Height>,
+        /// The size of an older tree, if a proof is wanted that this one begins
+        /// with it.
+        old: Option<TreeSize>,
     },
     /// How epochs handed over, from this one on.
     Epochs {
@@ -97,6 +106,8 @@ pub enum Response {
     Snapshot(Box<SnapshotEntry>),
     /// See [`Checkpoint`].
     Checkpoint(Box<Checkpoint>),
+    /// See [`Extension`].
+    Extension(Box<Extension>),
     /// Ends of epochs, ascending, as many as fit.
     Epochs(Vec<EpochEnd>),
     /// See [`LedgerStatus`].

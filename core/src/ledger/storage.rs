@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 
 use super::branch::Branch;
 use super::effect::Effect;
+use super::history::History;
 use super::record::{
     FinalBlock, HEAD_KEY, Head, LogHead, LogRecord, block_key, epoch_key, location_key, state_key,
 };
@@ -29,6 +30,7 @@ pub(super) struct Storage {
     /// The block that the present epoch rests on.
     pub(super) epoch_root: Digest,
     pub(super) head: LogHead,
+    pub(super) history: History,
     wal_seq: WalSeq,
     wal_pending: VecDeque<Pending>,
     /// The highest view that records with each index speak of: an index may be
@@ -175,6 +177,7 @@ impl Ledger {
         if header.content.ends_epoch {
             self.storage.epoch_root = branch.hash;
         }
+        ops.extend(self.storage.history.append(branch.hash));
         ops.push(self.head_op(header.epoch, branch));
         self.storage.blocks_since_sync = self.storage.blocks_since_sync.saturating_add(1);
         let sync = self.storage.syncing.is_none()
@@ -195,6 +198,7 @@ impl Ledger {
                 value: entry.value.clone(),
             })
             .collect();
+        ops.extend(self.storage.history.append(branch.hash));
         ops.push(self.head_op(Epoch(0), branch));
         self.commit_to_store(ops, false, out);
     }
@@ -211,6 +215,7 @@ impl Ledger {
             state: branch.world().root(),
         };
         assert_eq!(head.place.hash, branch.hash, "the head is the tip");
+        assert!(self.storage.history.is(&head.history), "with its tiles");
         put(HEAD_KEY.to_vec().into(), &head)
     }
 

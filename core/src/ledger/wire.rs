@@ -109,10 +109,11 @@ impl Encode for Request {
                 writer.u8(1);
                 writer.put(id);
             }
-            Self::Prove { id, from } => {
+            Self::Prove { id, from, fresh } => {
                 writer.u8(2);
                 writer.put(id);
                 writer.put(from);
+                writer.bool(*fresh);
             }
             Self::Block { height } => {
                 writer.u8(3);
@@ -123,9 +124,11 @@ impl Encode for Request {
                 writer.u8(5);
                 writer.put(id);
             }
-            Self::Checkpoint { from } => {
+            Self::Checkpoint { from, height, old } => {
                 writer.u8(6);
                 writer.put(from);
+                writer.put(height);
+                writer.put(old);
             }
             Self::Epochs { from } => {
                 writer.u8(7);
@@ -152,6 +155,7 @@ impl Decode for Request {
             2 => Self::Prove {
                 id: reader.get()?,
                 from: reader.get()?,
+                fresh: reader.bool()?,
             },
             3 => Self::Block {
                 height: reader.get::<Option<Height>>()?,
@@ -160,6 +164,8 @@ impl Decode for Request {
             5 => Self::Account { id: reader.get()? },
             6 => Self::Checkpoint {
                 from: reader.get()?,
+                height: reader.get()?,
+                old: reader.get()?,
             },
             7 => Self::Epochs {
                 from: reader.get()?,

@@ -13,6 +13,7 @@ use decube_core::ledger::{
     AccountId, AccountView, FinalBlock, Name, Rejection, Request, Response as Answer, TxId, TxState,
 };
 use decube_core::limits::LEDGER_TX_BYTES_MAX;
+use decube_core::merkle::TreeSize;
 use futures::stream;
 use serde_json::{Value, json};
 use tokio::sync::broadcast::error::RecvError;
@@ -83,7 +84,7 @@ pub async fn submit(
         }
         other => return Err(refused(other, "transaction", &document::tx_hash(&first))),
     }
-    Ok(Json(prove(&gateway, first, Epoch(0)).await?).into_response())
+    Ok(Json(prove(&gateway, first, Epoch(0), false).await?).into_response())
 }
 
 /// Hands a transaction to the ledger; the names of its operations.
@@ -122,7 +123,7 @@ pub async fn transaction(
             json!({ "hash": document::tx_hash(&id), "status": "pending" }),
         ));
     };
-    let proven = prove(&gateway, id, Epoch(0)).await?;
+    let proven = prove(&gateway, id, Epoch(0), false).await?;
     let status = gateway_status(&gateway).await?;
     let height = located.height.0;
     Ok(Json(json!({
@@ -139,20 +140,21 @@ pub async fn transaction(
     })))
 }
 
-/// `GET /consensus/transactions/{hash}/proof?from_epoch=`: the receipt, for
-/// `decube verify`.
+/// `GET /consensus/transactions/{hash}/proof?from_epoch=&fresh=`: the receipt, for
+/// `decube verify`; with `fresh=true` under the certificate of the last final block.
 pub async fn proof(
     State(gateway): State<Shared>,
     Captured(hash): Captured,
     mut params: Params,
 ) -> ApiResult<Json<Value>> {
     let from = Epoch(params.number("from_epoch", 0, u64::MAX, 0)?);
+    let fresh = params.flag("fresh")?;
     params.done()?;
-    Ok(Json(prove(&gateway, tx_id(&hash)?, from).await?))
+    Ok(Json(prove(&gateway, tx_id(&hash)?, from, fresh).await?))
 }
 
-async fn prove(gateway: &Shared, id: TxId, from: Epoch) -> ApiResult<Value> {
-    match ask(gateway, Request::Prove { id, from }).await? {
+async fn prove(gateway: &Shared, id: TxId, from: Epoch, fresh: bool) -> ApiResult<Value> {
+    match ask(gateway, Request::Prove { id, from, fresh }).await? {
         Answer::Receipt(made) => Ok(receipt::receipt(&made)),
         other => Err(refused(other, "transaction", &document::tx_hash(&id))),
     }
@@ -207,25 +209,40 @@ pub async fn validators(State(gateway): State<Shared>, params: Params) -> ApiRes
     }
 }
 
-/// `GET /consensus/checkpoint?from_epoch=&format=`: the last final block as the
-/// signed head of the tree over all blocks; `format=note` for its text alone.
+/// `GET /consensus/checkpoint?height=&from=&from_epoch=&format=`: a final block, the
+/// last one without `height`, as the signed head of the tree over all blocks before
+/// it. With `from=HEIGHT` also the proof that it begins with the tree of that size;
+/// `format=note` for the head as a signed note.
 pub async fn checkpoint(State(gateway): State<Shared>, mut params: Params) -> ApiResult<Response> {
     let from = Epoch(params.number("from_epoch", 0, u64::MAX, 0)?);
+    let mut height = |name: &str| match params.take(name) {
+        None => Ok(None),
+        Some(text) => super::extract::number(&text, name).map(Some),
+    };
+    let old = height("from")?.map(TreeSize);
+    let height = height("height")?.map(Height);
     let format = params.take("format");
     params.done()?;
-    let made = match ask(&gateway, Request::Checkpoint { from }).await? {
-        Answer::Checkpoint(made) => made,
-        other => return Err(refused(other, "checkpoint", "")),
+    let wants_note = match format.as_deref() {
+        None | Some("json") => false,
+        Some("note") if old.is_none() => true,
+        Some("note") => return Err(ApiError::invalid("a note has no place for a proof: from")),
+        Some(other) => {
+            let detail = format!("format must be json or note, found {other:?}");
+            return Err(ApiError::invalid(detail));
+        }
     };
-    match format.as_deref() {
-        None | Some("json") => Ok(Json(receipt::checkpoint(&made)).into_response()),
-        Some("note") => {
+    let request = Request::Checkpoint { from, height, old };
+    match ask(&gateway, request).await? {
+        Answer::Extension(made) => Ok(Json(receipt::extension(&made)).into_response()),
+        Answer::Checkpoint(made) if wants_note => {
             let chain = made.finality.header.chain;
             Ok(receipt::checkpoint_note(chain, &made).into_response())
         }
-        Some(other) => {
-            let detail = format!("format must be json or note, found {other:?}");
-            Err(ApiError::invalid(detail))
+        Answer::Checkpoint(made) => Ok(Json(receipt::checkpoint(&made)).into_response()),
+        other => {
+            let height = height.map_or_else(String::new, |height| height.0.to_string());
+            Err(refused(other, "checkpoint", &height))
         }
     }
 }

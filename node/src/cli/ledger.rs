@@ -39,8 +39,27 @@ pub enum LedgerCommand {
     },
     /// Print blocks as they become final
     Tail(Remote),
-    /// The last final block as the signed head of the whole history, for `decube verify`
-    Checkpoint(Remote),
+    /// A final block as the signed head of the whole history, for `decube verify`
+    #[command(
+        after_help = "With --since the proof comes along that the history of the head that you kept is the\n\
+beginning of this one: nothing was changed or removed in between.\n\n\
+Example:\n  decube ledger checkpoint > head.json\n  \
+decube ledger checkpoint --since head.json > now.json      # later\n  \
+decube verify now.json --trust genesis.json --since head.json"
+    )]
+    Checkpoint {
+        /// A head that you kept, of which this is to be the continuation
+        #[arg(long, value_name = "FILE")]
+        since: Option<PathBuf>,
+        /// The block; the last final one if none is given
+        #[arg(long)]
+        height: Option<u64>,
+        /// The epoch that the verifier trusts, if it knows a later one than the first
+        #[arg(long, value_name = "EPOCH", default_value_t = 0)]
+        from_epoch: u64,
+        #[command(flatten)]
+        remote: Remote,
+    },
     /// Print how a running ledger began: what `decube verify --trust` takes
     #[command(
         after_help = "Fetch it once over a way that you trust, and keep it: whoever verifies with a genesis\n\
@@ -114,8 +133,23 @@ pub async fn run(command: LedgerCommand) -> Outcome {
             output::json(&remote.client()?.get_json(&path).await?)
         }
         LedgerCommand::Tail(remote) => tail(&remote).await,
-        LedgerCommand::Checkpoint(remote) => {
-            output::json(&remote.client()?.get_json("/consensus/checkpoint").await?)
+        LedgerCommand::Checkpoint {
+            since,
+            height,
+            from_epoch,
+            remote,
+        } => {
+            let kept = since.as_deref().map(super::verify_ledger::kept_head);
+            let parameters = query(&[
+                (
+                    "from",
+                    kept.transpose()?.map(|head| head.size.0.to_string()),
+                ),
+                ("height", height.map(|height| height.to_string())),
+                ("from_epoch", Some(from_epoch.to_string())),
+            ]);
+            let path = format!("/consensus/checkpoint{parameters}");
+            output::json(&remote.client()?.get_json(&path).await?)
         }
         LedgerCommand::Genesis(remote) => {
             output::json(&remote.client()?.get_json("/consensus/genesis").await?)

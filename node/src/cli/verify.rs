@@ -21,17 +21,21 @@ const DOCUMENT_BYTES_MAX: u64 = 64 << 20;
 cluster's log, or by more than two thirds of the validators of the ledger, followed\n\
 from its genesis. Exit code 7: not proven.\n\n\
 Examples:\n  decube verify receipt.json --trust genesis.json\n  \
+decube verify now.json --trust genesis.json --since head.json\n  \
 decube verify proof.json --trust trust.json\n  \
 decube log proof --first 17 | decube verify - --trust trust.json"
 )]
 pub struct VerifyArgs {
-    /// The receipt, checkpoint, proof or signed head; - for standard input
+    /// The receipt, checkpoint, extension, proof or signed head; - for standard input
     #[arg(value_name = "FILE")]
     file: PathBuf,
     /// Whom you trust: the genesis of the ledger, or the voters that `decube log trust`
     /// prints
     #[arg(long, value_name = "FILE")]
     trust: PathBuf,
+    /// A head of the ledger that you kept: the one at hand has to be its continuation
+    #[arg(long, value_name = "FILE")]
+    since: Option<PathBuf>,
     /// How to print the result
     #[arg(long, short, value_enum, default_value_t = Format::Table)]
     output: Format,
@@ -41,7 +45,18 @@ pub struct VerifyArgs {
 pub fn run(args: &VerifyArgs) -> Outcome {
     let trust = content(&args.trust)?;
     if super::verify_ledger::is_genesis(&trust) {
-        return super::verify_ledger::run(&content(&args.file)?, &trust, args.output);
+        let since = args.since.as_deref().map(super::verify_ledger::kept_head);
+        let question = super::verify_ledger::Question {
+            text: content(&args.file)?,
+            trust,
+            since: since.transpose()?,
+            format: args.output,
+        };
+        return super::verify_ledger::run(&question);
+    }
+    if args.since.is_some() {
+        let message = "--since compares heads of the ledger, which need its genesis as --trust";
+        return Err(Failure::new(USAGE, message));
     }
     let (cluster, trusted) = read_trust(&trust).map_err(|error| {
         let message = format!("{} is no trust document: {error}", args.trust.display());
@@ -125,7 +140,7 @@ fn show(
 }
 
 /// A whole file, bounded.
-fn content(path: &Path) -> Result<Vec<u8>, Failure> {
+pub fn content(path: &Path) -> Result<Vec<u8>, Failure> {
     let read = || {
         let mut text = Vec::new();
         if path == Path::new("-") {
