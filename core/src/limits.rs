@@ -220,6 +220,11 @@ pub const LEDGER_WAITS_MAX: usize = 65_536;
 pub const LEDGER_EPOCHS_ANSWERED_MAX: usize = 64;
 /// Final blocks after which the ledger's state is made durable outside of its log.
 pub const LEDGER_SYNC_BLOCKS: u64 = 64;
+/// The fewest final blocks whose transactions a node keeps, if it does not keep all.
+/// Enough for whoever was away for minutes, and more than a node has in memory.
+pub const LEDGER_RETAIN_BLOCKS_MIN: u64 = 1024;
+/// How long a node that prunes waits with blocks that somebody is fetching.
+pub const LEDGER_CATCH_UP_GRACE_SECS: u64 = 600;
 /// Evidence in one block: each costs two signature checks that nobody pays for.
 pub const LEDGER_BLOCK_EVIDENCE_MAX: usize = 16;
 

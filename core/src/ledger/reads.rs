@@ -45,6 +45,8 @@ pub(super) enum Purpose {
     Blocks(Question, Located),
     /// A block for a client.
     Block(RequestId),
+    /// A header for a client.
+    Header(RequestId),
     /// Ends of epochs for a client.
     Epochs(RequestId),
     /// A tile of the history for a proof.
@@ -116,6 +118,7 @@ impl Reads {
                 Purpose::Tile(reads) => Some(reads.request),
                 Purpose::Head(ask) => Some(ask.request),
                 Purpose::Block(request)
+                | Purpose::Header(request)
                 | Purpose::Epochs(request)
                 | Purpose::Complete(request, ..) => Some(request),
             })
@@ -159,6 +162,11 @@ impl Ledger {
                 let response =
                     found.map_or(Response::NotFound, |block| Response::Block(Arc::new(block)));
                 reply(request, response, out);
+            }
+            Purpose::Header(request) => {
+                let found = decode_all::<Header>(&pairs).and_then(|mut all| all.pop());
+                let found = found.map(|header| Response::Header(Box::new(header)));
+                reply(request, found.unwrap_or(Response::NotFound), out);
             }
             Purpose::Epochs(request) => {
                 let ends = decode_all::<EpochEnd>(&pairs).map(|mut ends| {
@@ -218,6 +226,9 @@ impl Ledger {
             self.recent.from(located.height).take(2).cloned().collect();
         if !blocks.is_empty() {
             return self.prove(question, located, &blocks, out);
+        }
+        if self.is_pruned(located.height) {
+            return reply(question.request, self.pruned(), out);
         }
         let behind = Height(located.height.0.saturating_add(2));
         let range = (block_key(located.height), block_key(behind));
@@ -296,7 +307,7 @@ impl Ledger {
                 let purpose = Purpose::Complete(request, proof, count);
                 self.read(purpose, range, usize::MAX, out);
             }
-            _ => reply(request, Response::NotFound, out),
+            _ => reply(request, Response::OutOfReach { to }, out),
         }
     }
 }

@@ -4,7 +4,8 @@
 //! |---|---|
 //! | `H` | [`Head`]: the last block that the store covers |
 //! | `s` + key | the state |
-//! | `b` + height | [`FinalBlock`] |
+//! | `b` + height | [`FinalBlock`], from the base on |
+//! | `h` + height | [`Header`] |
 //! | `t` + operation | [`Located`] |
 //! | `e` + epoch | [`EpochEnd`]: how it handed over |
 //! | `x` + tile | tiles of the tree over all blocks |
@@ -57,6 +58,8 @@ pub struct Head {
     pub history: Frontier,
     /// The root of the state: what the pairs have to add up to.
     pub state: Digest,
+    /// The first block that the store has whole. Blocks before it were pruned.
+    pub base: Height,
 }
 
 /// One record of the log: what the consensus wants to keep, with its epoch.
@@ -105,6 +108,10 @@ pub(super) fn state_key(name: &[u8]) -> Bytes {
 
 pub(super) fn block_key(height: Height) -> Bytes {
     key(b'b', &height.0.to_be_bytes())
+}
+
+pub(super) fn header_key(height: Height) -> Bytes {
+    key(b'h', &height.0.to_be_bytes())
 }
 
 pub(super) fn location_key(id: &TxId) -> Bytes {
@@ -161,6 +168,7 @@ impl Encode for Head {
         writer.put(&self.epoch_root);
         writer.put(&self.history);
         writer.put(&self.state);
+        writer.put(&self.base);
     }
 }
 
@@ -174,6 +182,7 @@ impl Decode for Head {
             epoch_root: reader.get()?,
             history: reader.get()?,
             state: reader.get()?,
+            base: reader.get()?,
         })
     }
 }

@@ -10,6 +10,7 @@ use super::branch::{Branch, Branches};
 use super::effect::Effect;
 use super::event::ReadId;
 use super::history::{History, HistoryImage};
+use super::pruning::Pruning;
 use super::reads::Purpose;
 use super::record::{HEAD_KEY, Head, LogHead, LogRecord, end_of, only, state_key};
 use super::session::Executed;
@@ -158,6 +159,7 @@ impl Ledger {
     fn take_store(&mut self, image: HistoryImage, pairs: Vec<(Bytes, Bytes)>) -> Option<Branch> {
         let branch = branch_of(&image.head, pairs)?;
         self.storage.history = History::resume(&image)?;
+        self.storage.pruning = Pruning::resume(image.head.base);
         self.storage.tip = image.head.place;
         self.storage.epoch_root = image.head.epoch_root;
         if let Some(block) = image.block {

@@ -14,7 +14,7 @@ use super::pool::Rejection;
 use super::record::FinalBlock;
 use super::types::{AccountId, Lane, Sequence, TxId};
 use super::world::{Proposal, SnapshotEntry};
-use crate::bft::{Epoch, Height, ValidatorSet, View};
+use crate::bft::{Epoch, Header, Height, ValidatorSet, View};
 use crate::crypto::{ChainId, Digest};
 use crate::merkle::TreeSize;
 use crate::proof::ledger::{Checkpoint, EpochEnd, Extension, Receipt};
@@ -50,6 +50,11 @@ pub enum Request {
     Block {
         /// Which; the last one if none is given.
         height: Option<Height>,
+    },
+    /// The header of a final block: those are kept when blocks are pruned.
+    Header {
+        /// Which.
+        height: Height,
     },
     /// Who votes.
     Validators,
@@ -98,6 +103,20 @@ pub enum Response {
     Receipt(Box<Receipt>),
     /// A final block.
     Block(Arc<FinalBlock>),
+    /// The header of a final block.
+    Header(Box<Header>),
+    /// The block is final, and this node keeps its header only: it has whole blocks
+    /// from this one on.
+    Pruned {
+        /// The first block that is kept whole.
+        base: Height,
+    },
+    /// The proof is of an epoch that is earlier than the one that the client trusts,
+    /// or too much later.
+    OutOfReach {
+        /// The epoch of the proof.
+        to: Epoch,
+    },
     /// See [`ValidatorsView`].
     Validators(Box<ValidatorsView>),
     /// See [`AccountView`].
@@ -195,6 +214,11 @@ pub struct LedgerStatus {
     pub height: Height,
     /// Its hash.
     pub hash: Digest,
+    /// The first block that this node has whole.
+    pub base: Height,
+    /// Where the validators' whole blocks begin, if that is above what this node
+    /// needs next: nobody can help it.
+    pub stuck_below: Option<Height>,
     /// The state after it.
     pub state: Digest,
     /// When it was made, in milliseconds since 1970.

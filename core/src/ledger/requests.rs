@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::effect::Effect;
 use super::params::Param;
 use super::reads::{HeadAsk, ProofAsk, Purpose, Question, reply};
-use super::record::{block_key, end_of, epoch_key, only};
+use super::record::{block_key, end_of, epoch_key, header_key, only};
 use super::request::{
     AccountView, LedgerStatus, Located, Request, Response, TxState, ValidatorsView,
 };
@@ -44,6 +44,10 @@ impl Ledger {
                 self.look_up(question, out);
             }
             Request::Block { height } => self.tell_block(id, height, out),
+            Request::Header { height } => {
+                let range = only(header_key(height));
+                self.read(Purpose::Header(id), range, usize::MAX, out);
+            }
             Request::Validators => reply(id, self.validators(), out),
             Request::Account { id: account } => reply(id, self.account(account), out),
             Request::Snapshot { id: name } => {
@@ -113,6 +117,9 @@ impl Ledger {
         if let Some(block) = self.recent.get(height) {
             return reply(request, Response::Block(block.clone()), out);
         }
+        if self.is_pruned(height) {
+            return reply(request, self.pruned(), out);
+        }
         let range = only(block_key(height));
         self.read(Purpose::Block(request), range, usize::MAX, out);
     }
@@ -122,6 +129,9 @@ impl Ledger {
         let height = height.unwrap_or(self.storage.tip.height);
         if let Some(block) = self.recent.get(height).cloned() {
             return self.tell_history(ask, &block, out);
+        }
+        if self.is_pruned(height) {
+            return reply(ask.request, self.pruned(), out);
         }
         self.read(Purpose::Head(ask), only(block_key(height)), usize::MAX, out);
     }
@@ -169,6 +179,8 @@ impl Ledger {
             view: bft.view(),
             height: branch.height,
             hash: branch.hash,
+            base: self.storage.pruning.base(),
+            stuck_below: self.stuck_below(),
             state: branch.world().root(),
             time_ms: branch.time.0,
             is_validator: bft.validator().is_some(),

@@ -139,6 +139,10 @@ impl Encode for Request {
                 writer.u8(9);
                 writer.put(id);
             }
+            Self::Header { height } => {
+                writer.u8(10);
+                writer.put(height);
+            }
         }
     }
 }
@@ -172,6 +176,9 @@ impl Decode for Request {
             },
             8 => Self::Status,
             9 => Self::Snapshot { id: reader.get()? },
+            10 => Self::Header {
+                height: reader.get()?,
+            },
             tag => {
                 return Err(DecodeError::UnknownTag {
                     what: "request to the ledger",
@@ -192,6 +199,7 @@ impl Encode for Config {
         writer.bool(self.relay == Relay::Flood);
         writer.put(&self.wait_timeout);
         writer.put(&self.push_again);
+        writer.u64(self.retain_blocks);
         writer.u64(self.wal_segment_bytes);
         writer.bool(self.lost_disk);
     }
@@ -219,6 +227,7 @@ impl Decode for Config {
             },
             wait_timeout: reader.get()?,
             push_again: reader.get()?,
+            retain_blocks: reader.u64()?,
             wal_segment_bytes: reader.u64()?,
             lost_disk: reader.bool()?,
             mutant: Mutant::None,

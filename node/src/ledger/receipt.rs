@@ -1,7 +1,6 @@
 //! Receipts, checkpoints and extensions as documents.
 
 use decube_core::codec::{Decode as _, Encode as _};
-use decube_core::crypto::ChainId;
 use decube_core::ledger::{OpResult, Outcome, ResultsHead, Transaction, TxId};
 use decube_core::limits::{
     LEDGER_EPOCHS_ANSWERED_MAX, LEDGER_TX_BYTES_MAX, MERKLE_PATH_MAX, PATH_HEADERS_MAX,
@@ -25,6 +24,9 @@ pub const CHECKPOINT: &str = "decube/checkpoint/v1";
 
 /// The mark of an extension.
 pub const EXTENSION: &str = "decube/extension/v1";
+
+/// The mark of ends of epochs.
+pub const EPOCHS: &str = "decube/epochs/v1";
 
 /// A receipt as a document.
 pub fn receipt(receipt: &Receipt) -> Value {
@@ -113,6 +115,22 @@ pub fn read_checkpoint(document: &Value) -> Result<Checkpoint, DocumentError> {
     Ok(made)
 }
 
+/// Ends of epochs as a document, to follow them.
+pub fn epochs(ends: &[EpochEnd]) -> Value {
+    json!({ "document": EPOCHS, "epochs": ends.iter().map(epoch_end).collect::<Vec<_>>() })
+}
+
+/// Ends of epochs from a document.
+///
+/// # Errors
+/// As [`read_receipt`].
+pub fn read_epoch_ends(document: &Value) -> Result<Vec<EpochEnd>, DocumentError> {
+    let part = Part::new(document, "epochs");
+    let made = read_epochs(&part.get("epochs")?)?;
+    compare(&part, document, &epochs(&made))?;
+    Ok(made)
+}
+
 /// An extension as a document.
 pub fn extension(extension: &Extension) -> Value {
     let old = &extension.old;
@@ -149,15 +167,6 @@ pub fn read_extension(document: &Value) -> Result<Extension, DocumentError> {
     };
     compare(&part, document, &extension(&made))?;
     Ok(made)
-}
-
-/// The note of a log's head as transparency logs write it (C2SP tlog-checkpoint):
-/// origin, size, root. The signatures are those of the finalization.
-pub fn checkpoint_note(chain: ChainId, checkpoint: &Checkpoint) -> String {
-    use base64::Engine as _;
-    let head = &checkpoint.finality.header;
-    let root = base64::engine::general_purpose::STANDARD.encode(head.content.history.0);
-    format!("decube/{:032x}\n{}\n{root}\n", chain.0, head.height.0)
 }
 
 fn compare(part: &Part<'_>, found: &Value, expected: &Value) -> Result<(), DocumentError> {

@@ -234,5 +234,57 @@ fn the_default_network_takes_bundles_and_votes() {
     std::fs::write(&file, out).expect("written");
     let head = file.to_str().expect("text");
     assert_eq!(dev.run(&["verify", head, "--trust", path]).0, 0);
+    trust_is_kept_and_ages(&dev, dir.path(), path, &receipt);
     dev.interrupt();
+}
+
+/// The light client keeps the epoch that it followed to, and begins with that.
+fn trust_is_kept_and_ages(dev: &Dev, directory: &Path, genesis: &str, receipt: &Value) {
+    let file = |name: &str| directory.join(name).to_str().expect("text").to_owned();
+    let (kept, saved, note) = (file("epoch.json"), file("saved.json"), file("head.note"));
+    let follow = ["ledger", "follow", "--trust", genesis, "--save", &kept];
+    let (code, _, error) = dev.run(&follow);
+    assert_eq!(code, 0, "{error}");
+    let text = std::fs::read_to_string(&kept).expect("kept");
+    let epoch: Value = serde_json::from_str(&text).expect("JSON");
+    assert_eq!(epoch["epoch"], json!(1));
+
+    // What an epoch leads to needs no hand-overs, and what leads to it saves the same.
+    let hash = receipt["tx_hash"].as_str().expect("a hash");
+    let (code, late, error) = dev.run(&["tx", "receipt", "--from-epoch", "1", hash]);
+    assert_eq!(code, 0, "{error}");
+    let late: Value = serde_json::from_str(&late).expect("JSON");
+    assert_eq!(late["epochs"], json!([]));
+    assert_eq!(verify(dev, directory, &late, &kept).0, 0);
+    assert_eq!(verify(dev, directory, &late, genesis).0, 7, "another epoch");
+    let (code, _, error) = verify(dev, directory, receipt, genesis);
+    assert_eq!(code, 0, "{error}");
+    let whole = file("receipt.json");
+    let save = ["verify", &whole, "--trust", genesis, "--save-trust", &saved];
+    assert_eq!(dev.run(&save).0, 0);
+    assert_eq!(std::fs::read_to_string(&saved).expect("saved"), text);
+
+    // The note of the head is signed by the validators of its own epoch.
+    let (code, out, error) = dev.run(&["ledger", "checkpoint", "--note"]);
+    assert_eq!((code, out.starts_with("decube/")), (0, true), "{error}");
+    std::fs::write(&note, &out).expect("written");
+    let (code, out, error) = dev.run(&["verify", &note, "--trust", &kept]);
+    assert_eq!((code, out.contains("root")), (0, true), "{error}");
+    assert_eq!(dev.run(&["verify", &note, "--trust", genesis]).0, 7);
+
+    // Trust is judged by its age, when the verifier says what is too old.
+    let aged = |more: &[&str]| {
+        let line = [
+            "verify",
+            &note,
+            "--trust",
+            &kept,
+            "--trusting-period",
+            "36h",
+        ];
+        dev.run(&[&line, more].concat())
+    };
+    assert_eq!(aged(&[]).0, 0);
+    let (code, _, error) = aged(&["--at", "2090-01-01T00:00:00Z"]);
+    assert_eq!((code, error.contains("too old")), (7, true), "{error}");
 }

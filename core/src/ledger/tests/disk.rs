@@ -95,6 +95,13 @@ impl Disk {
         self.synced_store = store;
     }
 
+    /// Takes the store of another node.
+    pub fn copy_store(&mut self, other: &Self) {
+        self.store.clone_from(&other.store);
+        self.synced_store.clone_from(&other.store);
+        self.unsynced.clear();
+    }
+
     /// Alters the last byte of a value of the store.
     pub fn damage(&mut self, key: &[u8]) {
         let key = Bytes::copy_from_slice(key);

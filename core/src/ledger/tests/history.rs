@@ -143,6 +143,14 @@ fn how_the_last_operation_of_an_epoch_ended_is_proven() {
         }
     }
     assert!(last_blocks > 2, "{last_blocks} notes in last blocks");
+    // No proof leads backwards, and this one is of an epoch that is over.
+    let head = Request::Checkpoint {
+        from: Epoch(4),
+        height: Some(Height(3)),
+        old: None,
+    };
+    let answer = cluster.ask(1, head);
+    assert_eq!(answer, Response::OutOfReach { to: Epoch(0) });
     // Who trusts a late epoch gets a proof that begins there.
     let epoch = cluster.epoch(1);
     let late = cluster.checker.trusted[&epoch].clone();

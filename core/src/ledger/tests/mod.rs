@@ -5,3 +5,4 @@ mod disk;
 mod history;
 mod operations;
 mod props;
+mod pruning;
