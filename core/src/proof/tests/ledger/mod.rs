@@ -2,6 +2,8 @@
 //! header says and who signs what.
 
 mod claims;
+mod printed;
+mod whitepaper;
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
