@@ -244,15 +244,15 @@ impl Ledger {
         out: &mut Outbox<Effect>,
     ) {
         let id = reads.missing.pop().expect("it was asked for");
-        let tile = pairs
-            .first()
-            .and_then(|(_, value)| Tile::from_bytes(value).ok());
-        match tile {
-            Some(tile) => {
+        let Some((_, value)) = pairs.first() else {
+            return reply(reads.request, Response::NotFound, out);
+        };
+        match Tile::from_bytes(value) {
+            Ok(tile) => {
                 reads.tiles.insert(id, tile);
                 self.read_tiles(reads, out);
             }
-            None => reply(reads.request, Response::Unavailable, out),
+            Err(_) => reply(reads.request, Response::Unavailable, out),
         }
     }
 

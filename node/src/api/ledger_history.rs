@@ -23,7 +23,12 @@ pub async fn checkpoint(State(gateway): State<Shared>, mut params: Params) -> Ap
     let from = Epoch(params.number("from_epoch", 0, u64::MAX, 0)?);
     let mut height = |name: &str| match params.take(name) {
         None => Ok(None),
-        Some(text) => super::extract::number(&text, name).map(Some),
+        Some(text) => match text.parse::<u64>() {
+            Ok(number) => Ok(Some(number)),
+            Err(_) => Err(ApiError::invalid(format!(
+                "{name} must be a whole number, found {text:?}"
+            ))),
+        },
     };
     let old = height("from")?.map(TreeSize);
     let height = height("height")?.map(Height);

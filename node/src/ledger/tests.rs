@@ -157,9 +157,10 @@ fn a_note_is_what_the_specification_says() {
 fn no_altered_note_is_believed() {
     let text = rendered();
     let proven = checkpoint();
+    let trusted = trusted();
     let holds = |text: &str| {
-        let read = note::read(text, &trusted()).ok()?;
-        read.verify(&trusted(), &FastVerifier).ok()?;
+        let read = note::read(text, &trusted).ok()?;
+        read.verify(&trusted, &FastVerifier).ok()?;
         Some(read)
     };
     let mut refused = 0;
@@ -278,9 +279,10 @@ fn an_extension_is_read_as_it_was_written_and_not_otherwise() {
     let made = extension();
     let document = receipt::extension(&made);
     assert_eq!(receipt::read_extension(&document), Ok(made));
+    let trusted = trusted();
     let holds = |document: &Value| {
         let read = receipt::read_extension(document).ok();
-        read.is_some_and(|read| read.verify(&trusted(), &FastVerifier).is_ok())
+        read.is_some_and(|read| read.verify(&trusted, &FastVerifier).is_ok())
     };
     assert!(holds(&document));
     let mut places = Vec::new();

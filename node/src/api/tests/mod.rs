@@ -4,7 +4,7 @@ mod catalog;
 mod cluster;
 mod general;
 mod kv;
-mod ledger;
+mod ledger_history;
 mod query;
 mod session;
 mod storage;

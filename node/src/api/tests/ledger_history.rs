@@ -1,14 +1,13 @@
-//! How answers of the ledger look at the edge.
+//! How the ledger's history looks at the edge, and what is gone of it.
 
 use decube_core::bft::{Epoch, Header, Height, ValidatorIndex, View};
 use decube_core::crypto::{ChainId, Digest};
-use decube_core::ledger::{
-    LedgerStatus, Located, Outcome, Rejection, Request, Response, TxId, TxState,
-};
+use decube_core::ledger::{LedgerStatus, Located, Outcome, Request, Response, TxId, TxState};
 use decube_core::merkle::TreeSize;
 use decube_core::types::NodeId;
 
 use super::Api;
+use crate::backend::Health;
 
 const HASH: &str = "0x0101010101010101010101010101010101010101010101010101010101010101";
 
@@ -51,34 +50,6 @@ fn header() -> Header {
 }
 
 #[tokio::test]
-async fn a_full_pool_says_when_to_come_back() {
-    let api = Api::with_ledger();
-    for full in [Response::Rejected(Rejection::Full), Response::Busy] {
-        api.node.script_ledger(full);
-        let body = "{\"transaction\":\"0x00\"}";
-        let headers = [("content-type", "application/json")];
-        let answer = api
-            .call("POST /consensus/transactions", &headers, body)
-            .await;
-        let problem = answer.refused(429, "ledger/full");
-        assert_eq!(answer.header("retry-after"), "1");
-        assert_eq!(problem["retryable"], true);
-        assert_eq!(problem["retry_after_ms"], 1000);
-    }
-    // What can not become true by waiting is no reason to come back.
-    api.node
-        .script_ledger(Response::Rejected(Rejection::Taken(3)));
-    let headers = [("content-type", "application/json")];
-    let body = "{\"transaction\":\"0x00\"}";
-    let answer = api
-        .call("POST /consensus/transactions", &headers, body)
-        .await;
-    let problem = answer.refused(422, "ledger/tx-rejected");
-    assert_eq!(problem["retryable"], false);
-    assert_eq!(answer.header("retry-after"), "");
-}
-
-#[tokio::test]
 async fn pruned_blocks_are_gone_and_it_is_said_what_is_kept() {
     let api = Api::with_ledger();
     let base = Height(100);
@@ -89,7 +60,7 @@ async fn pruned_blocks_are_gone_and_it_is_said_what_is_kept() {
     ] {
         api.node.script_ledger(Response::Pruned { base });
         let problem = api.get(path).await.refused(410, "ledger/pruned");
-        assert_eq!(problem["base"], 100, "{problem}");
+        assert_eq!(problem["error"]["details"]["base"], 100, "{problem}");
         assert!(
             problem["detail"]
                 .as_str()
@@ -126,6 +97,24 @@ async fn pruned_blocks_are_gone_and_it_is_said_what_is_kept() {
     let list = api.get("/consensus/blocks?from=99").await.json();
     assert_eq!(list["count"], 0);
     assert_eq!(list["base"], 100);
+}
+
+#[tokio::test]
+async fn a_node_is_ready_when_its_ledger_is() {
+    let api = Api::with_ledger();
+    let starting = api.get("/ready").await;
+    assert_eq!(starting.status, 503);
+    assert_eq!(starting.json()["ledger"], "starting");
+    for (ready, halted, word) in [(true, None, "ready"), (false, Some("damaged"), "halted")] {
+        api.node.set_health(Health {
+            ledger_ready: ready,
+            ledger_halted: halted,
+            ..api.gateway.backend.health()
+        });
+        let answer = api.get("/ready").await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        assert_eq!(answer.json()["ledger"], word);
+    }
 }
 
 #[tokio::test]
