@@ -224,6 +224,11 @@ pub const LEDGER_SYNC_BLOCKS: u64 = 64;
 pub const LEDGER_PEERS_MAX: usize = 1024;
 /// Batches that the store may be behind before the node builds and votes no more.
 pub const LEDGER_STORE_LAG_MAX: u64 = 128;
+/// The fewest final blocks whose transactions a node keeps, if it does not keep all.
+/// Enough for whoever was away for minutes, and more than a node has in memory.
+pub const LEDGER_RETAIN_BLOCKS_MIN: u64 = 1024;
+/// How long a node that prunes waits with blocks that somebody is fetching.
+pub const LEDGER_CATCH_UP_GRACE_SECS: u64 = 600;
 /// Evidence in one block: each costs two signature checks that nobody pays for.
 pub const LEDGER_BLOCK_EVIDENCE_MAX: usize = 16;
 

@@ -1,9 +1,10 @@
 //! S9: what is final is committed, parent first, once each.
 
 use alloc::boxed::Box;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::block::Header;
+use super::block::{Block, Header};
 use super::effect::{Committed, Record};
 use super::gate::Held;
 use super::state::{Bft, Phase};

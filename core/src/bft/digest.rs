@@ -25,7 +25,13 @@ impl Bft {
         writer.put(&self.gate.last());
         writer.length(self.gate.pending_len());
         let timers = &self.timers;
-        for timer in [timers.leader, timers.view, timers.retry, timers.idle] {
+        for timer in [
+            timers.leader,
+            timers.view,
+            timers.retry,
+            timers.ask,
+            timers.idle,
+        ] {
             writer.put(&timer.unwrap_or(Time::MAX));
         }
         writer.put(&timers.relay.map_or(Time::MAX, |(due, _)| due));

@@ -38,10 +38,7 @@ impl Machine for Bft {
         match self.phase {
             Phase::New | Phase::Ended | Phase::Halted(_) => None,
             Phase::Rejoining(ref rejoin) => Some(rejoin.ask_at),
-            Phase::Running => [self.timers.earliest(), self.ask_at()]
-                .into_iter()
-                .flatten()
-                .min(),
+            Phase::Running => self.timers.earliest(),
         }
     }
 }

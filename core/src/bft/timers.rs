@@ -17,6 +17,8 @@ pub(super) struct Timers {
     /// The certificate of this view is pushed to those who have not been heard in
     /// it or later (C3).
     pub(super) relay: Option<(Time, View)>,
+    /// What is certified and not here is asked for again.
+    pub(super) ask: Option<Time>,
     /// Nobody wants anything: a block is due all the same.
     pub(super) idle: Option<Time>,
 }
@@ -27,8 +29,9 @@ const BACKOFF_MAX: u64 = 16;
 impl Timers {
     pub(super) fn earliest(&self) -> Option<Time> {
         let relay = self.relay.map(|(due, _)| due);
-        let all = [self.leader, self.view, self.retry, relay, self.idle];
-        all.into_iter().flatten().min()
+        let own = [self.leader, self.view, self.retry, relay];
+        let all = own.into_iter().chain([self.ask, self.idle]);
+        all.flatten().min()
     }
 }
 
@@ -60,9 +63,10 @@ impl Bft {
 
     /// Sets the deadlines of the view that was just entered (S1, S11).
     pub(super) fn arm(&mut self) {
-        let relay = self.timers.relay;
+        let Timers { relay, ask, .. } = self.timers;
         self.timers = Timers {
             relay,
+            ask,
             ..Timers::default()
         };
         let others_are_here = self

@@ -33,6 +33,10 @@ pub struct Config {
     /// After how long transactions that came by this node are handed to the others
     /// again, if they are still not final.
     pub push_again: Span,
+    /// How many final blocks are kept whole; zero for all. Of older ones headers,
+    /// places of operations and all that proofs need are kept, but not the
+    /// transactions.
+    pub retain_blocks: u64,
     /// Bytes of one segment of the log; smaller only in simulation.
     pub wal_segment_bytes: u64,
     /// The disk is empty although this key may have signed before: the node asks
@@ -55,6 +59,7 @@ impl Config {
             relay: Relay::default(),
             wait_timeout: Span::from_secs(30),
             push_again: Span::from_secs(2),
+            retain_blocks: 0,
             wal_segment_bytes: crate::limits::WAL_SEGMENT_BYTES,
             lost_disk: false,
             mutant: Mutant::None,

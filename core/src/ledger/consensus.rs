@@ -39,6 +39,10 @@ impl Ledger {
                     self.note_asked(epoch);
                 }
             }
+            bft::Effect::Send {
+                to,
+                message: bft::Message::AskBlocks { from },
+            } => self.ask_blocks(to, from, out),
             bft::Effect::Send { to, message } => {
                 self.ask_outside(&message, out);
                 send(to, message, out);
@@ -303,11 +307,16 @@ impl Ledger {
                 .committed()
                 .height
                 .next();
-            send(peer, bft::Message::AskBlocks { from }, out);
+            self.ask_blocks(peer, from, out);
         }
     }
 
     fn serve_blocks(&mut self, to: NodeId, from: Height, out: &mut Outbox<Effect>) {
+        if self.is_pruned(from) {
+            let message = Message::Base(self.storage.pruning.base());
+            return out.push(Effect::Send { to, message });
+        }
+        self.storage.pruning.note_asked(to, from, self.now);
         let recent: Vec<Arc<FinalBlock>> = self
             .recent
             .from(from)
@@ -389,7 +398,7 @@ impl Ledger {
     }
 }
 
-fn send(to: NodeId, message: bft::Message, out: &mut Outbox<Effect>) {
+pub(super) fn send(to: NodeId, message: bft::Message, out: &mut Outbox<Effect>) {
     let message = Message::Bft(message);
     out.push(Effect::Send { to, message });
 }

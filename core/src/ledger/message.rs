@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use crate::bft;
+use crate::bft::{self, Height};
 use crate::codec::{Decode, DecodeError, Encode, Reader, Writer};
 use crate::limits::{LEDGER_PUSH_BYTES_MAX, LEDGER_PUSH_TXS_MAX, LEDGER_TX_BYTES_MAX};
 
@@ -15,6 +15,9 @@ pub enum Message {
     Bft(bft::Message),
     /// Transactions that wait for a block.
     Transactions(Vec<Bytes>),
+    /// The answer to who asks for a block that was pruned: the first one that is
+    /// kept.
+    Base(Height),
 }
 
 impl From<bft::Message> for Message {
@@ -35,6 +38,10 @@ impl Encode for Message {
                 writer.length(transactions.len());
                 transactions.iter().for_each(|bytes| writer.blob(bytes));
             }
+            Self::Base(height) => {
+                writer.u8(2);
+                writer.put(height);
+            }
         }
     }
 }
@@ -44,6 +51,7 @@ impl Decode for Message {
         match reader.u8()? {
             0 => Ok(Self::Bft(reader.get()?)),
             1 => transactions(reader).map(Self::Transactions),
+            2 => Ok(Self::Base(reader.get()?)),
             tag => Err(DecodeError::UnknownTag {
                 what: "message of the ledger",
                 tag,

@@ -13,6 +13,8 @@ use crate::rng::{Domain, Keyed};
 const PROBE_NS: u64 = 50 * MILLI;
 /// Operations that each client must see final after the faults ended.
 const OPERATIONS_AFTER_HEAL: u64 = 3;
+/// Epochs that an answer can lead over.
+const EPOCHS_NEAR: u64 = 60;
 /// Receipts that are asked for at the end.
 const RECEIPTS: usize = 6;
 
@@ -176,7 +178,14 @@ impl LedgerWorld {
             .collect();
         for (number, (id, from)) in asked.iter().enumerate() {
             let from = *from;
-            let request = Request::Prove { id: *id, from };
+            // Every other one under a certificate of now instead of then.
+            let now = self.furthest().and_then(Ledger::bft).map(|bft| bft.epoch());
+            let is_near = now.is_some_and(|now| now.epoch.0 <= from.0 + EPOCHS_NEAR);
+            let request = Request::Prove {
+                id: *id,
+                from,
+                fresh: is_near && number % 2 == 1,
+            };
             let slot = slots[number % slots.len()];
             let id = self.fresh_request();
             let happening = Happening::Call {

@@ -10,6 +10,7 @@ use decube_core::kv::{
     Answer, Change, Command, Condition, FencingToken, Found, LeaseId, LogTime, Op, Outcome, Pair,
     Query, SessionId,
 };
+use decube_core::ledger;
 use decube_core::node::{Changes, Request, Response, Status};
 use decube_core::raft::{Membership, Refusal, Role};
 use decube_core::types::{Index, LogId, NodeId, Revision, Term};
@@ -41,6 +42,8 @@ struct State {
     scripted: VecDeque<Result<Response, Gone>>,
     health: Option<Health>,
     requests: Vec<Request>,
+    ledger: VecDeque<ledger::Response>,
+    ledger_requests: Vec<ledger::Request>,
 }
 
 impl Default for MockNode {
@@ -62,6 +65,16 @@ impl MockNode {
 
     pub fn set_health(&self, health: Health) {
         self.state().health = Some(health);
+    }
+
+    /// The next question to the ledger is answered like this, whatever it is.
+    pub fn script_ledger(&self, answer: ledger::Response) {
+        self.state().ledger.push_back(answer);
+    }
+
+    /// All questions to the ledger so far.
+    pub fn ledger_requests(&self) -> Vec<ledger::Request> {
+        self.state().ledger_requests.clone()
     }
 
     /// All requests so far.
@@ -140,12 +153,12 @@ impl Backend for MockNode {
         .boxed()
     }
 
-    /// These nodes have no ledger.
-    fn ledger(
-        &self,
-        _: decube_core::ledger::Request,
-    ) -> BoxFuture<'_, Result<decube_core::ledger::Response, Gone>> {
-        async { Ok(decube_core::ledger::Response::Unavailable) }.boxed()
+    /// These nodes have no ledger, only what a test says.
+    fn ledger(&self, request: ledger::Request) -> BoxFuture<'_, Result<ledger::Response, Gone>> {
+        let mut state = self.state();
+        state.ledger_requests.push(request);
+        let scripted = state.ledger.pop_front();
+        async { Ok(scripted.unwrap_or(ledger::Response::Unavailable)) }.boxed()
     }
 
     fn blocks(

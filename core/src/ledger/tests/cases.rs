@@ -12,7 +12,11 @@ use crate::proof::ledger::{Receipt, TrustedEpoch};
 use crate::types::Span;
 
 fn receipt(cluster: &mut Cluster, slot: usize, id: TxId) -> Receipt {
-    let request = Request::Prove { id, from: Epoch(0) };
+    let request = Request::Prove {
+        id,
+        from: Epoch(0),
+        fresh: false,
+    };
     match cluster.ask(slot, request) {
         Response::Receipt(receipt) => *receipt,
         other => panic!("no receipt: {other:?}"),

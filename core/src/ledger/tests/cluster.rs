@@ -33,6 +33,8 @@ pub struct Knobs {
     pub disk_max: Span,
     pub crash_permille: u64,
     pub params: Params,
+    /// Blocks that nodes keep whole, by their places; all if nothing is said.
+    pub retain: Vec<u64>,
 }
 
 impl Default for Knobs {
@@ -45,6 +47,7 @@ impl Default for Knobs {
             disk_max: Span::from_millis(2),
             crash_permille: 0,
             params: Params::default(),
+            retain: Vec::new(),
         }
     }
 }
@@ -155,6 +158,7 @@ impl Cluster {
         };
         config.wal_segment_bytes = 1 << 16;
         config.push_again = Span::from_millis(500);
+        config.retain_blocks = self.knobs.retain.get(slot).copied().unwrap_or(0);
         config.lost_disk = self.lost.contains(&slot);
         self.slots[slot].ledger = Some(Ledger::new(config));
         self.checker.on_restart(slot);

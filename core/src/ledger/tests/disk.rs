@@ -109,6 +109,31 @@ impl Disk {
         }
     }
 
+    /// Takes the store of another node.
+    pub fn copy_store(&mut self, other: &Self) {
+        self.store.clone_from(&other.store);
+        self.synced_store.clone_from(&other.store);
+        self.unsynced.clear();
+    }
+
+    /// Alters the last byte of a value of the store.
+    pub fn damage(&mut self, key: &[u8]) {
+        let key = Bytes::copy_from_slice(key);
+        for store in [&mut self.store, &mut self.synced_store] {
+            if let Some(value) = store.get_mut(&key) {
+                let mut bytes = value.to_vec();
+                *bytes.last_mut().expect("values have bytes") ^= 1;
+                *value = bytes.into();
+            }
+        }
+    }
+
+    /// The keys of the store that begin with a letter.
+    pub fn keys(&self, kind: u8) -> Vec<Bytes> {
+        let keys = self.store.keys().filter(|key| key[0] == kind);
+        keys.cloned().collect()
+    }
+
     /// How many files the log has, superblocks included.
     pub fn files(&self) -> usize {
         self.files.len()

@@ -4,6 +4,7 @@ mod catalog;
 mod cluster;
 mod general;
 mod kv;
+mod ledger_history;
 mod query;
 mod session;
 mod storage;
@@ -48,7 +49,16 @@ impl Api {
         })
     }
 
+    /// A node that takes part in a ledger.
+    fn with_ledger() -> Self {
+        Self::build(ApiLimits::default(), Some("{}".to_owned()))
+    }
+
     fn with(limits: ApiLimits) -> Self {
+        Self::build(limits, None)
+    }
+
+    fn build(limits: ApiLimits, genesis: Option<String>) -> Self {
         let (node, local, peers) = (
             MockNode::default(),
             MemoryBlobs::default(),
@@ -64,7 +74,7 @@ impl Api {
             name: "one".to_owned(),
             cluster: "test".to_owned(),
             address: "127.0.0.1:8080".to_owned(),
-            genesis: None,
+            genesis,
         };
         let gateway = Gateway::new(Arc::new(node.clone()), blobs, limits, info, None);
         Self {
