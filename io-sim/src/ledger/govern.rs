@@ -1,12 +1,13 @@
 //! Validators that change their set and its parameters while everything fails: some
 //! say the same operation until it is in force, or until they give up.
 
-use decube_core::bft::Height;
+use std::sync::Arc;
+
+use decube_core::bft::{Height, ValidatorSet};
 use decube_core::codec::Encode as _;
 use decube_core::crypto::PublicKey;
 use decube_core::ledger::{
-    AccountId, Intent, KeyOwner, KeyProof, Lane, Ledger, Member, Operation, Param, Request,
-    ValidatorChange,
+    AccountId, Intent, KeyOwner, KeyProof, Lane, Member, Operation, Param, Request, ValidatorChange,
 };
 use decube_core::types::NodeId;
 
@@ -94,15 +95,17 @@ impl LedgerWorld {
         };
         let liars = self.lying_nodes();
         let open = &self.governor.open;
-        // Who votes now, though others may be listed already.
-        let voting = self.furthest().and_then(Ledger::bft);
-        let power = |node: &NodeId| {
-            let set = &voting?.epoch().validators;
-            Some(u128::from(set.get(set.index_of(*node)?)?.power.0))
+        let is_minority = |set: &Arc<ValidatorSet>| {
+            let power = |node: &NodeId| set.get(set.index_of(*node)?);
+            let lost = faulty.iter().filter_map(power);
+            let lost: u128 = lost.map(|one| u128::from(one.power.0)).sum();
+            lost * 3 < set.total()
         };
-        let lost: u128 = faulty.iter().filter_map(power).sum();
-        let total = voting.map_or(0, |bft| bft.epoch().validators.total());
-        lost * 3 < total
+        // Who votes where each node is: what the faulty have finalised in an epoch that
+        // nobody else has seen yet is lost with them.
+        let honest = self.hosts.iter().filter(|host| host.is_honest());
+        let mut sets = honest.filter_map(|host| host.set.as_ref());
+        sets.all(is_minority)
             && (0_u32..1 << open.len()).all(|set| {
                 let chosen = (0..open.len()).filter(|number| set >> number & 1 == 1);
                 let mut after = members.clone();

@@ -1,9 +1,10 @@
 //! A slot: what outlives a process of the ledger, and the process.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use bytes::Bytes;
-use decube_core::bft::Epoch;
+use decube_core::bft::{Epoch, ValidatorSet};
 use decube_core::crypto::SharedSigner;
 use decube_core::ledger::{Event, Ledger, ReadId};
 use decube_core::store::StoreBatch;
@@ -71,6 +72,8 @@ pub(super) struct Host {
     pub(super) has_lost_disk: bool,
     /// The epoch in which it was let in again. It has to ask once more in the next.
     pub(super) rejoined_in: Option<Epoch>,
+    /// Who votes in the epoch that it is in, or was in when it went down.
+    pub(super) set: Option<Arc<ValidatorSet>>,
     pub(super) stepped: bool,
     pub(super) paused: bool,
     /// What happened while it was paused.
@@ -113,6 +116,7 @@ impl Host {
             store_operations: 0,
             has_lost_disk: false,
             rejoined_in: None,
+            set: None,
             stepped: false,
             paused: false,
             backlog: VecDeque::new(),
@@ -137,8 +141,11 @@ impl Host {
         self.has_lost_disk && sure.is_none_or(|sure| votes_in < Some(sure))
     }
 
-    /// Notes that it was let in again.
-    pub(super) fn note_rejoined(&mut self) {
+    /// Notes where it is, and whether it was let in again.
+    pub(super) fn note_progress(&mut self) {
+        if let Some(bft) = self.ledger.as_ref().and_then(Ledger::bft) {
+            self.set = Some(bft.epoch().validators.clone());
+        }
         if self.has_lost_disk && self.rejoined_in.is_none() {
             self.rejoined_in = self.votes_in();
         }

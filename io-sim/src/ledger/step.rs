@@ -98,7 +98,7 @@ impl LedgerWorld {
 
     /// Lets the checkers look at a node after its step.
     fn look(&mut self, slot: usize) -> Result<(), Finding> {
-        self.hosts[slot].note_rejoined();
+        self.hosts[slot].note_progress();
         let host = &self.hosts[slot];
         let ledger = host.ledger.as_ref().expect("it took a step");
         if host.is_honest() {
