@@ -248,12 +248,23 @@ pub const LEDGER_CHUNK_PAIRS_MAX: usize = 8192;
 pub const LEDGER_CHUNK_BYTES_MAX: usize = 256 << 10;
 /// States that a node keeps for others to fetch.
 pub const LEDGER_POINTS_KEPT: usize = 3;
+/// Tiles that a list of 2^64 hashes has open: one of each level.
+pub const LEDGER_POINT_TILES_MAX: usize = 8;
 /// Questions for a block without an answer, after which a state is fetched instead.
 pub const LEDGER_FETCH_STALLED: u32 = 16;
 /// Questions for a state in a row without a good answer, after which it is put off.
 pub const LEDGER_FETCH_FAILURES_MAX: u32 = 32;
 /// Final blocks after which the ledger's state is made durable outside of its log.
 pub const LEDGER_SYNC_BLOCKS: u64 = 64;
+/// Other nodes that a node of the ledger may be told of.
+pub const LEDGER_PEERS_MAX: usize = 1024;
+/// Batches that the store may be behind before the node builds and votes no more.
+pub const LEDGER_STORE_LAG_MAX: u64 = 128;
+/// The fewest final blocks whose transactions a node keeps, if it does not keep all.
+/// Enough for whoever was away for minutes, and more than a node has in memory.
+pub const LEDGER_RETAIN_BLOCKS_MIN: u64 = 1024;
+/// How long a node that prunes waits with blocks that somebody is fetching.
+pub const LEDGER_CATCH_UP_GRACE_SECS: u64 = 600;
 /// Evidence in one block: each costs two signature checks that nobody pays for.
 pub const LEDGER_BLOCK_EVIDENCE_MAX: usize = 16;
 

@@ -116,11 +116,23 @@ pub enum Mutant {
     BftRejoinsWithoutMargin,
     /// A validator that lost its disk trusts a single answer.
     BftRejoinsOnOneAnswer,
+    /// A node of the ledger votes at once although its disk is empty (double-sign
+    /// look-back, cometbft #5668).
+    LedgerForgetsLostDisk,
+    /// An answer from before the last loss lets a node vote again.
+    LedgerTrustsOldAnswer,
+    /// Every answer is a reason to ask again, copies of answers included.
+    LedgerAsksOnEveryAnswer,
+    /// What the log holds beyond the bound for peers is dropped at the start.
+    LedgerDropsRecovered,
+    /// What a header says of the state is not compared with the state (Sui,
+    /// 2026-01-14: nodes diverge).
+    LedgerStateUnchecked,
 }
 
 impl Mutant {
     /// All planted bugs.
-    pub const ALL: [Self; 51] = [
+    pub const ALL: [Self; 56] = [
         Self::VoteNotDurable,
         Self::VoteForgottenInTerm,
         Self::CommitOldTerm,
@@ -172,6 +184,11 @@ impl Mutant {
         Self::BftTrustsStatusView,
         Self::BftRejoinsWithoutMargin,
         Self::BftRejoinsOnOneAnswer,
+        Self::LedgerForgetsLostDisk,
+        Self::LedgerTrustsOldAnswer,
+        Self::LedgerAsksOnEveryAnswer,
+        Self::LedgerDropsRecovered,
+        Self::LedgerStateUnchecked,
     ];
 
     /// Whether this mutant is the one selected. Constant `false` in every build

@@ -199,6 +199,27 @@ settings! {
     guard_ppm = 0;
     /// Clients that watch all keys.
     watchers = 0;
+
+    /// Clusters that the validators of the ledger belong to.
+    clusters = 0;
+    /// Validators that lie.
+    liars = 0;
+    /// Of those, how many are two copies of one validator instead.
+    twins = 0;
+    /// The ways in which the others lie, as a bit set.
+    strategies = 0;
+    /// 1: so many lie that the ledger may fork, and the guilty must be named.
+    fork = 0;
+    /// The delay of a message that validators reckon with.
+    delta_ms = 250;
+    /// Between two blocks when nobody wants anything.
+    idle_block_ms = 5_000;
+    /// Blocks of an epoch that nothing ends earlier.
+    epoch_blocks = 10_000;
+    /// 1: every certificate goes to everybody.
+    flood = 0;
+    /// Validators that lose their disk and come back under their name.
+    lost_disks = 0;
 }
 
 /// Which faults a scenario may draw.
@@ -267,7 +288,7 @@ impl SimConfig {
         self.horizon_ms = s.magnitude(8_000, 60_000);
     }
 
-    fn draw_network(&mut self, s: &mut Stream) {
+    pub(crate) fn draw_network(&mut self, s: &mut Stream) {
         self.delay_kind = s.range(0, 3);
         self.delay_base_us = s.magnitude(20, 5_000);
         self.delay_mean_us = s.magnitude(20, 30_000);
@@ -298,7 +319,7 @@ impl SimConfig {
         }
     }
 
-    fn draw_disk(&mut self, s: &mut Stream, ranges: &Ranges) {
+    pub(crate) fn draw_disk(&mut self, s: &mut Stream, ranges: &Ranges) {
         self.sync_mean_us = s.magnitude(50, 20_000);
         self.file_mean_us = s.magnitude(1, 200);
         self.store_mean_us = s.magnitude(5, 2_000);
@@ -325,7 +346,7 @@ impl SimConfig {
         }
     }
 
-    fn draw_process(&mut self, s: &mut Stream) {
+    pub(crate) fn draw_process(&mut self, s: &mut Stream) {
         if s.coin() {
             self.kills = s.range(1, 12);
         }

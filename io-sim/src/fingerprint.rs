@@ -5,6 +5,7 @@
 //! chain. A full hash of each event would cost as much as the event itself.
 
 use decube_core::codec::Encode as _;
+use decube_core::ledger;
 use decube_core::node::{Effect, Event, PeerMessage, Request, Response};
 use decube_core::raft::{AppendResult, Body, Message, SnapshotResult};
 use decube_core::types::LogId;
@@ -130,6 +131,56 @@ pub fn event(fold: &mut Fold, event: &Event) {
             fold.add(14);
             fold.bytes(&event.to_bytes());
         }
+    }
+}
+
+/// Folds an event of the ledger.
+pub fn ledger_event(fold: &mut Fold, event: &ledger::Event) {
+    fold.add(14);
+    fold.bytes(&event.to_bytes());
+}
+
+/// Folds an effect of the ledger.
+pub fn ledger_effect(fold: &mut Fold, effect: &ledger::Effect) {
+    match effect {
+        ledger::Effect::Send { to, message } => {
+            fold.add(41);
+            fold.node(to.0);
+            fold.bytes(&message.to_bytes());
+        }
+        ledger::Effect::Reply { id, response } => {
+            fold.add(42);
+            fold.add(id.0);
+            fold.add(u64::from(matches!(
+                response,
+                ledger::Response::Transaction(_)
+            )));
+        }
+        ledger::Effect::Final(block) => {
+            fold.add(43);
+            fold.bytes(&block.block.hash().0);
+        }
+        ledger::Effect::File { id, op } => {
+            fold.add(44);
+            fold.add(id.0);
+            file_op(fold, op);
+        }
+        ledger::Effect::StoreCommit(batch) => {
+            fold.add(45);
+            fold.add(batch.seq.0);
+            fold.len(batch.ops.len());
+        }
+        ledger::Effect::StoreRead { id, from, .. } => {
+            fold.add(46);
+            fold.add(id.0);
+            fold.bytes(from);
+        }
+        ledger::Effect::Ready => fold.add(47),
+        ledger::Effect::SafetyViolation { culprits } => {
+            fold.add(48);
+            fold.len(culprits.len());
+        }
+        ledger::Effect::Halted { .. } => fold.add(49),
     }
 }
 

@@ -16,7 +16,8 @@
 //! | [`plan`] | the faults of a run |
 //! | [`workload`], [`client`], [`history`] | what clients do and see |
 //! | [`subject`] | what the simulator knows of the machine under test |
-//! | [`world`] | one run |
+//! | [`world`] | one run of a cluster |
+//! | [`ledger`] | one run of the ledger |
 //! | [`check`] | the judges |
 //! | [`fingerprint`] | the rolling digest |
 //! | [`scenario`], [`runner`] | what can be run, and running it |
@@ -28,6 +29,7 @@ pub mod config;
 pub mod disk;
 pub mod fingerprint;
 pub mod history;
+pub mod ledger;
 pub mod network;
 pub mod plan;
 pub mod queue;

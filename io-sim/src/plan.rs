@@ -50,9 +50,11 @@ pub enum FaultKind {
     Reconfigure,
     /// An operator asks the leader to hand over to slot `a`.
     Transfer,
+    /// The machine of slot `a` loses its disk and comes back under its name.
+    LostDisk,
 }
 
-const WORDS: [(FaultKind, &str); 19] = [
+const WORDS: [(FaultKind, &str); 20] = [
     (FaultKind::Partition, "partition"),
     (FaultKind::Clog, "clog"),
     (FaultKind::Kill, "kill"),
@@ -72,6 +74,7 @@ const WORDS: [(FaultKind, &str); 19] = [
     (FaultKind::Wipe, "wipe"),
     (FaultKind::Reconfigure, "reconfigure"),
     (FaultKind::Transfer, "transfer"),
+    (FaultKind::LostDisk, "lost-disk"),
 ];
 
 impl FaultKind {
@@ -329,6 +332,11 @@ impl Planner<'_> {
             let jump = self.stream.magnitude(1, 10_000);
             let args = [self.slot(), jump, self.stream.range(0, 1)];
             self.add(FaultKind::PausedClockStep, duration, args);
+        }
+        for _ in 0..self.config.lost_disks {
+            let slot = self.stream.range(0, self.config.nodes - 1);
+            let down = self.stream.magnitude(1, 3_000) * MILLI;
+            self.add(FaultKind::LostDisk, down, [slot, 0, 0]);
         }
         if self.victims.is_empty() {
             return;

@@ -18,15 +18,21 @@ pub enum Scenario {
     RaftSnapshot,
     /// Everything at once, damaged disks included.
     WholeNode,
+    /// Validators of the ledger lie while everything else fails as well.
+    BftByzantine,
+    /// More than a third lies: forks must convict their authors.
+    BftFork,
 }
 
 impl Scenario {
     /// All scenarios.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 6] = [
         Self::RaftKv,
         Self::RaftReconfig,
         Self::RaftSnapshot,
         Self::WholeNode,
+        Self::BftByzantine,
+        Self::BftFork,
     ];
 
     /// Its name on the command line and in traces.
@@ -36,6 +42,8 @@ impl Scenario {
             Self::RaftReconfig => "raft-reconfig",
             Self::RaftSnapshot => "raft-snapshot",
             Self::WholeNode => "whole-node",
+            Self::BftByzantine => "bft-byzantine",
+            Self::BftFork => "bft-fork",
         }
     }
 
@@ -46,6 +54,10 @@ impl Scenario {
             Self::RaftReconfig => "members come and go while clients are served",
             Self::RaftSnapshot => "logs are so short that those who lag need snapshots",
             Self::WholeNode => "everything at once, damaged disks included",
+            Self::BftByzantine => "validators of the ledger lie while everything else fails",
+            Self::BftFork => {
+                "more than a third of the validators lies: forks convict their authors"
+            }
         }
     }
 
@@ -91,12 +103,37 @@ impl Scenario {
                 damage: true,
                 wipes: 1,
             },
+            Self::BftByzantine => Ranges {
+                nodes: (1, 9),
+                spares: 2,
+                reconfigurations: 6,
+                short_logs: true,
+                damage: true,
+                wipes: 0,
+            },
+            Self::BftFork => Ranges {
+                nodes: (4, 9),
+                spares: 0,
+                reconfigurations: 0,
+                short_logs: true,
+                damage: false,
+                wipes: 0,
+            },
         }
+    }
+
+    /// Whether it is about the ledger, not about one cluster.
+    pub const fn has_ledger(self) -> bool {
+        matches!(self, Self::BftByzantine | Self::BftFork)
     }
 
     /// Everything that a seed decides.
     pub fn setup(self, seed: u64, mutant: Mutant) -> Setup {
-        let config = SimConfig::draw(seed, &self.ranges());
+        let config = match self {
+            Self::BftByzantine => SimConfig::draw_ledger(seed, &self.ranges(), false),
+            Self::BftFork => SimConfig::draw_ledger(seed, &self.ranges(), true),
+            _ => SimConfig::draw(seed, &self.ranges()),
+        };
         let plan = plan::draw(seed, &config);
         Setup {
             seed,

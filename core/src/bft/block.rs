@@ -53,7 +53,7 @@ pub struct Commitments {
     pub parent_receipts: Digest,
     /// The tree over the hashes of all blocks before this one.
     pub history: Digest,
-    /// The set that votes on this block.
+    /// The set that votes on this block. Zero behind the end of an epoch.
     pub validators: Digest,
     /// The set that votes after the epoch, if it ends with this block.
     pub next_validators: Digest,
@@ -118,7 +118,9 @@ impl Commitments {
 
     /// What a block commits to whose parent is, or rests on, the last block of the
     /// epoch. It is empty and says what its parent said: it only helps to finalise
-    /// that one, and is dropped when the epoch has ended.
+    /// that one, and is dropped when the epoch has ended. It names no validators, so
+    /// that nobody takes it for a block of the ledger although it is certified: its
+    /// history is that of the last block, and not the one that its height tells.
     #[must_use]
     pub fn tail(&self) -> Self {
         let nothing = Self::to_items(&[]);
@@ -126,6 +128,7 @@ impl Commitments {
             items_root: nothing.items_root,
             items_count: nothing.items_count,
             items_bytes: nothing.items_bytes,
+            validators: Digest::default(),
             ..*self
         }
     }

@@ -107,6 +107,21 @@ impl Cert {
 }
 
 impl Proven {
+    /// Checks a certificate against the trusted set of its epoch.
+    ///
+    /// # Errors
+    /// See [`CertError`]: nothing of it may be used.
+    pub fn check(
+        cert: Cert,
+        chain: ChainId,
+        epoch: Epoch,
+        set: &ValidatorSet,
+        verifier: &(impl Verifier + ?Sized),
+    ) -> Result<Self, CertError> {
+        cert.verify(chain, epoch, set, verifier)?;
+        Ok(Self::assume(cert))
+    }
+
     /// Takes a certificate that the caller has verified, or put together from
     /// votes that it has verified.
     pub(super) fn assume(cert: Cert) -> Self {

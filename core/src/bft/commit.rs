@@ -1,9 +1,10 @@
 //! S9: what is final is committed, parent first, once each.
 
 use alloc::boxed::Box;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::block::Header;
+use super::block::{Block, Header};
 use super::effect::{Committed, Record};
 use super::gate::Held;
 use super::state::{Bft, Phase};
@@ -79,6 +80,14 @@ impl Bft {
             self.record_block(&place.hash);
         } else {
             self.gate.record(Record::Block(committed.block.clone()));
+        }
+        if is_last {
+            // Blocks behind the end are nothing but their headers. With them the log
+            // alone proves that the epoch is over: a start goes on behind it.
+            let tails = committed.path.iter();
+            for tail in tails.filter_map(|header| Block::new(*header, Vec::new())) {
+                self.gate.record(Record::Block(Arc::new(tail)));
+            }
         }
         self.gate.hold(Held::Commit(Box::new(committed)));
         self.forget_settled();

@@ -25,7 +25,7 @@ impl Bft {
         writer.put(&self.gate.last());
         writer.length(self.gate.pending_len());
         let timers = &self.timers;
-        let of_view = [timers.leader, timers.view, timers.retry];
+        let of_view = [timers.leader, timers.view, timers.retry, timers.ask];
         let of_rest = [timers.idle, timers.patience, timers.hold];
         for timer in of_view.into_iter().chain(of_rest) {
             writer.put(&timer.unwrap_or(Time::MAX));

@@ -52,6 +52,7 @@
 //! | rule | must be durable | before |
 //! |---|---|---|
 //! | D1 | an own vote | it is counted or sent, for the first time or again |
+//! | D1b | a block | the own notarization of it |
 //! | D2 | a notarised block, its notarization and all blocks before it | the own finalization of it |
 //! | D3 | a final block and its finalization | its [`Effect::Commit`] |
 //! | D4 | the application's data | the owner's business; it tells by [`Recovered::committed`] |
@@ -87,6 +88,10 @@
 //! # Limits that an operator can meet
 //! - If 256 blocks in a row are notarised and none of them becomes final, no more
 //!   are taken in until a finalization arrives.
+//! - A validator that lost its disk is silent for some views, and asks once more when
+//!   the next epoch begins. Until it votes it counts as faulty: if it, liars and those
+//!   who are down are a third of the power together, no view ends before one of the
+//!   others is back. Of three validators none can come back without its disk.
 //! - Answers to questions are not limited by this code: the transport's limits per
 //!   peer hold.
 //! - Proposals carry whole blocks.

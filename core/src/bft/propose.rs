@@ -9,11 +9,12 @@ use super::effect::Effect;
 use super::event::Content;
 use super::gate::Held;
 use super::message::{Message, Proposal};
-use super::state::{Bft, Known, Verdict};
+use super::state::{Bft, Known, Phase, Verdict};
 use super::types::View;
 use super::vote::{Statement, VoteKind};
 use crate::limits::{BLOCKS_OPEN_MAX, PROPOSAL_SKIPS_MAX};
 use crate::machine::Outbox;
+use crate::mutant::Mutant;
 use crate::types::NodeId;
 
 impl Bft {
@@ -202,7 +203,12 @@ impl Bft {
     pub(super) fn keep_block(&mut self, block: Block, verdict: Verdict) -> crate::crypto::Digest {
         let hash = block.hash();
         let header = block.header();
-        if header.height > self.committed.height && self.blocks.len() < BLOCKS_OPEN_MAX {
+        // What the own log holds was bounded when it came, and is more than that when
+        // the application's data lags: dropped here it might be lost everywhere.
+        let is_own = matches!(self.phase, Phase::New)
+            && !self.config.mutant.is(Mutant::LedgerDropsRecovered);
+        let has_room = self.blocks.len() < BLOCKS_OPEN_MAX || is_own;
+        if header.height > self.committed.height && has_room {
             // Only now: what can not be kept would be asked for again at once.
             self.wanted.remove(&hash);
             self.blocks.entry(hash).or_insert(Known {

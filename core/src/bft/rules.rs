@@ -49,6 +49,10 @@ impl Bft {
             Verdict::Invalid => return self.nullify(view),
             Verdict::Open | Verdict::Asked => return,
         }
+        // A notarization then proves that a third of the power has the block on disk:
+        // without that a loss of power could leave a certificate for a block that
+        // nobody has, and nobody could build on it or pass it by.
+        self.record_block(&hash);
         if self.cast(statement).is_some() {
             self.on_notarized_by_me(view);
         }

@@ -186,6 +186,12 @@ impl Bft {
         matches!(self.phase, Phase::Running)
     }
 
+    /// Whether it has to be silent in its present view: it may have voted in it with
+    /// a disk that is lost.
+    pub const fn is_silent(&self) -> bool {
+        self.view.0 <= self.guard.floor().0
+    }
+
     /// Whether the last block of its epoch is committed: it signs nothing more.
     pub const fn has_ended(&self) -> bool {
         matches!(self.phase, Phase::Ended)

@@ -122,6 +122,7 @@ impl Bft {
         }
         self.arm();
         self.activate();
+        self.forget_what_ended();
         if recovered.lost_disk && self.me.is_some() {
             self.phase = Phase::Rejoining(Rejoin::new(self.now));
         }

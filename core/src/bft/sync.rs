@@ -26,10 +26,25 @@ impl Bft {
         if !self.has_started() {
             return;
         }
+        let is_missing = self.ask_what_is_due(out);
+        // Views may have become long by then, and nobody can build on what is missing:
+        // it is asked for again at the pace of messages.
+        let is_due = self.timers.ask.is_none_or(|due| due <= self.now);
+        if !is_missing {
+            self.timers.ask = None;
+        } else if is_due {
+            self.timers.ask = Some(self.now.saturating_add(self.config.timing.delta));
+        }
+    }
+
+    /// Asks for what has not been asked for lately; whether anything is missing.
+    fn ask_what_is_due(&mut self, out: &mut Outbox<Effect>) -> bool {
         if let Some(from) = self.gap_to_final() {
-            return self.ask_blocks(from, out);
+            self.ask_blocks(from, out);
+            return true;
         }
         let missing = self.missing_blocks();
+        let is_missing = !missing.is_empty();
         self.wanted.retain(|hash, _| missing.contains(hash));
         for hash in missing.into_iter().take(BLOCKS_WANTED_MAX) {
             let mut asked = self.wanted.get(&hash).copied().unwrap_or_default();
@@ -45,6 +60,7 @@ impl Bft {
         if is_stuck && self.is_final_ahead() {
             self.ask_blocks(self.committed.height.next(), out);
         }
+        is_missing
     }
 
     fn is_final_ahead(&self) -> bool {

@@ -18,6 +18,8 @@ pub(super) struct Timers {
     /// The certificate of this view is pushed to those who have not been heard in
     /// it or later (C3).
     pub(super) relay: Option<(Time, View)>,
+    /// What is certified and not here is asked for again.
+    pub(super) ask: Option<Time>,
     /// Nobody wants anything: a block is due all the same.
     pub(super) idle: Option<Time>,
     /// Set while the view runs only because a block is wanted: it may rest again,
@@ -39,7 +41,7 @@ const BACKOFF_MAX: u64 = 16;
 impl Timers {
     pub(super) fn earliest(&self) -> Option<Time> {
         let relay = self.relay.map(|(due, _)| due);
-        let view = [self.leader, self.view, self.retry];
+        let view = [self.leader, self.view, self.retry, self.ask];
         let all = view.into_iter().chain([relay, self.idle, self.hold]);
         all.flatten().min()
     }
@@ -73,9 +75,10 @@ impl Bft {
 
     /// Sets the deadlines of the view that was just entered (S1, S11).
     pub(super) fn arm(&mut self) {
-        let relay = self.timers.relay;
+        let Timers { relay, ask, .. } = self.timers;
         self.timers = Timers {
             relay,
+            ask,
             ..Timers::default()
         };
         let others_are_here = self

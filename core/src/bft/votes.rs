@@ -205,7 +205,7 @@ impl Bft {
     /// Votes of views that ended long ago are of no use any more, and neither are
     /// blocks that nobody certified, directly or by a child. A block that this node voted for is kept: a
     /// certificate may come late, and others may have no copy.
-    fn forget_what_ended(&mut self) {
+    pub(super) fn forget_what_ended(&mut self) {
         let oldest = View(self.view.0.saturating_sub(VIEWS_KEPT));
         for round in self.rounds.range_mut(..oldest).map(|(_, round)| round) {
             round.forget_votes();

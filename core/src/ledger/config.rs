@@ -1,6 +1,7 @@
 //! What a node of the ledger is built from.
 
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use super::genesis::Genesis;
 use crate::bft::{Relay, Timing};
@@ -16,6 +17,9 @@ pub struct Config {
     pub node: NodeId,
     /// How the ledger began.
     pub genesis: Arc<Genesis>,
+    /// Other nodes of the ledger, validators or not: one that was away while all
+    /// validators that it knows of have left learns from them where the others are.
+    pub peers: Vec<NodeId>,
     /// The node's key.
     pub signer: Option<SharedSigner>,
     /// A further key, with which the node votes in the epochs whose set names that one
@@ -37,6 +41,10 @@ pub struct Config {
     pub point_blocks: u64,
     /// Blocks that a node may be behind before it fetches the state.
     pub fetch_behind: u64,
+    /// How many final blocks are kept whole; zero for all. Of older ones headers,
+    /// places of operations and all that proofs need are kept, but not the
+    /// transactions.
+    pub retain_blocks: u64,
     /// Bytes of one segment of the log; smaller only in simulation.
     pub wal_segment_bytes: u64,
     /// The disk is empty although this key may have signed before: the node asks
@@ -52,6 +60,7 @@ impl Config {
         Self {
             node,
             genesis,
+            peers: Vec::new(),
             signer: None,
             voting_key: None,
             verifier: SharedVerifier::default(),
@@ -61,6 +70,7 @@ impl Config {
             push_again: Span::from_secs(2),
             point_blocks: 1024,
             fetch_behind: 10_000,
+            retain_blocks: 0,
             wal_segment_bytes: crate::limits::WAL_SEGMENT_BYTES,
             lost_disk: false,
             mutant: Mutant::None,

@@ -11,7 +11,7 @@ use super::effect::Effect;
 use super::message::Message;
 use super::operation::Operation;
 use super::pool::{Admitted, Arrival, Rejection};
-use super::record::{FinalBlock, LogHead};
+use super::record::{FinalBlock, LogHead, NOT_ASKED};
 use super::request::Located;
 use super::state::{Ledger, Parked};
 use super::types::{Lane, TxId};
@@ -21,6 +21,7 @@ use crate::limits::{
     PATH_HEADERS_MAX,
 };
 use crate::machine::Outbox;
+use crate::mutant::Mutant;
 use crate::types::NodeId;
 
 /// The lane of a node's account that the node itself uses, for evidence.
@@ -39,8 +40,18 @@ impl Ledger {
                     self.note_asked(epoch);
                 }
             }
-            bft::Effect::Send { to, message } => send(to, message, out),
-            bft::Effect::Broadcast { message } => self.broadcast(&message.into(), out),
+            bft::Effect::Send {
+                to,
+                message: bft::Message::AskBlocks { from },
+            } => self.ask_blocks(to, from, out),
+            bft::Effect::Send { to, message } => {
+                self.ask_outside(&message, out);
+                send(to, message, out);
+            }
+            bft::Effect::Broadcast { message } => {
+                self.ask_outside(&message, out);
+                self.broadcast(&message.into(), out);
+            }
             bft::Effect::Build { view, parent } => self.build(view, parent),
             bft::Effect::Check { block } => self.judge(block),
             bft::Effect::Commit(committed) => self.on_final(*committed, out),
@@ -73,6 +84,20 @@ impl Ledger {
         }
     }
 
+    /// Whoever asks where the others are asks one more, who need not be a validator of
+    /// its epoch: those may all have left while it was away.
+    fn ask_outside(&mut self, message: &bft::Message, out: &mut Outbox<Effect>) {
+        if !matches!(message, bft::Message::AskStatus) || self.config.peers.is_empty() {
+            return;
+        }
+        let count = self.config.peers.len();
+        self.outside_asked = self.outside_asked.wrapping_add(1);
+        let peer = self.config.peers[self.outside_asked % count];
+        if peer != self.config.node {
+            send(peer, message.clone(), out);
+        }
+    }
+
     /// To all validators of the present epoch but this node.
     fn broadcast(&self, message: &Message, out: &mut Outbox<Effect>) {
         let bft = self.bft.as_ref().expect("present while running");
@@ -89,6 +114,10 @@ impl Ledger {
     /// Judges a block. The verdict is the same everywhere, but for its time: clocks
     /// differ, so a good block of the future is neither good nor bad yet.
     fn judge(&mut self, block: Arc<Block>) {
+        if self.is_store_behind() {
+            self.parked.blocks.push(block);
+            return;
+        }
         let hash = block.hash();
         let branches = self.branches.as_mut().expect("present while running");
         let valid = match branches.check(&block, &self.pool) {
@@ -99,6 +128,7 @@ impl Ledger {
                 self.parked.blocks.push(block);
                 return;
             }
+            Err(Bad::Commitments) => self.config.mutant.is(Mutant::LedgerStateUnchecked),
             Err(_) => false,
         };
         let time = super::types::TimeMs(block.header().content.time_ms);
@@ -111,6 +141,10 @@ impl Ledger {
 
     /// Builds a block, or waits until the parent is final here.
     fn build(&mut self, view: bft::View, parent: bft::BlockRef) {
+        if self.is_store_behind() {
+            self.parked.build = Some((view, parent));
+            return;
+        }
         let now = self.wall();
         let branches = self.branches.as_mut().expect("present while running");
         match branches.build(&parent, now, &mut self.pool) {
@@ -123,7 +157,7 @@ impl Ledger {
     }
 
     /// Takes up what waited for a block to become final.
-    fn unpark(&mut self) {
+    pub(super) fn unpark(&mut self) {
         let parked = core::mem::take(&mut self.parked);
         for block in parked.blocks {
             if block.header().height > self.storage.tip.height {
@@ -159,7 +193,8 @@ impl Ledger {
         self.store_block(&block, &branch, &located, out);
         self.recent.push(block.clone(), &located);
         let spacing = self.config.point_blocks;
-        self.sync.points.on_final(&branch, &block, spacing);
+        let history = &self.storage.history;
+        self.sync.points.on_final(&branch, &block, history, spacing);
         self.sync.on_block();
         let world = branch.world();
         let expired = self
@@ -197,8 +232,9 @@ impl Ledger {
     pub(super) fn recovered_of(&mut self, epoch: bft::Epoch, lost_disk: bool) -> bft::Recovered {
         let records = self.later_epochs.remove(&epoch).unwrap_or_default();
         self.later_epochs = self.later_epochs.split_off(&epoch);
+        let mutant = self.config.mutant;
         let mut recovered = bft::Recovered {
-            lost_disk,
+            lost_disk: lost_disk && !mutant.is(Mutant::LedgerForgetsLostDisk),
             ..bft::Recovered::default()
         };
         for record in records {
@@ -208,8 +244,10 @@ impl Ledger {
                 bft::Record::Cert(cert) => recovered.certs.push(cert),
                 bft::Record::SilentUpto(view) => {
                     recovered.silent_upto = recovered.silent_upto.max(view);
-                    // It has asked already, and may vote behind that view.
-                    recovered.lost_disk = false;
+                    // It has asked already, and may vote behind that view. If more was
+                    // lost since, that answer is too old.
+                    recovered.lost_disk &= self.storage.head.lost_upto == Some(NOT_ASKED)
+                        && !mutant.is(Mutant::LedgerTrustsOldAnswer);
                 }
             }
         }
@@ -226,6 +264,7 @@ impl Ledger {
     ) {
         let bft = self.bft.as_ref().expect("present while running");
         let present = bft.epoch().epoch;
+        let before = bft.committed().height;
         let is_answer = matches!(message, bft::Message::Blocks(_));
         match message.epoch() {
             Some(epoch) if epoch > present => {
@@ -251,12 +290,16 @@ impl Ledger {
             }
             _ => self.step_bft(bft::Event::Message { from, message }),
         }
-        if is_answer {
-            self.asked_ahead_at = None;
-            let present = self.bft.as_ref().expect("present").epoch().epoch;
-            if self.ahead.is_some_and(|(_, epoch)| epoch > present) {
-                self.ask_ahead(out);
-            }
+        // What brought nothing new is no reason to ask at once: a copy of an answer
+        // would bring another answer, which may be copied as well, without end.
+        let bft = self.bft.as_ref().expect("present while running");
+        let is_ahead = self
+            .ahead
+            .is_some_and(|(_, epoch)| epoch > bft.epoch().epoch);
+        let is_news = bft.committed().height > before
+            || is_answer && self.config.mutant.is(Mutant::LedgerAsksOnEveryAnswer);
+        if is_news && is_ahead {
+            self.ask_ahead(out);
         }
     }
 
@@ -264,7 +307,6 @@ impl Ledger {
         if let Some((peer, _)) = self.ahead
             && !self.sync.is_fetching()
         {
-            self.sync.on_asked();
             self.asked_ahead_at = Some(self.now);
             let from = self
                 .bft
@@ -273,11 +315,16 @@ impl Ledger {
                 .committed()
                 .height
                 .next();
-            send(peer, bft::Message::AskBlocks { from }, out);
+            self.ask_blocks(peer, from, out);
         }
     }
 
     fn serve_blocks(&mut self, to: NodeId, from: Height, out: &mut Outbox<Effect>) {
+        if self.is_pruned(from) {
+            let message = Message::Base(self.storage.pruning.base());
+            return out.push(Effect::Send { to, message });
+        }
+        self.storage.pruning.note_asked(to, from, self.now);
         let recent: Vec<Arc<FinalBlock>> = self
             .recent
             .from(from)
@@ -365,7 +412,7 @@ impl Ledger {
     }
 }
 
-fn send(to: NodeId, message: bft::Message, out: &mut Outbox<Effect>) {
+pub(super) fn send(to: NodeId, message: bft::Message, out: &mut Outbox<Effect>) {
     let message = Message::Bft(message);
     out.push(Effect::Send { to, message });
 }

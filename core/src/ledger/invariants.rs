@@ -29,6 +29,7 @@ impl Ledger {
         assert_eq!(tip.height, self.storage.tip.height);
         assert_eq!(tip.hash, self.storage.tip.hash);
         assert_eq!(tip.history.size().0, tip.height.0 + 1);
+        assert_eq!(self.storage.history.size(), tip.history.size());
         // What is committed and not durable yet is ahead of the tip.
         assert!(bft.committed().height >= tip.height);
         assert_eq!(bft.epoch().epoch, tip.world().epoch().epoch);

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use super::state_sync::SyncMessage;
-use crate::bft;
+use crate::bft::{self, Height};
 use crate::codec::{Decode, DecodeError, Encode, Reader, Writer};
 use crate::limits::{LEDGER_PUSH_BYTES_MAX, LEDGER_PUSH_TXS_MAX, LEDGER_TX_BYTES_MAX};
 
@@ -18,6 +18,9 @@ pub enum Message {
     Transactions(Vec<Bytes>),
     /// About fetching a state.
     Sync(SyncMessage),
+    /// The answer to who asks for a block that was pruned: the first one that is
+    /// kept.
+    Base(Height),
 }
 
 impl From<bft::Message> for Message {
@@ -38,6 +41,10 @@ impl Encode for Message {
                 writer.length(transactions.len());
                 transactions.iter().for_each(|bytes| writer.blob(bytes));
             }
+            Self::Base(height) => {
+                writer.u8(2);
+                writer.put(height);
+            }
             Self::Sync(message) => {
                 writer.u8(3);
                 writer.put(message);
@@ -51,6 +58,7 @@ impl Decode for Message {
         match reader.u8()? {
             0 => Ok(Self::Bft(reader.get()?)),
             1 => transactions(reader).map(Self::Transactions),
+            2 => Ok(Self::Base(reader.get()?)),
             3 => Ok(Self::Sync(reader.get()?)),
             tag => Err(DecodeError::UnknownTag {
                 what: "message of the ledger",

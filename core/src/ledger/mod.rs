@@ -47,6 +47,14 @@
 //! | the same, up to a block | the store, synced | the log is cut up to it |
 //! | that the disk was lost | the head of the log | the first record of a new log |
 //!
+//! # Pruning
+//! A node may keep the transactions of the last blocks only
+//! ([`Config::retain_blocks`]). It always keeps headers, the places and outcomes of
+//! operations, the tree over all blocks, and how epochs handed over. So it still
+//! proves every header and every epoch, and no receipt of an operation whose block
+//! it has pruned. Blocks that somebody fetches are kept a while longer. Nobody can
+//! begin from the genesis with nodes that have all pruned.
+//!
 //! # Invariants
 //! G1 Validator, state and store speak of one block and epoch. G2 Everything kept
 //! has a bound. What an observer of all nodes sees (equal states, each operation
@@ -72,6 +80,8 @@
 //! | `consensus.rs` | between the validator and what it orders |
 //! | `storage.rs` `record.rs` `recovery.rs` | log and store |
 //! | `state_sync/` | fetching the state instead of executing all blocks |
+//! | `pruning.rs` | which blocks are kept whole, and who has the others |
+//! | `history.rs` | the tree over all blocks in the store, proofs from it |
 //! | `requests.rs` `reads.rs` | clients, and what has to be read for them |
 //! | `wire.rs` | the encoding of events, for the flight recorder |
 //! | `invariants.rs` | G1, G2 |
@@ -83,6 +93,7 @@ mod consensus;
 pub mod effect;
 pub mod event;
 mod genesis;
+mod history;
 mod invariants;
 mod members;
 pub mod message;
@@ -90,6 +101,7 @@ mod operation;
 mod outcome;
 mod params;
 mod pool;
+mod pruning;
 mod reads;
 mod recent;
 mod record;

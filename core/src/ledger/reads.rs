@@ -10,18 +10,19 @@ use bytes::Bytes;
 use super::consensus::answer_blocks;
 use super::effect::Effect;
 use super::event::ReadId;
+use super::history::{Draft, TileReads};
 use super::outcome::ResultsHead;
 use super::record::{FinalBlock, block_key, end_of, epoch_key, location_key, only};
 use super::request::{Located, Response, TxState};
 use super::state::Ledger;
 use super::state_sync::answer_ends;
 use super::types::TxId;
-use crate::bft::{Epoch, Height};
+use crate::bft::{Epoch, Header, Height};
 use crate::codec::{Decode, Encode as _};
 use crate::limits::{LEDGER_ANSWER_BYTES_MAX, LEDGER_EPOCHS_ANSWERED_MAX, LEDGER_READS_MAX};
 use crate::machine::Outbox;
-use crate::merkle::{LeafHash, LeafIndex, Tree};
-use crate::proof::ledger::{Checkpoint, EpochEnd, OutcomeProof, Receipt};
+use crate::merkle::{LeafHash, LeafIndex, Tree, TreeSize};
+use crate::proof::ledger::{Checkpoint, EpochEnd, Extension, OutcomeProof, Past, Receipt};
 use crate::types::{NodeId, RequestId};
 
 /// Reads that are under way.
@@ -49,8 +50,14 @@ pub(super) enum Purpose {
     Blocks(Question, Located),
     /// A block for a client.
     Block(RequestId),
+    /// A header for a client.
+    Header(RequestId),
     /// Ends of epochs for a client.
     Epochs(RequestId),
+    /// A tile of the history for a proof.
+    Tile(Box<TileReads>),
+    /// A block whose history is wanted.
+    Head(HeadAsk),
     /// Ends of epochs that complete a proof.
     Complete(RequestId, Proof, usize),
 }
@@ -60,8 +67,27 @@ pub(super) enum Purpose {
 pub(super) struct Question {
     pub(super) request: RequestId,
     pub(super) id: TxId,
-    /// The epoch from which a proof is wanted; none if only the place is.
-    pub(super) from: Option<Epoch>,
+    /// What proof is wanted; none if only the place is.
+    pub(super) proof: Option<ProofAsk>,
+}
+
+/// Which proof of an operation is wanted.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ProofAsk {
+    /// The epoch that the client trusts.
+    pub(super) from: Epoch,
+    /// Whether it is to be under the last final block.
+    pub(super) fresh: bool,
+}
+
+/// What a client asks about the history before a block.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct HeadAsk {
+    pub(super) request: RequestId,
+    /// The epoch that the client trusts.
+    pub(super) from: Epoch,
+    /// The size of the older history that it has to continue, if one is given.
+    pub(super) old: Option<TreeSize>,
 }
 
 /// A proof that lacks the way from the trusted epoch.
@@ -69,6 +95,7 @@ pub(super) struct Question {
 pub(super) enum Proof {
     Receipt(Box<Receipt>),
     Checkpoint(Box<Checkpoint>),
+    Extension(Box<Extension>),
 }
 
 impl Reads {
@@ -98,7 +125,10 @@ impl Reads {
             .filter_map(|purpose| match purpose {
                 Purpose::Recovery | Purpose::Serve(_) | Purpose::Ends(..) | Purpose::Staged => None,
                 Purpose::Locate(question) | Purpose::Blocks(question, _) => Some(question.request),
+                Purpose::Tile(reads) => Some(reads.request),
+                Purpose::Head(ask) => Some(ask.request),
                 Purpose::Block(request)
+                | Purpose::Header(request)
                 | Purpose::Epochs(request)
                 | Purpose::Complete(request, ..) => Some(request),
             })
@@ -150,6 +180,11 @@ impl Ledger {
                     found.map_or(Response::NotFound, |block| Response::Block(Arc::new(block)));
                 reply(request, response, out);
             }
+            Purpose::Header(request) => {
+                let found = decode_all::<Header>(&pairs).and_then(|mut all| all.pop());
+                let found = found.map(|header| Response::Header(Box::new(header)));
+                reply(request, found.unwrap_or(Response::NotFound), out);
+            }
             Purpose::Epochs(request) => {
                 let ends = decode_all::<EpochEnd>(&pairs).map(|mut ends| {
                     ends.truncate(LEDGER_EPOCHS_ANSWERED_MAX);
@@ -160,6 +195,14 @@ impl Ledger {
                     ends.map_or(Response::Unavailable, Response::Epochs),
                     out,
                 );
+            }
+            Purpose::Tile(reads) => self.on_tile(reads, &pairs, out),
+            Purpose::Head(ask) => {
+                let found = decode_all::<FinalBlock>(&pairs).and_then(|mut all| all.pop());
+                match found {
+                    Some(block) => self.tell_history(ask, &block, out),
+                    None => reply(ask.request, Response::NotFound, out),
+                }
             }
             Purpose::Complete(request, proof, count) => {
                 let ends = decode_all::<EpochEnd>(&pairs).filter(|ends| ends.len() == count);
@@ -192,7 +235,7 @@ impl Ledger {
     }
 
     fn located(&mut self, question: Question, located: Located, out: &mut Outbox<Effect>) {
-        if question.from.is_none() {
+        if question.proof.is_none() {
             let state = TxState::Final(located);
             return reply(question.request, Response::Transaction(state), out);
         }
@@ -200,6 +243,9 @@ impl Ledger {
             self.recent.from(located.height).take(2).cloned().collect();
         if !blocks.is_empty() {
             return self.prove(question, located, &blocks, out);
+        }
+        if self.is_pruned(located.height) {
+            return reply(question.request, self.pruned(), out);
         }
         let behind = Height(located.height.0.saturating_add(2));
         let range = (block_key(located.height), block_key(behind));
@@ -213,19 +259,49 @@ impl Ledger {
         blocks: &[Arc<FinalBlock>],
         out: &mut Outbox<Effect>,
     ) {
-        let from = question.from.expect("only proofs come here");
-        match receipt(question.id, located, blocks) {
+        let ask = question.proof.expect("only proofs come here");
+        let child = blocks.get(1);
+        let is_newer = |head: &&Arc<FinalBlock>| head.height() > located.height;
+        // A client that trusts a later epoch only has no use for what the earlier
+        // one has signed.
+        let last = self.recent.last().filter(is_newer);
+        let is_later = |child: &Arc<FinalBlock>| child.block.header().epoch >= ask.from;
+        let head = match child.filter(|child| is_later(child) && !ask.fresh) {
+            Some(child) => Some(child),
+            None => last.or(child),
+        };
+        match receipt(question.id, located, blocks, head) {
             Some(receipt) => {
-                let to = receipt.finality.header.epoch;
-                self.complete(
-                    question.request,
-                    Proof::Receipt(Box::new(receipt)),
-                    from,
-                    to,
-                    out,
-                );
+                let draft = Draft::Receipt(Box::new(receipt));
+                self.complete_draft(question.request, ask.from, draft, out);
             }
             None => reply(question.request, Response::NotFound, out),
+        }
+    }
+
+    /// The history before a final block, alone or as the continuation of an older
+    /// one.
+    pub(super) fn tell_history(
+        &mut self,
+        ask: HeadAsk,
+        block: &FinalBlock,
+        out: &mut Outbox<Effect>,
+    ) {
+        let checkpoint = Box::new(Checkpoint {
+            epochs: Vec::new(),
+            finality: block.finality(),
+        });
+        let header = block.block.header();
+        match ask.old {
+            None => {
+                let proof = Proof::Checkpoint(checkpoint);
+                self.complete(ask.request, proof, ask.from, header.epoch, out);
+            }
+            Some(old) if old.0 <= header.height.0 => {
+                let draft = Draft::Extension(checkpoint, old);
+                self.complete_draft(ask.request, ask.from, draft, out);
+            }
+            Some(_) => reply(ask.request, Response::NotFound, out),
         }
     }
 
@@ -248,7 +324,7 @@ impl Ledger {
                 let purpose = Purpose::Complete(request, proof, count);
                 self.read(purpose, range, usize::MAX, out);
             }
-            _ => reply(request, Response::NotFound, out),
+            _ => reply(request, Response::OutOfReach { to }, out),
         }
     }
 }
@@ -263,12 +339,22 @@ fn complete(proof: Proof, epochs: Vec<EpochEnd>) -> Response {
             checkpoint.epochs = epochs;
             Response::Checkpoint(checkpoint)
         }
+        Proof::Extension(mut extension) => {
+            extension.checkpoint.epochs = epochs;
+            Response::Extension(extension)
+        }
     }
 }
 
-/// The proof of an operation from its block, and from the next one if that is of the
-/// same epoch.
-fn receipt(id: TxId, located: Located, blocks: &[Arc<FinalBlock>]) -> Option<Receipt> {
+/// The proof of an operation from its block and the one after it, under the
+/// certificate of a later one if there is any. What it has to say of the history is
+/// filled in when the tiles are read.
+fn receipt(
+    id: TxId,
+    located: Located,
+    blocks: &[Arc<FinalBlock>],
+    head: Option<&Arc<FinalBlock>>,
+) -> Option<Receipt> {
     let block = blocks.first()?;
     let item = usize::try_from(located.item).ok()?;
     let transaction = block.block.items().get(item)?.clone();
@@ -277,28 +363,38 @@ fn receipt(id: TxId, located: Located, blocks: &[Arc<FinalBlock>]) -> Option<Rec
         tree.append(LeafHash::of(item));
     }
     let index = LeafIndex(u64::from(located.item));
-    let child = blocks
-        .get(1)
-        .filter(|child| child.block.header().epoch == block.block.header().epoch);
+    let inclusion = tree.prove_inclusion(index, tree.size()).ok()?;
+    let header = block.block.header();
+    let under = head.map(|head| head.block.header());
     Some(Receipt {
         epochs: Vec::new(),
-        finality: block.finality(),
-        inclusion: tree.prove_inclusion(index, tree.size()).ok()?,
+        finality: head.unwrap_or(block).finality(),
+        past: under.map(|head| Past::unproven(header, head)),
+        inclusion,
         transaction,
         operation: located.operation,
-        outcome: child.and_then(|child| outcome(id, block, child)),
+        outcome: match (blocks.get(1), under) {
+            (Some(child), Some(head)) => outcome(id, block, child, head),
+            _ => None,
+        },
     })
 }
 
-fn outcome(id: TxId, block: &FinalBlock, child: &FinalBlock) -> Option<OutcomeProof> {
+fn outcome(
+    id: TxId,
+    block: &FinalBlock,
+    child: &FinalBlock,
+    head: &Header,
+) -> Option<OutcomeProof> {
     let place = block.results.iter().position(|result| result.id == id)?;
     let mut tree = Tree::new();
     for result in &block.results {
         tree.append(LeafHash::of(&result.to_bytes()));
     }
     let index = LeafIndex(u64::try_from(place).ok()?);
+    let child = child.block.header();
     Some(OutcomeProof {
-        child: child.finality(),
+        child: (child.height < head.height).then(|| Past::unproven(child, head)),
         result: block.results[place],
         results: ResultsHead::of(&block.results),
         inclusion: tree.prove_inclusion(index, tree.size()).ok()?,

@@ -4,7 +4,8 @@
 //! |---|---|
 //! | `H` | [`Head`]: the last block that the store covers |
 //! | `s` + key | the state |
-//! | `b` + height | [`FinalBlock`] |
+//! | `b` + height | [`FinalBlock`], from the base on |
+//! | `h` + height | [`Header`] |
 //! | `t` + operation | [`Located`] |
 //! | `e` + epoch | [`EpochEnd`]: how it handed over |
 //! | `Y` | [`Point`](super::state_sync::Point): the state that is being fetched |
@@ -26,7 +27,7 @@ use crate::bft::{self, Block, BlockRef, Cert, Epoch, Header, Height};
 use crate::codec::{Decode, DecodeError, Encode, Reader, Writer};
 use crate::crypto::Digest;
 use crate::limits::{BLOCK_BYTES_MAX, PATH_HEADERS_MAX};
-use crate::merkle::Frontier;
+use crate::merkle::{Frontier, TileId};
 use crate::proof::ledger::Finality;
 
 /// A final block with why it is final and what it did.
@@ -59,6 +60,8 @@ pub struct Head {
     pub history: Frontier,
     /// The root of the state: what the pairs have to add up to.
     pub state: Digest,
+    /// The first block that the store has whole. Blocks before it were pruned.
+    pub base: Height,
 }
 
 /// One record of the log: what the consensus wants to keep, with its epoch.
@@ -67,6 +70,9 @@ pub(super) struct LogRecord {
     pub(super) epoch: Epoch,
     pub(super) record: bft::Record,
 }
+
+/// [`LogHead::lost_upto`] of a node that has not asked since it lost something.
+pub(super) const NOT_ASKED: Epoch = Epoch(u64::MAX);
 
 /// What each segment of the log begins with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -116,12 +122,20 @@ pub(super) fn block_key(height: Height) -> Bytes {
     key(b'b', &height.0.to_be_bytes())
 }
 
+pub(super) fn header_key(height: Height) -> Bytes {
+    key(b'h', &height.0.to_be_bytes())
+}
+
 pub(super) fn location_key(id: &TxId) -> Bytes {
     key(b't', &id.0.0)
 }
 
 pub(super) fn epoch_key(epoch: Epoch) -> Bytes {
     key(b'e', &epoch.0.to_be_bytes())
+}
+
+pub(super) fn tile_key(id: TileId) -> Bytes {
+    key(b'x', &id.to_bytes())
 }
 
 /// The first key behind all that begin with `kind`.
@@ -166,6 +180,7 @@ impl Encode for Head {
         writer.put(&self.epoch_root);
         writer.put(&self.history);
         writer.put(&self.state);
+        writer.put(&self.base);
     }
 }
 
@@ -179,6 +194,7 @@ impl Decode for Head {
             epoch_root: reader.get()?,
             history: reader.get()?,
             state: reader.get()?,
+            base: reader.get()?,
         })
     }
 }

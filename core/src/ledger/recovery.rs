@@ -9,12 +9,14 @@ use bytes::Bytes;
 use super::branch::{Branch, Branches};
 use super::effect::Effect;
 use super::event::ReadId;
+use super::history::{History, HistoryImage};
+use super::pruning::Pruning;
 use super::reads::Purpose;
-use super::record::{HEAD_KEY, Head, LogHead, LogRecord, end_of, only, state_key};
+use super::record::{HEAD_KEY, Head, LogHead, LogRecord, NOT_ASKED, end_of, only, state_key};
 use super::session::Executed;
 use super::state::{Ledger, Phase};
 use super::world::World;
-use crate::bft::{BlockRef, Epoch, EpochStart};
+use crate::bft::{BlockRef, EpochStart};
 use crate::codec::Decode as _;
 use crate::limits::STORE_PAGE_BYTES;
 use crate::machine::Outbox;
@@ -36,8 +38,10 @@ enum StoreImage {
     Asked,
     /// The state that belongs to this head is being read.
     Reading(Box<Head>),
+    /// The end of its history is being read.
+    History(Box<HistoryImage>),
     /// Everything was read; nothing, if the node is new.
-    Read(Option<Box<Head>>),
+    Read(Option<Box<HistoryImage>>),
 }
 
 const DAMAGED: &str = "the state of the ledger is damaged: stop the node, remove the store of the \
@@ -77,6 +81,10 @@ impl Ledger {
             return;
         };
         let from = match core::mem::take(&mut recovery.store) {
+            StoreImage::History(mut image) => {
+                image.take(&pairs);
+                return self.read_history(image, out);
+            }
             StoreImage::Asked => match pairs.first().map(|(_, head)| Head::from_bytes(head)) {
                 None => {
                     recovery.store = StoreImage::Read(None);
@@ -89,10 +97,7 @@ impl Ledger {
                 }
             },
             StoreImage::Reading(head) => match pairs.last().map(|(last, _)| last.clone()) {
-                None => {
-                    recovery.store = StoreImage::Read(Some(head));
-                    return self.finish_recovery(out);
-                }
+                None => return self.read_history(Box::new(HistoryImage::new(head)), out),
                 Some(last) => {
                     recovery.store = StoreImage::Reading(head);
                     recovery.pairs.extend(pairs);
@@ -109,6 +114,22 @@ impl Ledger {
         );
     }
 
+    /// Reads what is needed of the history, one thing after the other.
+    fn read_history(&mut self, image: Box<HistoryImage>, out: &mut Outbox<Effect>) {
+        let Phase::Recovering(recovery) = &mut self.phase else {
+            return;
+        };
+        let next = image.next();
+        recovery.store = match next {
+            Some(_) => StoreImage::History(image),
+            None => StoreImage::Read(Some(image)),
+        };
+        match next {
+            Some(range) => self.read(Purpose::Recovery, range, usize::MAX, out),
+            None => self.finish_recovery(out),
+        }
+    }
+
     fn finish_recovery(&mut self, out: &mut Outbox<Effect>) {
         let Phase::Recovering(recovery) = &mut self.phase else {
             return;
@@ -118,17 +139,13 @@ impl Ledger {
         }
         let recovery = core::mem::take(&mut **recovery);
         let log = recovery.log.expect("checked above");
-        let StoreImage::Read(head) = recovery.store else {
+        let StoreImage::Read(image) = recovery.store else {
             unreachable!("checked above")
         };
-        let tip = match head {
+        let tip = match image {
             None => self.first_branch(out),
-            Some(head) => match branch_of(&head, recovery.pairs) {
-                Some(branch) => {
-                    self.storage.tip = head.place;
-                    self.storage.epoch_root = head.epoch_root;
-                    branch
-                }
+            Some(image) => match self.take_store(*image, recovery.pairs) {
+                Some(branch) => branch,
                 None => return self.halt(DAMAGED, out),
             },
         };
@@ -136,6 +153,20 @@ impl Ledger {
             return self.halt(UNKNOWN_RECORDS, out);
         }
         self.enter(Arc::new(tip), out);
+    }
+
+    /// Goes on from what the store holds, if it adds up.
+    fn take_store(&mut self, image: HistoryImage, pairs: Vec<(Bytes, Bytes)>) -> Option<Branch> {
+        let branch = branch_of(&image.head, pairs)?;
+        self.storage.history = History::resume(&image)?;
+        self.storage.pruning = Pruning::resume(image.head.base);
+        self.storage.tip = image.head.place;
+        self.storage.epoch_root = image.head.epoch_root;
+        if let Some(block) = image.block {
+            // Where its operations stand is in the store.
+            self.recent.push(Arc::new(block), &[]);
+        }
+        Some(branch)
     }
 
     /// Block 0, and the store that begins with it.
@@ -172,7 +203,7 @@ impl Ledger {
         }
         let is_lost = is_damaged || (is_empty && self.config.lost_disk);
         if is_lost {
-            head.lost_upto = Some(Epoch(u64::MAX));
+            head.lost_upto = Some(NOT_ASKED);
         }
         // Written before anything else, so that a log that was begun is never empty.
         self.write_head(head);

@@ -14,9 +14,10 @@ use super::pool::Rejection;
 use super::record::FinalBlock;
 use super::types::{AccountId, Lane, Sequence, TxId};
 use super::world::{Proposal, SnapshotEntry};
-use crate::bft::{Epoch, Height, ValidatorSet, View};
+use crate::bft::{Epoch, Header, Height, ValidatorSet, View};
 use crate::crypto::{ChainId, Digest};
-use crate::proof::ledger::{Checkpoint, EpochEnd, Receipt};
+use crate::merkle::TreeSize;
+use crate::proof::ledger::{Checkpoint, EpochEnd, Extension, Receipt};
 use crate::types::NodeId;
 
 /// What a client asks.
@@ -39,13 +40,21 @@ pub enum Request {
         /// The operation.
         id: TxId,
         /// The epoch whose validators the client knows; the proof leads from there
-        /// to the epoch of the operation.
+        /// to the epoch of the block that it rests on.
         from: Epoch,
+        /// Whether it is to rest on the last final block, instead of the one after
+        /// that of the operation.
+        fresh: bool,
     },
     /// A final block.
     Block {
         /// Which; the last one if none is given.
         height: Option<Height>,
+    },
+    /// The header of a final block: those are kept when blocks are pruned.
+    Header {
+        /// Which.
+        height: Height,
     },
     /// Who votes.
     Validators,
@@ -59,10 +68,15 @@ pub enum Request {
         /// Its name on the ledger.
         id: Name,
     },
-    /// The last final block as the head of the tree over all blocks.
+    /// A final block as the head of the tree over all blocks before it.
     Checkpoint {
         /// The epoch whose validators the client knows.
         from: Epoch,
+        /// Which block; the last one if none is given.
+        height: Option<Height>,
+        /// The size of an older tree, if a proof is wanted that this one begins
+        /// with it.
+        old: Option<TreeSize>,
     },
     /// How epochs handed over, from this one on.
     Epochs {
@@ -89,6 +103,20 @@ pub enum Response {
     Receipt(Box<Receipt>),
     /// A final block.
     Block(Arc<FinalBlock>),
+    /// The header of a final block.
+    Header(Box<Header>),
+    /// The block is final, and this node keeps its header only: it has whole blocks
+    /// from this one on.
+    Pruned {
+        /// The first block that is kept whole.
+        base: Height,
+    },
+    /// The proof is of an epoch that is earlier than the one that the client trusts,
+    /// or too much later.
+    OutOfReach {
+        /// The epoch of the proof.
+        to: Epoch,
+    },
     /// See [`ValidatorsView`].
     Validators(Box<ValidatorsView>),
     /// See [`AccountView`].
@@ -97,6 +125,8 @@ pub enum Response {
     Snapshot(Box<SnapshotEntry>),
     /// See [`Checkpoint`].
     Checkpoint(Box<Checkpoint>),
+    /// See [`Extension`].
+    Extension(Box<Extension>),
     /// Ends of epochs, ascending, as many as fit.
     Epochs(Vec<EpochEnd>),
     /// See [`LedgerStatus`].
@@ -184,6 +214,11 @@ pub struct LedgerStatus {
     pub height: Height,
     /// Its hash.
     pub hash: Digest,
+    /// The first block that this node has whole.
+    pub base: Height,
+    /// Where the validators' whole blocks begin, if that is above what this node
+    /// needs next: nobody can help it.
+    pub stuck_below: Option<Height>,
     /// The state after it.
     pub state: Digest,
     /// When it was made, in milliseconds since 1970.

@@ -7,18 +7,17 @@ use bytes::Bytes;
 
 use super::effect::Effect;
 use super::params::Param;
-use super::reads::{Proof, Purpose, Question, reply};
-use super::record::{block_key, end_of, epoch_key, only};
+use super::reads::{HeadAsk, ProofAsk, Purpose, Question, reply};
+use super::record::{block_key, end_of, epoch_key, header_key, only};
 use super::request::{
     AccountView, LedgerStatus, Located, Request, Response, TxState, ValidatorsView,
 };
 use super::state::Ledger;
 use super::transaction::Checked;
 use super::types::{AccountId, TxId};
-use crate::bft::{Bft, Epoch, Height};
+use crate::bft::{Bft, Height};
 use crate::limits::{LEDGER_ANSWER_BYTES_MAX, LEDGER_WAITS_MAX};
 use crate::machine::Outbox;
-use crate::proof::ledger::Checkpoint;
 use crate::types::RequestId;
 
 impl Ledger {
@@ -32,15 +31,23 @@ impl Ledger {
         match request {
             Request::Submit { transaction, wait } => self.submit(id, transaction, wait, out),
             Request::Transaction { id: tx } => self.tell_state(id, tx, out),
-            Request::Prove { id: tx, from } => {
+            Request::Prove {
+                id: tx,
+                from,
+                fresh,
+            } => {
                 let question = Question {
                     request: id,
                     id: tx,
-                    from: Some(from),
+                    proof: Some(ProofAsk { from, fresh }),
                 };
                 self.look_up(question, out);
             }
             Request::Block { height } => self.tell_block(id, height, out),
+            Request::Header { height } => {
+                let range = only(header_key(height));
+                self.read(Purpose::Header(id), range, usize::MAX, out);
+            }
             Request::Validators => reply(id, self.validators(), out),
             Request::Account { id: account } => reply(id, self.account(account), out),
             Request::Snapshot { id: name } => {
@@ -50,7 +57,14 @@ impl Ledger {
                 });
                 reply(id, response, out);
             }
-            Request::Checkpoint { from } => self.tell_checkpoint(id, from, out),
+            Request::Checkpoint { from, height, old } => {
+                let ask = HeadAsk {
+                    request: id,
+                    from,
+                    old,
+                };
+                self.tell_checkpoint(ask, height, out);
+            }
             Request::Epochs { from } => {
                 let range = (epoch_key(from), end_of(b'e'));
                 self.read(Purpose::Epochs(id), range, LEDGER_ANSWER_BYTES_MAX, out);
@@ -88,7 +102,7 @@ impl Ledger {
         let question = Question {
             request,
             id,
-            from: None,
+            proof: None,
         };
         self.look_up(question, out);
     }
@@ -98,21 +112,23 @@ impl Ledger {
         if let Some(block) = self.recent.get(height) {
             return reply(request, Response::Block(block.clone()), out);
         }
+        if self.is_pruned(height) {
+            return reply(request, self.pruned(), out);
+        }
         let range = only(block_key(height));
         self.read(Purpose::Block(request), range, usize::MAX, out);
     }
 
-    /// The last final block as a signed head of the whole history.
-    fn tell_checkpoint(&mut self, request: RequestId, from: Epoch, out: &mut Outbox<Effect>) {
-        let Some(last) = self.recent.last() else {
-            return reply(request, Response::NotFound, out);
-        };
-        let checkpoint = Box::new(Checkpoint {
-            epochs: Vec::new(),
-            finality: last.finality(),
-        });
-        let to = last.block.header().epoch;
-        self.complete(request, Proof::Checkpoint(checkpoint), from, to, out);
+    /// A final block as a signed head of the history before it.
+    fn tell_checkpoint(&mut self, ask: HeadAsk, height: Option<Height>, out: &mut Outbox<Effect>) {
+        let height = height.unwrap_or(self.storage.tip.height);
+        if let Some(block) = self.recent.get(height).cloned() {
+            return self.tell_history(ask, &block, out);
+        }
+        if self.is_pruned(height) {
+            return reply(ask.request, self.pruned(), out);
+        }
+        self.read(Purpose::Head(ask), only(block_key(height)), usize::MAX, out);
     }
 
     fn validators(&self) -> Response {
@@ -158,10 +174,12 @@ impl Ledger {
             view: bft.view(),
             height: branch.height,
             hash: branch.hash,
+            base: self.storage.pruning.base(),
+            stuck_below: self.stuck_below(),
             state: branch.world().root(),
             time_ms: branch.time.0,
             is_validator: bft.validator().is_some(),
-            is_voting: bft.validator().is_some() && bft.is_running(),
+            is_voting: bft.validator().is_some() && bft.is_running() && !bft.is_silent(),
             pooled: self.pool.len(),
             pooled_bytes: self.pool.bytes(),
             rejected: self.bft.as_ref().map_or(0, Bft::rejected),

@@ -52,6 +52,8 @@ pub struct Ledger {
     pub(super) helped: BTreeMap<NodeId, Time>,
     /// A peer that is in a later epoch: it is asked for blocks.
     pub(super) ahead: Option<(NodeId, Epoch)>,
+    /// Questions to peers that need not be validators, to take turns.
+    pub(super) outside_asked: usize,
     /// When such a peer was asked last.
     pub(super) asked_ahead_at: Option<Time>,
     /// States that are fetched, by this node and from it.
@@ -102,7 +104,7 @@ impl Clock {
 }
 
 /// What the consensus asked about a parent that it knows to be final, and that is
-/// final here only when that is durable.
+/// final here only when that is durable; and what it asked while the store was behind.
 #[derive(Debug, Default)]
 pub(super) struct Parked {
     pub(super) blocks: Vec<Arc<Block>>,
@@ -201,6 +203,7 @@ impl Ledger {
             ahead: None,
             asked_ahead_at: None,
             sync: StateSync::default(),
+            outside_asked: 0,
             is_pool_changed: false,
             queue: VecDeque::new(),
             bft_out: Outbox::new(),

@@ -67,6 +67,7 @@ impl Ledger {
                 Message::Bft(message) => self.on_bft_message(from, message, out),
                 Message::Transactions(list) => self.on_pushed(from, list),
                 Message::Sync(message) => self.on_sync(from, message, out),
+                Message::Base(base) => self.on_base(from, base, out),
             },
             // Lost, as far as the sender can tell.
             Event::Message { .. } => {}
@@ -186,6 +187,7 @@ impl Ledger {
             mutant: self.config.mutant,
         };
         self.early.clear();
+        self.forget_bases();
         self.bft = Some(Bft::new(config, start));
         self.step_bft(bft::Event::Start(alloc::boxed::Box::new(recovered)));
         self.is_pool_changed = true;

@@ -6,8 +6,11 @@ use alloc::vec::Vec;
 
 use super::branch::Branch;
 use super::effect::Effect;
+use super::history::History;
+use super::pruning::Pruning;
 use super::record::{
-    FinalBlock, HEAD_KEY, Head, LogHead, LogRecord, block_key, epoch_key, location_key, state_key,
+    FinalBlock, HEAD_KEY, Head, LogHead, LogRecord, block_key, epoch_key, header_key, location_key,
+    state_key,
 };
 use super::request::Located;
 use super::state::Ledger;
@@ -15,7 +18,7 @@ use super::types::TxId;
 use crate::bft::{self, BlockRef, Epoch, PersistSeq, View};
 use crate::codec::Encode;
 use crate::crypto::Digest;
-use crate::limits::LEDGER_SYNC_BLOCKS;
+use crate::limits::{LEDGER_STORE_LAG_MAX, LEDGER_SYNC_BLOCKS};
 use crate::machine::Outbox;
 use crate::proof::ledger::EpochEnd;
 use crate::store::{StoreBatch, StoreOp, StoreSeq};
@@ -29,6 +32,8 @@ pub(super) struct Storage {
     /// The block that the present epoch rests on.
     pub(super) epoch_root: Digest,
     pub(super) head: LogHead,
+    pub(super) history: History,
+    pub(super) pruning: Pruning,
     wal_seq: WalSeq,
     wal_pending: VecDeque<Pending>,
     /// The highest view that records with each index speak of: an index may be
@@ -169,6 +174,7 @@ impl Ledger {
             });
         }
         ops.push(put(block_key(header.height), &**block));
+        ops.push(put(header_key(header.height), header));
         let places = located.iter();
         ops.extend(places.map(|(id, place)| put(location_key(id), place)));
         if header.content.ends_epoch {
@@ -181,10 +187,14 @@ impl Ledger {
         if header.content.ends_epoch {
             self.storage.epoch_root = branch.hash;
         }
-        ops.push(self.head_op(header.epoch, branch));
+        ops.extend(self.storage.history.append(branch.hash));
         self.storage.blocks_since_sync = self.storage.blocks_since_sync.saturating_add(1);
         let sync = self.storage.syncing.is_none()
             && (self.storage.blocks_since_sync >= LEDGER_SYNC_BLOCKS || header.content.ends_epoch);
+        if sync {
+            ops.extend(self.prune());
+        }
+        ops.push(self.head_op(header.epoch, branch));
         let seq = self.commit_to_store(ops, sync, out);
         if sync {
             let place = block.block.place();
@@ -201,8 +211,16 @@ impl Ledger {
                 value: entry.value.clone(),
             })
             .collect();
+        ops.extend(self.storage.history.append(branch.hash));
         ops.push(self.head_op(Epoch(0), branch));
         self.commit_to_store(ops, false, out);
+    }
+
+    /// Whether the store is so far behind that the node takes part in no new block:
+    /// what the log alone holds has to be executed again at the next start.
+    pub(super) const fn is_store_behind(&self) -> bool {
+        let (given, done) = (self.storage.store_seq.0, self.storage.store_committed.0);
+        given.saturating_sub(done) > LEDGER_STORE_LAG_MAX
     }
 
     /// Where the next start begins.
@@ -215,8 +233,10 @@ impl Ledger {
             epoch_root: self.storage.epoch_root,
             history: branch.history.clone(),
             state: branch.world().root(),
+            base: self.storage.pruning.base(),
         };
         assert_eq!(head.place.hash, branch.hash, "the head is the tip");
+        assert!(self.storage.history.is(&head.history), "with its tiles");
         put(HEAD_KEY.to_vec().into(), &head)
     }
 
@@ -240,7 +260,11 @@ impl Ledger {
 
     /// The store has what it was given; if it is synced, the log may be cut.
     pub(super) fn on_store_committed(&mut self, seq: StoreSeq) {
+        let was_behind = self.is_store_behind();
         self.storage.store_committed = self.storage.store_committed.max(seq);
+        if was_behind && !self.is_store_behind() {
+            self.unpark();
+        }
         let Some((syncing, epoch, place)) = self.storage.syncing else {
             return;
         };

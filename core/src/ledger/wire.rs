@@ -9,7 +9,7 @@ use super::types::TimeMs;
 use crate::bft::{Height, Relay, Timing};
 use crate::codec::{Decode, DecodeError, Encode, Reader, Writer, codec_newtype};
 use crate::crypto::SharedVerifier;
-use crate::limits::{LEDGER_TX_BYTES_MAX, MESSAGE_BYTES_MAX};
+use crate::limits::{LEDGER_PEERS_MAX, LEDGER_TX_BYTES_MAX, MESSAGE_BYTES_MAX};
 use crate::mutant::Mutant;
 use crate::store::{StoreSeq, decode_pairs, encode_pairs};
 use crate::wal::FileOpId;
@@ -109,10 +109,11 @@ impl Encode for Request {
                 writer.u8(1);
                 writer.put(id);
             }
-            Self::Prove { id, from } => {
+            Self::Prove { id, from, fresh } => {
                 writer.u8(2);
                 writer.put(id);
                 writer.put(from);
+                writer.bool(*fresh);
             }
             Self::Block { height } => {
                 writer.u8(3);
@@ -123,9 +124,11 @@ impl Encode for Request {
                 writer.u8(5);
                 writer.put(id);
             }
-            Self::Checkpoint { from } => {
+            Self::Checkpoint { from, height, old } => {
                 writer.u8(6);
                 writer.put(from);
+                writer.put(height);
+                writer.put(old);
             }
             Self::Epochs { from } => {
                 writer.u8(7);
@@ -135,6 +138,10 @@ impl Encode for Request {
             Self::Snapshot { id } => {
                 writer.u8(9);
                 writer.put(id);
+            }
+            Self::Header { height } => {
+                writer.u8(10);
+                writer.put(height);
             }
         }
     }
@@ -152,6 +159,7 @@ impl Decode for Request {
             2 => Self::Prove {
                 id: reader.get()?,
                 from: reader.get()?,
+                fresh: reader.bool()?,
             },
             3 => Self::Block {
                 height: reader.get::<Option<Height>>()?,
@@ -160,12 +168,17 @@ impl Decode for Request {
             5 => Self::Account { id: reader.get()? },
             6 => Self::Checkpoint {
                 from: reader.get()?,
+                height: reader.get()?,
+                old: reader.get()?,
             },
             7 => Self::Epochs {
                 from: reader.get()?,
             },
             8 => Self::Status,
             9 => Self::Snapshot { id: reader.get()? },
+            10 => Self::Header {
+                height: reader.get()?,
+            },
             tag => {
                 return Err(DecodeError::UnknownTag {
                     what: "request to the ledger",
@@ -188,8 +201,10 @@ impl Encode for Config {
         writer.put(&self.push_again);
         writer.u64(self.point_blocks);
         writer.u64(self.fetch_behind);
+        writer.u64(self.retain_blocks);
         writer.u64(self.wal_segment_bytes);
         writer.bool(self.lost_disk);
+        writer.seq(&self.peers);
     }
 }
 
@@ -218,8 +233,10 @@ impl Decode for Config {
             push_again: reader.get()?,
             point_blocks: reader.u64()?,
             fetch_behind: reader.u64()?,
+            retain_blocks: reader.u64()?,
             wal_segment_bytes: reader.u64()?,
             lost_disk: reader.bool()?,
+            peers: reader.seq(LEDGER_PEERS_MAX)?,
             mutant: Mutant::None,
         })
     }

@@ -175,6 +175,13 @@ impl TileWriter {
         unreachable!("the highest level has fewer than 256 hashes");
     }
 
+    /// A tile that is not full yet. Those that are full are in the store only.
+    pub fn open_tile(&self, id: &TileId) -> Option<Tile> {
+        let hashes = self.open.get(usize::from(id.level))?;
+        let (open, _) = open_tile(self.size().0, u32::from(id.level));
+        (open == *id && !hashes.is_empty()).then(|| Tile::new(open, hashes.clone()))
+    }
+
     /// The number of leaves.
     pub const fn size(&self) -> TreeSize {
         self.frontier.size()

@@ -6,12 +6,14 @@
 //! | file | holds |
 //! |---|---|
 //! | `raft.rs` | the safety of consensus, after every step |
+//! | `ledger/` | the promises of the ledger |
 //! | `guards.rs` | leases and locks, by the answers of clients |
 //! | `linear.rs` | linearizability by search |
 //! | `order.rs` | whether the order that answers claim explains them |
 //! | `watches.rs` | what watchers saw |
 
 pub mod guards;
+pub mod ledger;
 pub mod linear;
 pub mod order;
 pub mod raft;

@@ -86,6 +86,39 @@ impl File {
         self.writes.push_back((offset, data.len(), syncs));
     }
 
+    /// Whether the stable content holds these bytes, which are not all zeros.
+    pub(super) fn holds_stable(&self, bytes: &[u8]) -> bool {
+        let stable = |sector: usize| {
+            let undone = self.undo.get(&sector).or_else(|| self.lied.get(&sector));
+            undone.unwrap_or(&self.current[sector]).as_deref()
+        };
+        // Bytes may begin or end with zeros, in a sector of nothing else.
+        let zeros = vec![0; bytes.len()];
+        let mut run: Vec<u8> = Vec::new();
+        for sector in 0..=self.current.len() {
+            match (sector < self.current.len())
+                .then(|| stable(sector))
+                .flatten()
+            {
+                Some(content) => {
+                    if run.is_empty() {
+                        run.extend_from_slice(&zeros);
+                    }
+                    run.extend_from_slice(content);
+                }
+                None if run.is_empty() => {}
+                None => {
+                    run.extend_from_slice(&zeros);
+                    if memchr::memmem::find(&run, bytes).is_some() {
+                        return true;
+                    }
+                    run.clear();
+                }
+            }
+        }
+        false
+    }
+
     /// Changes what the medium holds, behind everybody's back.
     pub(super) fn overwrite(&mut self, offset: usize, data: &[u8]) {
         for (sector, part) in parts(offset, offset + data.len()) {

@@ -146,6 +146,13 @@ impl Disk {
         self.queue.front().is_some_and(|(_, op)| !reads(op))
     }
 
+    /// Whether a power loss now would leave these bytes on the disk.
+    pub fn holds_stable(&self, bytes: &[u8]) -> bool {
+        // What was written last is in the newest file.
+        let mut newest_first = self.files.values().rev();
+        newest_first.any(|file| file.holds_stable(bytes))
+    }
+
     /// Completes the first operation of the queue.
     pub fn complete(&mut self, config: &SimConfig) -> (FileOpId, FileResult) {
         let (id, op) = self.queue.pop_front().expect("an operation was under way");

@@ -64,7 +64,7 @@ pub struct Shrunk {
 }
 
 /// Settings that make a world hostile; the calm value of each is its default.
-const HOSTILE: [&str; 25] = [
+const HOSTILE: [&str; 28] = [
     "bandwidth_bytes_per_ms",
     "read_fail_ppm",
     "misread_ppm",
@@ -90,6 +90,9 @@ const HOSTILE: [&str; 25] = [
     "value_bytes_max",
     "append_entries_max",
     "inflight_max",
+    "strategies",
+    "twins",
+    "flood",
 ];
 
 /// Events that a candidate may take, as a multiple of what the first run took.
@@ -197,6 +200,7 @@ impl<P: FnMut(Progress) -> ControlFlow<()>> Shrinker<P> {
         self.enter("families");
         self.drop_families();
         self.calm_settings();
+        self.fewer_lies();
         self.enter("clients and nodes");
         self.fewer_clients();
         self.fewer_nodes();
@@ -295,6 +299,20 @@ impl<P: FnMut(Progress) -> ControlFlow<()>> Shrinker<P> {
                     let known = setup.config.set(name, value);
                     assert!(known, "a listed setting exists");
                 });
+            }
+        }
+    }
+
+    /// Fewer liars, and fewer ways to lie.
+    fn fewer_lies(&mut self) {
+        for liars in 0..self.best.config.liars {
+            if self.change(|setup| setup.config.liars = liars) {
+                break;
+            }
+        }
+        for bit in 0..u64::BITS {
+            if self.best.config.strategies >> bit & 1 == 1 {
+                self.change(|setup| setup.config.strategies &= !(1 << bit));
             }
         }
     }

@@ -3,6 +3,7 @@
 use decube_core::kv::Outcome as Written;
 use decube_core::node::{PeerMessage, Response};
 use decube_core::raft::{AppendResult, Body, Role, SnapshotResult};
+use decube_core::{bft, ledger};
 
 use super::World;
 use super::outcome::Coverage;
@@ -38,6 +39,21 @@ impl Coverage {
             _ => return,
         };
         *count += 1;
+    }
+
+    /// A node of the ledger speaks.
+    pub(crate) fn ledger_message(&mut self, message: &ledger::Message) {
+        let ledger::Message::Bft(said) = message else {
+            return;
+        };
+        match said {
+            bft::Message::AskCerts { .. }
+            | bft::Message::AskBlock { .. }
+            | bft::Message::AskBlocks { .. }
+            | bft::Message::AskStatus => self.questions += 1,
+            bft::Message::Blocks(_) => self.catch_ups += 1,
+            _ => {}
+        }
     }
 
     /// A node answers.

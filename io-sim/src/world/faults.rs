@@ -60,6 +60,8 @@ impl<S: Subject> World<S> {
             }
             FaultKind::Wipe => return self.wipe(slot),
             FaultKind::Rot | FaultKind::Misdirect => self.damage(slot, &fault),
+            // A member of a cluster that lost its disk never comes back: see `Wipe`.
+            FaultKind::LostDisk => {}
             FaultKind::Reconfigure => return self.reconfigure(&fault),
             FaultKind::Transfer => {
                 let to = slot_id(slot);

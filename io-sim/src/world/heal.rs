@@ -161,7 +161,7 @@ impl<S: Subject> World<S> {
 }
 
 /// The settings of a world without faults: what delays, delays little.
-fn calm(config: &mut SimConfig) {
+pub(crate) fn calm(config: &mut SimConfig) {
     let usual = SimConfig::default();
     config.loss_ppm = 0;
     config.duplicate_ppm = 0;

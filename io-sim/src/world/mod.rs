@@ -25,7 +25,9 @@ mod process;
 mod step;
 mod watch;
 
+pub(crate) use heal::calm;
 pub use outcome::{Checkpoint, Coverage, Outcome, Violation};
+pub(crate) use step::{line, panic_message};
 
 use decube_core::machine::Outbox;
 use decube_core::mutant::Mutant;

@@ -125,6 +125,28 @@ coverage! {
     watches_compacted,
     /// Keys whose history the search gave up on.
     keys_undecided,
+    /// Blocks of the ledger that became final.
+    blocks_final,
+    /// Epochs of the ledger that ended.
+    epochs_ended,
+    /// Views of the ledger that were given up.
+    views_given_up,
+    /// Messages that liars sent.
+    lies_told,
+    /// Validators convicted of a lie.
+    convictions,
+    /// Validators that lost their disk and came back.
+    disks_lost,
+    /// Changes of validators or parameters that came into force.
+    changes_in_force,
+    /// Blocks and certificates that nodes asked each other for.
+    questions,
+    /// Final blocks handed to those who lagged.
+    catch_ups,
+    /// Receipts that were checked with nothing but the genesis.
+    receipts_checked,
+    /// Forks whose authors were convicted.
+    forks_convicted,
     /// Draws for order and delays.
     scheduled,
 }

@@ -438,24 +438,25 @@ impl<S: Subject> World<S> {
     }
 
     pub(super) fn describe(&mut self, slot: usize, mark: &str, what: &str) {
-        let mut what = what.to_owned();
-        if what.len() > 400 {
-            let cut = (0..=400)
-                .rev()
-                .find(|at| what.is_char_boundary(*at))
-                .unwrap_or(0);
-            what.truncate(cut);
-            what.push('…');
-        }
-        let (seconds, nanos) = (self.now / 1_000_000_000, self.now % 1_000_000_000);
-        self.lines.push(format!(
-            "{:>8} {seconds:>4}.{nanos:09} slot {slot} {mark} {what}",
-            self.events
-        ));
+        let line = line(self.events, self.now, slot, mark, what);
+        self.lines.push(line);
     }
 }
 
-fn panic_message(panic: &(dyn Any + Send)) -> &str {
+/// A step described in one line of bounded length.
+pub(crate) fn line(event: u64, now: u64, slot: usize, mark: &str, what: &str) -> String {
+    const LENGTH_MAX: usize = 400;
+    let (seconds, nanos) = (now / 1_000_000_000, now % 1_000_000_000);
+    let cut = (0..=LENGTH_MAX.min(what.len()))
+        .rev()
+        .find(|at| what.is_char_boundary(*at))
+        .unwrap_or(0);
+    let rest = if cut < what.len() { "…" } else { "" };
+    let what = &what[..cut];
+    format!("{event:>8} {seconds:>4}.{nanos:09} slot {slot} {mark} {what}{rest}")
+}
+
+pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     text.or_else(|| panic.downcast_ref::<&str>().copied())
         .unwrap_or("no message")

@@ -71,6 +71,8 @@ pub enum Code {
     LedgerFull,
     /// The transaction was not final in time.
     LedgerNotFinal,
+    /// The block is final, and its transactions are not kept here.
+    LedgerPruned,
     /// The node does not serve the ledger.
     LedgerUnavailable,
     /// Too few members could take a copy.
@@ -188,6 +190,8 @@ pub const ERRORS: &[About] = &[
         "Too many transactions wait for a block, or they come too fast: those of all, of this account or of this cluster; `reason` says which. Nothing was taken; try again after Retry-After."),
     about(Code::LedgerNotFinal, "ledger/not-final", StatusCode::GATEWAY_TIMEOUT, "TIMEOUT", Some(1000),
         "The transaction was taken and is not final yet. Ask for its hash, or hand in the same bytes again: it happens at most once. If this lasts, more than a third of the validators can not be reached."),
+    about(Code::LedgerPruned, "ledger/pruned", StatusCode::GONE, "NOT_FOUND", None,
+        "The block is final, and this node keeps the transactions of later blocks only: those from `base` on (gcl.retain_blocks). Of earlier ones it keeps headers, the places and outcomes of operations, the tree over all blocks and how epochs handed over. Ask a node that keeps all blocks."),
     about(Code::LedgerUnavailable, "ledger/unavailable", StatusCode::SERVICE_UNAVAILABLE,
         "SERVICE_UNAVAILABLE", Some(1000),
         "This node does not serve the ledger: it starts, it has halted, or gcl.genesis is not set. Ask another node, and look into this one's log."),

@@ -41,7 +41,14 @@ pub async fn live(State(gateway): State<Shared>) -> (StatusCode, &'static str) {
 pub async fn ready(State(gateway): State<Shared>) -> (StatusCode, Json<Value>) {
     let health = gateway.backend.health();
     let stopping = *gateway.stopping.borrow();
-    let ready = health.serving() && !stopping;
+    let ledger = match (&gateway.info.genesis, health.ledger_ready) {
+        (None, _) => "none",
+        (Some(_), true) => "ready",
+        // The rest of the node serves on without it; its log and `/health` tell.
+        (Some(_), false) if health.ledger_halted.is_some() => "halted",
+        (Some(_), false) => "starting",
+    };
+    let ready = health.serving() && !stopping && ledger != "starting";
     let status = if ready {
         StatusCode::OK
     } else {
@@ -51,6 +58,7 @@ pub async fn ready(State(gateway): State<Shared>) -> (StatusCode, Json<Value>) {
         "ready": ready,
         "recovered": health.ready,
         "leader_known": health.leader.is_some(),
+        "ledger": ledger,
         "role": role_name(health.role),
         "halted": health.halted,
         "stopping": stopping,

@@ -8,11 +8,11 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
-use decube_core::bft::{Epoch, Height};
+use decube_core::bft::{Epoch, Header, Height};
 use decube_core::ledger::{
     AccountId, AccountView, FinalBlock, Name, Rejection, Request, Response as Answer, TxId, TxState,
 };
-use decube_core::limits::LEDGER_TX_BYTES_MAX;
+use decube_core::limits::{LEDGER_EPOCHS_ANSWERED_MAX, LEDGER_TX_BYTES_MAX};
 use futures::stream;
 use serde_json::{Value, json};
 use tokio::sync::broadcast::error::RecvError;
@@ -83,7 +83,7 @@ pub async fn submit(
         }
         other => return Err(refused(other, "transaction", &document::tx_hash(&first))),
     }
-    Ok(Json(prove(&gateway, first, Epoch(0)).await?).into_response())
+    Ok(Json(prove(&gateway, first, Epoch(0), false).await?).into_response())
 }
 
 /// Hands a transaction to the ledger; the names of its operations.
@@ -122,37 +122,50 @@ pub async fn transaction(
             json!({ "hash": document::tx_hash(&id), "status": "pending" }),
         ));
     };
-    let proven = prove(&gateway, id, Epoch(0)).await?;
     let status = gateway_status(&gateway).await?;
     let height = located.height.0;
-    Ok(Json(json!({
+    let mut answer = json!({
         "hash": document::tx_hash(&id),
         "status": "confirmed",
-        "type": proven["type"],
-        "payload": proven["payload"],
         "block_height": height,
-        "block_hash": proven["block_hash"],
         "confirmations": status.height.0.saturating_sub(height).saturating_add(1),
-        "timestamp": proven["time_ms"],
         "outcome": located.outcome.name(),
         "location": document::located(&located),
-    })))
+    });
+    match prove(&gateway, id, Epoch(0), false).await {
+        Ok(proven) => {
+            for name in ["type", "payload", "block_hash"] {
+                answer[name] = proven[name].clone();
+            }
+            answer["timestamp"] = proven["time_ms"].clone();
+        }
+        // Where it stands and how it ended is known all the same.
+        Err(error) if error.code == Code::LedgerPruned => {
+            let header = header_at(&gateway, located.height).await?;
+            answer["block_hash"] = document::digest(&header.hash()).into();
+            answer["timestamp"] = header.content.time_ms.into();
+            answer["pruned"] = true.into();
+        }
+        Err(error) => return Err(error),
+    }
+    Ok(Json(answer))
 }
 
-/// `GET /consensus/transactions/{hash}/proof?from_epoch=`: the receipt, for
-/// `decube verify`.
+/// `GET /consensus/transactions/{hash}/proof?from_epoch=&fresh=`: the receipt, for
+/// `decube verify`; with `fresh=true` under the certificate of the last final block.
 pub async fn proof(
     State(gateway): State<Shared>,
     Captured(hash): Captured,
     mut params: Params,
 ) -> ApiResult<Json<Value>> {
     let from = Epoch(params.number("from_epoch", 0, u64::MAX, 0)?);
+    let fresh = params.flag("fresh")?;
     params.done()?;
-    Ok(Json(prove(&gateway, tx_id(&hash)?, from).await?))
+    Ok(Json(prove(&gateway, tx_id(&hash)?, from, fresh).await?))
 }
 
-async fn prove(gateway: &Shared, id: TxId, from: Epoch) -> ApiResult<Value> {
-    match ask(gateway, Request::Prove { id, from }).await? {
+async fn prove(gateway: &Shared, id: TxId, from: Epoch, fresh: bool) -> ApiResult<Value> {
+    match ask(gateway, Request::Prove { id, from, fresh }).await? {
         Answer::Receipt(made) => Ok(receipt::receipt(&made)),
         other => Err(refused(other, "transaction", &document::tx_hash(&id))),
     }
@@ -167,7 +180,8 @@ pub async fn blocks(State(gateway): State<Shared>, mut params: Params) -> ApiRes
     let newest = newest.min(status.height.0);
     let mut blocks = Vec::new();
     for back in 0..limit {
-        let Some(height) = newest.checked_sub(back).filter(|height| *height > 0) else {
+        let is_here = |height: &u64| *height >= status.base.0;
+        let Some(height) = newest.checked_sub(back).filter(is_here) else {
             break;
         };
         let height = Some(Height(height));
@@ -175,7 +189,10 @@ pub async fn blocks(State(gateway): State<Shared>, mut params: Params) -> ApiRes
             blocks.push(document::block_summary(&block));
         }
     }
-    Ok(Json(json!({ "count": blocks.len(), "blocks": blocks })))
+    let base = status.base.0;
+    Ok(Json(
+        json!({ "count": blocks.len(), "base": base, "blocks": blocks }),
+    ))
 }
 
 /// `GET /consensus/blocks/{height|latest}`: a final block.
@@ -198,6 +215,25 @@ pub async fn block(
     }
 }
 
+/// `GET /consensus/blocks/{height}/header`: what every node keeps of every block.
+pub async fn header(
+    State(gateway): State<Shared>,
+    Captured(which): Captured,
+    params: Params,
+) -> ApiResult<Json<Value>> {
+    params.done()?;
+    let height = Height(super::extract::number(&which, "the height")?);
+    let header = header_at(&gateway, height).await?;
+    Ok(Json(document::header(&header)))
+}
+
+pub(super) async fn header_at(gateway: &Shared, height: Height) -> ApiResult<Header> {
+    match ask(gateway, Request::Header { height }).await? {
+        Answer::Header(header) => Ok(*header),
+        other => Err(refused(other, "block", &height.0.to_string())),
+    }
+}
+
 /// `GET /consensus/validators`: who votes, who is listed, what is being voted on.
 pub async fn validators(State(gateway): State<Shared>, params: Params) -> ApiResult<Json<Value>> {
     params.done()?;
@@ -207,36 +243,15 @@ pub async fn validators(State(gateway): State<Shared>, params: Params) -> ApiRes
     }
 }
 
-/// `GET /consensus/checkpoint?from_epoch=&format=`: the last final block as the
-/// signed head of the tree over all blocks; `format=note` for its text alone.
-pub async fn checkpoint(State(gateway): State<Shared>, mut params: Params) -> ApiResult<Response> {
-    let from = Epoch(params.number("from_epoch", 0, u64::MAX, 0)?);
-    let format = params.take("format");
-    params.done()?;
-    let made = match ask(&gateway, Request::Checkpoint { from }).await? {
-        Answer::Checkpoint(made) => made,
-        other => return Err(refused(other, "checkpoint", "")),
-    };
-    match format.as_deref() {
-        None | Some("json") => Ok(Json(receipt::checkpoint(&made)).into_response()),
-        Some("note") => {
-            let chain = made.finality.header.chain;
-            Ok(receipt::checkpoint_note(chain, &made).into_response())
-        }
-        Some(other) => {
-            let detail = format!("format must be json or note, found {other:?}");
-            Err(ApiError::invalid(detail))
-        }
-    }
-}
-
 /// `GET /consensus/status`: where this node stands.
 pub async fn status(State(gateway): State<Shared>, params: Params) -> ApiResult<Json<Value>> {
     params.done()?;
     Ok(Json(document::status(&gateway_status(&gateway).await?)))
 }
 
-async fn gateway_status(gateway: &Shared) -> ApiResult<decube_core::ledger::LedgerStatus> {
+pub(super) async fn gateway_status(
+    gateway: &Shared,
+) -> ApiResult<decube_core::ledger::LedgerStatus> {
     match ask(gateway, Request::Status).await? {
         Answer::Status(status) => Ok(*status),
         other => Err(refused(other, "status", "")),
@@ -368,6 +383,18 @@ pub(super) fn refused(answer: Answer, what: &str, id: &str) -> ApiError {
     match answer {
         Answer::Rejected(rejection) => rejected(rejection),
         Answer::NotFound => ApiError::not_found(what, id),
+        Answer::Pruned { base } => {
+            let detail = format!(
+                "this node keeps whole blocks from {} on; {what} {id} is older",
+                base.0
+            );
+            ApiError::new(Code::LedgerPruned, detail).with("base", base.0)
+        }
+        Answer::OutOfReach { to } => ApiError::invalid(format!(
+            "the proof is of epoch {}: from_epoch must be at most that and at most \
+             {LEDGER_EPOCHS_ANSWERED_MAX} before it; `decube ledger follow` brings trust there",
+            to.0
+        )),
         Answer::TimedOut => ApiError::new(
             Code::LedgerNotFinal,
             "the transaction is not final yet and may still become so",

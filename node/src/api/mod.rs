@@ -19,7 +19,8 @@
 //! | `kv`, `watch`, `session` | keys, their changes, sessions, leases, locks |
 //! | `catalog`, `query` | snapshots and images, and the language of `q` |
 //! | `objects`, `manifest`, `segments`, `chunks`, `range` | bytes |
-//! | `ledger`, `ledger_edge` | the ledger of all clusters; what it signs for others |
+//! | `ledger`, `ledger_history` | the ledger of all clusters; heads of its history |
+//! | `ledger_edge` | what this node signs for others |
 //! | `log` | the log, signed, and proofs of its entries |
 //! | `status`, `health`, `metrics` | the node and the cluster |
 //! | `server` | sockets, time limits, graceful stop |
@@ -34,6 +35,7 @@ mod kv;
 mod layer;
 mod ledger;
 mod ledger_edge;
+mod ledger_history;
 mod log;
 mod manifest;
 mod metrics;
@@ -149,7 +151,9 @@ fn ledger() -> Router<Shared> {
         .route("/consensus/blocks/{height}", get(ledger::block))
         .route("/consensus/stream", get(ledger::follow))
         .route("/consensus/validators", get(ledger::validators))
-        .route("/consensus/checkpoint", get(ledger::checkpoint))
+        .route("/consensus/blocks/{height}/header", get(ledger::header))
+        .route("/consensus/checkpoint", get(ledger_history::checkpoint))
+        .route("/consensus/epochs", get(ledger_history::epochs))
         .route("/consensus/status", get(ledger::status))
         .route("/consensus/accounts/{id}", get(ledger::account))
         .route("/consensus/snapshots/{*id}", get(ledger::snapshot))

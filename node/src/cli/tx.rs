@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use decube_core::ledger::{Lane, Name, Operation};
 use serde_json::Value;
 
-use super::client::Client;
+use super::client::{Client, query};
 use super::exit::{Failure, Outcome, UNAVAILABLE, USAGE};
 use super::output::{self, Format, cell};
 use super::{Remote, sign};
@@ -38,6 +38,13 @@ pub enum TxCommand {
     Receipt {
         /// Its hash
         hash: String,
+        /// Under the certificate of the last final block, instead of the one after its
+        /// own
+        #[arg(long)]
+        fresh: bool,
+        /// The epoch that the verifier trusts, if it knows a later one than the first
+        #[arg(long, value_name = "EPOCH", default_value_t = 0)]
+        from_epoch: u64,
         #[command(flatten)]
         remote: Remote,
     },
@@ -93,8 +100,17 @@ pub async fn run(command: TxCommand) -> Outcome {
             let client = remote.client()?;
             print_receipt(&wait(&client, &hash, timeout).await?)
         }
-        TxCommand::Receipt { hash, remote } => {
-            output::json(&receipt(&remote.client()?, &hash).await?)
+        TxCommand::Receipt {
+            hash,
+            fresh,
+            from_epoch,
+            remote,
+        } => {
+            let parameters = query(&[
+                ("fresh", fresh.then(|| "true".to_owned())),
+                ("from_epoch", Some(from_epoch.to_string())),
+            ]);
+            output::json(&receipt(&remote.client()?, &hash, &parameters).await?)
         }
     }
 }
@@ -146,17 +162,17 @@ fn print_receipt(receipt: &Value) -> Outcome {
     output::json(receipt)
 }
 
-async fn receipt(client: &Client, hash: &str) -> Result<Value, Failure> {
+async fn receipt(client: &Client, hash: &str, parameters: &str) -> Result<Value, Failure> {
     let hash = super::client::encode(hash);
     client
-        .get_json(&format!("/consensus/transactions/{hash}/proof"))
+        .get_json(&format!("/consensus/transactions/{hash}/proof{parameters}"))
         .await
 }
 
 async fn wait(client: &Client, hash: &str, timeout: u64) -> Result<Value, Failure> {
     let deadline = Instant::now() + Duration::from_secs(timeout);
     loop {
-        match receipt(client, hash).await {
+        match receipt(client, hash, "").await {
             Err(failure) if failure.code == super::exit::NOT_FOUND => {}
             other => return other,
         }

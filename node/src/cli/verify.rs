@@ -10,6 +10,8 @@ use serde_json::{Value, json};
 
 use super::exit::{Failure, INTEGRITY, Outcome, USAGE};
 use super::output::{self, Format};
+use super::verify_ledger::LedgerArgs;
+use crate::ledger::trust::is_trust;
 use crate::logproof::{Document, Invalid, describe, read, read_trust};
 
 /// More than any document takes: entries are bounded, and so is their base64.
@@ -19,19 +21,25 @@ const DOCUMENT_BYTES_MAX: u64 = 64 << 20;
 #[command(
     after_help = "Needs no network. What is printed was proven, either by a majority of the voters of a\n\
 cluster's log, or by more than two thirds of the validators of the ledger, followed\n\
-from its genesis. Exit code 7: not proven.\n\n\
+from its genesis or from an epoch that you kept. Exit code 7: not proven.\n\n\
 Examples:\n  decube verify receipt.json --trust genesis.json\n  \
+decube verify now.json --trust genesis.json --since head.json\n  \
+decube verify now.json --trust epoch.json --trusting-period 14d --save-trust epoch.json\n  \
+decube verify head.note --trust epoch.json\n  \
 decube verify proof.json --trust trust.json\n  \
 decube log proof --first 17 | decube verify - --trust trust.json"
 )]
 pub struct VerifyArgs {
-    /// The receipt, checkpoint, proof or signed head; - for standard input
+    /// The receipt, checkpoint (also as a note), extension, proof or signed head; - for
+    /// standard input
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// Whom you trust: the genesis of the ledger, or the voters that `decube log trust`
-    /// prints
+    /// Whom you trust: the genesis of the ledger, an epoch of it that you kept, or the
+    /// voters that `decube log trust` prints
     #[arg(long, value_name = "FILE")]
     trust: PathBuf,
+    #[command(flatten)]
+    ledger: LedgerArgs,
     /// How to print the result
     #[arg(long, short, value_enum, default_value_t = Format::Table)]
     output: Format,
@@ -40,8 +48,13 @@ pub struct VerifyArgs {
 /// Runs the command.
 pub fn run(args: &VerifyArgs) -> Outcome {
     let trust = content(&args.trust)?;
-    if super::verify_ledger::is_genesis(&trust) {
-        return super::verify_ledger::run(&content(&args.file)?, &trust, args.output);
+    if is_trust(&trust) {
+        let text = content(&args.file)?;
+        return super::verify_ledger::run(&text, &trust, &args.ledger, args.output);
+    }
+    if args.ledger.any() {
+        let message = "only proofs of the ledger are compared with time and kept heads";
+        return Err(Failure::new(USAGE, message).hint("--trust is not the genesis of a ledger"));
     }
     let (cluster, trusted) = read_trust(&trust).map_err(|error| {
         let message = format!("{} is no trust document: {error}", args.trust.display());
@@ -125,7 +138,7 @@ fn show(
 }
 
 /// A whole file, bounded.
-fn content(path: &Path) -> Result<Vec<u8>, Failure> {
+pub fn content(path: &Path) -> Result<Vec<u8>, Failure> {
     let read = || {
         let mut text = Vec::new();
         if path == Path::new("-") {

@@ -316,6 +316,10 @@ pub const KEYS: &[Key] = &[
     ),
     key("gcl.idle_block", time(10, MS_MAX), Some("5s"))
         .about("The time between two blocks when nobody waits for one."),
+    key("gcl.retain_blocks", count(0, u64::MAX), Some("0")).about(
+        "How many final blocks are kept with their transactions, at least 1024; 0 for all. Keep \
+         all on some nodes: who begins anew needs every block.",
+    ),
     key("gcl.endpoints", Kind::List, None)
         .about("Nodes of the global consensus layer.")
         .effect(GCL),

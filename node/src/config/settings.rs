@@ -43,6 +43,8 @@ pub struct GclSettings {
     pub message_delay: Duration,
     /// Between two blocks when nobody waits for one.
     pub idle_block: Duration,
+    /// How many final blocks are kept whole; zero for all.
+    pub retain_blocks: u64,
     /// How long a client may wait for a transaction to become final.
     pub timeout: Duration,
 }
@@ -211,6 +213,14 @@ impl Settings {
                 errors.push(Diagnostic::new(resolved.origin("gcl.peers"), message));
             }
         }
+        let least = decube_core::limits::LEDGER_RETAIN_BLOCKS_MIN;
+        let retain = self.gcl.retain_blocks;
+        if (1..least).contains(&retain) {
+            let message = format!("`gcl.retain_blocks` is {retain}, and at least {least} or 0");
+            let error = Diagnostic::new(resolved.origin("gcl.retain_blocks"), message);
+            errors
+                .push(error.help("whoever was away for a moment could not catch up; 0 keeps all"));
+        }
         let voters_max = decube_core::limits::VOTERS_MAX;
         if cluster.peers.len() > voters_max {
             let message = format!(
@@ -292,6 +302,7 @@ impl Read<'_> {
             peers: self.peers("gcl.peers"),
             message_delay: self.duration("gcl.message_delay"),
             idle_block: self.duration("gcl.idle_block"),
+            retain_blocks: self.count("gcl.retain_blocks"),
             timeout: self.duration("gcl.timeout"),
         }
     }

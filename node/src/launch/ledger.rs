@@ -45,7 +45,10 @@ pub fn prepare(
     config.verifier = SharedVerifier::new(FastVerifier);
     config.timing.delta = span(settings.gcl.message_delay);
     config.timing.idle_block = span(settings.gcl.idle_block);
+    config.retain_blocks = settings.gcl.retain_blocks;
     config.wait_timeout = span(settings.gcl.timeout);
+    let peers = settings.gcl.peers.iter().chain(&settings.cluster.peers);
+    config.peers = peers.map(|peer| peer.id).take(LEDGER_PEERS_MAX).collect();
     config.lost_disk = dirs.is_lost;
     if dirs.is_lost {
         tracing::warn!(

@@ -328,6 +328,8 @@ pub fn status(status: &LedgerStatus) -> Value {
         "view": status.view.0,
         "height": status.height.0,
         "hash": digest(&status.hash),
+        "base": status.base.0,
+        "stuck_below": status.stuck_below.map(|base| base.0),
         "state": digest(&status.state),
         "time_ms": status.time_ms,
         "validator": status.is_validator,

@@ -9,12 +9,19 @@
 //! |---|---|
 //! | `genesis.rs` | the genesis file |
 //! | `json.rs` | headers, certificates, transactions as documents |
-//! | `receipt.rs` | receipts and checkpoints |
+//! | `receipt.rs` | receipts, checkpoints and extensions |
+//! | `note.rs` | checkpoints as signed notes of transparency logs |
+//! | `trust.rs` | what a verifier begins with |
 //! | `read.rs` | getting fields out of documents |
 //! | `client.rs` | signing transactions for an account of a node |
 
 pub mod client;
 pub mod genesis;
 pub mod json;
+pub mod note;
 pub mod read;
 pub mod receipt;
+pub mod trust;
+
+#[cfg(test)]
+mod tests;

@@ -1,13 +1,14 @@
-//! Receipts and checkpoints as documents.
+//! Receipts, checkpoints and extensions as documents.
 
 use decube_core::codec::{Decode as _, Encode as _};
-use decube_core::crypto::ChainId;
 use decube_core::ledger::{OpResult, Outcome, ResultsHead, Transaction, TxId};
 use decube_core::limits::{
     LEDGER_EPOCHS_ANSWERED_MAX, LEDGER_TX_BYTES_MAX, MERKLE_PATH_MAX, PATH_HEADERS_MAX,
 };
-use decube_core::merkle::{Inclusion, LeafIndex, TreeSize};
-use decube_core::proof::ledger::{Checkpoint, EpochEnd, Finality, OutcomeProof, Receipt};
+use decube_core::merkle::{Consistency, Inclusion, LeafIndex, TreeHead, TreeSize};
+use decube_core::proof::ledger::{
+    Checkpoint, EpochEnd, Extension, Finality, OutcomeProof, Past, Receipt,
+};
 use serde_json::{Value, json};
 
 use super::json::{
@@ -21,9 +22,16 @@ pub const RECEIPT: &str = "decube/receipt/v1";
 /// The mark of a checkpoint.
 pub const CHECKPOINT: &str = "decube/checkpoint/v1";
 
+/// The mark of an extension.
+pub const EXTENSION: &str = "decube/extension/v1";
+
+/// The mark of ends of epochs.
+pub const EPOCHS: &str = "decube/epochs/v1";
+
 /// A receipt as a document.
 pub fn receipt(receipt: &Receipt) -> Value {
-    let head = &receipt.finality.header;
+    let past = receipt.past.as_ref().map(|past| &past.header);
+    let head = past.unwrap_or(&receipt.finality.header);
     let decoded = Transaction::decode(&receipt.transaction, head.chain);
     let place = usize::try_from(receipt.operation).unwrap_or(usize::MAX);
     let (mut hash, mut asked, mut whole) = (Value::Null, Value::Null, Value::Null);
@@ -49,6 +57,7 @@ pub fn receipt(receipt: &Receipt) -> Value {
         "operation": receipt.operation,
         "inclusion": inclusion(&receipt.inclusion),
         "finality": finality(&receipt.finality),
+        "block": receipt.past.as_ref().map(past_block),
         "outcome_proof": receipt.outcome.as_ref().map(outcome),
         "epochs": receipt.epochs.iter().map(epoch_end).collect::<Vec<_>>(),
     })
@@ -65,13 +74,15 @@ pub fn read_receipt(document: &Value) -> Result<Receipt, DocumentError> {
     let made = Receipt {
         epochs: read_epochs(&part.get("epochs")?)?,
         finality: read_finality(&part.get("finality")?)?,
+        past: part.find("block").as_ref().map(read_past).transpose()?,
         inclusion: read_inclusion(&part.get("inclusion")?)?,
         transaction: bytes.bytes(LEDGER_TX_BYTES_MAX)?.into(),
         operation: part.get("operation")?.number()?,
-        outcome: match part.find("outcome_proof") {
-            Some(part) => Some(read_outcome(&part)?),
-            None => None,
-        },
+        outcome: part
+            .find("outcome_proof")
+            .as_ref()
+            .map(read_outcome)
+            .transpose()?,
     };
     compare(&part, document, &receipt(&made))?;
     Ok(made)
@@ -104,13 +115,58 @@ pub fn read_checkpoint(document: &Value) -> Result<Checkpoint, DocumentError> {
     Ok(made)
 }
 
-/// The note of a log's head as transparency logs write it (C2SP tlog-checkpoint):
-/// origin, size, root. The signatures are those of the finalization.
-pub fn checkpoint_note(chain: ChainId, checkpoint: &Checkpoint) -> String {
-    use base64::Engine as _;
-    let head = &checkpoint.finality.header;
-    let root = base64::engine::general_purpose::STANDARD.encode(head.content.history.0);
-    format!("decube/{:032x}\n{}\n{root}\n", chain.0, head.height.0)
+/// Ends of epochs as a document, to follow them.
+pub fn epochs(ends: &[EpochEnd]) -> Value {
+    json!({ "document": EPOCHS, "epochs": ends.iter().map(epoch_end).collect::<Vec<_>>() })
+}
+
+/// Ends of epochs from a document.
+///
+/// # Errors
+/// As [`read_receipt`].
+pub fn read_epoch_ends(document: &Value) -> Result<Vec<EpochEnd>, DocumentError> {
+    let part = Part::new(document, "epochs");
+    let made = read_epochs(&part.get("epochs")?)?;
+    compare(&part, document, &epochs(&made))?;
+    Ok(made)
+}
+
+/// An extension as a document.
+pub fn extension(extension: &Extension) -> Value {
+    let old = &extension.old;
+    json!({
+        "document": EXTENSION,
+        "from": { "size": old.size.0, "root": digest(&old.root) },
+        "consistency": extension.consistency.path.iter().map(digest).collect::<Vec<_>>(),
+        "checkpoint": checkpoint(&extension.checkpoint),
+    })
+}
+
+/// An extension from a document.
+///
+/// # Errors
+/// As [`read_receipt`].
+pub fn read_extension(document: &Value) -> Result<Extension, DocumentError> {
+    let part = Part::new(document, "extension");
+    let from = part.get("from")?;
+    let old = TreeHead {
+        size: TreeSize(from.get("size")?.number()?),
+        root: from.get("root")?.digest()?,
+    };
+    let checkpoint = part.get("checkpoint")?;
+    let checkpoint = read_checkpoint(checkpoint.value())?;
+    let path = part.get("consistency")?.list(MERKLE_PATH_MAX + 1)?;
+    let made = Extension {
+        old,
+        consistency: Consistency {
+            old: old.size,
+            new: TreeSize(checkpoint.finality.header.height.0),
+            path: path.iter().map(Part::digest).collect::<Result<_, _>>()?,
+        },
+        checkpoint,
+    };
+    compare(&part, document, &extension(&made))?;
+    Ok(made)
 }
 
 fn compare(part: &Part<'_>, found: &Value, expected: &Value) -> Result<(), DocumentError> {
@@ -162,6 +218,17 @@ fn read_finality(part: &Part<'_>) -> Result<Finality, DocumentError> {
     })
 }
 
+fn past_block(past: &Past) -> Value {
+    json!({ "header": header(&past.header), "inclusion": inclusion(&past.inclusion) })
+}
+
+fn read_past(part: &Part<'_>) -> Result<Past, DocumentError> {
+    Ok(Past {
+        header: read_header(&part.get("header")?)?,
+        inclusion: read_inclusion(&part.get("inclusion")?)?,
+    })
+}
+
 fn epoch_end(end: &EpochEnd) -> Value {
     json!({ "last_block": finality(&end.finality), "next_validators": validator_set(&end.next) })
 }
@@ -198,7 +265,7 @@ fn read_inclusion(part: &Part<'_>) -> Result<Inclusion, DocumentError> {
 
 fn outcome(proof: &OutcomeProof) -> Value {
     json!({
-        "child": finality(&proof.child),
+        "child": proof.child.as_ref().map(past_block),
         "tx_hash": tx_hash(&proof.result.id),
         "outcome": proof.result.outcome.name(),
         "results": hex_text(&proof.results.to_bytes()),
@@ -213,7 +280,7 @@ fn read_outcome(part: &Part<'_>) -> Result<OutcomeProof, DocumentError> {
     let results = part.get("results")?;
     let head = ResultsHead::from_bytes(&results.bytes(64)?.into());
     Ok(OutcomeProof {
-        child: read_finality(&part.get("child")?)?,
+        child: part.find("child").as_ref().map(read_past).transpose()?,
         result: OpResult {
             id: TxId(part.get("tx_hash")?.digest()?),
             outcome: outcome.ok_or_else(|| name.error("is no outcome"))?,

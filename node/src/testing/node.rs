@@ -10,6 +10,7 @@ use decube_core::kv::{
     Answer, Change, Command, Condition, FencingToken, Found, LeaseId, LogTime, Op, Outcome, Pair,
     Query, SessionId,
 };
+use decube_core::ledger;
 use decube_core::node::{Changes, Request, Response, Status};
 use decube_core::raft::{Membership, Refusal, Role};
 use decube_core::types::{Index, LogId, NodeId, Revision, Term};
@@ -39,9 +40,10 @@ struct State {
     sessions: BTreeMap<u64, BTreeMap<u64, Outcome>>,
     history: Vec<Changes>,
     scripted: VecDeque<Result<Response, Gone>>,
-    ledger: VecDeque<decube_core::ledger::Response>,
     health: Option<Health>,
     requests: Vec<Request>,
+    ledger: VecDeque<ledger::Response>,
+    ledger_requests: Vec<ledger::Request>,
 }
 
 impl Default for MockNode {
@@ -55,19 +57,24 @@ impl Default for MockNode {
     }
 }
 
+/// The next request is answered like this, whatever it is.
+pub fn script(&self, answer: Result<Response, Gone>) {
+    self.state().scripted.push_back(answer);
+}
+
+pub fn set_health(&self, health: Health) {
+    self.state().health = Some(health);
+}
+
 impl MockNode {
     /// The next question to the ledger is answered like this, whatever it is.
-    pub fn script_ledger(&self, answer: decube_core::ledger::Response) {
+    pub fn script_ledger(&self, answer: ledger::Response) {
         self.state().ledger.push_back(answer);
     }
 
-    /// The next request is answered like this, whatever it is.
-    pub fn script(&self, answer: Result<Response, Gone>) {
-        self.state().scripted.push_back(answer);
-    }
-
-    pub fn set_health(&self, health: Health) {
-        self.state().health = Some(health);
+    /// All questions to the ledger so far.
+    pub fn ledger_requests(&self) -> Vec<ledger::Request> {
+        self.state().ledger_requests.clone()
     }
 
     /// All requests so far.
@@ -146,14 +153,12 @@ impl Backend for MockNode {
         .boxed()
     }
 
-    /// Only what a test has put there; these nodes have no ledger.
-    fn ledger(
-        &self,
-        _: decube_core::ledger::Request,
-    ) -> BoxFuture<'_, Result<decube_core::ledger::Response, Gone>> {
-        let scripted = self.state().ledger.pop_front();
-        let answer = scripted.unwrap_or(decube_core::ledger::Response::Unavailable);
-        async { Ok(answer) }.boxed()
+    /// These nodes have no ledger, only what a test says.
+    fn ledger(&self, request: ledger::Request) -> BoxFuture<'_, Result<ledger::Response, Gone>> {
+        let mut state = self.state();
+        state.ledger_requests.push(request);
+        let scripted = state.ledger.pop_front();
+        async { Ok(scripted.unwrap_or(ledger::Response::Unavailable)) }.boxed()
     }
 
     fn blocks(

@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use super::super::effect::Effect;
+use super::super::history::History;
 use super::super::record::epoch_key;
 use super::super::session::following;
 use super::super::state::Ledger;
@@ -471,7 +472,8 @@ fn is_proven(fetch: &Fetch, point: &Point, verifier: &(impl Verifier + ?Sized)) 
         && point.block.height.0.checked_add(1) == Some(child.height.0)
         && epoch_after(point) == child.epoch
         && point.history.size().0 == child.height.0
-        && point.history.root() == child.content.history;
+        && point.history.root() == child.content.history
+        && History::fetched(&point.history.head(), &point.tiles).is_some();
     follows && point.child.verify(&root.epoch, verifier).is_ok()
 }
 

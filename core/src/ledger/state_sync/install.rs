@@ -3,9 +3,13 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use bytes::Bytes;
+
 use super::super::branch::{Branch, Branches};
 use super::super::effect::Effect;
-use super::super::record::{block_key, end_of, state_key};
+use super::super::history::History;
+use super::super::pruning::Pruning;
+use super::super::record::{block_key, end_of, header_key, state_key, tile_key};
 use super::super::session::Executed;
 use super::super::state::{Inner, Ledger, Parked};
 use super::super::types::TimeMs;
@@ -13,6 +17,7 @@ use super::super::world::{Changes, World};
 use super::fetch::{Loading, epoch_after};
 use super::staging::clear_ops;
 use crate::bft::{EpochStart, Height};
+use crate::codec::Encode as _;
 use crate::crypto::Digest;
 use crate::machine::Outbox;
 use crate::merkle::StateTree;
@@ -71,7 +76,18 @@ impl Ledger {
         });
         self.storage.tip = block.place();
         self.storage.epoch_root = epoch_root;
+        let history = History::fetched(&branch.history.head(), &point.tiles);
+        self.storage.history = history.expect("checked when the point came");
+        self.storage.pruning = Pruning::resume(block.height.next());
         let mut ops = replacing_ops(branch.world().tree());
+        ops.push(StoreOp::Put {
+            key: header_key(block.height),
+            value: block.to_bytes(),
+        });
+        ops.extend(point.tiles.iter().map(|tile| StoreOp::Put {
+            key: tile_key(tile.id()),
+            value: tile.to_bytes(),
+        }));
         ops.push(self.head_op(block.epoch, &branch));
         let seq = self.commit_to_store(ops, true, out);
         self.storage.note_syncing(seq, block.epoch, block.place());
@@ -128,6 +144,11 @@ fn replacing_ops(tree: &StateTree) -> Vec<StoreOp> {
     ops.push(StoreOp::DeleteRange {
         from: block_key(Height(0)),
         to: end_of(b'b'),
+    });
+    // Tiles that have grown since are not here: an old one would stand for another list.
+    ops.push(StoreOp::DeleteRange {
+        from: Bytes::from_static(b"x"),
+        to: end_of(b'x'),
     });
     ops.extend(tree.iter().map(|entry| StoreOp::Put {
         key: state_key(entry.key),

@@ -9,10 +9,10 @@ use crate::bft::{Epoch, Header, Height};
 use crate::codec::{Decode, DecodeError, Encode, Reader, Writer};
 use crate::crypto::Digest;
 use crate::limits::{
-    LEDGER_CHUNK_BYTES_MAX, LEDGER_CHUNK_PAIRS_MAX, LEDGER_SYNC_EPOCHS_MAX, STATE_KEY_BYTES_MAX,
-    STATE_PATH_MAX, STATE_VALUE_BYTES_MAX,
+    LEDGER_CHUNK_BYTES_MAX, LEDGER_CHUNK_PAIRS_MAX, LEDGER_POINT_TILES_MAX, LEDGER_SYNC_EPOCHS_MAX,
+    STATE_KEY_BYTES_MAX, STATE_PATH_MAX, STATE_VALUE_BYTES_MAX,
 };
-use crate::merkle::{Frontier, KeyHash, StateStep};
+use crate::merkle::{Frontier, KeyHash, StateStep, Tile};
 use crate::proof::ledger::{EpochEnd, Finality};
 
 /// What is said about fetching a state. Everything in it is unverified.
@@ -57,6 +57,8 @@ pub struct Point {
     pub child: Finality,
     /// The tree over the hashes of all blocks up to it.
     pub history: Frontier,
+    /// The tiles of that tree that are not full: with them the tree can go on.
+    pub tiles: Vec<Tile>,
 }
 
 /// Consecutive entries of a state, in the order of their keys' hashes.
@@ -77,6 +79,7 @@ impl Encode for Point {
         writer.put(&self.block);
         writer.put(&self.child);
         writer.put(&self.history);
+        writer.seq(&self.tiles);
     }
 }
 
@@ -86,6 +89,7 @@ impl Decode for Point {
             block: reader.get()?,
             child: reader.get()?,
             history: reader.get()?,
+            tiles: reader.seq(LEDGER_POINT_TILES_MAX)?,
         })
     }
 }

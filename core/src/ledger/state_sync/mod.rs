@@ -57,6 +57,7 @@ use alloc::boxed::Box;
 
 use crate::types::Time;
 
+use crate::limits::LEDGER_FETCH_STALLED;
 use fetch::Fetch;
 use serve::Points;
 use staging::Staged;
@@ -100,7 +101,12 @@ impl StateSync {
         self.unanswered = 0;
     }
 
-    /// A block was asked for.
+    /// Nobody has the block that is needed next.
+    pub(super) const fn on_nobody_has(&mut self) {
+        self.unanswered = LEDGER_FETCH_STALLED;
+    }
+
+    /// Blocks were asked for.
     pub(super) const fn on_asked(&mut self) {
         self.unanswered = self.unanswered.saturating_add(1);
     }

@@ -9,6 +9,7 @@ use bytes::Bytes;
 
 use super::super::branch::Branch;
 use super::super::effect::Effect;
+use super::super::history::History;
 use super::super::message::Message;
 use super::super::reads::Purpose;
 use super::super::record::{FinalBlock, end_of, epoch_key};
@@ -22,7 +23,7 @@ use crate::limits::{
     LEDGER_SYNC_EPOCHS_MAX,
 };
 use crate::machine::Outbox;
-use crate::merkle::{KeyHash, StateTree};
+use crate::merkle::{KeyHash, StateTree, Tile};
 use crate::proof::ledger::{EpochEnd, Finality};
 use crate::types::NodeId;
 
@@ -40,6 +41,8 @@ struct Kept {
     block: Header,
     /// That the next block is final: only then the state is proven.
     child: Option<Finality>,
+    /// The open tiles of the history up to it.
+    tiles: Vec<Tile>,
 }
 
 impl Points {
@@ -48,6 +51,7 @@ impl Points {
         &mut self,
         branch: &Arc<Branch>,
         block: &FinalBlock,
+        history: &History,
         spacing: u64,
     ) {
         let header = *block.block.header();
@@ -61,6 +65,7 @@ impl Points {
                 branch: branch.clone(),
                 block: header,
                 child: None,
+                tiles: history.open_tiles(),
             });
             if self.kept.len() > LEDGER_POINTS_KEPT {
                 self.kept.pop_front();
@@ -80,6 +85,7 @@ impl Points {
                 block: kept.block,
                 child: kept.child.clone()?,
                 history: kept.branch.history.clone(),
+                tiles: kept.tiles.clone(),
             })
         })
     }

@@ -12,7 +12,11 @@ use crate::proof::ledger::{Receipt, TrustedEpoch};
 use crate::types::Span;
 
 fn receipt(cluster: &mut Cluster, slot: usize, id: TxId) -> Receipt {
-    let request = Request::Prove { id, from: Epoch(0) };
+    let request = Request::Prove {
+        id,
+        from: Epoch(0),
+        fresh: false,
+    };
     match cluster.ask(slot, request) {
         Response::Receipt(receipt) => *receipt,
         other => panic!("no receipt: {other:?}"),
@@ -305,6 +309,42 @@ fn who_lost_its_disk_follows_through_epochs_and_votes_again() {
         world.ledger(2).bft().unwrap().is_running()
     });
     std::println!("lost disk: back in epoch {}", cluster.epoch(2));
+}
+
+/// It lost its disk and asked its way back. What it signed since then is damaged in the
+/// same epoch: the answer from before is too old, so it asks again.
+#[test]
+fn a_second_loss_in_the_same_epoch_is_a_loss() {
+    let mut cluster = Cluster::new(6, Knobs::default());
+    cluster.note(0, 100, 0, "before");
+    cluster.run_for(Span::from_secs(2));
+    cluster.crash(2);
+    cluster.slots[2].disk = super::disk::Disk::default();
+    cluster.lost.insert(2);
+    cluster.start(2);
+    for sequence in 1..40 {
+        cluster.note(0, 100, sequence, "n");
+        cluster.run_for(Span::from_millis(200));
+    }
+    let votes = |world: &Cluster| {
+        let bft = world.ledger(2).bft();
+        bft.is_some_and(|bft| bft.is_running() && !bft.is_silent())
+    };
+    cluster.until("votes", Span::from_secs(60), votes);
+    assert_eq!(cluster.epoch(2), Epoch(0));
+    // An undamaged restart asks nobody.
+    cluster.crash(2);
+    cluster.start(2);
+    let is_up = |world: &Cluster| world.ledger(2).bft().is_some();
+    cluster.until("recovered", Span::from_secs(1), is_up);
+    assert!(cluster.ledger(2).bft().unwrap().is_running());
+    cluster.crash(2);
+    cluster.slots[2].disk.rot();
+    cluster.start(2);
+    cluster.until("recovered", Span::from_secs(1), is_up);
+    assert!(!cluster.ledger(2).bft().unwrap().is_running());
+    cluster.note(0, 101, 0, "after");
+    cluster.until("votes again", Span::from_secs(60), votes);
 }
 
 /// One of four is down each time, another one, and all start anew in between: who

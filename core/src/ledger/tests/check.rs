@@ -2,6 +2,7 @@
 //! once, and proofs that hold for a client that knows the genesis alone.
 
 use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
 
 use crate::bft::{BlockRef, Epoch, Height};
 use crate::crypto::Digest;
@@ -101,6 +102,16 @@ impl Checker {
     /// Whether this block is final somewhere.
     pub fn is_block(&self, hash: &Digest) -> bool {
         self.hashes.values().any(|one| one == hash)
+    }
+
+    /// The hashes of the blocks below a height, block 0 first.
+    pub fn hashes_below(&self, height: Height) -> Vec<Digest> {
+        let below = self.hashes.range(..height);
+        below.map(|(_, hash)| *hash).collect()
+    }
+
+    pub fn height_of(&self, id: &TxId) -> Height {
+        self.operations[id]
     }
 
     pub fn is_final(&self, id: &TxId) -> bool {

@@ -37,6 +37,8 @@ pub struct Knobs {
     /// Blocks between states that can be fetched, and how far behind they are.
     pub point_blocks: u64,
     pub fetch_behind: u64,
+    /// Blocks that nodes keep whole, by their places; all if nothing is said.
+    pub retain: Vec<u64>,
 }
 
 impl Default for Knobs {
@@ -51,6 +53,7 @@ impl Default for Knobs {
             params: Params::default(),
             point_blocks: 1024,
             fetch_behind: 10_000,
+            retain: Vec::new(),
         }
     }
 }
@@ -177,6 +180,7 @@ impl Cluster {
         config.point_blocks = self.knobs.point_blocks;
         config.fetch_behind = self.knobs.fetch_behind;
         config.push_again = Span::from_millis(500);
+        config.retain_blocks = self.knobs.retain.get(slot).copied().unwrap_or(0);
         config.lost_disk = self.lost.contains(&slot);
         self.slots[slot].ledger = Some(Ledger::new(config));
         self.checker.on_restart(slot);

@@ -97,11 +97,11 @@ impl Disk {
 
     /// How many pairs the store has whose keys begin with this letter.
     pub fn pairs_of(&self, kind: u8) -> usize {
-        self.store.keys().filter(|key| key[0] == kind).count()
+        self.keys(kind).len()
     }
 
     /// Damages every pair of a kind in the store.
-    pub fn damage(&mut self, kind: u8) {
+    pub fn damage_all(&mut self, kind: u8) {
         for store in [&mut self.store, &mut self.synced_store] {
             for (key, value) in store.iter_mut().filter(|(key, _)| key[0] == kind) {
                 let mut bytes = value.to_vec();
@@ -109,6 +109,45 @@ impl Disk {
                 *value = bytes.into();
             }
         }
+    }
+
+    /// Flips a bit in the middle of what the log has synced.
+    pub fn rot(&mut self) {
+        let segment = |(name, data): (&FileName, &mut Vec<u8>)| {
+            let is_segment = matches!(name, FileName::Segment(_));
+            let written = data.iter().rposition(|byte| *byte != 0)?;
+            is_segment.then_some((*name, written))
+        };
+        let found = self.synced.iter_mut().find_map(segment);
+        let (name, written) = found.expect("something was written");
+        for files in [&mut self.synced, &mut self.files] {
+            files.get_mut(&name).expect("in both")[written / 2] ^= 1;
+        }
+    }
+
+    /// Takes the store of another node.
+    pub fn copy_store(&mut self, other: &Self) {
+        self.store.clone_from(&other.store);
+        self.synced_store.clone_from(&other.store);
+        self.unsynced.clear();
+    }
+
+    /// Alters the last byte of a value of the store.
+    pub fn damage(&mut self, key: &[u8]) {
+        let key = Bytes::copy_from_slice(key);
+        for store in [&mut self.store, &mut self.synced_store] {
+            if let Some(value) = store.get_mut(&key) {
+                let mut bytes = value.to_vec();
+                *bytes.last_mut().expect("values have bytes") ^= 1;
+                *value = bytes.into();
+            }
+        }
+    }
+
+    /// The keys of the store that begin with a letter.
+    pub fn keys(&self, kind: u8) -> Vec<Bytes> {
+        let keys = self.store.keys().filter(|key| key[0] == kind);
+        keys.cloned().collect()
     }
 
     /// How many files the log has, superblocks included.

@@ -131,7 +131,14 @@ fn a_new_node_fetches_the_state_and_goes_on_from_it() {
     });
     blocks(&mut cluster, 15);
     until_there(&mut cluster, NEW);
-    let answer = cluster.ask(NEW, Request::Prove { id, from: Epoch(0) });
+    let answer = cluster.ask(
+        NEW,
+        Request::Prove {
+            id,
+            from: Epoch(0),
+            fresh: false,
+        },
+    );
     let Response::Receipt(receipt) = answer else {
         panic!("{answer:?}");
     };
@@ -225,7 +232,7 @@ fn what_the_disk_damaged_meanwhile_never_comes_into_force() {
     let disk = cluster.slots[NEW].disk.clone();
     cluster.crash(NEW);
     cluster.slots[NEW].disk = disk;
-    cluster.slots[NEW].disk.damage(b'y');
+    cluster.slots[NEW].disk.damage_all(b'y');
     cluster.start(NEW);
     until_there(&mut cluster, NEW);
     assert_eq!(cluster.ledger(NEW).states_fetched(), 1);

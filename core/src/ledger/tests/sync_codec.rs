@@ -14,7 +14,7 @@ use crate::crypto::{Digest, sha256};
 use crate::ledger::state_sync::{Chunk, Point, SyncMessage};
 use crate::ledger::*;
 use crate::limits::*;
-use crate::merkle::{KeyHash, StateStep};
+use crate::merkle::{KeyHash, LeafHash, StateStep, TileWriter};
 use crate::types::Span;
 
 /// One message of each kind, with real proofs inside.
@@ -62,6 +62,7 @@ fn messages() -> Vec<SyncMessage> {
             block: *block.block.header(),
             child: child.finality(),
             history,
+            tiles: TileWriter::new().append(LeafHash::of(b"leaf")),
         })),
         SyncMessage::AskChunk {
             block: sha256(b"block"),

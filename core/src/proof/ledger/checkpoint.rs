@@ -8,7 +8,7 @@ use super::receipt::ReceiptError;
 use crate::codec::{Decode, DecodeError, Encode, Reader, Writer};
 use crate::crypto::Verifier;
 use crate::limits::LEDGER_EPOCHS_ANSWERED_MAX;
-use crate::merkle::{TreeHead, TreeSize};
+use crate::merkle::TreeHead;
 
 /// The head of the tree over all blocks before a final one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,11 +49,7 @@ impl ProvenHistory {
 
     /// The tree over the hashes of all blocks before it, block 0 first.
     pub const fn head(&self) -> TreeHead {
-        let header = self.block.header();
-        TreeHead {
-            size: TreeSize(header.height.0),
-            root: header.content.history,
-        }
+        self.block.history()
     }
 }
 

@@ -97,11 +97,28 @@ impl TrustedEpoch {
         Ok(())
     }
 
+    /// An epoch that whoever asks has proven before, and kept where nobody else
+    /// writes.
+    pub fn kept(
+        chain: ChainId,
+        epoch: Epoch,
+        (root_height, root_time): (Height, TimeMs),
+        validators: ValidatorSet,
+    ) -> Self {
+        Self {
+            chain,
+            epoch,
+            root_height,
+            root_time,
+            validators: Arc::new(validators),
+        }
+    }
+
     /// The epoch at the end of these hand-overs, which begin with this one.
     ///
     /// # Errors
     /// Which epoch did not hand over, and why.
-    pub(super) fn follow_all(
+    pub fn follow_all(
         &self,
         ends: &[EpochEnd],
         verifier: &(impl Verifier + ?Sized),
@@ -136,6 +153,11 @@ impl TrustedEpoch {
     /// The height of the block that it rests on.
     pub const fn root_height(&self) -> Height {
         self.root_height
+    }
+
+    /// When the block was made that it rests on.
+    pub const fn root_time(&self) -> TimeMs {
+        self.root_time
     }
 
     /// Who votes in it.

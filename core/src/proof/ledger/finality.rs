@@ -7,6 +7,7 @@ use crate::bft::{BlockRef, Cert, CertError, Header, VoteKind};
 use crate::codec::{Decode, DecodeError, Encode, Reader, Writer};
 use crate::crypto::Verifier;
 use crate::limits::PATH_HEADERS_MAX;
+use crate::merkle::{TreeHead, TreeSize};
 
 /// A claim that a block is final: it is certified, or an ancestor of a block that
 /// is.
@@ -21,8 +22,8 @@ pub struct Finality {
     pub finalization: Cert,
 }
 
-/// The header of a block that was proven to be final. Only [`Finality::verify`]
-/// makes one.
+/// The header of a block that was proven to be final. Only [`Finality::verify`] and
+/// [`Past::verify`](super::Past::verify) make one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ProvenHeader {
     header: Header,
@@ -91,7 +92,7 @@ impl Finality {
             trusted.validators(),
             verifier,
         )?;
-        Ok(ProvenHeader { header: *header })
+        Ok(ProvenHeader::of(*header))
     }
 
     /// The place of the block that the certificate has to speak of.
@@ -114,6 +115,18 @@ impl Finality {
 }
 
 impl ProvenHeader {
+    pub(super) const fn of(header: Header) -> Self {
+        Self { header }
+    }
+
+    /// The tree over the hashes of all blocks before it, block 0 first.
+    pub const fn history(&self) -> TreeHead {
+        TreeHead {
+            size: TreeSize(self.header.height.0),
+            root: self.header.content.history,
+        }
+    }
+
     /// The header.
     pub const fn header(&self) -> &Header {
         &self.header

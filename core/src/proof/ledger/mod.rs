@@ -4,7 +4,11 @@
 //! set of validators that it has proven before ([`TrustedEpoch`]), follows the
 //! hand-overs between epochs ([`EpochEnd`]), and then believes that a block is
 //! final ([`Finality`]), that an operation stands in it and how it ended
-//! ([`Receipt`]), and that one history continues another ([`Checkpoint`]).
+//! ([`Receipt`]), and that one history continues another ([`Extension`]).
+//!
+//! One certificate is enough for everything before it. A final block commits to
+//! the hashes of all blocks before it, so an old block is proven under a fresh
+//! certificate ([`Past`]) by whoever trusts the present validators only.
 //!
 //! **Sources.** Chan and Pass, *Simplex Consensus*, for what a finalization means;
 //! RFC 6962 for the trees; the whitepaper's `VerifyCommitProof` and
@@ -32,15 +36,21 @@
 //! |---|---|
 //! | `finality.rs` | [`Finality`], [`ProvenHeader`], [`FinalityError`] |
 //! | `epoch.rs` | [`TrustedEpoch`], [`EpochEnd`] |
+//! | `past.rs` | [`Past`]: a block in the history of a final one |
 //! | `receipt.rs` | [`Receipt`], [`ProvenOperation`] |
 //! | `checkpoint.rs` | [`Checkpoint`], [`ProvenHistory`] |
+//! | `extension.rs` | [`Extension`], [`ProvenContinuation`] |
 
 pub mod checkpoint;
 pub mod epoch;
+pub mod extension;
 pub mod finality;
+pub mod past;
 pub mod receipt;
 
 pub use checkpoint::{Checkpoint, ProvenHistory};
 pub use epoch::{EpochEnd, EpochError, TrustedEpoch};
+pub use extension::{Extension, ExtensionError, ProvenContinuation};
 pub use finality::{Finality, FinalityError, ProvenHeader};
+pub use past::{Past, PastError};
 pub use receipt::{OutcomeProof, ProvenOperation, Receipt, ReceiptError};

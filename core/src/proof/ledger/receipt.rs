@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use super::epoch::{EpochEnd, EpochError, TrustedEpoch};
 use super::finality::{Finality, FinalityError, ProvenHeader};
+use super::past::{Past, PastError};
 use crate::codec::{Decode, DecodeError, Encode, Reader, Writer};
 use crate::crypto::{Digest, Verifier};
 use crate::ledger::{
@@ -17,25 +18,28 @@ use crate::merkle::{Inclusion, LeafHash, MerkleError, TreeHead, TreeSize};
 /// Everything that proves an operation to somebody who trusts one epoch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Receipt {
-    /// From the trusted epoch to that of the block; empty if it is the same.
+    /// From the trusted epoch to that of the final block; empty if it is the same.
     pub epochs: Vec<EpochEnd>,
-    /// That the block is final.
+    /// That a block is final: that of the transaction, or a later one.
     pub finality: Finality,
+    /// The block of the transaction, if `finality` speaks of a later one.
+    pub past: Option<Past>,
     /// That the transaction stands in the block.
     pub inclusion: Inclusion,
     /// The transaction as it was signed.
     pub transaction: Bytes,
     /// Which of its operations is meant.
     pub operation: u32,
-    /// How the operation ended, if a later block is final that commits to it.
+    /// How the operation ended, if `finality` speaks of a later block.
     pub outcome: Option<OutcomeProof>,
 }
 
-/// How an operation ended: the child of its block commits to the results.
+/// How an operation ended: the child of its block commits to the results. The child
+/// of the last block of an epoch is the first one of the next.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutcomeProof {
-    /// The child, of the same epoch.
-    pub child: Finality,
+    /// The child, if the final block of the receipt is a later one.
+    pub child: Option<Past>,
     /// The result of the operation.
     pub result: OpResult,
     /// The tree over the results of the block.
@@ -47,6 +51,7 @@ pub struct OutcomeProof {
 /// An operation that was proven to be final. Only [`Receipt::verify`] makes one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProvenOperation {
+    head: ProvenHeader,
     block: ProvenHeader,
     transaction: Checked,
     place: usize,
@@ -63,6 +68,9 @@ pub enum ReceiptError {
     /// The block is not proven to be final.
     #[error(transparent)]
     Finality(#[from] FinalityError),
+    /// A block is not proven to stand in the history of the final one.
+    #[error(transparent)]
+    Past(#[from] PastError),
     /// The transaction is not proven to stand in the block.
     #[error("the transaction is not proven to stand in the block: {0}")]
     Inclusion(#[from] MerkleError),
@@ -89,7 +97,11 @@ impl Receipt {
         verifier: &(impl Verifier + ?Sized),
     ) -> Result<ProvenOperation, ReceiptError> {
         let trusted = trusted.follow_all(&self.epochs, verifier)?;
-        let block = self.finality.verify(&trusted, verifier)?;
+        let final_block = self.finality.verify(&trusted, verifier)?;
+        let block = match &self.past {
+            None => final_block,
+            Some(past) => past.verify(&final_block)?,
+        };
         let content = &block.header().content;
         let head = TreeHead {
             size: TreeSize(u64::from(content.items_count)),
@@ -103,9 +115,10 @@ impl Receipt {
         let id = id.ok_or(ReceiptError::NoOperation(self.operation))?;
         let outcome = match &self.outcome {
             None => None,
-            Some(proof) => Some(proof.verify(&block, id, &trusted, verifier)?),
+            Some(proof) => Some(proof.verify(&block, id, &final_block)?),
         };
         Ok(ProvenOperation {
+            head: final_block,
             block,
             transaction,
             place,
@@ -120,10 +133,12 @@ impl OutcomeProof {
         &self,
         block: &ProvenHeader,
         id: TxId,
-        trusted: &TrustedEpoch,
-        verifier: &(impl Verifier + ?Sized),
+        head: &ProvenHeader,
     ) -> Result<Outcome, ReceiptError> {
-        let child = self.child.verify(trusted, verifier)?;
+        let child = match &self.child {
+            None => *head,
+            Some(child) => child.verify(head)?,
+        };
         let content = &child.header().content;
         let speaks_of_it = child.header().parent == block.header().hash()
             && content.parent_receipts == self.results.root()
@@ -138,6 +153,12 @@ impl OutcomeProof {
 }
 
 impl ProvenOperation {
+    /// The block whose certificate proves it all: that in which it stands, or a
+    /// later one.
+    pub const fn head(&self) -> &ProvenHeader {
+        &self.head
+    }
+
     /// The block in which it stands.
     pub const fn block(&self) -> &ProvenHeader {
         &self.block
@@ -173,6 +194,7 @@ impl Encode for Receipt {
     fn encode(&self, writer: &mut Writer) {
         writer.seq(&self.epochs);
         writer.put(&self.finality);
+        writer.put(&self.past);
         writer.put(&self.inclusion);
         writer.blob(&self.transaction);
         writer.u32(self.operation);
@@ -185,6 +207,7 @@ impl Decode for Receipt {
         Ok(Self {
             epochs: reader.seq(LEDGER_EPOCHS_ANSWERED_MAX)?,
             finality: reader.get()?,
+            past: reader.get()?,
             inclusion: reader.get()?,
             transaction: reader.blob(LEDGER_TX_BYTES_MAX)?,
             operation: reader.u32()?,

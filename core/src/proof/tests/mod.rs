@@ -7,6 +7,7 @@ mod forged;
 mod heads;
 mod honest;
 mod leaf;
+mod ledger;
 mod props;
 mod split_view;
 mod voters;

@@ -5,6 +5,7 @@ mod cluster;
 mod general;
 mod kv;
 mod ledger;
+mod ledger_history;
 mod query;
 mod session;
 mod storage;

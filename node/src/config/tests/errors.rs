@@ -217,6 +217,16 @@ error: `storage.replicas` is 3, the cluster begins with 1
   = help: no write of an object could ever be acknowledged
 "
     );
+    let few = refused(&file("cluster: {id: a}\ngcl: {retain_blocks: 1023}\n"));
+    assert!(
+        few.starts_with("error: `gcl.retain_blocks` is 1023, and at least 1024 or 0\n"),
+        "{few}"
+    );
+    for enough in ["0", "1024"] {
+        let text = format!("cluster: {{id: a}}\ngcl: {{retain_blocks: {enough}}}\n");
+        let loaded = load(&file(&text)).expect("enough");
+        assert_eq!(loaded.settings.gcl.retain_blocks.to_string(), enough);
+    }
     let same = "cluster: {id: a, raft: {bind_addr: 'h:1'}}\napi: {rest: {bind_addr: 'h:1'}}\n";
     let text = refused(&file(same));
     assert!(

@@ -1,0 +1,91 @@
+//! Certificates that honest nodes send.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use decube_core::bft::{Cert, Epoch, Signers, Statement, View, VoteKind};
+
+use super::LedgerChecker;
+use crate::check::raft::Finding;
+
+/// The statements that quorums have signed.
+#[derive(Debug, Default)]
+pub(super) struct Certs {
+    seen: BTreeSet<(Statement, Signers)>,
+    pub(super) by_view: BTreeMap<(Epoch, View), Vec<Cert>>,
+    given_up: u64,
+}
+
+impl Certs {
+    pub(super) const fn given_up(&self) -> u64 {
+        self.given_up
+    }
+}
+
+impl LedgerChecker {
+    /// An honest node sends a certificate.
+    pub(super) fn on_cert(&mut self, slot: usize, cert: &Cert) -> Result<(), Finding> {
+        if self.certs.seen.contains(&(cert.statement, cert.signers)) {
+            return Ok(());
+        }
+        self.judge(cert).map_err(|what| {
+            let message = format!("slot {slot} sends a certificate with {what}: {cert:?}");
+            ("I8 good certificates", message)
+        })?;
+        self.certs.seen.insert((cert.statement, cert.signers));
+        self.take_cert(cert)
+    }
+
+    /// A good certificate exists.
+    pub(super) fn take_cert(&mut self, cert: &Cert) -> Result<(), Finding> {
+        let said = cert.statement;
+        let place = (said.epoch, said.block.view);
+        let known = self.certs.by_view.entry(place).or_default();
+        if known.iter().any(|one| one.statement == said) {
+            return Ok(());
+        }
+        let clash = known.iter().find(|one| clashes(&one.statement, &said));
+        let clash = clash.cloned();
+        known.push(cert.clone());
+        self.certs.given_up += u64::from(said.kind == VoteKind::Nullify);
+        match clash {
+            None => Ok(()),
+            Some(_) if self.fork => self.convict(),
+            Some(other) => {
+                let message = format!("{:?} and {said:?} are both certified", other.statement);
+                Err(("I3, I4 one certified outcome of a view", message))
+            }
+        }
+    }
+
+    /// What is wrong with a certificate.
+    pub(super) fn judge(&self, cert: &Cert) -> Result<(), &'static str> {
+        let said = &cert.statement;
+        let set = self.sets.get(&said.epoch).ok_or("an unknown epoch")?;
+        let signers: Vec<_> = cert.signers.iter().collect();
+        if signers.len() != cert.signatures.len() {
+            return Err("another number of signatures than signers");
+        }
+        let mut power = 0_u128;
+        for (signer, signature) in signers.into_iter().zip(&cert.signatures) {
+            if !self.is_signed(said, signer, signature) {
+                return Err("a bad signature");
+            }
+            power += set.get(signer).map_or(0, |one| u128::from(one.power.0));
+        }
+        let total: u128 = set.iter().map(|(_, one)| u128::from(one.power.0)).sum();
+        if power * 3 <= total * 2 {
+            return Err("no quorum");
+        }
+        Ok(())
+    }
+}
+
+/// Whether two statements on one view can not both be certified.
+fn clashes(one: &Statement, other: &Statement) -> bool {
+    use VoteKind::{Finalize, Nullify};
+    match (one.kind, other.kind) {
+        (Nullify, Finalize) | (Finalize, Nullify) => true,
+        (Nullify, _) | (_, Nullify) => false,
+        _ => one.block != other.block,
+    }
+}

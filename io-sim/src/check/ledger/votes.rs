@@ -1,0 +1,72 @@
+//! What honest validators sign, seen at the wire over all their lives.
+
+use std::collections::BTreeMap;
+
+use decube_core::bft::{Epoch, Statement, View, Vote, VoteKind};
+
+use super::LedgerChecker;
+use crate::check::raft::Finding;
+use crate::disk::Disk;
+
+/// The votes of all honest slots.
+#[derive(Debug)]
+pub(super) struct Votes {
+    cast: Vec<BTreeMap<(Epoch, View, VoteKind), Statement>>,
+    /// The latest epoch that each slot has voted in.
+    latest: Vec<Epoch>,
+}
+
+impl Votes {
+    pub(super) fn new(slots: usize) -> Self {
+        Self {
+            cast: vec![BTreeMap::new(); slots],
+            latest: vec![Epoch(0); slots],
+        }
+    }
+}
+
+impl LedgerChecker {
+    /// An honest slot sends a vote. That of somebody else proves nothing.
+    pub(super) fn on_vote(&mut self, slot: usize, vote: &Vote, disk: &Disk) -> Result<(), Finding> {
+        let said = vote.statement;
+        let (epoch, view) = (said.epoch, said.block.view);
+        if self.slot_of(epoch, vote.signer) != Some(slot) {
+            return Ok(());
+        }
+        if !self.is_signed(&said, vote.signer, &vote.signature) {
+            let message = format!("slot {slot} sends a vote that it has not signed: {vote:?}");
+            return Err(("own-vote", message));
+        }
+        let votes = &mut self.votes.cast[slot];
+        match votes.get(&(epoch, view, said.kind)) {
+            Some(before) if *before == said => return Ok(()),
+            Some(before) => {
+                let message = format!("slot {slot} said {before:?}, and now {said:?}");
+                return Err(("I5 one vote", message));
+            }
+            None => {}
+        }
+        let opposite = match said.kind {
+            VoteKind::Notarize => None,
+            VoteKind::Nullify => Some(VoteKind::Finalize),
+            VoteKind::Finalize => Some(VoteKind::Nullify),
+        };
+        if opposite.is_some_and(|kind| votes.contains_key(&(epoch, view, kind))) {
+            let message = format!("slot {slot} gives up and finalises view {view} of {epoch}");
+            return Err(("I6 given up and final", message));
+        }
+        if epoch < self.votes.latest[slot] {
+            let latest = self.votes.latest[slot];
+            let message = format!("slot {slot} votes in epoch {epoch} after epoch {latest}");
+            return Err(("I15 vote in an earlier epoch", message));
+        }
+        if !disk.holds_stable(vote.signature.as_bytes()) {
+            let message =
+                format!("slot {slot} would forget after a power loss what it says: {vote:?}");
+            return Err(("I7 durable before sent", message));
+        }
+        votes.insert((epoch, view, said.kind), said);
+        self.votes.latest[slot] = epoch;
+        Ok(())
+    }
+}

@@ -1,0 +1,188 @@
+//! Carrying out the plan of faults.
+
+use super::host::{Doom, Part};
+use super::{Happening, LedgerWorld, MILLI};
+use crate::check::raft::Finding;
+use crate::disk::Disk;
+use crate::plan::{Fault, FaultKind, PartitionShape};
+use crate::rng::Draw;
+use crate::store::SimStore;
+
+impl LedgerWorld {
+    pub(super) fn begin_fault(&mut self, number: usize) -> Result<(), Finding> {
+        let fault = self.plan[number];
+        if self.healed {
+            return Ok(());
+        }
+        let slot = self.slot_of(fault.args[0]);
+        if self.log.is_some() {
+            self.describe(slot, "**", &format!("{fault:?}"));
+        }
+        self.faults[fault.kind.ordinal()] += 1;
+        match fault.kind {
+            FaultKind::Partition => {
+                for (from, to) in self.cut_links(&fault) {
+                    self.network.cut(from, to);
+                }
+                self.schedule(self.now + fault.duration, Happening::End(number));
+            }
+            FaultKind::Clog => {
+                let to = self.slot_of(fault.args[1]);
+                if to != slot {
+                    self.network.clog(slot, to, self.now + fault.duration);
+                }
+            }
+            FaultKind::Kill | FaultKind::Shutdown => self.doom(slot, false, &fault),
+            FaultKind::PowerLoss => self.doom(slot, true, &fault),
+            FaultKind::Blackout => self.blackout(&fault),
+            FaultKind::Pause => self.pause(slot, fault.duration),
+            FaultKind::ClockStep => self.step_clock(slot, &fault),
+            FaultKind::PausedClockStep => {
+                self.pause(slot, fault.duration);
+                self.step_clock(slot, &fault);
+            }
+            FaultKind::DiskStall => self.hosts[slot].disk.stall(self.now + fault.duration),
+            FaultKind::SyncFailure => self.hosts[slot].disk.arm_sync_failure(),
+            FaultKind::DiskFull => {
+                self.hosts[slot].disk.set_full(true);
+                self.schedule(self.now + fault.duration, Happening::End(number));
+            }
+            FaultKind::SlowSync => {
+                let factor = fault.args[1].clamp(1, 1_000);
+                self.hosts[slot].disk.slow_down(factor);
+                self.schedule(self.now + fault.duration, Happening::End(number));
+            }
+            FaultKind::Reconfigure => self.begin_governing(&fault),
+            FaultKind::LostDisk => self.lose_disk(slot, &fault),
+            FaultKind::Rot | FaultKind::Misdirect => self.damage(slot, &fault),
+            // The settings of the ledger draw none of these.
+            FaultKind::Lies | FaultKind::Wipe | FaultKind::Transfer => {}
+        }
+        Ok(())
+    }
+
+    pub(super) fn end_fault(&mut self, number: usize) {
+        let fault = self.plan[number];
+        if self.healed {
+            return;
+        }
+        let slot = self.slot_of(fault.args[0]);
+        match fault.kind {
+            FaultKind::DiskFull => self.hosts[slot].disk.set_full(false),
+            FaultKind::SlowSync => self.hosts[slot].disk.slow_down(1),
+            FaultKind::Partition => {
+                for (from, to) in self.cut_links(&fault) {
+                    self.network.mend(from, to);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn slot_of(&self, arg: u64) -> usize {
+        let slots = u64::try_from(self.hosts.len()).expect("few slots");
+        usize::try_from(arg % slots).expect("few slots")
+    }
+
+    fn cut_links(&self, fault: &Fault) -> Vec<(usize, usize)> {
+        let slots = self.hosts.len();
+        let shape = PartitionShape::from_number(fault.args[1]);
+        let pairs = (0..slots).flat_map(|from| (0..slots).map(move |to| (from, to)));
+        pairs
+            .filter(|(from, to)| from != to && shape.cuts(fault.args[0], *from, *to, slots))
+            .collect()
+    }
+
+    /// Kills a process: now, or between two effects of its next step.
+    fn doom(&mut self, slot: usize, power: bool, fault: &Fault) {
+        if self.hosts[slot].ledger.is_none() {
+            return;
+        }
+        let down = fault.duration;
+        if fault.args[1] == 1 && !self.hosts[slot].paused {
+            self.hosts[slot].doom = Some(Doom { power, down });
+            return;
+        }
+        self.crash(slot, power);
+        self.boot_after(slot, down);
+    }
+
+    fn blackout(&mut self, fault: &Fault) {
+        for slot in 0..self.hosts.len() {
+            if self.hosts[slot].ledger.is_some() {
+                self.crash(slot, true);
+                let stagger = u64::try_from(slot).expect("few slots") * (fault.args[0] + 1) * MILLI;
+                self.boot_after(slot, fault.duration + stagger);
+            }
+        }
+    }
+
+    fn step_clock(&mut self, slot: usize, fault: &Fault) {
+        let forward = i64::try_from(fault.args[1] * MILLI).unwrap_or(i64::MAX);
+        let by = match fault.args[2] {
+            1 => -forward,
+            _ => forward,
+        };
+        let host = &mut self.hosts[slot];
+        host.clock.step_wall(by);
+        host.wall_offset = host.clock.wall_offset();
+    }
+
+    /// The log of a machine is damaged, which its next start notices: it has to take
+    /// that for a lost disk, since own votes may be missing.
+    fn damage(&mut self, slot: usize, fault: &Fault) {
+        if !self.may_lose_disk(slot) {
+            return;
+        }
+        let disk = &mut self.hosts[slot].disk;
+        let what = match fault.kind {
+            FaultKind::Rot => disk.rot(Draw(fault.args[1])),
+            _ => disk.misdirect(Draw(fault.args[1])),
+        };
+        let Some(what) = what else {
+            return;
+        };
+        if self.log.is_some() {
+            self.describe(slot, "**", &what);
+        }
+        self.coverage.damages += 1;
+        self.crash(slot, false);
+        let host = &mut self.hosts[slot];
+        host.damaged = true;
+        host.has_lost_disk = true;
+        host.rejoined_in = None;
+        self.boot_after(slot, MILLI);
+    }
+
+    /// Whether the others can do without this honest node until it has found its way
+    /// back: it counts against the budget of lies, as if it were silent for ever.
+    fn may_lose_disk(&self, slot: usize) -> bool {
+        let mut faulty = self.lying_nodes();
+        faulty.extend(self.asking_nodes());
+        faulty.push(self.hosts[slot].node);
+        matches!(self.hosts[slot].part, Part::Honest) && self.is_bearable(&faulty)
+    }
+
+    /// A machine loses its disk and store and comes back with empty ones, as an
+    /// operator says.
+    fn lose_disk(&mut self, slot: usize, fault: &Fault) {
+        if !self.may_lose_disk(slot) {
+            return;
+        }
+        self.crash(slot, true);
+        if self.log.is_some() {
+            self.describe(slot, "**", "the disk is lost");
+        }
+        let host = &mut self.hosts[slot];
+        let entity = u64::try_from(slot).expect("few slots") | (host.process + 1) << 8;
+        let stats = host.disk.stats;
+        // Another device: its faults are not those of the first.
+        host.disk = Disk::new(self.seed, entity);
+        host.disk.stats = stats;
+        host.store = SimStore::new(self.seed, entity);
+        host.has_lost_disk = true;
+        host.rejoined_in = None;
+        self.coverage.disks_lost += 1;
+        self.boot_after(slot, fault.duration);
+    }
+}

@@ -1,0 +1,261 @@
+//! The end of the faults, and what must follow: progress, though the liars go on.
+
+use decube_core::bft::{Epoch, Height};
+use decube_core::ledger::{Ledger, Request, Response};
+use decube_core::types::NodeId;
+
+use super::load::{Answer, Caller};
+use super::{Happening, LedgerWorld, MILLI, parts};
+use crate::check::raft::Finding;
+use crate::rng::{Domain, Keyed};
+
+/// How often it is looked whether the ledger has converged.
+const PROBE_NS: u64 = 50 * MILLI;
+/// Operations that each client must see final after the faults ended.
+const OPERATIONS_AFTER_HEAL: u64 = 3;
+/// Epochs that an answer can lead over.
+const EPOCHS_NEAR: u64 = 60;
+/// Receipts that are asked for at the end.
+const RECEIPTS: usize = 6;
+
+impl LedgerWorld {
+    /// Ends the faults and requires progress.
+    pub(super) fn converge(&mut self) {
+        if let Err((checker, message)) = self.heal() {
+            return self.violate(checker, message);
+        }
+        let start = self.load.completed_each();
+        let bound = self.bound();
+        let end = self.now + bound;
+        let mut target = None;
+        while self.violation.is_none() && self.now < end {
+            self.run_until(self.now + PROBE_NS);
+            if self.is_exhausted() {
+                return;
+            }
+            let each = self.load.completed_each();
+            let served = each.iter().zip(&start);
+            let served = served
+                .map(|(now, then)| now - then)
+                .all(|more| more >= OPERATIONS_AFTER_HEAL);
+            match target {
+                None if served => target = Some(self.checker.highest()),
+                Some(height) if self.is_everywhere(height) => return self.audit(height),
+                _ => {}
+            }
+        }
+        if self.violation.is_none() {
+            let message = self.stuck(bound, target);
+            self.violate("I10 liveness", message);
+        }
+    }
+
+    /// How long it may take: views that liars and the dead lead, at deadlines that
+    /// have grown while the network was down, and blocks whose time is still to come
+    /// because clocks were ahead.
+    fn bound(&self) -> u64 {
+        let delta = self.config.delta_ms.max(1) * MILLI;
+        let validators = self.config.slots();
+        let deadlines = 16 * 3 * delta;
+        let ahead = self
+            .hosts
+            .iter()
+            .map(|host| host.wall_offset.unsigned_abs());
+        let clocks = ahead.max().unwrap_or(0);
+        let views = validators / 3 + 2;
+        let clients = 2 * self.config.client_timeout_ms + self.config.request_timeout_ms;
+        views * deadlines + 2 * clocks + 10 * clients * MILLI + 20_000 * MILLI
+    }
+
+    fn heal(&mut self) -> Result<(), Finding> {
+        self.healed = true;
+        self.network.heal();
+        let dead = self.choose_dead();
+        calm(&mut self.config);
+        for slot in 0..self.hosts.len() {
+            let host = &mut self.hosts[slot];
+            host.disk.heal();
+            host.doom = None;
+            let back = -host.wall_offset;
+            host.clock.step_wall(back);
+            host.wall_offset = 0;
+            self.resume(slot)?;
+        }
+        for slot in 0..self.hosts.len() {
+            let host = &mut self.hosts[slot];
+            if dead.contains(&slot) {
+                host.dead = true;
+                self.crash(slot, false);
+            } else {
+                host.dead = false;
+                host.futile_starts = 0;
+                self.boot(slot)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Some who stay dead for ever: never so many that liars, the dead and those who
+    /// ask their way back are a third of the validators, now or after the epoch.
+    fn choose_dead(&self) -> Vec<usize> {
+        let Some(world) = self.furthest().and_then(Ledger::world) else {
+            return Vec::new();
+        };
+        let members = world.members();
+        let mut draw = Keyed::new(self.seed, Domain::Heal).at(0, 0);
+        let mut dead = Vec::new();
+        if draw.coin() || !world.proposals().is_empty() || self.config.reconfigurations > 0 {
+            return dead;
+        }
+        let mut faulty = self.lying_nodes();
+        faulty.extend(self.asking_nodes());
+        for _ in 0..self.hosts.len() {
+            draw = draw.again();
+            let slot = draw.index(self.hosts.len());
+            let node = self.hosts[slot].node;
+            if !self.hosts[slot].is_honest() || faulty.contains(&node) {
+                continue;
+            }
+            faulty.push(node);
+            if !self.can_do_without(&members, &faulty) {
+                break;
+            }
+            dead.push(slot);
+        }
+        dead
+    }
+
+    /// Whether the others are a quorum, of those who vote now and of those who will.
+    fn can_do_without(&self, members: &[decube_core::ledger::Member], faulty: &[NodeId]) -> bool {
+        let others: Vec<NodeId> = self
+            .hosts
+            .iter()
+            .map(|host| host.node)
+            .filter(|node| !faulty.contains(node))
+            .collect();
+        let free: Vec<_> = members
+            .iter()
+            .map(|member| decube_core::ledger::Member {
+                is_jailed: false,
+                ..*member
+            })
+            .collect();
+        parts::is_quorum(members, &others) && parts::is_quorum(&free, &others)
+    }
+
+    /// Whether every living honest node is there.
+    fn is_everywhere(&self, height: Height) -> bool {
+        self.hosts
+            .iter()
+            .filter(|host| host.is_honest() && !host.dead)
+            .all(|host| {
+                let tip = host.ledger.as_ref().and_then(Ledger::tip);
+                tip.is_some_and(|tip| tip.height >= height)
+            })
+    }
+
+    /// Asks for receipts of what clients know to be final, as somebody would who
+    /// knows the genesis alone.
+    fn audit(&mut self, upto: Height) {
+        if let Err((checker, message)) = self.checker.kept_its_word() {
+            return self.violate(checker, message);
+        }
+        let known = self.load.acknowledged.iter();
+        let known: Vec<_> = known
+            .filter(|id| self.checker.height_of(id).is_some_and(|at| at <= upto))
+            .copied()
+            .collect();
+        let step = known.len() / RECEIPTS + 1;
+        let asked: Vec<_> = known.into_iter().rev().step_by(step).collect();
+        let living = |slot: &usize| {
+            let host = &self.hosts[*slot];
+            host.is_honest() && host.ledger.is_some()
+        };
+        let slots: Vec<usize> = (0..self.hosts.len()).filter(living).collect();
+        let asked: Vec<_> = asked
+            .into_iter()
+            .filter_map(|id| Some((id, self.checker.epoch_to_prove_from(&id)?)))
+            .collect();
+        for (number, (id, from)) in asked.iter().enumerate() {
+            let from = *from;
+            // Every other one under a certificate of now instead of then.
+            let now = self.furthest().and_then(Ledger::bft).map(|bft| bft.epoch());
+            let is_near = now.is_some_and(|now| now.epoch.0 <= from.0 + EPOCHS_NEAR);
+            let request = Request::Prove {
+                id: *id,
+                from,
+                fresh: is_near && number % 2 == 1,
+            };
+            let slot = slots[number % slots.len()];
+            let id = self.fresh_request();
+            let happening = Happening::Call {
+                caller: Caller::Auditor(from),
+                slot,
+                id,
+                request: Box::new(request),
+            };
+            self.schedule(self.now, happening);
+        }
+        let before = self.coverage.receipts_checked;
+        let wanted = u64::try_from(asked.len()).expect("few receipts");
+        let end = self.now + 10_000 * MILLI;
+        while self.violation.is_none() && self.coverage.receipts_checked < before + wanted {
+            if self.now >= end {
+                let message = format!("{wanted} receipts were asked for, not all came");
+                return self.violate("receipts", message);
+            }
+            self.run_until(self.now + PROBE_NS);
+        }
+    }
+
+    /// An answer to the auditor.
+    pub(super) fn audited(&mut self, from: Epoch, answer: Answer) -> Result<(), Finding> {
+        let Answer::Answered(Response::Receipt(receipt)) = answer else {
+            let message = format!("no receipt of a final operation: {answer:?}");
+            return Err(("receipts", message));
+        };
+        self.coverage.receipts_checked += 1;
+        self.checker.on_receipt(from, &receipt)
+    }
+
+    fn stuck(&self, bound: u64, target: Option<Height>) -> String {
+        let what = match target {
+            None => "clients are not served".to_owned(),
+            Some(height) => format!("not everybody reaches {height}"),
+        };
+        let mut message = format!("{what} within {} ms after the faults ended;", bound / MILLI);
+        for (slot, host) in self.hosts.iter().enumerate() {
+            let part = match host.is_honest() {
+                true => "",
+                false => " (lies)",
+            };
+            let state = match &host.ledger {
+                None if host.dead => "dead".to_owned(),
+                None => "down".to_owned(),
+                Some(ledger) => {
+                    let bft = ledger.bft();
+                    format!(
+                        "height {:?} epoch {:?} view {:?} running {:?} pool {} wall {:?}",
+                        ledger.tip().map(|tip| tip.height.0),
+                        bft.map(|bft| bft.epoch().epoch.0),
+                        bft.map(|bft| bft.view().0),
+                        bft.map(decube_core::bft::Bft::is_running),
+                        ledger.pool().len(),
+                        host.wall_offset,
+                    )
+                }
+            };
+            message += &format!(" slot {slot}{part}: {state};");
+        }
+        message
+    }
+}
+
+/// The settings of a world without faults: what delays, delays little.
+fn calm(config: &mut crate::config::SimConfig) {
+    crate::world::calm(config);
+    let delay_us = config.delta_ms * 250;
+    config.delay_base_us = config.delay_base_us.min(delay_us);
+    config.delay_mean_us = config.delay_mean_us.min(delay_us);
+    config.sync_mean_us = config.sync_mean_us.min(delay_us);
+}

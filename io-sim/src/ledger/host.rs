@@ -1,0 +1,165 @@
+//! A slot: what outlives a process of the ledger, and the process.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use decube_core::bft::{Epoch, ValidatorSet};
+use decube_core::crypto::SharedSigner;
+use decube_core::ledger::{Event, Ledger, ReadId};
+use decube_core::store::StoreBatch;
+use decube_core::types::{NodeId, RequestId};
+use decube_core::wal::FileOpId;
+
+use super::liar::Liar;
+use super::load::Caller;
+use crate::clock::Clock;
+use crate::disk::Disk;
+use crate::store::SimStore;
+
+/// What a slot is to the others.
+#[derive(Debug)]
+pub(super) enum Part {
+    /// It does what the protocol says.
+    Honest,
+    /// Its words pass a liar on their way out.
+    Liar(Box<Liar>),
+    /// One of two honest processes with one key: together they are a liar.
+    Twin,
+}
+
+/// How a process will end at the next boundary between two effects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Doom {
+    /// Whether the machine loses power.
+    pub(super) power: bool,
+    /// How long it stays down.
+    pub(super) down: u64,
+}
+
+/// A task of the store, in order.
+#[derive(Debug, Clone)]
+pub(super) enum StoreTask {
+    /// Commit a batch.
+    Commit(StoreBatch),
+    /// Read pairs.
+    Read {
+        id: ReadId,
+        from: Bytes,
+        to: Bytes,
+        bytes_max: usize,
+    },
+}
+
+/// One slot.
+#[derive(Debug)]
+pub(super) struct Host {
+    /// Under which name it speaks; twins share one.
+    pub(super) node: NodeId,
+    pub(super) key: SharedSigner,
+    pub(super) part: Part,
+    /// The running process.
+    pub(super) ledger: Option<Ledger>,
+    /// Counts processes, so that what belongs to a dead one can be told.
+    pub(super) process: u64,
+    pub(super) clock: Clock,
+    pub(super) wall_offset: i64,
+    pub(super) disk: Disk,
+    pub(super) store: SimStore,
+    pub(super) store_tasks: VecDeque<StoreTask>,
+    pub(super) store_operations: u64,
+    /// Its disk is new although its key has signed: it must ask before it votes.
+    pub(super) has_lost_disk: bool,
+    /// The epoch in which it was let in again. It has to ask once more in the next.
+    pub(super) rejoined_in: Option<Epoch>,
+    /// Who votes in the epoch that it is in, or was in when it went down.
+    pub(super) set: Option<Arc<ValidatorSet>>,
+    pub(super) stepped: bool,
+    pub(super) paused: bool,
+    /// What happened while it was paused.
+    pub(super) backlog: VecDeque<Event>,
+    pub(super) doom: Option<Doom>,
+    /// Requests without an answer, and whose they are.
+    pub(super) open: BTreeMap<RequestId, Caller>,
+    /// The next wake that is queued.
+    pub(super) wake: Option<u64>,
+    /// Why the process ends after this step.
+    pub(super) exits: Option<&'static str>,
+    /// The operation whose failure the process can not survive.
+    pub(super) fatal: Option<FileOpId>,
+    /// That failure was reported: it must halt in this step.
+    pub(super) must_halt: bool,
+    /// The event in which the process became ready.
+    pub(super) ready: Option<u64>,
+    /// Its disk was damaged.
+    pub(super) damaged: bool,
+    /// How often in a row it halted as soon as it was ready, or before.
+    pub(super) futile_starts: u64,
+    /// It will not be started again.
+    pub(super) dead: bool,
+}
+
+impl Host {
+    pub(super) fn new(seed: u64, slot: usize, key: SharedSigner) -> Self {
+        let entity = u64::try_from(slot).expect("few slots");
+        Self {
+            node: key.public_key().node_id(),
+            key,
+            part: Part::Honest,
+            ledger: None,
+            process: 0,
+            clock: Clock::new(0, 0, 0, 0),
+            wall_offset: 0,
+            disk: Disk::new(seed, entity),
+            store: SimStore::new(seed, entity),
+            store_tasks: VecDeque::new(),
+            store_operations: 0,
+            has_lost_disk: false,
+            rejoined_in: None,
+            set: None,
+            stepped: false,
+            paused: false,
+            backlog: VecDeque::new(),
+            doom: None,
+            open: BTreeMap::new(),
+            wake: None,
+            exits: None,
+            fatal: None,
+            must_halt: false,
+            ready: None,
+            damaged: false,
+            futile_starts: 0,
+            dead: false,
+        }
+    }
+
+    /// Whether it lost its disk and is not sure of its way back for ever. One that is
+    /// no validator now has to ask when it becomes one again.
+    pub(super) fn asks(&self) -> bool {
+        let sure = self.rejoined_in.map(|epoch| Epoch(epoch.0 + 2));
+        let votes_in = self.votes_in();
+        self.has_lost_disk && sure.is_none_or(|sure| votes_in < Some(sure))
+    }
+
+    /// Notes where it is, and whether it was let in again.
+    pub(super) fn note_progress(&mut self) {
+        if let Some(bft) = self.ledger.as_ref().and_then(Ledger::bft) {
+            self.set = Some(bft.epoch().validators.clone());
+        }
+        if self.has_lost_disk && self.rejoined_in.is_none() {
+            self.rejoined_in = self.votes_in();
+        }
+    }
+
+    /// The epoch in which it takes part in votes, if it does.
+    fn votes_in(&self) -> Option<Epoch> {
+        let bft = self.ledger.as_ref().and_then(Ledger::bft)?;
+        let votes = bft.validator().is_some() && bft.is_running() && !bft.is_silent();
+        votes.then(|| bft.epoch().epoch)
+    }
+
+    /// Whether what it does is held to the rules.
+    pub(super) const fn is_honest(&self) -> bool {
+        matches!(self.part, Part::Honest)
+    }
+}

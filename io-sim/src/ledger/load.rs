@@ -1,0 +1,366 @@
+//! Clients of the ledger: each has an account, hands in one transaction after the
+//! other through any node, and repeats the very same bytes until they are final.
+//!
+//! What a client does is drawn by client and number, so that a trace can list it and
+//! a minimiser can take some away without changing the others.
+
+use bytes::Bytes;
+use decube_core::bft::{Epoch, Height};
+use decube_core::codec::Encode as _;
+use decube_core::crypto::fake::FakeAuthority;
+use decube_core::crypto::{SharedSigner, Signer as _, sha256};
+use decube_core::ledger::{
+    AccountId, Intent, Lane, Ledger, Name, Operation, Rejection, Request, Response, Sequence,
+    SnapshotRecord, TxId, TxState,
+};
+use decube_core::types::RequestId;
+
+use super::{Happening, LedgerWorld, MILLI};
+use crate::check::raft::Finding;
+use crate::config::SimConfig;
+use crate::rng::{Domain, Keyed};
+use crate::workload::{Action, Workload};
+
+/// Who asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Caller {
+    /// A client of the ledger.
+    Client(usize),
+    /// Somebody who checks a receipt at the end, and trusts this epoch.
+    Auditor(Epoch),
+    /// Nobody waits for the answer: a governor.
+    Nobody,
+}
+
+/// How a call ended, as the caller sees it.
+#[derive(Debug, Clone)]
+pub(super) enum Answer {
+    /// The node answered.
+    Answered(Response),
+    /// Nobody listens there: nothing happened.
+    NoConnection,
+    /// The connection broke: nothing is known.
+    Lost,
+}
+
+/// What a client waits for.
+#[derive(Debug, Clone)]
+enum State {
+    /// It thinks, or waits to try again.
+    Idle,
+    /// It has handed in its transaction.
+    Submitted(RequestId),
+    /// It asks where its account stands: its last try may have been in vain.
+    Asking(RequestId),
+}
+
+/// A signed transaction that is not final yet.
+#[derive(Debug, Clone)]
+struct Pending {
+    bytes: Bytes,
+    first: TxId,
+    valid_until: Height,
+}
+
+#[derive(Debug)]
+struct Client {
+    key: SharedSigner,
+    account: AccountId,
+    sequence: u64,
+    /// Which of its operations it is at.
+    number: u64,
+    completed: u64,
+    state: State,
+    pending: Option<Pending>,
+    generation: u64,
+    tries: u64,
+}
+
+/// All clients.
+#[derive(Debug)]
+pub(super) struct Load {
+    clients: Vec<Client>,
+    workload: Workload,
+    places: Keyed,
+    /// Operations that some client knows to be final.
+    pub(super) acknowledged: Vec<TxId>,
+}
+
+/// The first signer of a client; those below belong to nodes.
+const SIGNERS_FROM: u64 = 1_000;
+/// Blocks that a transaction is valid for: few, so that some come too late.
+const VALID_BLOCKS: u64 = 200;
+
+impl Load {
+    pub(super) fn new(
+        seed: u64,
+        config: &SimConfig,
+        workload: Workload,
+        authority: &FakeAuthority,
+    ) -> Self {
+        let client = |number: u64| {
+            let key = authority.signer(SIGNERS_FROM + number);
+            Client {
+                account: AccountId::of(key.public_key()),
+                key: SharedSigner::new(key),
+                sequence: 0,
+                number: 0,
+                completed: 0,
+                state: State::Idle,
+                pending: None,
+                generation: 0,
+                tries: 0,
+            }
+        };
+        Self {
+            clients: (0..config.clients).map(client).collect(),
+            workload,
+            places: Keyed::new(seed, Domain::Client),
+            acknowledged: Vec::new(),
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.clients.len()
+    }
+
+    pub(super) fn completed_each(&self) -> Vec<u64> {
+        self.clients.iter().map(|client| client.completed).collect()
+    }
+}
+
+impl LedgerWorld {
+    /// Wakes a client after so many nanoseconds, unless something else happens first.
+    pub(super) fn wake_client(&mut self, client: usize, after: u64) {
+        let one = &mut self.load.clients[client];
+        one.generation += 1;
+        let generation = one.generation;
+        self.schedule(self.now + after, Happening::Client { client, generation });
+    }
+
+    pub(super) fn client_wakes(&mut self, client: usize, generation: u64) {
+        if self.load.clients[client].generation != generation {
+            return;
+        }
+        match self.load.clients[client].state {
+            State::Idle => self.act(client),
+            // No answer came: it asks somebody else.
+            State::Submitted(_) | State::Asking(_) => {
+                self.load.clients[client].state = State::Idle;
+                self.act(client);
+            }
+        }
+    }
+
+    /// Hands in the present transaction, or makes the next one.
+    fn act(&mut self, client: usize) {
+        let Some(slot) = self.pick_slot(client) else {
+            return self.wake_client(client, 50 * MILLI);
+        };
+        let tip = self.checker.highest();
+        let one = &self.load.clients[client];
+        let is_over = one.pending.as_ref().is_some_and(|p| p.valid_until <= tip);
+        if is_over || one.tries > 8 {
+            let request = Request::Account { id: one.account };
+            let id = self.call(client, slot, request);
+            self.load.clients[client].state = State::Asking(id);
+            return;
+        }
+        if one.pending.is_none() {
+            self.make(client, tip);
+        }
+        let Some(pending) = self.load.clients[client].pending.clone() else {
+            return self.wake_client(client, 50 * MILLI);
+        };
+        let request = Request::Submit {
+            transaction: pending.bytes,
+            wait: true,
+        };
+        let id = self.call(client, slot, request);
+        let one = &mut self.load.clients[client];
+        one.tries += 1;
+        one.state = State::Submitted(id);
+    }
+
+    /// A running process that a client trusts: any but those of liars.
+    fn pick_slot(&mut self, client: usize) -> Option<usize> {
+        let hosts = self.hosts.iter().enumerate();
+        let open: Vec<usize> = hosts
+            .filter(|(_, host)| host.is_honest() && host.ledger.is_some())
+            .map(|(slot, _)| slot)
+            .collect();
+        let entity = u64::try_from(client).expect("few clients");
+        let number = self.fresh_draw();
+        let draw = self.load.places.at(entity, number);
+        (!open.is_empty()).then(|| open[draw.index(open.len())])
+    }
+
+    fn call(&mut self, client: usize, slot: usize, request: Request) -> RequestId {
+        let id = self.fresh_request();
+        let at = self.now + self.client_delay();
+        let happening = Happening::Call {
+            caller: Caller::Client(client),
+            slot,
+            id,
+            request: Box::new(request),
+        };
+        self.schedule(at, happening);
+        self.wake_client(client, self.config.client_timeout_ms * MILLI);
+        id
+    }
+
+    /// Signs the client's next transaction, if it has one left.
+    fn make(&mut self, client: usize, tip: Height) {
+        let entity = u64::try_from(client).expect("few clients");
+        let one = &mut self.load.clients[client];
+        let planned = self
+            .load
+            .workload
+            .operation(&self.config, entity, one.number);
+        if planned.action == Action::Skip {
+            one.number += 1;
+            return;
+        }
+        let count = match planned.action {
+            Action::Range => 1 + planned.key,
+            _ => 1,
+        };
+        let operation = |place: u64| operation_of(planned.action, client, one.number, place);
+        let intent = Intent {
+            chain: self.genesis.chain(),
+            account: one.account,
+            lane: Lane(0),
+            sequence: Sequence(one.sequence),
+            valid_until: Height(tip.0 + VALID_BLOCKS),
+            operations: (0..count).map(operation).collect(),
+        };
+        let first = intent.ids().next().expect("a transaction has operations");
+        let valid_until = intent.valid_until;
+        let signed = intent.sign(&*one.key);
+        one.tries = 0;
+        one.pending = Some(Pending {
+            bytes: signed.to_bytes(),
+            first,
+            valid_until,
+        });
+    }
+
+    pub(super) fn answered(
+        &mut self,
+        caller: Caller,
+        id: RequestId,
+        answer: Answer,
+    ) -> Result<(), Finding> {
+        match caller {
+            Caller::Client(client) => self.client_answered(client, id, answer),
+            Caller::Auditor(from) => self.audited(from, answer),
+            Caller::Nobody => Ok(()),
+        }
+    }
+
+    fn client_answered(
+        &mut self,
+        client: usize,
+        id: RequestId,
+        answer: Answer,
+    ) -> Result<(), Finding> {
+        let one = &mut self.load.clients[client];
+        let waits = match one.state {
+            State::Idle => false,
+            State::Submitted(asked) | State::Asking(asked) => asked == id,
+        };
+        if !waits {
+            return Ok(());
+        }
+        one.state = State::Idle;
+        let Answer::Answered(response) = answer else {
+            self.wake_client(client, 30 * MILLI);
+            return Ok(());
+        };
+        match response {
+            Response::Transaction(TxState::Final(place)) => {
+                let pending = self.load.clients[client].pending.clone();
+                let first = pending.expect("it was submitted").first;
+                self.checker.acknowledged(first, place)?;
+                self.load.acknowledged.push(first);
+                self.advance_client(client);
+            }
+            Response::Account(view) => {
+                // The view counts what waits at that node, which may never be final.
+                let world = self.furthest().and_then(Ledger::world);
+                let known = world.and_then(|world| world.account(&view.id));
+                let next = known.map_or(0, |account| account.next(Lane(0)).0);
+                let one = &mut self.load.clients[client];
+                let over = one
+                    .pending
+                    .as_ref()
+                    .is_some_and(|p| p.valid_until < view.height);
+                one.tries = 0;
+                // What is neither final nor over may still become final: only when
+                // its place is used, or its time is up, another one is signed.
+                if next > one.sequence || over {
+                    (one.sequence, one.pending) = (next.max(one.sequence), None);
+                    one.number += 1;
+                }
+                self.wake_client(client, 10 * MILLI);
+            }
+            Response::Rejected(rejection) => {
+                self.coverage.refusals += 1;
+                let one = &mut self.load.clients[client];
+                if !rejection.is_temporary() {
+                    one.tries = u64::MAX;
+                }
+                if let Rejection::Tx(error) = rejection {
+                    let message = format!("client {client}: {error} for a good transaction");
+                    return Err(("good-transaction", message));
+                }
+                self.wake_client(client, 50 * MILLI);
+            }
+            _ => self.wake_client(client, 50 * MILLI),
+        }
+        Ok(())
+    }
+
+    /// A client's transaction is final: it goes on with the next one.
+    fn advance_client(&mut self, client: usize) {
+        let entity = u64::try_from(client).expect("few clients");
+        let one = &mut self.load.clients[client];
+        let planned = self
+            .load
+            .workload
+            .operation(&self.config, entity, one.number);
+        let count = match planned.action {
+            Action::Range => 1 + planned.key,
+            _ => 1,
+        };
+        one.sequence += count;
+        one.number += 1;
+        one.completed += 1;
+        one.pending = None;
+        one.tries = 0;
+        self.wake_client(client, planned.think.max(1));
+    }
+}
+
+/// What a planned action is on the ledger.
+fn operation_of(action: Action, client: usize, number: u64, place: u64) -> Operation {
+    let text = format!("c{client}/{number}/{place}");
+    let name = Name::new(text.clone()).expect("letters, digits and slashes");
+    match action {
+        Action::PutAbsent => Operation::SnapshotCreate(SnapshotRecord {
+            id: name,
+            manifest: sha256(text.as_bytes()),
+            bytes: number + 1,
+            segments: 1,
+        }),
+        Action::Delete => Operation::SnapshotDelete { id: name },
+        Action::PutIfValue => Operation::ImageRegister {
+            name: Name::new(format!("image/{}", number % 3)).expect("letters and digits"),
+            digest: sha256(text.as_bytes()),
+        },
+        _ => Operation::Data {
+            kind: Name::new("note").expect("letters"),
+            payload: Bytes::from(text),
+        },
+    }
+}

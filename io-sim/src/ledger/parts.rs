@@ -1,0 +1,113 @@
+//! Who validates at the beginning, who lies, and how much power lies at most.
+
+use decube_core::crypto::fake::FakeAuthority;
+use decube_core::crypto::{SharedSigner, Signer as _};
+use decube_core::ledger::{Genesis, Member, Param, Params, TimeMs, normalise};
+use decube_core::types::{ClusterId, NodeId};
+
+use super::host::{Host, Part};
+use super::liar::Liar;
+use crate::clock::WALL_EPOCH_NS;
+use crate::config::SimConfig;
+use crate::rng::{Domain, Stream};
+
+/// The cluster of a slot: clusters take turns.
+pub(super) fn cluster_of(config: &SimConfig, slot: u64) -> ClusterId {
+    ClusterId(u128::from(slot % config.clusters.max(1)) + 1)
+}
+
+/// How the ledger of a run begins.
+pub(super) fn genesis(authority: &FakeAuthority, config: &SimConfig) -> Genesis {
+    let members = (0..config.nodes).map(|number| {
+        let key = *authority.signer(number).public_key();
+        Member::new(key.node_id(), key, cluster_of(config, number), 1)
+    });
+    let mut params = Params::default();
+    let (least, most) = Param::EpochBlocks.bounds();
+    let blocks = config.epoch_blocks.clamp(least, most);
+    params
+        .set(Param::EpochBlocks, blocks)
+        .expect("clamped to its bounds");
+    Genesis {
+        name: "simulated".to_owned(),
+        time: TimeMs(WALL_EPOCH_NS / 1_000_000 - 60_000),
+        params,
+        members: members.collect(),
+    }
+}
+
+/// The slots: validators, followers, and the second halves of twins.
+pub(super) fn hosts(
+    seed: u64,
+    config: &SimConfig,
+    authority: &FakeAuthority,
+    genesis: &Genesis,
+) -> Vec<Host> {
+    let host = |slot: u64| {
+        let key = SharedSigner::new(authority.signer(slot));
+        Host::new(seed, usize::try_from(slot).expect("few slots"), key)
+    };
+    let mut hosts: Vec<Host> = (0..config.slots()).map(host).collect();
+    let liars = choose_liars(seed, config, genesis, &hosts);
+    for (number, slot) in (0..).zip(&liars) {
+        let signer = u64::try_from(*slot).expect("few slots");
+        if number < config.twins {
+            hosts[*slot].part = Part::Twin;
+            let mut second = Host::new(seed, hosts.len(), hosts[*slot].key.clone());
+            second.part = Part::Twin;
+            hosts.push(second);
+        } else {
+            let key = authority.signer(signer);
+            let liar = Liar::new(seed, signer, key, genesis.chain(), config);
+            hosts[*slot].part = Part::Liar(Box::new(liar));
+        }
+    }
+    hosts
+}
+
+/// As many of the wanted liars as the budget allows: less than a third of the
+/// power, or in runs that may fork just more than a third.
+fn choose_liars(seed: u64, config: &SimConfig, genesis: &Genesis, hosts: &[Host]) -> Vec<usize> {
+    let mut stream = Stream::new(seed, Domain::Liar);
+    let mut order: Vec<usize> = (0..genesis.members.len()).collect();
+    stream.shuffle(&mut order);
+    let wanted = usize::try_from(config.liars).expect("few liars");
+    let mut liars = Vec::new();
+    for slot in order {
+        let mut more = liars.clone();
+        more.push(slot);
+        let named: Vec<NodeId> = more.iter().map(|slot: &usize| hosts[*slot].node).collect();
+        if config.fork == 1 {
+            if !is_within_budget(&genesis.members, &hosts_named(hosts, &liars)) {
+                break;
+            }
+            liars = more;
+        } else if liars.len() < wanted && is_within_budget(&genesis.members, &named) {
+            liars = more;
+        }
+    }
+    liars
+}
+
+fn hosts_named(hosts: &[Host], slots: &[usize]) -> Vec<NodeId> {
+    slots.iter().map(|slot| hosts[*slot].node).collect()
+}
+
+/// Whether liars have less than a third of the power of these members.
+pub(super) fn is_within_budget(members: &[Member], liars: &[NodeId]) -> bool {
+    share_of(members, liars).is_some_and(|(power, total)| power * 3 < total)
+}
+
+/// Whether nodes are a quorum of these members.
+pub(super) fn is_quorum(members: &[Member], nodes: &[NodeId]) -> bool {
+    share_of(members, nodes).is_some_and(|(power, total)| power * 3 > total * 2)
+}
+
+/// The power of nodes among these members, and that of all.
+fn share_of(members: &[Member], nodes: &[NodeId]) -> Option<(u128, u128)> {
+    let set = normalise(members).ok()?;
+    let all = set.iter().map(|(_, validator)| validator);
+    let named = all.filter(|validator| nodes.contains(&validator.node));
+    let power = named.map(|validator| u128::from(validator.power.0)).sum();
+    Some((power, set.total()))
+}

@@ -1,0 +1,179 @@
+//! Processes: they boot, crash, pause, halt, and are started again.
+
+use decube_core::bft::{Relay, Timing};
+use decube_core::crypto::SharedVerifier;
+use decube_core::ledger::{Config, Event, Ledger, TimeMs};
+use decube_core::types::Span;
+
+use super::host::Host;
+use super::load::Answer;
+use super::{Happening, LedgerWorld, MILLI};
+use crate::check::raft::Finding;
+use crate::clock::Clock;
+use crate::rng::{Domain, Keyed};
+
+/// Starts that may halt one after the other before nobody tries again.
+const FUTILE_STARTS_MAX: u64 = 12;
+
+impl LedgerWorld {
+    /// Starts the process of a slot, unless one runs.
+    pub(super) fn boot(&mut self, slot: usize) -> Result<(), Finding> {
+        if self.hosts[slot].ledger.is_some() || self.hosts[slot].dead {
+            return Ok(());
+        }
+        let process = self.hosts[slot].process;
+        let config = self.node_config(slot);
+        let clock = self.new_clock(slot);
+        let host = &mut self.hosts[slot];
+        host.clock = clock;
+        host.ledger = Some(Ledger::new(config));
+        self.checker.started(slot);
+        self.coverage.boots += 1;
+        let wall = self.wall(slot);
+        self.step(slot, Event::Clock { wall })?;
+        self.give(slot, Event::Start)?;
+        let period = self.config.clock_period_ms.max(1) * MILLI;
+        self.schedule(self.now + period, Happening::Clock { slot, process });
+        Ok(())
+    }
+
+    /// Ends a process at once. What it had not synced is at risk if `power` is lost.
+    pub(super) fn crash(&mut self, slot: usize, power: bool) {
+        let host = &mut self.hosts[slot];
+        host.disk.crash(&self.config, power);
+        host.store.crash(power);
+        if host.ledger.take().is_none() {
+            return;
+        }
+        host.process += 1;
+        host.store_tasks.clear();
+        host.backlog.clear();
+        host.paused = false;
+        host.doom = None;
+        host.wake = None;
+        host.exits = None;
+        host.ready = None;
+        host.fatal = None;
+        host.must_halt = false;
+        for (id, caller) in std::mem::take(&mut host.open) {
+            self.tell(caller, id, Answer::Lost);
+        }
+    }
+
+    pub(super) fn boot_after(&mut self, slot: usize, down: u64) {
+        self.schedule(self.now + down, Happening::Boot { slot });
+    }
+
+    /// A process halted: a supervisor starts it again, for a while. A device that
+    /// failed is taken out of its cache's hands: the machine is reset as well.
+    pub(super) fn halted(&mut self, slot: usize, reason: &'static str) {
+        self.coverage.halts += 1;
+        if self.log.is_some() {
+            self.describe(slot, "!!", reason);
+        }
+        let ready = self.hosts[slot].ready;
+        let ran = ready.is_some_and(|ready| ready < self.events);
+        self.crash(slot, true);
+        let host = &mut self.hosts[slot];
+        host.futile_starts = if ran { 1 } else { host.futile_starts + 1 };
+        if host.futile_starts > FUTILE_STARTS_MAX {
+            host.dead = true;
+            return;
+        }
+        let down = 300 * MILLI * host.futile_starts;
+        self.boot_after(slot, down);
+    }
+
+    pub(super) fn pause(&mut self, slot: usize, duration: u64) {
+        if self.hosts[slot].ledger.is_some() && !self.hosts[slot].paused {
+            self.hosts[slot].paused = true;
+            self.schedule(self.now + duration, Happening::Resume { slot });
+        }
+    }
+
+    /// Resumes a paused process: everything that waited happens now.
+    pub(super) fn resume(&mut self, slot: usize) -> Result<(), Finding> {
+        if !std::mem::take(&mut self.hosts[slot].paused) {
+            return Ok(());
+        }
+        let process = self.hosts[slot].process;
+        while let Some(event) = self.hosts[slot].backlog.pop_front() {
+            self.step(slot, event)?;
+            if self.hosts[slot].process != process || self.hosts[slot].ledger.is_none() {
+                return Ok(());
+            }
+        }
+        self.schedule_wake(slot);
+        Ok(())
+    }
+
+    pub(super) fn tell_clock(&mut self, slot: usize, process: u64) -> Result<(), Finding> {
+        let host = &self.hosts[slot];
+        if host.process != process || host.ledger.is_none() {
+            return Ok(());
+        }
+        let wall = self.wall(slot);
+        let period = self.config.clock_period_ms.max(1) * MILLI;
+        self.schedule(self.now + period, Happening::Clock { slot, process });
+        self.give(slot, Event::Clock { wall })
+    }
+
+    fn wall(&self, slot: usize) -> TimeMs {
+        TimeMs(self.hosts[slot].clock.wall(self.now) / MILLI)
+    }
+
+    fn node_config(&self, slot: usize) -> Config {
+        let settings = &self.config;
+        let Host {
+            node,
+            key,
+            has_lost_disk,
+            ..
+        } = &self.hosts[slot];
+        let mut config = Config::new(*node, self.genesis.clone());
+        config.signer = Some(key.clone());
+        config.verifier = SharedVerifier::new(self.authority.verifier());
+        config.timing = Timing {
+            delta: Span::from_millis(settings.delta_ms.max(1)),
+            idle_block: Span::from_millis(settings.idle_block_ms.max(1)),
+        };
+        config.peers = self.hosts.iter().map(|host| host.node).collect();
+        config.relay = match settings.flood {
+            0 => Relay::Sparse,
+            _ => Relay::Flood,
+        };
+        config.wait_timeout = Span::from_millis(settings.request_timeout_ms);
+        config.push_again = Span::from_millis(settings.delta_ms.max(1) * 4);
+        config.wal_segment_bytes = settings.wal_segment_bytes;
+        config.lost_disk = *has_lost_disk;
+        config.mutant = self.mutant;
+        config
+    }
+
+    /// Clocks of a new process: the monotonic one begins anywhere, the wall clock
+    /// goes on as the machine left it.
+    fn new_clock(&mut self, slot: usize) -> Clock {
+        let settings = &self.config;
+        let entity = u64::try_from(slot).expect("few slots");
+        let draw = Keyed::new(self.seed, Domain::NodeSeed).at(entity | 1 << 32, 0);
+        let drift_max = i32::try_from(settings.drift_ppm_max).expect("a small drift");
+        let drift = spread(draw.0, i64::from(drift_max));
+        let drift = i32::try_from(drift).expect("within its maximum");
+        let host = &mut self.hosts[slot];
+        if host.process == 0 {
+            let offset_max = settings.wall_offset_ms_max * MILLI;
+            let offset_max = i64::try_from(offset_max).expect("a small offset");
+            host.wall_offset = spread(draw.again().0, offset_max);
+        }
+        let base = Keyed::new(self.seed, Domain::NodeSeed).at(entity | 1 << 33, host.process);
+        let base = base.below(3_600_000_000_000);
+        Clock::new(self.now, base, drift, host.wall_offset)
+    }
+}
+
+/// A number in `-max..=max`, from random bits.
+fn spread(bits: u64, max: i64) -> i64 {
+    let width = u64::try_from(max).expect("a maximum is not negative") * 2 + 1;
+    let offset = i64::try_from(bits % width).expect("less than twice an i32 or a small offset");
+    offset - max
+}

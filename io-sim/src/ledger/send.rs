@@ -1,0 +1,212 @@
+//! Messages between nodes: what an honest node says, what a liar makes of it, and
+//! whom of two twins one hears.
+
+use decube_core::codec::{Decode as _, Encode as _};
+use decube_core::ledger::{Event, Message, Response};
+use decube_core::limits::MESSAGE_BYTES_MAX;
+use decube_core::types::{NodeId, RequestId};
+
+use super::host::Part;
+use super::liar::{Lie, Scene, low_bits};
+use super::load::{Answer, Caller};
+use super::{Happening, LedgerWorld, MILLI};
+use crate::check::raft::Finding;
+use crate::rng::{Domain, Keyed};
+
+/// What twins let through changes after so many message delays.
+const TWIN_WINDOW_DELAYS: u64 = 5;
+
+impl LedgerWorld {
+    /// A node says something.
+    pub(super) fn send(
+        &mut self,
+        slot: usize,
+        to: NodeId,
+        message: Message,
+    ) -> Result<(), Finding> {
+        let host = &mut self.hosts[slot];
+        if to == host.node {
+            let message = format!("slot {slot} sends to itself: {message:?}");
+            return Err(("self-send", message));
+        }
+        match &host.part {
+            Part::Honest => {
+                self.checker.sending(slot, &message, &host.disk)?;
+                self.coverage.ledger_message(&message);
+                self.over_the_wire(&message)?;
+                self.transmit(slot, to, message);
+            }
+            Part::Twin => self.transmit(slot, to, message),
+            Part::Liar(_) => {
+                let lies = self.with_liar(slot, |liar, scene| liar.on_send(scene, to, message));
+                self.say(slot, lies);
+            }
+        }
+        Ok(())
+    }
+
+    /// Every message is what it says after it was encoded and decoded again.
+    fn over_the_wire(&self, message: &Message) -> Result<(), Finding> {
+        if self.config.codec == 0 {
+            return Ok(());
+        }
+        let bytes = message.to_bytes();
+        let again = Message::from_bytes(&bytes);
+        if bytes.len() > MESSAGE_BYTES_MAX || again.as_ref() != Ok(message) {
+            return Err(("codec", format!("{message:?} arrives as {again:?}")));
+        }
+        Ok(())
+    }
+
+    /// Gives a message to the network, for each process that has the name.
+    pub(super) fn transmit(&mut self, slot: usize, to: NodeId, message: Message) {
+        if self.config.fork == 1
+            && let Err((checker, what)) = self.checker.on_anything(&message)
+        {
+            return self.violate(checker, what);
+        }
+        let from = self.hosts[slot].node;
+        let size = u64::try_from(message.to_bytes().len()).expect("lengths fit 64 bits");
+        for target in 0..self.hosts.len() {
+            let known = self.hosts[target].node == to && target != slot;
+            if !known || !self.twins_let_pass(slot, target) {
+                continue;
+            }
+            let fate = self
+                .network
+                .send(&self.config, self.now, slot, target, size);
+            for at in [fate.first, fate.second].into_iter().flatten() {
+                let message = message.clone();
+                let event = Box::new(Event::Message { from, message });
+                self.schedule(
+                    at,
+                    Happening::Deliver {
+                        slot: target,
+                        event,
+                    },
+                );
+            }
+        }
+    }
+
+    /// Whether two slots hear each other, if one of them is a twin: each twin has a
+    /// part of the others, which changes now and then.
+    fn twins_let_pass(&self, from: usize, to: usize) -> bool {
+        let is_twin = |slot: usize| matches!(self.hosts[slot].part, Part::Twin);
+        let (twin, other) = match (is_twin(from), is_twin(to)) {
+            (false, false) => return true,
+            (true, _) => (from, to),
+            (false, true) => (to, from),
+        };
+        let window = self.now / (self.config.delta_ms.max(1) * TWIN_WINDOW_DELAYS * MILLI);
+        let name = low_bits(self.hosts[twin].node) << 16 ^ u64::try_from(other).expect("few slots");
+        let draw = Keyed::new(self.seed, Domain::Liar).at(name | 1 << 40, window);
+        let twins = self.hosts.iter().take(twin);
+        let second = twins.clone().any(|host| host.node == self.hosts[twin].node);
+        match draw.below(4) {
+            0 => true,
+            1 | 2 => draw.again().coin() == second,
+            _ => draw.again().again().coin(),
+        }
+    }
+
+    /// A message arrives.
+    pub(super) fn deliver(&mut self, slot: usize, event: Event) -> Result<(), Finding> {
+        if let Part::Liar(_) = &self.hosts[slot].part
+            && let Event::Message { from, message } = &event
+        {
+            let (from, message) = (*from, message.clone());
+            let lies = self.with_liar(slot, |liar, scene| liar.on_heard(scene, from, &message));
+            self.say(slot, lies);
+        }
+        self.give(slot, event)
+    }
+
+    /// A liar has a free moment.
+    pub(super) fn lie(&mut self, slot: usize) {
+        let lies = self.with_liar(slot, |liar, scene| liar.on_idle(scene));
+        self.say(slot, lies);
+        let pause = self.config.delta_ms.max(10) * MILLI;
+        let number = self.fresh_draw();
+        let draw = Keyed::new(self.seed, Domain::Liar).at(1 << 41, number);
+        self.schedule(
+            self.now + pause / 2 + draw.below(pause),
+            Happening::Lie { slot },
+        );
+    }
+
+    /// Lets a liar act on what its own process knows. One that is down is silent.
+    fn with_liar(
+        &mut self,
+        slot: usize,
+        act: impl FnOnce(&mut super::liar::Liar, &Scene<'_>) -> Vec<Lie>,
+    ) -> Vec<Lie> {
+        let peers: Vec<NodeId> = self.hosts.iter().map(|host| host.node).collect();
+        let host = &mut self.hosts[slot];
+        let (Part::Liar(liar), Some(ledger)) = (&mut host.part, &host.ledger) else {
+            return Vec::new();
+        };
+        let Some(bft) = ledger.bft().filter(|_| !host.paused) else {
+            return Vec::new();
+        };
+        let scene = Scene {
+            now: self.now,
+            me: host.node,
+            peers: &peers,
+            ledger,
+            bft,
+        };
+        act(liar, &scene)
+    }
+
+    fn say(&mut self, slot: usize, lies: Vec<Lie>) {
+        for Lie { to, message, after } in lies {
+            self.coverage.lies_told += 1;
+            if let Err((checker, what)) = self.checker.on_lie(&message) {
+                self.violate(checker, what);
+            }
+            if after == 0 {
+                self.transmit(slot, to, message);
+                continue;
+            }
+            let message = Box::new(message);
+            self.schedule(self.now + after, Happening::Say { slot, to, message });
+        }
+    }
+
+    pub(super) fn reply(
+        &mut self,
+        slot: usize,
+        id: RequestId,
+        response: Response,
+    ) -> Result<(), Finding> {
+        let Some(caller) = self.hosts[slot].open.remove(&id) else {
+            let message = format!("slot {slot} answers {id}, which is not open");
+            return Err(("reply-once", message));
+        };
+        self.tell(caller, id, Answer::Answered(response));
+        Ok(())
+    }
+
+    /// An answer is on its way to whoever asked.
+    pub(super) fn tell(&mut self, caller: Caller, id: RequestId, answer: Answer) {
+        let at = self.now + self.client_delay();
+        let answer = Box::new(answer);
+        self.schedule(at, Happening::Answer { caller, id, answer });
+    }
+
+    pub(super) fn take_call(
+        &mut self,
+        caller: Caller,
+        slot: usize,
+        id: RequestId,
+        request: decube_core::ledger::Request,
+    ) -> Result<(), Finding> {
+        if self.hosts[slot].ledger.is_none() {
+            self.tell(caller, id, Answer::NoConnection);
+            return Ok(());
+        }
+        self.hosts[slot].open.insert(id, caller);
+        self.give(slot, Event::Request { id, request })
+    }
+}
