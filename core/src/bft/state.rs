@@ -28,6 +28,8 @@ pub struct Bft {
     pub(super) phase: Phase,
     pub(super) now: Time,
     pub(super) view: View,
+    /// When it came into its view.
+    pub(super) entered_at: Time,
     /// The certificate by which it came into its view.
     pub(super) entered_by: Option<Proven>,
     /// The highest finalization.
@@ -130,6 +132,7 @@ impl Bft {
             phase: Phase::New,
             now: Time::ZERO,
             view: View(1),
+            entered_at: Time::ZERO,
             entered_by: None,
             last_final: None,
             committed: epoch.root(),
