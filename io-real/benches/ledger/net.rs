@@ -19,7 +19,7 @@ use decube_core::wal::{FileOp, FileOpId, FileResult};
 use decube_io_real::data_dir::{DataDir, NodeKeys};
 use decube_io_real::disk::{Directory, DiskThread};
 use decube_io_real::host::{self, HostConfig, NodeHandle};
-use decube_io_real::network::in_process::InProcessHub;
+use decube_io_real::network::InProcessHub;
 use decube_io_real::network::libp2p::{Libp2pConfig, start};
 use decube_io_real::ports::{
     Disk, DiskEvent, LedgerPorts, Network, NetworkEvent, Ports, StoreEvent, StoreQueue, SystemClock,
