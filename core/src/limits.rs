@@ -202,6 +202,8 @@ pub const LEDGER_POOL_BYTES_MAX: usize = 64 << 20;
 pub const LEDGER_POOL_ACCOUNT_BYTES_MAX: usize = 16 << 20;
 /// Bytes of those that one node has handed in.
 pub const LEDGER_POOL_SOURCE_BYTES_MAX: usize = 32 << 20;
+/// Keys that are remembered as points, of those who have signed lately.
+pub const LEDGER_KEYS_KEPT: usize = 16_384;
 /// Transactions in one message between nodes.
 pub const LEDGER_PUSH_TXS_MAX: usize = 4096;
 /// Bytes of them.

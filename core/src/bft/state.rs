@@ -55,6 +55,8 @@ pub struct Bft {
     pub(super) peers_asked: u64,
     /// Messages that broke a rule. Above zero somebody lies or is damaged.
     pub(super) rejected: u64,
+    /// Steps so far, to check what costs much only now and then.
+    pub(super) steps: u64,
 }
 
 /// How far the validator is in its life.
@@ -148,6 +150,7 @@ impl Bft {
             catch_up: Asked::default(),
             peers_asked: 0,
             rejected: 0,
+            steps: 0,
             config,
             epoch,
         }

@@ -66,7 +66,7 @@
 //! | `world.rs` | the state, and what its keys mean |
 //! | `session.rs` `apply.rs` | the execution of a block |
 //! | `branch.rs` | executed blocks that are not final yet |
-//! | `pool.rs` | transactions that wait |
+//! | `pool.rs` `known_keys.rs` | transactions that wait; keys that need no square root again |
 //! | `state.rs` `recent.rs` | what a node remembers |
 //! | `step.rs` | routing |
 //! | `consensus.rs` | between the validator and what it orders |
@@ -83,6 +83,7 @@ pub mod effect;
 pub mod event;
 mod genesis;
 mod invariants;
+mod known_keys;
 mod members;
 pub mod message;
 mod operation;

@@ -12,6 +12,7 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
+use super::known_keys::KnownKeys;
 use super::params::Param;
 use super::session::{Invalid, Session};
 use super::transaction::{Checked, Intent, Transaction, TxError};
@@ -40,6 +41,8 @@ pub struct Pool {
     cursor: AccountId,
     /// Transactions refused for a bad signature, by who handed them in.
     bad_signatures: BTreeMap<NodeId, u64>,
+    /// Keys of transactions that were taken in.
+    keys: KnownKeys,
 }
 
 #[derive(Debug)]
@@ -137,6 +140,7 @@ impl Pool {
             by_source: BTreeMap::new(),
             cursor: AccountId([0; 20]),
             bad_signatures: BTreeMap::new(),
+            keys: KnownKeys::new(),
         }
     }
 
@@ -212,7 +216,7 @@ impl Pool {
                 is_new: false,
             });
         }
-        let transaction = Transaction::decode(&bytes, self.chain)?;
+        let transaction = self.decode(&bytes)?;
         let intent = transaction.intent();
         self.check_room(intent.account, source, bytes.len())?;
         check_validity(intent, world, height)?;
@@ -230,6 +234,12 @@ impl Pool {
             transaction: checked,
             is_new: true,
         })
+    }
+
+    /// Decodes a transaction, at less cost if its key has signed lately. Its signature
+    /// is unchecked.
+    pub(super) fn decode(&self, bytes: &Bytes) -> Result<Transaction, TxError> {
+        Transaction::decode_known(bytes, self.chain, |encoded| self.keys.find(encoded))
     }
 
     fn check_room(
@@ -297,6 +307,7 @@ impl Pool {
     }
 
     fn insert(&mut self, transaction: Arc<Checked>, source: NodeId) {
+        self.keys.note(transaction.key());
         let intent = transaction.intent();
         let (hash, bytes) = (transaction.hash(), transaction.bytes().len());
         let queue = self.accounts.entry(intent.account).or_default();

@@ -6,7 +6,7 @@ use super::cluster::{Cluster, ENDS_EPOCH, Knobs};
 use super::solo::{DELTA, Keys, Solo};
 use alloc::vec::Vec;
 
-use crate::bft::{Bft, Message, Relay, View, VoteKind};
+use crate::bft::{Bft, Message, Relay, Signers, ValidatorIndex, View, VoteKind};
 use crate::mutant::Mutant;
 use crate::types::{NodeId, Span};
 
@@ -187,4 +187,41 @@ fn votes_under_way_when_a_view_ends_are_not_answered() {
         0,
         "who finalises a view is in the next"
     );
+}
+
+#[test]
+fn bitmaps_list_their_signers_in_order() {
+    for places in [&[][..], &[0], &[127], &[0, 1, 64, 127], &[5, 6, 7]] {
+        let signers: Signers = places.iter().copied().map(ValidatorIndex).collect();
+        let listed: Vec<u16> = signers.iter().map(|signer| signer.0).collect();
+        assert_eq!(listed, places);
+        assert_eq!(signers.count(), places.len());
+        for (before, place) in places.iter().enumerate() {
+            assert_eq!(signers.count_before(ValidatorIndex(*place)), before);
+        }
+        assert_eq!(signers.count_before(ValidatorIndex(128)), places.len());
+    }
+}
+
+/// What saves work may never cost a certificate: whoever is a quorum passes the quick
+/// test, and with equal powers nobody else does.
+#[test]
+fn the_quick_test_denies_no_quorum() {
+    for powers in [
+        &[1; 4][..],
+        &[1; 7],
+        &[5, 1, 1, 1],
+        &[3, 3, 2, 1, 1],
+        &[u64::MAX; 3],
+    ] {
+        let set = Keys::new(powers).epoch.validators;
+        let are_equal = powers.iter().all(|power| *power == powers[0]);
+        for bits in 0..1_u128 << powers.len() {
+            let signers = Signers(bits);
+            let is_quorum = set.is_quorum(signers, Mutant::None);
+            let passes = set.can_be_quorum(signers.count());
+            assert!(passes || !is_quorum, "{powers:?} {bits:b}");
+            assert!(!are_equal || passes == is_quorum, "{powers:?} {bits:b}");
+        }
+    }
 }
