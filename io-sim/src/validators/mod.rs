@@ -28,7 +28,7 @@ use std::sync::Arc;
 
 use decube_core::bft::{
     Bft, Commitments, Config, Content, Effect, Epoch, EpochStart, Event, Height, Message,
-    PersistSeq, Power, Recovered, Relay, Timing, Validator, ValidatorSet,
+    PersistSeq, Power, Relay, Timing, Validator, ValidatorSet,
 };
 use decube_core::codec::Encode;
 use decube_core::crypto::fake::FakeAuthority;
@@ -217,7 +217,7 @@ impl Validators {
             });
         }
         for number in 0..self.nodes.len() {
-            self.step(number, Event::Start(Box::new(Recovered::default())));
+            self.step(number, Event::Start(Box::default()));
             self.step(number, Event::Pending { waiting: true });
         }
     }
