@@ -13,6 +13,10 @@
 //! | `cpu.rs` | processor time of threads |
 
 #![allow(clippy::unwrap_used, reason = "a panic is how a bench fails")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "this thread has no runtime: it waits while others work"
+)]
 
 mod cpu;
 mod load;
