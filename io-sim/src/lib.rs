@@ -38,6 +38,7 @@ pub mod runner;
 pub mod scenario;
 pub mod store;
 pub mod subject;
+pub mod validators;
 pub mod workload;
 pub mod world;
 

@@ -97,7 +97,10 @@ impl Cert {
 
     /// The vote of one signer, as it stands in the certificate.
     pub fn vote_of(&self, signer: ValidatorIndex) -> Option<Vote> {
-        let place = self.signers.iter().position(|one| one == signer)?;
+        if !self.signers.contains(signer) {
+            return None;
+        }
+        let place = self.signers.count_before(signer);
         Some(Vote {
             statement: self.statement,
             signer,

@@ -18,6 +18,7 @@ impl Bft {
             Phase::Ended => 4,
         });
         writer.put(&self.view);
+        writer.put(&self.entered_at);
         writer.put(&self.committed);
         writer.put(&self.guard.floor());
         writer.bool(self.waiting);

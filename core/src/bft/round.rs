@@ -96,6 +96,10 @@ impl Round {
             return None;
         }
         let votes = &self.votes[usize::from(statement.kind.tag())];
+        // Most votes end here. A planted bug is in what follows.
+        if mutant == Mutant::None && !set.can_be_quorum(votes.len()) {
+            return None;
+        }
         let counted = || {
             votes.values().filter(|vote| {
                 vote.statement == *statement || mutant.is(Mutant::BftTallyIgnoresBlock)

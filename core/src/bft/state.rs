@@ -28,6 +28,8 @@ pub struct Bft {
     pub(super) phase: Phase,
     pub(super) now: Time,
     pub(super) view: View,
+    /// When it came into its view.
+    pub(super) entered_at: Time,
     /// The certificate by which it came into its view.
     pub(super) entered_by: Option<Proven>,
     /// The highest finalization.
@@ -53,6 +55,8 @@ pub struct Bft {
     pub(super) peers_asked: u64,
     /// Messages that broke a rule. Above zero somebody lies or is damaged.
     pub(super) rejected: u64,
+    /// Steps so far, to check what costs much only now and then.
+    pub(super) steps: u64,
 }
 
 /// How far the validator is in its life.
@@ -130,6 +134,7 @@ impl Bft {
             phase: Phase::New,
             now: Time::ZERO,
             view: View(1),
+            entered_at: Time::ZERO,
             entered_by: None,
             last_final: None,
             committed: epoch.root(),
@@ -145,6 +150,7 @@ impl Bft {
             catch_up: Asked::default(),
             peers_asked: 0,
             rejected: 0,
+            steps: 0,
             config,
             epoch,
         }

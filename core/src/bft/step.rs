@@ -18,6 +18,7 @@ impl Machine for Bft {
     fn step(&mut self, now: Time, event: Event, out: &mut Outbox<Effect>) {
         assert!(now >= self.now, "time never runs backwards");
         self.now = now;
+        self.steps = self.steps.wrapping_add(1);
         if matches!(self.phase, Phase::Halted(_)) {
             return;
         }

@@ -26,6 +26,8 @@ pub struct Validator {
 pub struct ValidatorSet {
     validators: Vec<Validator>,
     total: u128,
+    /// The largest power.
+    strongest: u128,
 }
 
 /// Why validators make no set.
@@ -81,8 +83,13 @@ impl ValidatorSet {
         if validators.iter().any(|one| one.power == Power(0)) {
             return Err(SetError::NoPower);
         }
-        let total = validators.iter().map(|one| u128::from(one.power.0)).sum();
-        Ok(Self { validators, total })
+        let powers = || validators.iter().map(|one| u128::from(one.power.0));
+        let (total, strongest) = (powers().sum(), powers().max().unwrap_or(0));
+        Ok(Self {
+            validators,
+            total,
+            strongest,
+        })
     }
 
     /// How many validate.
@@ -145,6 +152,14 @@ impl ValidatorSet {
         thrice > twice
     }
 
+    /// Whether so many validators can be a quorum at all. It costs nothing, and with
+    /// equal powers it is as sharp as [`is_quorum`](Self::is_quorum).
+    pub fn can_be_quorum(&self, count: usize) -> bool {
+        let count = u128::try_from(count.min(VALIDATORS_MAX)).expect("at most 128");
+        let most = self.strongest.saturating_mul(count);
+        most.saturating_mul(3) > self.total.saturating_mul(2)
+    }
+
     /// How many equal validators may lie: the largest `f` with `n >= 3f + 1`.
     pub fn faulty_max(&self) -> usize {
         self.validators.len().saturating_sub(1) / 3
@@ -187,9 +202,18 @@ impl Signers {
 
     /// Each of them, ascending.
     pub fn iter(self) -> impl Iterator<Item = ValidatorIndex> {
-        (0..128)
-            .map(ValidatorIndex)
-            .filter(move |&signer| self.contains(signer))
+        let mut rest = self.0;
+        core::iter::from_fn(move || {
+            let place = rest.trailing_zeros();
+            rest &= rest.checked_sub(1)?;
+            Some(ValidatorIndex(u16::try_from(place).expect("below 128")))
+        })
+    }
+
+    /// How many of them stand before this one.
+    pub fn count_before(self, signer: ValidatorIndex) -> usize {
+        let before = bit(signer).checked_sub(1).unwrap_or(u128::MAX);
+        self.and(Self(before)).count()
     }
 
     /// Whether nobody stands at a place that a set of this size does not have.

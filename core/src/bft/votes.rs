@@ -34,7 +34,7 @@ impl Bft {
         if statement.epoch != self.epoch.epoch || self.epoch.validators.get(vote.signer).is_none() {
             return;
         }
-        self.hear(from, statement.view(), out);
+        self.hear(from, &statement, out);
         if Some(vote.signer) == self.me || !self.admits(statement.view()) {
             return;
         }
@@ -196,6 +196,7 @@ impl Bft {
             return;
         }
         self.view = view;
+        self.entered_at = self.now;
         self.entered_by = Some(by.clone());
         self.building = None;
         self.forget_what_ended();
@@ -225,12 +226,21 @@ impl Bft {
 
     /// S12: a peer that votes in a view which has ended is helped out of it, at
     /// most once per retry.
-    fn hear(&mut self, from: NodeId, view: View, out: &mut Outbox<Effect>) {
+    ///
+    /// The last votes of a view arrive when the first quorum of them has ended it:
+    /// nobody needs help because of that, and answering each of them with a
+    /// certificate would cost more than all votes. Who is really stuck says it again
+    /// after a delay, and is then helped.
+    fn hear(&mut self, from: NodeId, statement: &Statement, out: &mut Outbox<Effect>) {
         if self.epoch.validators.index_of(from).is_none() {
             return;
         }
         let (now, pause) = (self.now, self.config.timing.delta);
-        let is_behind = view < self.view;
+        // Who finalises a view has seen its notarization, and is in the next one.
+        let reached = u64::from(statement.kind == VoteKind::Finalize);
+        let view = View(statement.view().0.saturating_add(reached));
+        let is_settled = self.entered_at.saturating_add(pause) <= now;
+        let is_behind = view < self.view && (is_settled || view.next() < self.view);
         let peer = self.peers.entry(from).or_default();
         peer.view = peer.view.max(view);
         let may_help = peer

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use super::apply::next_set;
 use super::pool::Pool;
 use super::session::{Executed, Place, Session, ends_epoch};
-use super::transaction::{Checked, Transaction};
+use super::transaction::Checked;
 use super::types::TimeMs;
 use super::world::World;
 use crate::bft::{Block, BlockRef, Commitments, Content, Header, Height};
@@ -219,7 +219,8 @@ impl Branches {
             if let Some(known) = known {
                 return Ok(known.clone());
             }
-            let checked = Transaction::check(bytes, self.chain, &*self.verifier);
+            let decoded = pool.decode(bytes);
+            let checked = decoded.and_then(|one| one.verify(bytes.clone(), &*self.verifier));
             checked.map(Arc::new).map_err(|_| Bad::Transaction)
         };
         block.items().iter().map(check).collect()

@@ -74,7 +74,7 @@
 //! | `world.rs` | the state, and what its keys mean |
 //! | `session.rs` `apply.rs` | the execution of a block |
 //! | `branch.rs` | executed blocks that are not final yet |
-//! | `pool/` | transactions that wait |
+//! | `pool/` `known_keys.rs` | transactions that wait; keys that need no square root again |
 //! | `state.rs` `recent.rs` | what a node remembers |
 //! | `step.rs` | routing |
 //! | `consensus.rs` | between the validator and what it orders |
@@ -95,6 +95,7 @@ pub mod event;
 mod genesis;
 mod history;
 mod invariants;
+mod known_keys;
 mod members;
 pub mod message;
 mod operation;

@@ -163,10 +163,22 @@ impl Transaction {
     /// # Errors
     /// See [`TxError`].
     pub fn decode(bytes: &Bytes, chain: ChainId) -> Result<Self, TxError> {
+        Self::decode_known(bytes, chain, |_| None)
+    }
+
+    /// As [`decode`](Self::decode), without the work for a key that `known` has by its
+    /// encoding.
+    pub(super) fn decode_known(
+        bytes: &Bytes,
+        chain: ChainId,
+        known: impl FnOnce(&[u8; 33]) -> Option<PublicKey>,
+    ) -> Result<Self, TxError> {
         if bytes.len() > LEDGER_TX_BYTES_MAX {
             return Err(TxError::TooLarge);
         }
-        let transaction = Self::from_bytes(bytes).map_err(TxError::Malformed)?;
+        let mut reader = Reader::from_bytes(bytes);
+        let read = Self::read(&mut reader, known).and_then(|read| reader.finish().map(|()| read));
+        let transaction = read.map_err(TxError::Malformed)?;
         if transaction.intent.chain != chain {
             return Err(TxError::WrongChain);
         }
@@ -184,6 +196,46 @@ impl Transaction {
         verifier: &(impl Verifier + ?Sized),
     ) -> Result<Checked, TxError> {
         Self::decode(bytes, chain)?.verify(bytes.clone(), verifier)
+    }
+
+    fn read(
+        reader: &mut Reader<'_>,
+        known: impl FnOnce(&[u8; 33]) -> Option<PublicKey>,
+    ) -> Result<Self, DecodeError> {
+        if reader.u8()? != VERSION {
+            return Err(DecodeError::Invalid {
+                what: "version of a transaction",
+            });
+        }
+        let intent = Intent {
+            chain: ChainId(reader.u128()?),
+            account: reader.get()?,
+            lane: reader.get()?,
+            sequence: reader.get()?,
+            valid_until: reader.get()?,
+            operations: reader.seq(LEDGER_TX_OPERATIONS_MAX)?,
+        };
+        if intent.operations.is_empty() || intent.next_sequence().is_none() {
+            return Err(DecodeError::Invalid {
+                what: "operations of a transaction",
+            });
+        }
+        let encoded = reader.array()?;
+        let key = match known(&encoded) {
+            Some(key) => key,
+            None => PublicKey::from_compressed(&encoded)
+                .map_err(|_| DecodeError::Invalid { what: "public key" })?,
+        };
+        assert_eq!(
+            key.to_compressed(),
+            encoded,
+            "a key is known by its encoding"
+        );
+        Ok(Self {
+            intent,
+            key,
+            signature: reader.get()?,
+        })
     }
 
     /// Checks its signatures. `bytes` is what it was decoded from.
@@ -268,28 +320,6 @@ impl Encode for Transaction {
 
 impl Decode for Transaction {
     fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        if reader.u8()? != VERSION {
-            return Err(DecodeError::Invalid {
-                what: "version of a transaction",
-            });
-        }
-        let intent = Intent {
-            chain: ChainId(reader.u128()?),
-            account: reader.get()?,
-            lane: reader.get()?,
-            sequence: reader.get()?,
-            valid_until: reader.get()?,
-            operations: reader.seq(LEDGER_TX_OPERATIONS_MAX)?,
-        };
-        if intent.operations.is_empty() || intent.next_sequence().is_none() {
-            return Err(DecodeError::Invalid {
-                what: "operations of a transaction",
-            });
-        }
-        Ok(Self {
-            intent,
-            key: reader.get()?,
-            signature: reader.get()?,
-        })
+        Self::read(reader, |_| None)
     }
 }

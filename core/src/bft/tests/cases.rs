@@ -3,10 +3,12 @@
 extern crate std;
 
 use super::cluster::{Cluster, ENDS_EPOCH, Knobs};
+use super::solo::{DELTA, Keys, Solo};
 use alloc::vec::Vec;
 
-use crate::bft::{Bft, Relay};
-use crate::types::Span;
+use crate::bft::{Bft, Message, Relay, Signers, ValidatorIndex, View, VoteKind};
+use crate::mutant::Mutant;
+use crate::types::{NodeId, Span};
 
 /// Cuts a validator off from all others.
 fn isolate(cluster: &mut Cluster, slot: usize) {
@@ -147,4 +149,79 @@ fn an_epoch_ends_with_one_block_for_all() {
     }
     assert!(tails > 0, "some epochs end through a block behind the last");
     std::println!("epochs: 40 seeds, {heights} blocks, {tails} ends through a tail");
+}
+
+/// S12: the last votes of a view come when the others have ended it. That is no cry
+/// for help; the same after a delay is, and so is a vote of a view before that.
+#[test]
+fn votes_under_way_when_a_view_ends_are_not_answered() {
+    let keys = Keys::new(&[1; 7]);
+    let answers = |solo: &Solo<'_>, to: u16| {
+        let is_answer = |(addressee, message): &&(Option<NodeId>, Message)| {
+            *addressee == Some(keys.node(to)) && matches!(message, Message::Cert(_))
+        };
+        solo.sent.iter().filter(is_answer).count()
+    };
+    // None of them supplies or is the next leader, who gets certificates anyway.
+    let mut solo = Solo::new(&keys, keys.leader(1), Mutant::None);
+    let others = keys.without(&[solo.me, keys.leader(2), keys.leader(3)]);
+    let [late, later, latest, other, ..] = others[..] else {
+        unreachable!("four are left of seven")
+    };
+    solo.hear_cert(late, keys.cert(&keys.without(&[late, later]), keys.null(1)));
+    assert_eq!(solo.bft.view(), View(2));
+    solo.hear(late, Message::Vote(keys.vote(late, keys.null(1))));
+    assert_eq!(answers(&solo, late), 0, "it was under way");
+    solo.now = solo.now + DELTA;
+    solo.hear(later, Message::Vote(keys.vote(later, keys.null(1))));
+    assert_eq!(answers(&solo, later), 1, "it is stuck");
+    solo.hear_cert(late, keys.cert(&keys.without(&[late, later]), keys.null(2)));
+    assert_eq!(solo.bft.view(), View(3));
+    solo.hear(latest, Message::Vote(keys.vote(latest, keys.null(1))));
+    assert_eq!(answers(&solo, latest), 1, "it is two views behind");
+    let block = keys.block(1, keys.epoch.root(), &[]);
+    let finalize = keys.on(VoteKind::Finalize, &block);
+    solo.hear(other, Message::Vote(keys.vote(other, finalize)));
+    assert_eq!(
+        answers(&solo, other),
+        0,
+        "who finalises a view is in the next"
+    );
+}
+
+#[test]
+fn bitmaps_list_their_signers_in_order() {
+    for places in [&[][..], &[0], &[127], &[0, 1, 64, 127], &[5, 6, 7]] {
+        let signers: Signers = places.iter().copied().map(ValidatorIndex).collect();
+        let listed: Vec<u16> = signers.iter().map(|signer| signer.0).collect();
+        assert_eq!(listed, places);
+        assert_eq!(signers.count(), places.len());
+        for (before, place) in places.iter().enumerate() {
+            assert_eq!(signers.count_before(ValidatorIndex(*place)), before);
+        }
+        assert_eq!(signers.count_before(ValidatorIndex(128)), places.len());
+    }
+}
+
+/// What saves work may never cost a certificate: whoever is a quorum passes the quick
+/// test, and with equal powers nobody else does.
+#[test]
+fn the_quick_test_denies_no_quorum() {
+    for powers in [
+        &[1; 4][..],
+        &[1; 7],
+        &[5, 1, 1, 1],
+        &[3, 3, 2, 1, 1],
+        &[u64::MAX; 3],
+    ] {
+        let set = Keys::new(powers).epoch.validators;
+        let are_equal = powers.iter().all(|power| *power == powers[0]);
+        for bits in 0..1_u128 << powers.len() {
+            let signers = Signers(bits);
+            let is_quorum = set.is_quorum(signers, Mutant::None);
+            let passes = set.can_be_quorum(signers.count());
+            assert!(passes || !is_quorum, "{powers:?} {bits:b}");
+            assert!(!are_equal || passes == is_quorum, "{powers:?} {bits:b}");
+        }
+    }
 }

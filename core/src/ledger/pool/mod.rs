@@ -28,9 +28,10 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
+use super::known_keys::KnownKeys;
 use super::params::Param;
 use super::session::Invalid;
-use super::transaction::{Checked, Intent, Transaction};
+use super::transaction::{Checked, Intent, Transaction, TxError};
 use super::types::{AccountId, Lane, Sequence, TxId};
 use super::world::World;
 use crate::bft::Height;
@@ -69,6 +70,8 @@ pub struct Pool {
     bad_signatures: BTreeMap<NodeId, u64>,
     /// Transactions that had to make room for those of others.
     evicted: u64,
+    /// Keys of transactions that were taken in.
+    keys: KnownKeys,
 }
 
 #[derive(Debug)]
@@ -131,6 +134,7 @@ impl Pool {
             last_served: (None, AccountId([0; 20])),
             bad_signatures: BTreeMap::new(),
             evicted: 0,
+            keys: KnownKeys::new(),
         }
     }
 
@@ -211,7 +215,7 @@ impl Pool {
         let Arrival {
             source, now, world, ..
         } = *arrival;
-        let transaction = Transaction::decode(&bytes, self.chain)?;
+        let transaction = self.decode(&bytes)?;
         let intent = transaction.intent();
         self.read_members(world);
         let origin = self.clusters.get(&source).copied();
@@ -349,8 +353,15 @@ impl Pool {
         Ok(())
     }
 
+    /// Decodes a transaction, at less cost if its key has signed lately. Its signature
+    /// is unchecked.
+    pub(in crate::ledger) fn decode(&self, bytes: &Bytes) -> Result<Transaction, TxError> {
+        Transaction::decode_known(bytes, self.chain, |encoded| self.keys.find(encoded))
+    }
+
     fn insert(&mut self, pooled: Pooled) {
         let transaction = &pooled.transaction;
+        self.keys.note(transaction.key());
         let intent = transaction.intent();
         let (hash, bytes) = (transaction.hash(), transaction.bytes().len());
         let queue = self.accounts.entry(intent.account).or_default();

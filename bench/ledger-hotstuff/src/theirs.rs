@@ -1,0 +1,225 @@
+//! Four replicas of `hotstuff_rs` in one process: a thread each, channels between
+//! them, a store in memory, an application that does nothing.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use ed25519_dalek::{SigningKey, VerifyingKey};
+use hotstuff_rs::app::{
+    App, ProduceBlockRequest, ProduceBlockResponse, ValidateBlockRequest, ValidateBlockResponse,
+};
+use hotstuff_rs::block_tree::pluggables::{KVGet, KVStore, WriteBatch};
+use hotstuff_rs::networking::messages::Message;
+use hotstuff_rs::networking::network::Network;
+use hotstuff_rs::replica::{Configuration, Replica, ReplicaSpec};
+use hotstuff_rs::types::data_types::{
+    BufferSize, ChainID, CryptoHash, Data, Datum, EpochLength, Power,
+};
+use hotstuff_rs::types::update_sets::{AppStateUpdates, ValidatorSetUpdates};
+use hotstuff_rs::types::validator_set::{ValidatorSet, ValidatorSetState};
+
+type Letter = (VerifyingKey, Message);
+
+/// Channels to everybody, oneself included.
+#[derive(Clone)]
+struct Post {
+    me: VerifyingKey,
+    others: HashMap<VerifyingKey, Sender<Letter>>,
+    inbox: Arc<Mutex<Receiver<Letter>>>,
+}
+
+impl Network for Post {
+    fn init_validator_set(&mut self, _: ValidatorSet) {}
+
+    fn update_validator_set(&mut self, _: ValidatorSetUpdates) {}
+
+    fn broadcast(&mut self, message: Message) {
+        for to in self.others.values() {
+            // A replica that has ended misses nothing.
+            let _ = to.send((self.me, message.clone()));
+        }
+    }
+
+    fn send(&mut self, peer: VerifyingKey, message: Message) {
+        if let Some(to) = self.others.get(&peer) {
+            let _ = to.send((self.me, message));
+        }
+    }
+
+    fn recv(&mut self) -> Option<Letter> {
+        self.inbox.lock().expect("no panics").try_recv().ok()
+    }
+}
+
+/// A store in memory.
+#[derive(Clone, Default)]
+struct Memory(Arc<Mutex<HashMap<Vec<u8>, Vec<u8>>>>);
+
+#[derive(Default)]
+struct Batch(Vec<(Vec<u8>, Option<Vec<u8>>)>);
+
+struct View<'a>(MutexGuard<'a, HashMap<Vec<u8>, Vec<u8>>>);
+
+impl KVStore for Memory {
+    type WriteBatch = Batch;
+    type Snapshot<'a> = View<'a>;
+
+    fn write(&mut self, batch: Batch) {
+        let mut pairs = self.0.lock().expect("no panics");
+        for (key, value) in batch.0 {
+            match value {
+                Some(value) => pairs.insert(key, value),
+                None => pairs.remove(&key),
+            };
+        }
+    }
+
+    fn clear(&mut self) {
+        self.0.lock().expect("no panics").clear();
+    }
+
+    fn snapshot(&self) -> View<'_> {
+        View(self.0.lock().expect("no panics"))
+    }
+}
+
+impl KVGet for Memory {
+    fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
+        self.0.lock().expect("no panics").get(key).cloned()
+    }
+}
+
+impl KVGet for View<'_> {
+    fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
+        self.0.get(key).cloned()
+    }
+}
+
+impl WriteBatch for Batch {
+    fn new() -> Self {
+        Self::default()
+    }
+
+    fn set(&mut self, key: &[u8], value: &[u8]) {
+        self.0.push((key.to_vec(), Some(value.to_vec())));
+    }
+
+    fn delete(&mut self, key: &[u8]) {
+        self.0.push((key.to_vec(), None));
+    }
+}
+
+/// Blocks are empty, and all are good.
+struct Nothing;
+
+impl App<Memory> for Nothing {
+    fn produce_block(&mut self, request: ProduceBlockRequest<Memory>) -> ProduceBlockResponse {
+        // Blocks that are equal have one hash: the view makes them differ.
+        let view = request.cur_view().int().to_le_bytes().to_vec();
+        ProduceBlockResponse {
+            data_hash: CryptoHash::new([0; 32]),
+            data: Data::new(vec![Datum::new(view)]),
+            app_state_updates: None,
+            validator_set_updates: None,
+        }
+    }
+
+    fn validate_block(&mut self, request: ValidateBlockRequest<Memory>) -> ValidateBlockResponse {
+        self.validate_block_for_sync(request)
+    }
+
+    fn validate_block_for_sync(
+        &mut self,
+        _: ValidateBlockRequest<Memory>,
+    ) -> ValidateBlockResponse {
+        ValidateBlockResponse::Valid {
+            app_state_updates: None,
+            validator_set_updates: None,
+        }
+    }
+}
+
+/// Replicas at work; they stop when dropped.
+pub struct Replicas {
+    committed: Arc<AtomicU64>,
+    _replicas: Vec<Replica<Memory>>,
+}
+
+impl Replicas {
+    /// Starts so many of them.
+    pub fn start(count: usize) -> Self {
+        let keys: Vec<SigningKey> = (1..=count)
+            .map(|number| SigningKey::from_bytes(&[u8::try_from(number).expect("few"); 32]))
+            .collect();
+        let mut updates = ValidatorSetUpdates::new();
+        let (mut others, mut inboxes) = (HashMap::new(), Vec::new());
+        for key in &keys {
+            let (sender, inbox) = mpsc::channel();
+            updates.insert(key.verifying_key(), Power::new(1));
+            others.insert(key.verifying_key(), sender);
+            inboxes.push(Arc::new(Mutex::new(inbox)));
+        }
+        let committed = Arc::new(AtomicU64::new(0));
+        let mut replicas = Vec::new();
+        for (number, (key, inbox)) in keys.into_iter().zip(inboxes).enumerate() {
+            let post = Post {
+                me: key.verifying_key(),
+                others: others.clone(),
+                inbox,
+            };
+            // The first one counts.
+            let counter = (number == 0).then(|| committed.clone());
+            replicas.push(start_one(key, post, &updates, counter));
+        }
+        Self {
+            committed,
+            _replicas: replicas,
+        }
+    }
+
+    /// Blocks that the first one has committed.
+    pub fn committed(&self) -> u64 {
+        self.committed.load(Ordering::Relaxed)
+    }
+}
+
+fn start_one(
+    key: SigningKey,
+    post: Post,
+    updates: &ValidatorSetUpdates,
+    counter: Option<Arc<AtomicU64>>,
+) -> Replica<Memory> {
+    let store = Memory::default();
+    let mut set = ValidatorSet::new();
+    set.apply_updates(updates);
+    let state = ValidatorSetState::new(set.clone(), set, None, true);
+    Replica::initialize(store.clone(), AppStateUpdates::new(), state);
+    let configuration = Configuration::builder()
+        .me(key)
+        .chain_id(ChainID::new(0))
+        .block_sync_request_limit(10)
+        .block_sync_server_advertise_time(Duration::from_secs(10))
+        .block_sync_response_timeout(Duration::from_secs(3))
+        .block_sync_blacklist_expiry_time(Duration::from_secs(10))
+        .block_sync_trigger_min_view_difference(2)
+        .block_sync_trigger_timeout(Duration::from_secs(60))
+        .progress_msg_buffer_capacity(BufferSize::new(1 << 20))
+        .epoch_length(EpochLength::new(50))
+        .max_view_time(Duration::from_millis(2_000))
+        .log_events(false)
+        .build();
+    let spec = ReplicaSpec::builder()
+        .app(Nothing)
+        .network(post)
+        .kv_store(store)
+        .configuration(configuration);
+    let count = move |_: &hotstuff_rs::events::CommitBlockEvent| {
+        if let Some(counter) = &counter {
+            counter.fetch_add(1, Ordering::Relaxed);
+        }
+    };
+    spec.on_commit_block(count).build().start()
+}
