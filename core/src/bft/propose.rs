@@ -193,7 +193,8 @@ impl Bft {
         }
         self.take_vote(from, vote, true, out);
         let is_near = header.view == self.view || header.view == self.view.next();
-        if is_near && self.round(header.view).proposal.is_none() {
+        let may_replace = self.config.mutant.is(Mutant::BftNotarizesTwice);
+        if is_near && (self.round(header.view).proposal.is_none() || may_replace) {
             let hash = self.keep_block(block, Verdict::Open);
             self.round(header.view).proposal = Some(hash);
         }

@@ -127,7 +127,7 @@ fn how_the_last_operation_of_an_epoch_ended_is_proven() {
     };
     let mut cluster = Cluster::new(12, knobs);
     cluster.run_for(Span::from_millis(100));
-    let ids = grow(&mut cluster, 100, 60);
+    let ids = grow(&mut cluster, 100, 240);
     cluster.run_for(Span::from_secs(5));
     let trusted = TrustedEpoch::genesis(&cluster.genesis).unwrap();
     let verifier = cluster.authority.verifier();
