@@ -220,6 +220,12 @@ settings! {
     flood = 0;
     /// Validators that lose their disk and come back under their name.
     lost_disks = 0;
+    /// Blocks between two states that can be fetched.
+    point_blocks = 1_024;
+    /// Blocks that a node may be behind before it fetches a state.
+    fetch_behind = 10_000;
+    /// Blocks that every other node keeps whole; 0 for all.
+    retain_blocks = 0;
 }
 
 /// Which faults a scenario may draw.

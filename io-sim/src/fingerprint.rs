@@ -175,6 +175,10 @@ pub fn ledger_effect(fold: &mut Fold, effect: &ledger::Effect) {
             fold.add(id.0);
             fold.bytes(from);
         }
+        ledger::Effect::StateFetched { height } => {
+            fold.add(50);
+            fold.add(height.0);
+        }
         ledger::Effect::Ready => fold.add(47),
         ledger::Effect::SafetyViolation { culprits } => {
             fold.add(48);

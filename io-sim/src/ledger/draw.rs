@@ -22,6 +22,7 @@ impl SimConfig {
         config.draw_process(&mut s);
         config.tame_for_ledger(&mut s);
         config.draw_lies(&mut s);
+        config.draw_blocks(&mut s);
         config
     }
 
@@ -94,6 +95,17 @@ impl SimConfig {
         }
         if self.strategies == 0 {
             self.strategies = 1 << s.range(0, STRATEGIES - 1);
+        }
+    }
+
+    /// How nodes that lag come back, and what is left of old blocks.
+    fn draw_blocks(&mut self, s: &mut Stream) {
+        if s.coin() {
+            self.point_blocks = s.magnitude(2, 64);
+            self.fetch_behind = s.magnitude(4, 200);
+        }
+        if s.coin() {
+            self.retain_blocks = s.magnitude(8, 400);
         }
     }
 

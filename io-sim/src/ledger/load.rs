@@ -307,7 +307,7 @@ impl LedgerWorld {
             Response::Rejected(rejection) => {
                 self.coverage.refusals += 1;
                 let one = &mut self.load.clients[client];
-                if !rejection.is_temporary() {
+                if rejection.retry_after().is_none() {
                     one.tries = u64::MAX;
                 }
                 if let Rejection::Tx(error) = rejection {

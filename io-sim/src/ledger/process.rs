@@ -145,6 +145,11 @@ impl LedgerWorld {
         config.wait_timeout = Span::from_millis(settings.request_timeout_ms);
         config.push_again = Span::from_millis(settings.delta_ms.max(1) * 4);
         config.wal_segment_bytes = settings.wal_segment_bytes;
+        config.point_blocks = settings.point_blocks.max(1);
+        config.fetch_behind = settings.fetch_behind;
+        if slot % 2 == 1 {
+            config.retain_blocks = settings.retain_blocks;
+        }
         config.lost_disk = *has_lost_disk;
         config.mutant = self.mutant;
         config

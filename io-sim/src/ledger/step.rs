@@ -180,6 +180,10 @@ impl LedgerWorld {
                     self.checker.on_final(slot, &block, ledger)?;
                 }
             }
+            Effect::StateFetched { height } => {
+                self.coverage.states_fetched += 1;
+                self.checker.fetched(slot, height);
+            }
             Effect::File { id, op } => self.file(slot, id, op),
             Effect::StoreCommit(batch) => self.store(slot, StoreTask::Commit(batch)),
             Effect::StoreRead {

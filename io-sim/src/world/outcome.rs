@@ -143,6 +143,10 @@ coverage! {
     questions,
     /// Final blocks handed to those who lagged.
     catch_ups,
+    /// States of the ledger that were fetched instead of executing all blocks.
+    states_fetched,
+    /// Receipts that could not be had, because the blocks were pruned or never there.
+    receipts_gone,
     /// Receipts that were checked with nothing but the genesis.
     receipts_checked,
     /// Forks whose authors were convicted.

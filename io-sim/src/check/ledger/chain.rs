@@ -57,6 +57,10 @@ impl Chain {
         self.last[slot] = None;
     }
 
+    pub(super) fn fetched(&mut self, slot: usize, height: Height) {
+        self.last[slot] = Some(height);
+    }
+
     pub(super) fn height_of(&self, id: &TxId) -> Option<Height> {
         self.operations.get(id).copied()
     }

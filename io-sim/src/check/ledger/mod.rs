@@ -108,6 +108,11 @@ impl LedgerChecker {
         self.chain.started(slot);
     }
 
+    /// A node has the state after this block, and none of the blocks up to it.
+    pub fn fetched(&mut self, slot: usize, height: Height) {
+        self.chain.fetched(slot, height);
+    }
+
     /// An honest node says something. `disk` is what it would find after a power loss.
     pub fn sending(&mut self, slot: usize, message: &Message, disk: &Disk) -> Result<(), Finding> {
         let Message::Bft(said) = message else {
