@@ -185,17 +185,7 @@ impl Ledger {
                 let found = found.map(|header| Response::Header(Box::new(header)));
                 reply(request, found.unwrap_or(Response::NotFound), out);
             }
-            Purpose::Epochs(request) => {
-                let ends = decode_all::<EpochEnd>(&pairs).map(|mut ends| {
-                    ends.truncate(LEDGER_EPOCHS_ANSWERED_MAX);
-                    ends
-                });
-                reply(
-                    request,
-                    ends.map_or(Response::Unavailable, Response::Epochs),
-                    out,
-                );
-            }
+            Purpose::Epochs(request) => reply(request, epochs(&pairs), out),
             Purpose::Tile(reads) => self.on_tile(reads, &pairs, out),
             Purpose::Head(ask) => {
                 let found = decode_all::<FinalBlock>(&pairs).and_then(|mut all| all.pop());
@@ -206,10 +196,7 @@ impl Ledger {
             }
             Purpose::Complete(request, proof, count) => {
                 let ends = decode_all::<EpochEnd>(&pairs).filter(|ends| ends.len() == count);
-                let response = match ends {
-                    Some(ends) => complete(proof, ends),
-                    None => Response::NotFound,
-                };
+                let response = ends.map_or(Response::NotFound, |ends| complete(proof, ends));
                 reply(request, response, out);
             }
         }
@@ -327,6 +314,15 @@ impl Ledger {
             _ => reply(request, Response::OutOfReach { to }, out),
         }
     }
+}
+
+/// The ends of epochs that were read, as many as one answer holds.
+fn epochs(pairs: &[(Bytes, Bytes)]) -> Response {
+    let Some(mut ends) = decode_all::<EpochEnd>(pairs) else {
+        return Response::Unavailable;
+    };
+    ends.truncate(LEDGER_EPOCHS_ANSWERED_MAX);
+    Response::Epochs(ends)
 }
 
 fn complete(proof: Proof, epochs: Vec<EpochEnd>) -> Response {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use decube_core::crypto::{P256Signer, SharedSigner, SharedVerifier};
 use decube_core::ledger::{Config, Genesis};
+use decube_core::limits::LEDGER_PEERS_MAX;
 use decube_core::types::NodeId;
 use decube_io_real::data_dir::{DataDir, LedgerDirs, NodeKeys, read_key};
 use decube_io_real::disk::{Directory, DiskThread};
