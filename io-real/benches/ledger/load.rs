@@ -189,7 +189,7 @@ async fn client(
                 Response::Busy | Response::Unavailable => {
                     tokio::time::sleep(Duration::from_millis(5)).await;
                 }
-                Response::Rejected(rejection) if rejection.is_temporary() => {
+                Response::Rejected(rejection) if rejection.retry_after().is_some() => {
                     tokio::time::sleep(Duration::from_millis(5)).await;
                 }
                 other => panic!("not the answer to a submission: {other:?}"),

@@ -57,16 +57,16 @@ impl Default for MockNode {
     }
 }
 
-/// The next request is answered like this, whatever it is.
-pub fn script(&self, answer: Result<Response, Gone>) {
-    self.state().scripted.push_back(answer);
-}
-
-pub fn set_health(&self, health: Health) {
-    self.state().health = Some(health);
-}
-
 impl MockNode {
+    /// The next request is answered like this, whatever it is.
+    pub fn script(&self, answer: Result<Response, Gone>) {
+        self.state().scripted.push_back(answer);
+    }
+
+    pub fn set_health(&self, health: Health) {
+        self.state().health = Some(health);
+    }
+
     /// The next question to the ledger is answered like this, whatever it is.
     pub fn script_ledger(&self, answer: ledger::Response) {
         self.state().ledger.push_back(answer);
