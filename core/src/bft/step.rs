@@ -106,6 +106,8 @@ impl Bft {
         }
         self.guard
             .raise_floor(self.committed.view.max(recovered.silent_upto));
+        // First of all: what was voted for is kept while the rest is taken up.
+        self.recover_guard(&recovered.votes);
         for block in recovered.blocks {
             self.recover_block(block);
         }
@@ -129,6 +131,20 @@ impl Bft {
         }
     }
 
+    /// What was signed in earlier lives binds.
+    fn recover_guard(&mut self, votes: &[super::vote::Vote]) {
+        use crate::mutant::Mutant;
+        if self.config.mutant.is(Mutant::BftGuardNotRecovered) {
+            return;
+        }
+        for vote in votes {
+            if self.is_own(vote) && vote.statement.view() > self.guard.floor() {
+                self.guard.insert(*vote);
+                self.guard.set_durable(vote);
+            }
+        }
+    }
+
     /// Own votes count again, as they did before the crash: without them a crash
     /// of all validators would leave each waiting for its own.
     fn recover_votes(
@@ -136,21 +152,20 @@ impl Bft {
         votes: alloc::vec::Vec<super::vote::Vote>,
         out: &mut Outbox<Effect>,
     ) {
+        use crate::mutant::Mutant;
+        if self.config.mutant.is(Mutant::BftOwnVotesNotRecovered) {
+            return;
+        }
         for vote in votes {
-            if vote.statement.epoch != self.epoch.epoch || Some(vote.signer) != self.me {
-                continue;
-            }
-            if vote.statement.view() > self.guard.floor() {
-                use crate::mutant::Mutant;
-                if !self.config.mutant.is(Mutant::BftGuardNotRecovered) {
-                    self.guard.insert(vote);
-                    self.guard.set_durable(&vote);
-                }
-                if !self.config.mutant.is(Mutant::BftOwnVotesNotRecovered) {
-                    self.count(vote, out);
-                }
+            if self.is_own(&vote) && vote.statement.view() > self.guard.floor() {
+                self.count(vote, out);
             }
         }
+    }
+
+    /// Whether it is this validator's, of its epoch.
+    fn is_own(&self, vote: &super::vote::Vote) -> bool {
+        vote.statement.epoch == self.epoch.epoch && Some(vote.signer) == self.me
     }
 
     /// Says what was held back until now.

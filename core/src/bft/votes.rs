@@ -207,6 +207,11 @@ impl Bft {
     /// blocks that nobody certified, directly or by a child. A block that this node voted for is kept: a
     /// certificate may come late, and others may have no copy.
     pub(super) fn forget_what_ended(&mut self) {
+        // What makes a block worth keeping may come later from the log than what makes
+        // it look old.
+        if matches!(self.phase, Phase::New) {
+            return;
+        }
         let oldest = View(self.view.0.saturating_sub(VIEWS_KEPT));
         for round in self.rounds.range_mut(..oldest).map(|(_, round)| round) {
             round.forget_votes();

@@ -62,7 +62,7 @@ impl SimConfig {
         self.wall_offset_ms_max = self.wall_offset_ms_max.min(1_500);
         self.clock_steps = self.clock_steps.min(3);
         self.lost_disks = match s.coin() {
-            true => s.range(1, 3),
+            true => s.range(2, 6),
             false => 0,
         };
         self.reconfigurations = match s.coin() {
@@ -81,7 +81,7 @@ impl SimConfig {
     }
 
     fn draw_lies(&mut self, s: &mut Stream) {
-        if s.chance(150_000) {
+        if s.chance(300_000) {
             return;
         }
         self.liars = s.range(1, (self.nodes - 1) / 3 + 1);
@@ -101,11 +101,11 @@ impl SimConfig {
     /// How nodes that lag come back, and what is left of old blocks.
     fn draw_blocks(&mut self, s: &mut Stream) {
         if s.coin() {
-            self.point_blocks = s.magnitude(2, 64);
-            self.fetch_behind = s.magnitude(4, 200);
+            self.point_blocks = s.magnitude(2, 16);
+            self.fetch_behind = s.magnitude(2, 40);
         }
         if s.coin() {
-            self.retain_blocks = s.magnitude(8, 400);
+            self.retain_blocks = s.magnitude(4, 64);
         }
     }
 

@@ -5,7 +5,7 @@
 //! bit of [`SimConfig::strategies`](crate::config::SimConfig::strategies), so that a
 //! minimiser can find out which one a failure needs.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use decube_core::bft::{self, Bft, BlockRef, Cert, Epoch, Proposal, Statement, Vote, VoteKind};
 use decube_core::crypto::fake::FakeSigner;
@@ -88,6 +88,8 @@ pub(super) struct Liar {
     voted: BTreeMap<(Epoch, bft::View), u64>,
     /// In a run that is to fork: which side has which block.
     sides: BTreeMap<Digest, bool>,
+    /// In such a run: who hears of the second of two blocks.
+    second_side: BTreeSet<NodeId>,
 }
 
 const HEARD_MAX: usize = 96;
@@ -106,6 +108,7 @@ impl Liar {
         key: FakeSigner,
         chain: ChainId,
         config: &SimConfig,
+        second_side: BTreeSet<NodeId>,
     ) -> Self {
         Self {
             key,
@@ -124,6 +127,7 @@ impl Liar {
             blocks: BTreeMap::new(),
             voted: BTreeMap::new(),
             sides: BTreeMap::new(),
+            second_side,
         }
     }
 
@@ -389,8 +393,10 @@ impl Liar {
 
     /// On which side a peer is when two blocks go round.
     fn side(&self, to: NodeId, view: u64) -> bool {
-        let salt = if self.fork { 0 } else { view };
-        self.shared.at(low_bits(to), salt | 1 << 52).coin()
+        match self.fork {
+            true => self.second_side.contains(&to),
+            false => self.shared.at(low_bits(to), view | 1 << 52).coin(),
+        }
     }
 
     fn is_silent(&self, now: u64) -> bool {

@@ -1,5 +1,7 @@
 //! Who validates at the beginning, who lies, and how much power lies at most.
 
+use std::collections::BTreeSet;
+
 use decube_core::crypto::fake::FakeAuthority;
 use decube_core::crypto::{SharedSigner, Signer as _};
 use decube_core::ledger::{Genesis, Member, Param, Params, TimeMs, normalise};
@@ -49,6 +51,7 @@ pub(super) fn hosts(
     };
     let mut hosts: Vec<Host> = (0..config.slots()).map(host).collect();
     let liars = choose_liars(seed, config, genesis, &hosts);
+    let second = second_side(&hosts, &liars);
     for (number, slot) in (0..).zip(&liars) {
         let signer = u64::try_from(*slot).expect("few slots");
         if number < config.twins {
@@ -58,38 +61,59 @@ pub(super) fn hosts(
             hosts.push(second);
         } else {
             let key = authority.signer(signer);
-            let liar = Liar::new(seed, signer, key, genesis.chain(), config);
+            let liar = Liar::new(seed, signer, key, genesis.chain(), config, second.clone());
             hosts[*slot].part = Part::Liar(Box::new(liar));
         }
     }
     hosts
 }
 
-/// As many of the wanted liars as the budget allows: less than a third of the
-/// power, or in runs that may fork just more than a third.
+/// As many of the wanted liars as the budget allows: less than a third of the power.
+/// In runs that are to fork, as many as it takes.
 fn choose_liars(seed: u64, config: &SimConfig, genesis: &Genesis, hosts: &[Host]) -> Vec<usize> {
     let mut stream = Stream::new(seed, Domain::Liar);
     let mut order: Vec<usize> = (0..genesis.members.len()).collect();
     stream.shuffle(&mut order);
     let wanted = usize::try_from(config.liars).expect("few liars");
-    let mut liars = Vec::new();
+    let mut liars: Vec<usize> = Vec::new();
     for slot in order {
-        let mut more = liars.clone();
-        more.push(slot);
-        let named: Vec<NodeId> = more.iter().map(|slot: &usize| hosts[*slot].node).collect();
-        if config.fork == 1 {
-            if !is_within_budget(&genesis.members, &hosts_named(hosts, &liars)) {
-                break;
-            }
-            liars = more;
-        } else if liars.len() < wanted && is_within_budget(&genesis.members, &named) {
+        let more = [liars.as_slice(), &[slot]].concat();
+        let may = match config.fork {
+            1 => !can_fork(&genesis.members, hosts, &liars),
+            _ => liars.len() < wanted && is_within_budget(&genesis.members, &named(hosts, &more)),
+        };
+        if may {
             liars = more;
         }
     }
     liars
 }
 
-fn hosts_named(hosts: &[Host], slots: &[usize]) -> Vec<NodeId> {
+/// Whether liars are a quorum with each half of the others.
+fn can_fork(members: &[Member], hosts: &[Host], liars: &[usize]) -> bool {
+    let second = second_side(hosts, liars);
+    let with = |side: bool| {
+        let validators = hosts.iter().take(members.len()).enumerate();
+        let its = validators
+            .filter(|(slot, host)| liars.contains(slot) || second.contains(&host.node) == side);
+        let nodes: Vec<NodeId> = its.map(|(_, host)| host.node).collect();
+        is_quorum(members, &nodes)
+    };
+    with(false) && with(true)
+}
+
+/// Every other honest node: the half that hears of the second of two blocks.
+fn second_side(hosts: &[Host], liars: &[usize]) -> BTreeSet<NodeId> {
+    let honest = hosts.iter().enumerate();
+    let honest = honest.filter(|(slot, _)| !liars.contains(slot));
+    honest
+        .skip(1)
+        .step_by(2)
+        .map(|(_, host)| host.node)
+        .collect()
+}
+
+fn named(hosts: &[Host], slots: &[usize]) -> Vec<NodeId> {
     slots.iter().map(|slot| hosts[*slot].node).collect()
 }
 

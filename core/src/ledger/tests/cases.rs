@@ -8,6 +8,7 @@ use super::cluster::{Cluster, Knobs, note};
 use crate::bft::Epoch;
 use crate::codec::{Decode as _, Encode as _};
 use crate::ledger::*;
+use crate::mutant::Mutant;
 use crate::proof::ledger::{Receipt, TrustedEpoch};
 use crate::types::Span;
 
@@ -311,11 +312,14 @@ fn who_lost_its_disk_follows_through_epochs_and_votes_again() {
     std::println!("lost disk: back in epoch {}", cluster.epoch(2));
 }
 
-/// It lost its disk and asked its way back. What it signed since then is damaged in the
-/// same epoch: the answer from before is too old, so it asks again.
-#[test]
-fn a_second_loss_in_the_same_epoch_is_a_loss() {
-    let mut cluster = Cluster::new(6, Knobs::default());
+/// A node that lost its disk and asked its way back. Then what it has signed since is
+/// damaged, in the same epoch.
+fn twice_lost(mutant: Mutant) -> Cluster {
+    let knobs = Knobs {
+        mutant,
+        ..Knobs::default()
+    };
+    let mut cluster = Cluster::new(6, knobs);
     cluster.note(0, 100, 0, "before");
     cluster.run_for(Span::from_secs(2));
     cluster.crash(2);
@@ -326,25 +330,43 @@ fn a_second_loss_in_the_same_epoch_is_a_loss() {
         cluster.note(0, 100, sequence, "n");
         cluster.run_for(Span::from_millis(200));
     }
-    let votes = |world: &Cluster| {
-        let bft = world.ledger(2).bft();
-        bft.is_some_and(|bft| bft.is_running() && !bft.is_silent())
-    };
     cluster.until("votes", Span::from_secs(60), votes);
     assert_eq!(cluster.epoch(2), Epoch(0));
     // An undamaged restart asks nobody.
     cluster.crash(2);
     cluster.start(2);
-    let is_up = |world: &Cluster| world.ledger(2).bft().is_some();
     cluster.until("recovered", Span::from_secs(1), is_up);
     assert!(cluster.ledger(2).bft().unwrap().is_running());
     cluster.crash(2);
     cluster.slots[2].disk.rot();
     cluster.start(2);
     cluster.until("recovered", Span::from_secs(1), is_up);
+    cluster
+}
+
+fn votes(cluster: &Cluster) -> bool {
+    let bft = cluster.ledger(2).bft();
+    bft.is_some_and(|bft| bft.is_running() && !bft.is_silent())
+}
+
+fn is_up(cluster: &Cluster) -> bool {
+    cluster.ledger(2).bft().is_some()
+}
+
+/// The answer from before the second loss is too old, so it asks again.
+#[test]
+fn a_second_loss_in_the_same_epoch_is_a_loss() {
+    let mut cluster = twice_lost(Mutant::None);
     assert!(!cluster.ledger(2).bft().unwrap().is_running());
     cluster.note(0, 101, 0, "after");
     cluster.until("votes again", Span::from_secs(60), votes);
+}
+
+#[cfg(feature = "mutants")]
+#[test]
+fn an_old_answer_that_is_trusted_is_seen() {
+    let cluster = twice_lost(Mutant::LedgerTrustsOldAnswer);
+    assert!(cluster.ledger(2).bft().unwrap().is_running());
 }
 
 /// One of four is down each time, another one, and all start anew in between: who

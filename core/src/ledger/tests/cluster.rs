@@ -16,6 +16,7 @@ use crate::crypto::{ChainId, SharedSigner, SharedVerifier, Signer as _};
 use crate::ledger::state_sync::SyncMessage;
 use crate::ledger::*;
 use crate::machine::{Machine, Outbox};
+use crate::mutant::Mutant;
 use crate::proof::ledger::EpochEnd;
 use crate::types::{ClusterId, NodeId, RequestId, Span, Time};
 
@@ -34,6 +35,7 @@ pub struct Knobs {
     pub disk_max: Span,
     pub crash_permille: u64,
     pub params: Params,
+    pub mutant: Mutant,
     /// Blocks between states that can be fetched, and how far behind they are.
     pub point_blocks: u64,
     pub fetch_behind: u64,
@@ -51,6 +53,7 @@ impl Default for Knobs {
             disk_max: Span::from_millis(2),
             crash_permille: 0,
             params: Params::default(),
+            mutant: Mutant::None,
             point_blocks: 1024,
             fetch_behind: 10_000,
             retain: Vec::new(),
@@ -182,6 +185,7 @@ impl Cluster {
         config.push_again = Span::from_millis(500);
         config.retain_blocks = self.knobs.retain.get(slot).copied().unwrap_or(0);
         config.lost_disk = self.lost.contains(&slot);
+        config.mutant = self.knobs.mutant;
         self.slots[slot].ledger = Some(Ledger::new(config));
         self.checker.on_restart(slot);
         let wall = TimeMs(BEGIN_MS + self.now.0 / 1_000_000);
