@@ -455,3 +455,43 @@ fn a_block_from_the_end_of_time_is_not_voted_for() {
     });
     assert!(!cluster.checker.is_block(&place.hash));
 }
+
+/// Questions for blocks that a node asks which was away for some epochs, if every
+/// answer arrives four times.
+fn questions_of_who_was_away(mutant: Mutant) -> u64 {
+    let mut params = Params::default();
+    params.set(Param::EpochBlocks, 3).unwrap();
+    let knobs = Knobs {
+        params,
+        mutant,
+        answer_copies: 4,
+        ..Knobs::default()
+    };
+    let mut cluster = Cluster::new(9, knobs);
+    cluster.run_for(Span::from_millis(200));
+    cluster.crash(3);
+    for sequence in 0..20 {
+        cluster.note(0, 100, sequence, "n");
+        cluster.run_for(Span::from_millis(100));
+    }
+    let (before, end) = (cluster.asked_blocks, cluster.now + Span::from_secs(3));
+    cluster.start(3);
+    while cluster.lowest() < cluster.checker.highest && cluster.now < end {
+        cluster.run_for(Span::from_millis(1));
+    }
+    cluster.asked_blocks - before
+}
+
+#[test]
+fn copies_of_an_answer_are_no_reason_to_ask_again() {
+    let asked = questions_of_who_was_away(Mutant::None);
+    std::println!("copies of answers: {asked} questions");
+    assert!(asked < 20, "{asked}");
+}
+
+#[cfg(feature = "mutants")]
+#[test]
+fn asking_on_every_answer_is_seen() {
+    let asked = questions_of_who_was_away(Mutant::LedgerAsksOnEveryAnswer);
+    assert!(asked > 40, "{asked}");
+}

@@ -41,6 +41,8 @@ pub struct Knobs {
     pub fetch_behind: u64,
     /// Blocks that nodes keep whole, by their places; all if nothing is said.
     pub retain: Vec<u64>,
+    /// How often an answer with blocks arrives.
+    pub answer_copies: u64,
 }
 
 impl Default for Knobs {
@@ -57,6 +59,7 @@ impl Default for Knobs {
             point_blocks: 1024,
             fetch_behind: 10_000,
             retain: Vec::new(),
+            answer_copies: 1,
         }
     }
 }
@@ -95,6 +98,8 @@ pub struct Cluster {
     pub voting_keys: BTreeMap<usize, u64>,
     /// Runs of blocks that begin lower are lost, as if all had forgotten those.
     pub blocks_from: Height,
+    /// Questions for final blocks so far.
+    pub asked_blocks: u64,
     /// What becomes of a message of a node on its way to another one.
     pub tamper: fn(usize, usize, Message) -> Option<Message>,
     /// Chunks of states that were sent, by whom and to whom.
@@ -134,6 +139,7 @@ impl Cluster {
             lost: BTreeSet::new(),
             voting_keys: BTreeMap::new(),
             blocks_from: Height(0),
+            asked_blocks: 0,
             tamper: |_, _, message| Some(message),
             chunks: BTreeMap::new(),
             queue: BTreeMap::new(),
@@ -321,17 +327,20 @@ impl Cluster {
         let Some(message) = (self.tamper)(from, slot, message) else {
             return;
         };
-        let at = self.now + Span(1 + self.random(self.knobs.delay_max.0));
+        let copies = match &message {
+            Message::Bft(crate::bft::Message::Blocks(_)) => self.knobs.answer_copies,
+            _ => 1,
+        };
+        let is_question = matches!(message, Message::Bft(crate::bft::Message::AskBlocks { .. }));
+        self.asked_blocks += u64::from(is_question);
         let from = self.slots[from].node;
-        let event = Event::Message { from, message };
-        self.push(
-            at,
-            Item {
-                slot,
-                life: None,
-                event,
-            },
-        );
+        for _ in 0..copies {
+            let at = self.now + Span(1 + self.random(self.knobs.delay_max.0));
+            let message = message.clone();
+            let event = Event::Message { from, message };
+            let life = None;
+            self.push(at, Item { slot, life, event });
+        }
     }
 
     pub fn run_for(&mut self, span: Span) {
