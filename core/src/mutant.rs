@@ -123,8 +123,6 @@ pub enum Mutant {
     LedgerTrustsOldAnswer,
     /// Every answer is a reason to ask again, copies of answers included.
     LedgerAsksOnEveryAnswer,
-    /// What the log holds beyond the bound for peers is dropped at the start.
-    LedgerDropsRecovered,
     /// What a header says of the state is not compared with the state (Sui,
     /// 2026-01-14: nodes diverge).
     LedgerStateUnchecked,
@@ -132,7 +130,7 @@ pub enum Mutant {
 
 impl Mutant {
     /// All planted bugs.
-    pub const ALL: [Self; 56] = [
+    pub const ALL: [Self; 55] = [
         Self::VoteNotDurable,
         Self::VoteForgottenInTerm,
         Self::CommitOldTerm,
@@ -187,7 +185,6 @@ impl Mutant {
         Self::LedgerForgetsLostDisk,
         Self::LedgerTrustsOldAnswer,
         Self::LedgerAsksOnEveryAnswer,
-        Self::LedgerDropsRecovered,
         Self::LedgerStateUnchecked,
     ];
 

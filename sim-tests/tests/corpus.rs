@@ -37,25 +37,3 @@ fn no_recorded_failure_comes_back() {
         paths.len()
     ));
 }
-
-/// A trace that was recorded for a bug still meets it: with the bug planted again, the
-/// judges see it.
-#[test]
-fn a_planted_bug_is_met_by_the_trace_that_was_recorded_for_it() {
-    for (name, mutant) in [("store-far-behind-the-log", "LedgerDropsRecovered")] {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus");
-        let path = folder.join(name).with_extension("dct");
-        let text = fs::read_to_string(path).expect("a readable trace");
-        let planted = text.replace("M mutant None", &format!("M mutant {mutant}"));
-        assert_ne!(text, planted, "{name} names its planted bug");
-        let report = replay(&planted, Mode::Loose).expect("a trace");
-        let violation = &report.report.outcome.violation;
-        let violation = violation
-            .as_ref()
-            .unwrap_or_else(|| panic!("{name} misses {mutant}"));
-        say(&format!(
-            "corpus: {name} meets {mutant}: {}",
-            violation.checker
-        ));
-    }
-}

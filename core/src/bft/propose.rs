@@ -206,9 +206,7 @@ impl Bft {
         let header = block.header();
         // What the own log holds was bounded when it came, and is more than that when
         // the application's data lags: dropped here it might be lost everywhere.
-        let is_own = matches!(self.phase, Phase::New)
-            && !self.config.mutant.is(Mutant::LedgerDropsRecovered);
-        let has_room = self.blocks.len() < BLOCKS_OPEN_MAX || is_own;
+        let has_room = self.blocks.len() < BLOCKS_OPEN_MAX || matches!(self.phase, Phase::New);
         if header.height > self.committed.height && has_room {
             // Only now: what can not be kept would be asked for again at once.
             self.wanted.remove(&hash);
