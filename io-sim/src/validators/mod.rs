@@ -26,6 +26,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use decube_core::bft::{
     Bft, Commitments, Config, Content, Effect, Epoch, EpochStart, Event, Height, Message,
     PersistSeq, Power, Relay, Timing, Validator, ValidatorSet,
@@ -287,9 +288,11 @@ impl Validators {
             Effect::Broadcast { message } => self.broadcast(number, message),
             Effect::Build { view, .. } => {
                 self.nodes[number].building = self.now;
+                // Not nothing: an empty block is held back for a while.
+                let items = vec![Bytes::from_static(b"item")];
                 let content = Content {
-                    items: Vec::new(),
-                    commitments: Commitments::to_items(&[]),
+                    commitments: Commitments::to_items(&items),
+                    items,
                 };
                 let content = Some(Box::new(content));
                 return Some(Event::Built { view, content });
