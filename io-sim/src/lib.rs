@@ -36,6 +36,7 @@ pub mod queue;
 pub mod rng;
 pub mod runner;
 pub mod scenario;
+mod shell;
 pub mod store;
 pub mod subject;
 pub mod validators;

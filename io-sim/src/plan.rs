@@ -165,6 +165,26 @@ pub struct Fault {
     pub args: [u64; 3],
 }
 
+impl Fault {
+    /// The links that a partition cuts between so many slots.
+    pub fn cut_links(&self, slots: usize) -> Vec<(usize, usize)> {
+        let shape = PartitionShape::from_number(self.args[1]);
+        let pairs = (0..slots).flat_map(|from| (0..slots).map(move |to| (from, to)));
+        pairs
+            .filter(|(from, to)| from != to && shape.cuts(self.args[0], *from, *to, slots))
+            .collect()
+    }
+
+    /// By how many nanoseconds a wall clock jumps.
+    pub fn clock_step_ns(&self) -> i64 {
+        let forward = i64::try_from(self.args[1] * MILLI).unwrap_or(i64::MAX);
+        match self.args[2] {
+            1 => -forward,
+            _ => forward,
+        }
+    }
+}
+
 /// Draws the plan of a seed.
 pub fn draw(seed: u64, config: &SimConfig) -> Vec<Fault> {
     let mut planner = Planner {

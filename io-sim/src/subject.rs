@@ -127,6 +127,6 @@ impl Subject for Node {
     }
 }
 
-fn first_word(digest: &[u8; 32]) -> u64 {
+pub(crate) fn first_word(digest: &[u8; 32]) -> u64 {
     u64::from_be_bytes(*digest.first_chunk().expect("32 bytes hold 8"))
 }

@@ -43,6 +43,9 @@ pub struct Nodes {
     _root: TempDir,
 }
 
+/// A device with what it tells.
+type Opened<T, E> = (T, mpsc::UnboundedReceiver<E>);
+
 /// What all nodes are given.
 struct Plan {
     root: TempDir,
@@ -112,54 +115,43 @@ impl Plan {
         network_events: mpsc::Receiver<NetworkEvent>,
     ) -> NodeHandle {
         let data = DataDir::open(&self.root.path().join(number.to_string())).unwrap();
-        let (disk, disk_events) = disk(&data.wal());
-        let (store, store_events) = store(&data.store());
         let dirs = data.ledger().unwrap();
-        let (ledger_disk, ledger_disk_events) = self::disk(&dirs.wal);
-        let (ledger_store, ledger_store_events) = self::store(&dirs.store);
-        let ports = Ports {
-            network,
-            network_events,
-            disk,
-            disk_events,
-            store,
-            store_events,
-            clock: SystemClock,
-            ledger: Some(LedgerPorts {
-                peers: self.ids(),
-                disk: ledger_disk,
-                disk_events: ledger_disk_events,
-                store: ledger_store,
-                store_events: ledger_store_events,
-            }),
-        };
         let config = self.config(number, SharedVerifier::new(FastVerifier));
-        let host = HostConfig::new(config.id);
-        host::spawn(host, Node::new(config), ports, ()).0
+        let own = (disk(&data.wal()), store(&data.store()));
+        let ledgers = (disk(&dirs.wal), store(&dirs.store));
+        self.spawn(config, (network, network_events), own, ledgers)
     }
 
     /// Starts a node that checks no signatures and has no disk.
     fn simulate(&self, number: usize, hub: &InProcessHub) -> NodeHandle {
         let config = self.config(number, SharedVerifier::new(Trusting));
-        let (network, network_events) = hub.attach(config.id);
-        let (disk, disk_events) = NoDisk::new();
-        let (store, store_events) = NoStore::new();
-        let (ledger_disk, ledger_disk_events) = NoDisk::new();
-        let (ledger_store, ledger_store_events) = NoStore::new();
+        let network = hub.attach(config.id);
+        let nothing = || (NoDisk::new(), NoStore::new());
+        self.spawn(config, network, nothing(), nothing())
+    }
+
+    /// Starts a node on these ports: disk and store of its own, and of the ledger.
+    fn spawn<N: Network, D: Disk, S: StoreQueue>(
+        &self,
+        config: Config,
+        (network, network_events): (N, mpsc::Receiver<NetworkEvent>),
+        (own_disk, own_store): (Opened<D, DiskEvent>, Opened<S, StoreEvent>),
+        (ledger_disk, ledger_store): (Opened<D, DiskEvent>, Opened<S, StoreEvent>),
+    ) -> NodeHandle {
         let ports = Ports {
             network,
             network_events,
-            disk,
-            disk_events,
-            store,
-            store_events,
+            disk: own_disk.0,
+            disk_events: own_disk.1,
+            store: own_store.0,
+            store_events: own_store.1,
             clock: SystemClock,
             ledger: Some(LedgerPorts {
                 peers: self.ids(),
-                disk: ledger_disk,
-                disk_events: ledger_disk_events,
-                store: ledger_store,
-                store_events: ledger_store_events,
+                disk: ledger_disk.0,
+                disk_events: ledger_disk.1,
+                store: ledger_store.0,
+                store_events: ledger_store.1,
             }),
         };
         let host = HostConfig::new(config.id);

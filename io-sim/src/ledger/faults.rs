@@ -1,11 +1,12 @@
 //! Carrying out the plan of faults.
 
-use super::host::{Doom, Part};
+use super::host::Part;
 use super::{Happening, LedgerWorld, MILLI};
 use crate::check::raft::Finding;
 use crate::disk::Disk;
-use crate::plan::{Fault, FaultKind, PartitionShape};
+use crate::plan::{Fault, FaultKind};
 use crate::rng::Draw;
+use crate::shell::Doom;
 use crate::store::SimStore;
 
 impl LedgerWorld {
@@ -21,7 +22,7 @@ impl LedgerWorld {
         self.faults[fault.kind.ordinal()] += 1;
         match fault.kind {
             FaultKind::Partition => {
-                for (from, to) in self.cut_links(&fault) {
+                for (from, to) in fault.cut_links(self.hosts.len()) {
                     self.network.cut(from, to);
                 }
                 self.schedule(self.now + fault.duration, Happening::End(number));
@@ -71,7 +72,7 @@ impl LedgerWorld {
             FaultKind::DiskFull => self.hosts[slot].disk.set_full(false),
             FaultKind::SlowSync => self.hosts[slot].disk.slow_down(1),
             FaultKind::Partition => {
-                for (from, to) in self.cut_links(&fault) {
+                for (from, to) in fault.cut_links(self.hosts.len()) {
                     self.network.mend(from, to);
                 }
             }
@@ -82,15 +83,6 @@ impl LedgerWorld {
     fn slot_of(&self, arg: u64) -> usize {
         let slots = u64::try_from(self.hosts.len()).expect("few slots");
         usize::try_from(arg % slots).expect("few slots")
-    }
-
-    fn cut_links(&self, fault: &Fault) -> Vec<(usize, usize)> {
-        let slots = self.hosts.len();
-        let shape = PartitionShape::from_number(fault.args[1]);
-        let pairs = (0..slots).flat_map(|from| (0..slots).map(move |to| (from, to)));
-        pairs
-            .filter(|(from, to)| from != to && shape.cuts(fault.args[0], *from, *to, slots))
-            .collect()
     }
 
     /// Kills a process: now, or between two effects of its next step.
@@ -118,13 +110,8 @@ impl LedgerWorld {
     }
 
     fn step_clock(&mut self, slot: usize, fault: &Fault) {
-        let forward = i64::try_from(fault.args[1] * MILLI).unwrap_or(i64::MAX);
-        let by = match fault.args[2] {
-            1 => -forward,
-            _ => forward,
-        };
         let host = &mut self.hosts[slot];
-        host.clock.step_wall(by);
+        host.clock.step_wall(fault.clock_step_ns());
         host.wall_offset = host.clock.wall_offset();
     }
 

@@ -15,6 +15,7 @@ use super::liar::Liar;
 use super::load::Caller;
 use crate::clock::Clock;
 use crate::disk::Disk;
+use crate::shell::Doom;
 use crate::store::SimStore;
 
 /// What a slot is to the others.
@@ -26,15 +27,6 @@ pub(super) enum Part {
     Liar(Box<Liar>),
     /// One of two honest processes with one key: together they are a liar.
     Twin,
-}
-
-/// How a process will end at the next boundary between two effects.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Doom {
-    /// Whether the machine loses power.
-    pub(super) power: bool,
-    /// How long it stays down.
-    pub(super) down: u64,
 }
 
 /// A task of the store, in order.

@@ -19,7 +19,7 @@ use super::{Happening, LedgerWorld, MILLI};
 use crate::check::raft::Finding;
 use crate::config::SimConfig;
 use crate::rng::{Domain, Keyed};
-use crate::workload::{Action, Workload};
+use crate::workload::{Action, Planned, Workload};
 
 /// Who asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -209,22 +209,22 @@ impl LedgerWorld {
         id
     }
 
+    /// What a client is at.
+    fn planned(&self, client: usize) -> Planned {
+        let entity = u64::try_from(client).expect("few clients");
+        let number = self.load.clients[client].number;
+        self.load.workload.operation(&self.config, entity, number)
+    }
+
     /// Signs the client's next transaction, if it has one left.
     fn make(&mut self, client: usize, tip: Height) {
-        let entity = u64::try_from(client).expect("few clients");
+        let planned = self.planned(client);
         let one = &mut self.load.clients[client];
-        let planned = self
-            .load
-            .workload
-            .operation(&self.config, entity, one.number);
         if planned.action == Action::Skip {
             one.number += 1;
             return;
         }
-        let count = match planned.action {
-            Action::Range => 1 + planned.key,
-            _ => 1,
-        };
+        let count = operations_in(&planned);
         let operation = |place: u64| operation_of(planned.action, client, one.number, place);
         let intent = Intent {
             chain: self.genesis.chain(),
@@ -323,22 +323,23 @@ impl LedgerWorld {
 
     /// A client's transaction is final: it goes on with the next one.
     fn advance_client(&mut self, client: usize) {
-        let entity = u64::try_from(client).expect("few clients");
+        let planned = self.planned(client);
         let one = &mut self.load.clients[client];
-        let planned = self
-            .load
-            .workload
-            .operation(&self.config, entity, one.number);
-        let count = match planned.action {
-            Action::Range => 1 + planned.key,
-            _ => 1,
-        };
+        let count = operations_in(&planned);
         one.sequence += count;
         one.number += 1;
         one.completed += 1;
         one.pending = None;
         one.tries = 0;
         self.wake_client(client, planned.think.max(1));
+    }
+}
+
+/// How many operations a planned transaction bundles.
+const fn operations_in(planned: &Planned) -> u64 {
+    match planned.action {
+        Action::Range => 1 + planned.key,
+        _ => 1,
     }
 }
 

@@ -52,6 +52,7 @@ use crate::network::Network;
 use crate::plan::{Fault, FaultKind};
 use crate::queue::{Queue, Tie};
 use crate::rng::{Domain, Keyed};
+use crate::subject::first_word;
 use crate::world::{Checkpoint, Coverage, Outcome, Setup, Violation};
 
 use govern::Governor;
@@ -126,6 +127,8 @@ pub struct LedgerWorld {
     now: u64,
     queue: Queue<Happening>,
     hosts: Vec<Host>,
+    /// Under which name each of them speaks.
+    names: Vec<NodeId>,
     authority: FakeAuthority,
     genesis: Arc<Genesis>,
     network: Network,
@@ -152,8 +155,6 @@ pub struct LedgerWorld {
 }
 
 const MILLI: u64 = 1_000_000;
-/// Steps in one instant after which something spins.
-const STEPS_PER_INSTANT_MAX: u64 = 100_000;
 
 impl LedgerWorld {
     /// A world before its first instant.
@@ -165,11 +166,18 @@ impl LedgerWorld {
         let mut network = Network::new(setup.seed, hosts.len());
         network.set_overrides(setup.overrides);
         let honest: Vec<_> = hosts.iter().map(Host::is_honest).collect();
-        let nodes: Vec<_> = hosts.iter().map(|host| host.node).collect();
+        let names: Vec<_> = hosts.iter().map(|host| host.node).collect();
         let mut world = Self {
             seed: setup.seed,
             load: Load::new(setup.seed, &config, setup.workload, &authority),
-            checker: LedgerChecker::new(&genesis, authority.verifier(), nodes, honest, &config),
+            checker: LedgerChecker::new(
+                &genesis,
+                authority.verifier(),
+                names.clone(),
+                honest,
+                &config,
+            ),
+            names,
             governor: Governor::default(),
             plan: setup.plan,
             mutant: setup.mutant,
@@ -385,7 +393,7 @@ impl LedgerWorld {
     }
 
     fn describe(&mut self, slot: usize, mark: &str, what: &str) {
-        let line = crate::world::line(self.events, self.now, slot, mark, what);
+        let line = crate::shell::line(self.events, self.now, slot, mark, what);
         self.lines.push(line);
     }
 
@@ -423,8 +431,4 @@ impl LedgerWorld {
             lines: self.lines,
         }
     }
-}
-
-fn first_word(digest: &[u8; 32]) -> u64 {
-    u64::from_be_bytes(*digest.first_chunk().expect("32 bytes hold 8"))
 }

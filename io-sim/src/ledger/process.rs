@@ -9,11 +9,7 @@ use super::host::Host;
 use super::load::Answer;
 use super::{Happening, LedgerWorld, MILLI};
 use crate::check::raft::Finding;
-use crate::clock::Clock;
-use crate::rng::{Domain, Keyed};
-
-/// Starts that may halt one after the other before nobody tries again.
-const FUTILE_STARTS_MAX: u64 = 12;
+use crate::shell::{FUTILE_STARTS_MAX, new_clock};
 
 impl LedgerWorld {
     /// Starts the process of a slot, unless one runs.
@@ -23,9 +19,9 @@ impl LedgerWorld {
         }
         let process = self.hosts[slot].process;
         let config = self.node_config(slot);
-        let clock = self.new_clock(slot);
         let host = &mut self.hosts[slot];
-        host.clock = clock;
+        let offset = &mut host.wall_offset;
+        host.clock = new_clock(self.seed, &self.config, (slot, process), self.now, offset);
         host.ledger = Some(Ledger::new(config));
         self.checker.started(slot);
         self.coverage.boots += 1;
@@ -137,7 +133,7 @@ impl LedgerWorld {
             delta: Span::from_millis(settings.delta_ms.max(1)),
             idle_block: Span::from_millis(settings.idle_block_ms.max(1)),
         };
-        config.peers = self.hosts.iter().map(|host| host.node).collect();
+        config.peers.clone_from(&self.names);
         config.relay = match settings.flood {
             0 => Relay::Sparse,
             _ => Relay::Flood,
@@ -154,31 +150,4 @@ impl LedgerWorld {
         config.mutant = self.mutant;
         config
     }
-
-    /// Clocks of a new process: the monotonic one begins anywhere, the wall clock
-    /// goes on as the machine left it.
-    fn new_clock(&mut self, slot: usize) -> Clock {
-        let settings = &self.config;
-        let entity = u64::try_from(slot).expect("few slots");
-        let draw = Keyed::new(self.seed, Domain::NodeSeed).at(entity | 1 << 32, 0);
-        let drift_max = i32::try_from(settings.drift_ppm_max).expect("a small drift");
-        let drift = spread(draw.0, i64::from(drift_max));
-        let drift = i32::try_from(drift).expect("within its maximum");
-        let host = &mut self.hosts[slot];
-        if host.process == 0 {
-            let offset_max = settings.wall_offset_ms_max * MILLI;
-            let offset_max = i64::try_from(offset_max).expect("a small offset");
-            host.wall_offset = spread(draw.again().0, offset_max);
-        }
-        let base = Keyed::new(self.seed, Domain::NodeSeed).at(entity | 1 << 33, host.process);
-        let base = base.below(3_600_000_000_000);
-        Clock::new(self.now, base, drift, host.wall_offset)
-    }
-}
-
-/// A number in `-max..=max`, from random bits.
-fn spread(bits: u64, max: i64) -> i64 {
-    let width = u64::try_from(max).expect("a maximum is not negative") * 2 + 1;
-    let offset = i64::try_from(bits % width).expect("less than twice an i32 or a small offset");
-    offset - max
 }

@@ -1,7 +1,5 @@
 //! One step of one node, and what becomes of its effects.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
 use decube_core::ledger::{Effect, Event};
 use decube_core::limits::{LEDGER_POOL_BYTES_MAX, REQUESTS_OPEN_MAX};
 use decube_core::machine::Machine;
@@ -9,14 +7,11 @@ use decube_core::store::{Store, StoreBatch};
 use decube_core::wal::{FileOp, FileOpId, FileResult};
 
 use super::host::StoreTask;
-use super::{Happening, LedgerWorld, STEPS_PER_INSTANT_MAX};
+use super::{Happening, LedgerWorld};
 use crate::check::raft::Finding;
 use crate::fingerprint::{self, Fold};
 use crate::rng::{Domain, Keyed};
-use crate::world::panic_message;
-
-/// File operations that may be queued at one disk.
-const DISK_QUEUE_MAX: usize = 16_384;
+use crate::shell::{DISK_QUEUE_MAX, STEPS_PER_INSTANT_MAX, guarded, wake_at};
 
 impl LedgerWorld {
     /// Gives a node an event, now or when it is resumed.
@@ -60,11 +55,7 @@ impl LedgerWorld {
             .ledger
             .as_mut()
             .expect("only a running node takes a step");
-        // A broken invariant stops the node; here it is a finding like any other.
-        let step = AssertUnwindSafe(|| ledger.step(local, event, &mut out));
-        if let Err(panic) = catch_unwind(step) {
-            return Err(("panic", format!("slot {slot}: {}", panic_message(&*panic))));
-        }
+        guarded(slot, || ledger.step(local, event, &mut out))?;
         let cut = host.doom.filter(|_| !out.is_empty()).map(|doom| {
             let draw = self.crash_point.at(entity, self.events);
             (draw.index(out.len() + 1), doom)
@@ -134,12 +125,8 @@ impl LedgerWorld {
         let Some(deadline) = host.ledger.as_ref().and_then(Machine::deadline) else {
             return;
         };
-        let mut at = host.clock.world(deadline).max(self.now);
-        if self.config.wake_late_us > 0 {
-            let draw = self.tie.at(1, self.events);
-            at += draw.below(self.config.wake_late_us * 1_000);
-        }
-        at = at.next_multiple_of(self.config.quantum_ns.max(1));
+        let due = (self.now, deadline);
+        let at = wake_at(&self.config, self.tie, self.events, &host.clock, due);
         let host = &mut self.hosts[slot];
         if host.wake.is_some_and(|queued| queued <= at) {
             return;

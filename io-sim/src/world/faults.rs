@@ -4,11 +4,11 @@ use decube_core::node::{Event, Request};
 use decube_core::raft::{Membership, Role};
 use decube_core::types::NodeId;
 
-use super::host::Doom;
 use super::{Happening, World};
 use crate::check::raft::{Finding, slot_id};
-use crate::plan::{self, Fault, FaultKind, PartitionShape};
+use crate::plan::{self, Fault, FaultKind};
 use crate::rng::Draw;
+use crate::shell::Doom;
 use crate::subject::Subject;
 
 const MILLI: u64 = 1_000_000;
@@ -82,7 +82,7 @@ impl<S: Subject> World<S> {
             FaultKind::DiskFull => self.hosts[slot].disk.set_full(false),
             FaultKind::SlowSync => self.hosts[slot].disk.slow_down(1),
             FaultKind::Partition => {
-                for (from, to) in self.cut_links(&fault) {
+                for (from, to) in fault.cut_links(self.hosts.len()) {
                     self.network.mend(from, to);
                     if fault.args[2] == 1 && self.network.is_open(from, to) {
                         self.tell_later(to, from, true);
@@ -94,22 +94,13 @@ impl<S: Subject> World<S> {
     }
 
     fn partition(&mut self, number: usize, fault: &Fault) {
-        for (from, to) in self.cut_links(fault) {
+        for (from, to) in fault.cut_links(self.hosts.len()) {
             self.network.cut(from, to);
             if fault.args[2] == 1 {
                 self.tell_later(to, from, false);
             }
         }
         self.schedule(self.now + fault.duration, Happening::End(number));
-    }
-
-    fn cut_links(&self, fault: &Fault) -> Vec<(usize, usize)> {
-        let slots = self.hosts.len();
-        let shape = PartitionShape::from_number(fault.args[1]);
-        let pairs = (0..slots).flat_map(|from| (0..slots).map(move |to| (from, to)));
-        pairs
-            .filter(|(from, to)| from != to && shape.cuts(fault.args[0], *from, *to, slots))
-            .collect()
     }
 
     /// Kills a process: now, or between two effects of its next step.
@@ -144,14 +135,8 @@ impl<S: Subject> World<S> {
     }
 
     fn step_clock(&mut self, slot: usize, fault: &Fault) {
-        let forward = i64::try_from(fault.args[1] * MILLI).unwrap_or(i64::MAX);
-        let by = if fault.args[2] == 1 {
-            -forward
-        } else {
-            forward
-        };
         let host = &mut self.hosts[slot];
-        host.clock.step_wall(by);
+        host.clock.step_wall(fault.clock_step_ns());
         host.wall_offset = host.clock.wall_offset();
     }
 

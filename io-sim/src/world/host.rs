@@ -11,17 +11,9 @@ use decube_core::wal::FileOpId;
 
 use crate::clock::Clock;
 use crate::disk::Disk;
+use crate::shell::Doom;
 use crate::store::SimStore;
 use crate::subject::Subject;
-
-/// How a process will end at the next boundary between two effects.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Doom {
-    /// Whether the machine loses power.
-    pub(super) power: bool,
-    /// How long it stays down.
-    pub(super) down: u64,
-}
 
 /// A task of the store, in order.
 #[derive(Debug, Clone)]

@@ -27,7 +27,6 @@ mod watch;
 
 pub(crate) use heal::calm;
 pub use outcome::{Checkpoint, Coverage, Outcome, Violation};
-pub(crate) use step::{line, panic_message};
 
 use decube_core::machine::Outbox;
 use decube_core::mutant::Mutant;
@@ -185,8 +184,6 @@ pub struct World<S: Subject> {
     lines: Vec<String>,
 }
 
-/// Steps in one instant after which something spins.
-const STEPS_PER_INSTANT_MAX: u64 = 100_000;
 /// States that the search for a linearization may look at, for each key.
 const LINEAR_BUDGET: u64 = 300_000;
 

@@ -8,14 +8,11 @@ use decube_core::types::{ClusterId, Span};
 use super::{Happening, World};
 use crate::check::raft::{Finding, slot_id};
 use crate::client::Ending;
-use crate::clock::Clock;
 use crate::rng::{Domain, Keyed};
+use crate::shell::{FUTILE_STARTS_MAX, new_clock};
 use crate::subject::Subject;
 
 const MILLI: u64 = 1_000_000;
-/// Starts that may halt one after the other before nobody tries again.
-const FUTILE_STARTS_MAX: u64 = 12;
-
 impl<S: Subject> World<S> {
     /// Starts the process of a slot, unless one runs.
     pub(super) fn boot(&mut self, slot: usize) -> Result<(), Finding> {
@@ -24,11 +21,11 @@ impl<S: Subject> World<S> {
         }
         let process = self.hosts[slot].process;
         let config = self.node_config(slot);
-        let clock = self.new_clock(slot);
         let host = &mut self.hosts[slot];
-        host.clock = clock;
+        let offset = &mut host.wall_offset;
+        host.clock = new_clock(self.seed, &self.config, (slot, process), self.now, offset);
         host.subject = Some(S::build(config));
-        let wall = LogTime(clock.wall(self.now));
+        let wall = LogTime(host.clock.wall(self.now));
         self.checker.started(slot);
         self.coverage.boots += 1;
         self.step(slot, Event::Clock { wall })?;
@@ -208,36 +205,8 @@ impl<S: Subject> World<S> {
         config.raft.inflight_messages_max = small(settings.inflight_max);
         config
     }
-
-    /// Clocks of a new process: the monotonic one begins anywhere, the wall clock
-    /// goes on as the machine left it.
-    fn new_clock(&mut self, slot: usize) -> Clock {
-        let settings = &self.config;
-        let entity = u64::try_from(slot).expect("few slots");
-        let draw = Keyed::new(self.seed, Domain::NodeSeed).at(entity | 1 << 32, 0);
-        let drift_max = i32::try_from(settings.drift_ppm_max).expect("a small drift");
-        let drift = spread(draw.0, i64::from(drift_max));
-        let drift = i32::try_from(drift).expect("within its maximum");
-        let first = self.hosts[slot].process == 0;
-        let offset_max = i64::try_from(settings.wall_offset_ms_max * MILLI).expect("small offset");
-        let offset = match first {
-            true => spread(draw.again().0, offset_max),
-            false => self.hosts[slot].wall_offset,
-        };
-        self.hosts[slot].wall_offset = offset;
-        let process = self.hosts[slot].process;
-        let base = Keyed::new(self.seed, Domain::NodeSeed).at(entity | 1 << 33, process);
-        Clock::new(self.now, base.below(3_600_000_000_000), drift, offset)
-    }
 }
 
 fn small(setting: u64) -> usize {
     usize::try_from(setting).expect("a small setting")
-}
-
-/// A number in `-max..=max`, from random bits.
-fn spread(bits: u64, max: i64) -> i64 {
-    let width = u64::try_from(max).expect("a maximum is not negative") * 2 + 1;
-    let offset = i64::try_from(bits % width).expect("less than twice an i32 or a small offset");
-    offset - max
 }

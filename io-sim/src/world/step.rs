@@ -1,6 +1,5 @@
 //! One step of one node, and what becomes of its effects.
 
-use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use bytes::Bytes;
@@ -13,15 +12,14 @@ use decube_core::types::{NodeId, RequestId};
 use decube_core::wal::{FileOp, FileOpId, FileResult};
 
 use super::host::{Exit, StoreTask};
-use super::{Happening, STEPS_PER_INSTANT_MAX, World};
+use super::{Happening, World};
 use crate::check::raft::{Finding, id_slot, slot_id};
 use crate::client::Ending;
 use crate::fingerprint::{self, Fold, message_size};
 use crate::rng::{Domain, Keyed};
+use crate::shell::{DISK_QUEUE_MAX, STEPS_PER_INSTANT_MAX, guarded, line, panic_message, wake_at};
 use crate::subject::Subject;
 
-/// File operations that may be queued at one disk.
-const DISK_QUEUE_MAX: usize = 16_384;
 /// Wakes that are further ahead are queued once for many deadlines.
 const FAR_NS: u64 = 1_000_000;
 
@@ -70,11 +68,7 @@ impl<S: Subject> World<S> {
             .subject
             .as_mut()
             .expect("only a running node takes a step");
-        // A broken invariant stops the node; here it is a finding like any other.
-        let step = AssertUnwindSafe(|| subject.step(local, event, &mut out));
-        if let Err(panic) = catch_unwind(step) {
-            return Err(("panic", format!("slot {slot}: {}", panic_message(&*panic))));
-        }
+        guarded(slot, || subject.step(local, event, &mut out))?;
         let cut = host.doom.filter(|_| !out.is_empty()).map(|doom| {
             let draw = self.crash_point.at(entity, self.events);
             (draw.index(out.len() + 1), doom)
@@ -161,13 +155,8 @@ impl<S: Subject> World<S> {
         let Some(deadline) = host.subject.as_ref().and_then(Machine::deadline) else {
             return;
         };
-        let mut at = host.clock.world(deadline).max(self.now);
-        if self.config.wake_late_us > 0 {
-            let draw = self.tie.at(1, self.events);
-            at += draw.below(self.config.wake_late_us * 1_000);
-        }
-        let quantum = self.config.quantum_ns.max(1);
-        at = at.next_multiple_of(quantum);
+        let due = (self.now, deadline);
+        let at = wake_at(&self.config, self.tie, self.events, &host.clock, due);
         if host.wakes.iter().flatten().any(|queued| *queued <= at) {
             return;
         }
@@ -441,25 +430,6 @@ impl<S: Subject> World<S> {
         let line = line(self.events, self.now, slot, mark, what);
         self.lines.push(line);
     }
-}
-
-/// A step described in one line of bounded length.
-pub(crate) fn line(event: u64, now: u64, slot: usize, mark: &str, what: &str) -> String {
-    const LENGTH_MAX: usize = 400;
-    let (seconds, nanos) = (now / 1_000_000_000, now % 1_000_000_000);
-    let cut = (0..=LENGTH_MAX.min(what.len()))
-        .rev()
-        .find(|at| what.is_char_boundary(*at))
-        .unwrap_or(0);
-    let rest = if cut < what.len() { "…" } else { "" };
-    let what = &what[..cut];
-    format!("{event:>8} {seconds:>4}.{nanos:09} slot {slot} {mark} {what}{rest}")
-}
-
-pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> &str {
-    let text = panic.downcast_ref::<String>().map(String::as_str);
-    text.or_else(|| panic.downcast_ref::<&str>().copied())
-        .unwrap_or("no message")
 }
 
 fn committed(store: &mut impl Store, batch: &StoreBatch) -> Event {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use decube_core::bft::{Cert, Epoch, Signers, Statement, View, VoteKind};
 
-use super::LedgerChecker;
+use super::{LedgerChecker, power_of, total_power};
 use crate::check::raft::Finding;
 
 /// The statements that quorums have signed.
@@ -65,15 +65,11 @@ impl LedgerChecker {
         if signers.len() != cert.signatures.len() {
             return Err("another number of signatures than signers");
         }
-        let mut power = 0_u128;
-        for (signer, signature) in signers.into_iter().zip(&cert.signatures) {
-            if !self.is_signed(said, signer, signature) {
-                return Err("a bad signature");
-            }
-            power += set.get(signer).map_or(0, |one| u128::from(one.power.0));
+        let mut signed = signers.iter().zip(&cert.signatures);
+        if !signed.all(|(signer, by)| self.is_signed(said, *signer, by)) {
+            return Err("a bad signature");
         }
-        let total: u128 = set.iter().map(|(_, one)| u128::from(one.power.0)).sum();
-        if power * 3 <= total * 2 {
+        if power_of(set, signers) * 3 <= total_power(set) * 2 {
             return Err("no quorum");
         }
         Ok(())

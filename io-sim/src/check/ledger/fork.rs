@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use decube_core::bft::{self, Cert, Epoch, Evidence, Proven, ValidatorIndex, VoteKind, forensics};
 use decube_core::ledger::Message;
 
-use super::LedgerChecker;
+use super::{LedgerChecker, power_of, total_power};
 use crate::check::raft::Finding;
 
 const NAME: &str = "forensics";
@@ -87,12 +87,7 @@ impl LedgerChecker {
         let enough = named.iter().any(|(epoch, _)| {
             let set = &self.sets[epoch];
             let guilty = named.iter().filter(|(of, _)| of == epoch);
-            let power: u128 = guilty
-                .filter_map(|(_, index)| set.get(*index))
-                .map(|validator| u128::from(validator.power.0))
-                .sum();
-            let total: u128 = set.iter().map(|(_, one)| u128::from(one.power.0)).sum();
-            power * 3 > total
+            power_of(set, guilty.map(|(_, place)| *place)) * 3 > total_power(set)
         });
         if !enough {
             let message = format!("a fork by {culprits:?}: not more than a third is named");

@@ -243,6 +243,18 @@ impl LedgerChecker {
     }
 }
 
+/// The power of some validators of a set, counted here; places that it does not have
+/// weigh nothing.
+fn power_of(set: &ValidatorSet, places: impl IntoIterator<Item = ValidatorIndex>) -> u128 {
+    let named = places.into_iter().filter_map(|place| set.get(place));
+    named.map(|one| u128::from(one.power.0)).sum()
+}
+
+/// The power of all.
+fn total_power(set: &ValidatorSet) -> u128 {
+    power_of(set, set.iter().map(|(place, _)| place))
+}
+
 #[cfg(test)]
 #[path = "../../tests/ledger.rs"]
 mod tests;

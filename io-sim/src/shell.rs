@@ -1,0 +1,103 @@
+//! What the worlds of a cluster and of the ledger do alike around their machines:
+//! clocks, wakes, steps that may panic, and how steps are told.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use decube_core::types::Time;
+
+use crate::check::raft::Finding;
+use crate::clock::Clock;
+use crate::config::SimConfig;
+use crate::rng::{Domain, Keyed};
+
+const MILLI: u64 = 1_000_000;
+/// Steps in one instant after which something spins.
+pub(crate) const STEPS_PER_INSTANT_MAX: u64 = 100_000;
+/// File operations that may be queued at one disk.
+pub(crate) const DISK_QUEUE_MAX: usize = 16_384;
+/// Starts that may halt one after the other before nobody tries again.
+pub(crate) const FUTILE_STARTS_MAX: u64 = 12;
+/// Bytes of a described step.
+const LINE_LENGTH_MAX: usize = 400;
+
+/// How a process will end at the next boundary between two effects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Doom {
+    /// Whether the machine loses power.
+    pub(crate) power: bool,
+    /// How long it stays down.
+    pub(crate) down: u64,
+}
+
+/// Clocks of a new process: the monotonic one begins anywhere, the wall clock goes on
+/// as the machine left it. The first process draws how far that is off.
+pub(crate) fn new_clock(
+    seed: u64,
+    settings: &SimConfig,
+    (slot, process): (usize, u64),
+    now: u64,
+    wall_offset: &mut i64,
+) -> Clock {
+    let entity = u64::try_from(slot).expect("few slots");
+    let draw = Keyed::new(seed, Domain::NodeSeed).at(entity | 1 << 32, 0);
+    let drift_max = i32::try_from(settings.drift_ppm_max).expect("a small drift");
+    let drift = spread(draw.0, i64::from(drift_max));
+    let drift = i32::try_from(drift).expect("within its maximum");
+    if process == 0 {
+        let offset_max = settings.wall_offset_ms_max * MILLI;
+        let offset_max = i64::try_from(offset_max).expect("a small offset");
+        *wall_offset = spread(draw.again().0, offset_max);
+    }
+    let base = Keyed::new(seed, Domain::NodeSeed).at(entity | 1 << 33, process);
+    Clock::new(now, base.below(3_600_000_000_000), drift, *wall_offset)
+}
+
+/// When a process is woken for a deadline of its machine: never early, and somewhat
+/// late if the settings say so. `number` is that of the step.
+pub(crate) fn wake_at(
+    settings: &SimConfig,
+    tie: Keyed,
+    number: u64,
+    clock: &Clock,
+    (now, deadline): (u64, Time),
+) -> u64 {
+    let mut at = clock.world(deadline).max(now);
+    if settings.wake_late_us > 0 {
+        at += tie.at(1, number).below(settings.wake_late_us * 1_000);
+    }
+    at.next_multiple_of(settings.quantum_ns.max(1))
+}
+
+/// Lets a machine take a step. A broken invariant stops the node; here it is a finding
+/// like any other.
+pub(crate) fn guarded(slot: usize, step: impl FnOnce()) -> Result<(), Finding> {
+    catch_unwind(AssertUnwindSafe(step))
+        .map_err(|panic| ("panic", format!("slot {slot}: {}", panic_message(&*panic))))
+}
+
+/// The words of a panic.
+pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("no message")
+}
+
+/// A step described in one line of bounded length.
+pub(crate) fn line(event: u64, now: u64, slot: usize, mark: &str, what: &str) -> String {
+    let (seconds, nanos) = (now / 1_000_000_000, now % 1_000_000_000);
+    let cut = (0..=LINE_LENGTH_MAX.min(what.len()))
+        .rev()
+        .find(|at| what.is_char_boundary(*at))
+        .unwrap_or(0);
+    let rest = if cut < what.len() { "…" } else { "" };
+    let what = &what[..cut];
+    format!("{event:>8} {seconds:>4}.{nanos:09} slot {slot} {mark} {what}{rest}")
+}
+
+/// A number in `-max..=max`, from random bits.
+fn spread(bits: u64, max: i64) -> i64 {
+    let width = u64::try_from(max).expect("a maximum is not negative") * 2 + 1;
+    let offset = i64::try_from(bits % width).expect("less than twice an i32 or a small offset");
+    offset - max
+}
