@@ -117,6 +117,49 @@ pub fn ours_latency(count: usize, crashed: usize) -> Finality {
     }
 }
 
+/// A consensus that ours is measured beside.
+pub struct Rival {
+    /// Its name in the titles of tables.
+    pub title: &'static str,
+    /// Its name in their rows, with its version.
+    pub row: &'static str,
+    /// Ours in the same rows.
+    pub ours: &'static str,
+    /// One run on processor time.
+    pub cost: fn(usize) -> f64,
+    /// A run on latency: validators, and how many of them have crashed.
+    pub latency: fn(usize, usize) -> Finality,
+}
+
+/// Prints both tables. Runs on processor time alternate, so that whatever else the
+/// machine does meets both.
+pub fn compare(rival: &Rival) {
+    cost_head(&format!(
+        "Processor time of a final block, against {}",
+        rival.title
+    ));
+    for count in COUNTS {
+        let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+        for _ in 0..RUNS {
+            ours.push(ours_cost(count));
+            theirs.push((rival.cost)(count));
+        }
+        let (ours, theirs) = (Cost::of(ours), Cost::of(theirs));
+        cost_row(count, rival.ours, ours, ours);
+        cost_row(count, rival.row, theirs, ours);
+    }
+    latency_head(&format!(
+        "Time to finality in ten regions, against {}",
+        rival.title
+    ));
+    for count in LATENCY_COUNTS {
+        for crashed in [0, (count - 1) / 3] {
+            latency_row(count, crashed, rival.ours, ours_latency(count, crashed));
+            latency_row(count, crashed, rival.row, (rival.latency)(count, crashed));
+        }
+    }
+}
+
 /// Prints the head of the table on processor time.
 pub fn cost_head(title: &str) {
     println!("### {title}\n");

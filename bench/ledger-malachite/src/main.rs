@@ -8,33 +8,18 @@ use std::collections::BTreeSet;
 
 use decube_core::types::Span;
 use ledger_common::{
-    COUNTS, Cost, Distance, LATENCY_COUNTS, RUNS, WARM_UP, blocks_of, cost_head, cost_row,
-    latency_head, latency_row, ours_cost, ours_latency, per_block, thread_time,
+    Distance, Finality, Rival, WARM_UP, blocks_of, compare, per_block, thread_time,
 };
 use net::Net;
 
-const THEIRS: &str = "malachite core 0.8.2";
-const OURS: &str = "DeCube core";
-
 fn main() {
-    cost_head("Processor time of a final block, against malachite");
-    for count in COUNTS {
-        let (mut ours, mut theirs) = (Vec::new(), Vec::new());
-        for _ in 0..RUNS {
-            ours.push(ours_cost(count));
-            theirs.push(theirs_cost(count));
-        }
-        let (ours, theirs) = (Cost::of(ours), Cost::of(theirs));
-        cost_row(count, OURS, ours, ours);
-        cost_row(count, THEIRS, theirs, ours);
-    }
-    latency_head("Time to finality in ten regions, against malachite");
-    for count in LATENCY_COUNTS {
-        for crashed in [0, (count - 1) / 3] {
-            latency_row(count, crashed, OURS, ours_latency(count, crashed));
-            latency_row(count, crashed, THEIRS, theirs_latency(count, crashed));
-        }
-    }
+    compare(&Rival {
+        title: "malachite",
+        row: "malachite core 0.8.2",
+        ours: "DeCube core",
+        cost: theirs_cost,
+        latency: theirs_latency,
+    });
 }
 
 fn theirs_cost(count: usize) -> f64 {
@@ -46,7 +31,7 @@ fn theirs_cost(count: usize) -> f64 {
     per_block(thread_time() - begin, blocks, count)
 }
 
-fn theirs_latency(count: usize, crashed: usize) -> ledger_common::Finality {
+fn theirs_latency(count: usize, crashed: usize) -> Finality {
     let crashed = (0..crashed).map(|number| number * 3).collect();
     let mut net = Net::new(count, Distance::World, &crashed);
     net.run_to(200);
