@@ -6,8 +6,8 @@
 //!
 //! # What is not
 //! Signatures are the cheap scheme of simulations: of the same size, so bytes are
-//! right, but without the time that they take. Blocks are empty and found good at
-//! once. The network loses nothing, its bandwidth has no end, and a message takes
+//! right, but without the time that they take. Blocks hold one small item and are
+//! found good at once. The network loses nothing, its bandwidth has no end, and a message takes
 //! what the [`Distance`] says. A write is durable after [`Setup::disk`].
 //!
 //! This is the measuring bench, not a search for faults: those are in
