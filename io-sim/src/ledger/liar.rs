@@ -75,9 +75,9 @@ pub(super) struct Liar {
     strategies: u64,
     fork: bool,
     delta: u64,
+    /// Drawn by the seed alone: with a salt of all, what liars agree on; with an own
+    /// one, what each does for itself.
     keyed: Keyed,
-    /// Drawn by the seed alone: what all liars agree on.
-    shared: Keyed,
     entity: u64,
     draws: u64,
     heard: Vec<Message>,
@@ -119,7 +119,6 @@ impl Liar {
             fork: config.fork == 1,
             delta: config.delta_ms.max(1) * MILLI,
             keyed: Keyed::new(seed, Domain::Liar),
-            shared: Keyed::new(seed, Domain::Liar),
             entity: entity | 1 << 32,
             draws: 0,
             heard: Vec::new(),
@@ -150,7 +149,7 @@ impl Liar {
             bft::Message::Vote(_) if self.fork => Vec::new(),
             bft::Message::Vote(vote) if self.has(Strategy::SelectiveVote) => {
                 let view = vote.statement.view().0;
-                let to_it = self.shared.at(low_bits(to), view | 1 << 50).coin();
+                let to_it = self.keyed.at(low_bits(to), view | 1 << 50).coin();
                 let said = Message::Bft(bft::Message::Vote(vote));
                 if to_it { vec![truth(said)] } else { Vec::new() }
             }
@@ -228,7 +227,7 @@ impl Liar {
     fn propose(&mut self, scene: &Scene<'_>, to: NodeId, proposal: Proposal) -> Vec<Lie> {
         let view = proposal.block.header().view.0;
         let is_other = self.side(to, view) && self.has(Strategy::Equivocate);
-        let bad = self.shared.at(self.entity, view | 1 << 51);
+        let bad = self.keyed.at(self.entity, view | 1 << 51);
         let mut said = proposal;
         if is_other {
             said = self.other_block(scene, said);
@@ -395,19 +394,19 @@ impl Liar {
     fn side(&self, to: NodeId, view: u64) -> bool {
         match self.fork {
             true => self.second_side.contains(&to),
-            false => self.shared.at(low_bits(to), view | 1 << 52).coin(),
+            false => self.keyed.at(low_bits(to), view | 1 << 52).coin(),
         }
     }
 
     fn is_silent(&self, now: u64) -> bool {
         let window = now / (self.delta * WINDOW_DELAYS);
-        self.has(Strategy::Silent) && self.shared.at(self.entity, window | 1 << 53).coin()
+        self.has(Strategy::Silent) && self.keyed.at(self.entity, window | 1 << 53).coin()
     }
 
     fn withholds(&self, now: u64, to: NodeId) -> bool {
         let window = now / (self.delta * WINDOW_DELAYS);
         let salt = self.entity << 16 ^ low_bits(to);
-        self.has(Strategy::Withhold) && self.shared.at(salt, window | 1 << 54).coin()
+        self.has(Strategy::Withhold) && self.keyed.at(salt, window | 1 << 54).coin()
     }
 
     /// To a random subset.
