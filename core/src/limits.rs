@@ -220,6 +220,9 @@ pub const LEDGER_RATE_BURST: Span = Span::from_secs(2);
 pub const LEDGER_METERS_MAX: usize = 131_072;
 /// Bytes that a cluster earns in each round of the turns by which a block is filled.
 pub const LEDGER_TURN_BYTES: usize = 8 << 10;
+/// Leaders' blocks that lack transactions: of the view before the present one, of that
+/// one and of the next.
+pub const LEDGER_ASSEMBLIES_MAX: usize = 3;
 /// Keys that are remembered as points, of those who have signed lately.
 pub const LEDGER_KEYS_KEPT: usize = 16_384;
 /// Transactions in one message between nodes.

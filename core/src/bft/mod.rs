@@ -94,7 +94,7 @@
 //!   others is back. Of three validators none can come back without its disk.
 //! - Answers to questions are not limited by this code: the transport's limits per
 //!   peer hold.
-//! - Proposals carry whole blocks.
+//! - Proposals carry whole blocks; how they travel is the owner's business.
 //!
 //! # Files
 //! | file | holds |

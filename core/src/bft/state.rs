@@ -211,6 +211,11 @@ impl Bft {
         }
     }
 
+    /// An open block that is here, good or not.
+    pub fn block(&self, hash: &Digest) -> Option<&Arc<Block>> {
+        self.blocks.get(hash).map(|known| &known.block)
+    }
+
     /// Messages that broke a rule. Above zero somebody lies or is damaged.
     pub const fn rejected(&self) -> u64 {
         self.rejected

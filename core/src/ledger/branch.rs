@@ -13,7 +13,7 @@ use super::transaction::Checked;
 use super::types::TimeMs;
 use super::world::World;
 use crate::bft::{Block, BlockRef, Commitments, Content, Header, Height};
-use crate::crypto::{ChainId, Digest, SharedVerifier, sha256};
+use crate::crypto::{ChainId, Digest, SharedVerifier};
 use crate::limits::BLOCKS_OPEN_MAX;
 use crate::merkle::{Frontier, LeafHash};
 
@@ -214,7 +214,7 @@ impl Branches {
     fn transactions(&self, block: &Block, pool: &Pool) -> Result<Vec<Arc<Checked>>, Bad> {
         let check = |bytes: &Bytes| {
             let known = pool
-                .get(&sha256(bytes))
+                .get(LeafHash::of(bytes).digest())
                 .filter(|known| known.bytes() == bytes);
             if let Some(known) = known {
                 return Ok(known.clone());

@@ -3,6 +3,7 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use super::compact::Proposals;
 use super::genesis::Genesis;
 use crate::bft::{Relay, Timing};
 use crate::crypto::{SharedSigner, SharedVerifier};
@@ -31,6 +32,8 @@ pub struct Config {
     pub timing: Timing,
     /// How certificates travel.
     pub relay: Relay,
+    /// How this node sends the blocks that it leads with.
+    pub proposals: Proposals,
     /// How long a client may wait for a transaction to become final.
     pub wait_timeout: Span,
     /// After how long transactions that came by this node are handed to the others
@@ -66,6 +69,7 @@ impl Config {
             verifier: SharedVerifier::default(),
             timing: Timing::default(),
             relay: Relay::default(),
+            proposals: Proposals::default(),
             wait_timeout: Span::from_secs(30),
             push_again: Span::from_secs(2),
             point_blocks: 1024,

@@ -44,10 +44,18 @@ impl Ledger {
                 to,
                 message: bft::Message::AskBlocks { from },
             } => self.ask_blocks(to, from, out),
+            // It is on its way in parts, and asked for again if it does not come.
+            bft::Effect::Send {
+                message: bft::Message::AskBlock { hash },
+                ..
+            } if self.is_assembling(&hash) => {}
             bft::Effect::Send { to, message } => {
                 self.ask_outside(&message, out);
                 send(to, message, out);
             }
+            bft::Effect::Broadcast {
+                message: bft::Message::Proposal(proposal),
+            } => self.propose(*proposal, out),
             bft::Effect::Broadcast { message } => {
                 self.ask_outside(&message, out);
                 self.broadcast(&message.into(), out);
@@ -99,7 +107,7 @@ impl Ledger {
     }
 
     /// To all validators of the present epoch but this node.
-    fn broadcast(&self, message: &Message, out: &mut Outbox<Effect>) {
+    pub(super) fn broadcast(&self, message: &Message, out: &mut Outbox<Effect>) {
         let bft = self.bft.as_ref().expect("present while running");
         for (_, validator) in bft.epoch().validators.iter() {
             if validator.node != self.config.node {
@@ -383,10 +391,18 @@ impl Ledger {
     }
 
     /// Transactions that a peer hands on. What is refused is counted there.
-    pub(super) fn on_pushed(&mut self, from: NodeId, transactions: Vec<Bytes>) {
+    pub(super) fn on_pushed(
+        &mut self,
+        from: NodeId,
+        transactions: Vec<Bytes>,
+        out: &mut Outbox<Effect>,
+    ) {
         for bytes in transactions {
             let admitted = self.admit(bytes, from);
             self.is_pool_changed |= admitted.is_ok_and(|admitted| admitted.is_new);
+        }
+        if self.assemblies.len() > 0 {
+            self.fill_assemblies(out);
         }
     }
 

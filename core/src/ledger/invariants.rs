@@ -2,8 +2,8 @@
 
 use super::state::{Ledger, Phase};
 use crate::limits::{
-    BLOCKS_OPEN_MAX, LEDGER_METERS_MAX, LEDGER_POINTS_KEPT, LEDGER_POOL_BYTES_MAX,
-    LEDGER_READS_MAX, LEDGER_WAITS_MAX, VALIDATORS_MAX,
+    BLOCKS_OPEN_MAX, LEDGER_ASSEMBLIES_MAX, LEDGER_METERS_MAX, LEDGER_POINTS_KEPT,
+    LEDGER_POOL_BYTES_MAX, LEDGER_READS_MAX, LEDGER_WAITS_MAX, VALIDATORS_MAX,
 };
 use crate::mutant::Mutant;
 
@@ -45,6 +45,7 @@ impl Ledger {
         assert!(self.parked.blocks.len() <= 2 * BLOCKS_OPEN_MAX);
         assert!(self.early.len() <= 2 * BLOCKS_OPEN_MAX);
         assert!(self.sync.points.len() <= LEDGER_POINTS_KEPT);
+        assert!(self.assemblies.len() <= LEDGER_ASSEMBLIES_MAX);
         assert!(self.helped.len() <= 4 * VALIDATORS_MAX);
     }
 }

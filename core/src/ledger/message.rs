@@ -1,13 +1,19 @@
 //! What nodes of the ledger say to each other.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use bytes::Bytes;
 
+use super::compact::Compact;
 use super::state_sync::SyncMessage;
 use crate::bft::{self, Height};
 use crate::codec::{Decode, DecodeError, Encode, Reader, Writer};
-use crate::limits::{LEDGER_PUSH_BYTES_MAX, LEDGER_PUSH_TXS_MAX, LEDGER_TX_BYTES_MAX};
+use crate::crypto::Digest;
+use crate::limits::{
+    BLOCK_BYTES_MAX, BLOCK_ITEMS_MAX, LEDGER_PUSH_BYTES_MAX, LEDGER_PUSH_TXS_MAX,
+    LEDGER_TX_BYTES_MAX,
+};
 
 /// One message. Everything in it is unverified.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +27,22 @@ pub enum Message {
     /// The answer to who asks for a block that was pruned: the first one that is
     /// kept.
     Base(Height),
+    /// A leader's block without its transactions.
+    Compact(Box<Compact>),
+    /// Asks the leader for transactions of its block.
+    AskItems {
+        /// The block's hash.
+        block: Digest,
+        /// Their places in it, ascending.
+        items: Vec<u32>,
+    },
+    /// The answer: those transactions.
+    Items {
+        /// The block's hash.
+        block: Digest,
+        /// Their encodings.
+        items: Vec<Bytes>,
+    },
 }
 
 impl From<bft::Message> for Message {
@@ -49,6 +71,22 @@ impl Encode for Message {
                 writer.u8(3);
                 writer.put(message);
             }
+            Self::Compact(compact) => {
+                writer.u8(4);
+                writer.put(&**compact);
+            }
+            Self::AskItems { block, items } => {
+                writer.u8(5);
+                writer.put(block);
+                writer.length(items.len());
+                items.iter().for_each(|place| writer.u32(*place));
+            }
+            Self::Items { block, items } => {
+                writer.u8(6);
+                writer.put(block);
+                writer.length(items.len());
+                items.iter().for_each(|item| writer.blob(item));
+            }
         }
     }
 }
@@ -57,9 +95,21 @@ impl Decode for Message {
     fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         match reader.u8()? {
             0 => Ok(Self::Bft(reader.get()?)),
-            1 => transactions(reader).map(Self::Transactions),
+            1 => list(reader, LEDGER_PUSH_TXS_MAX, LEDGER_PUSH_BYTES_MAX).map(Self::Transactions),
             2 => Ok(Self::Base(reader.get()?)),
             3 => Ok(Self::Sync(reader.get()?)),
+            4 => Ok(Self::Compact(Box::new(reader.get()?))),
+            5 => {
+                let block = reader.get()?;
+                let count = reader.length(BLOCK_ITEMS_MAX)?;
+                let items = (0..count).map(|_| reader.u32());
+                let items = items.collect::<Result<_, _>>()?;
+                Ok(Self::AskItems { block, items })
+            }
+            6 => Ok(Self::Items {
+                block: reader.get()?,
+                items: list(reader, BLOCK_ITEMS_MAX, BLOCK_BYTES_MAX)?,
+            }),
             tag => Err(DecodeError::UnknownTag {
                 what: "message of the ledger",
                 tag,
@@ -68,9 +118,14 @@ impl Decode for Message {
     }
 }
 
-fn transactions(reader: &mut Reader<'_>) -> Result<Vec<Bytes>, DecodeError> {
-    let count = reader.length(LEDGER_PUSH_TXS_MAX)?;
-    let mut room = LEDGER_PUSH_BYTES_MAX;
+/// Transactions, so many and of so many bytes at most.
+fn list(
+    reader: &mut Reader<'_>,
+    count_max: usize,
+    bytes_max: usize,
+) -> Result<Vec<Bytes>, DecodeError> {
+    let count = reader.length(count_max)?;
+    let mut room = bytes_max;
     let mut transactions = Vec::new();
     for _ in 0..count {
         let bytes = reader.blob(room.min(LEDGER_TX_BYTES_MAX))?;

@@ -78,6 +78,7 @@
 //! | `state.rs` `recent.rs` | what a node remembers |
 //! | `step.rs` | routing |
 //! | `consensus.rs` | between the validator and what it orders |
+//! | `compact.rs` | how a leader's block travels |
 //! | `storage.rs` `record.rs` `recovery.rs` | log and store |
 //! | `state_sync/` | fetching the state instead of executing all blocks |
 //! | `pruning.rs` | which blocks are kept whole, and who has the others |
@@ -88,6 +89,7 @@
 
 mod apply;
 mod branch;
+mod compact;
 pub mod config;
 mod consensus;
 pub mod effect;
@@ -122,6 +124,7 @@ mod world;
 #[cfg(test)]
 mod tests;
 
+pub use compact::{Compact, Proposals};
 pub use config::Config;
 pub use consensus::SYSTEM_LANE;
 pub use effect::Effect;

@@ -46,6 +46,7 @@ pub struct Ledger {
     /// Good blocks whose time has not come: they are voted for when it has.
     pub(super) early: BTreeSet<(TimeMs, Digest)>,
     pub(super) parked: Parked,
+    pub(super) assemblies: super::compact::Assemblies,
     pub(super) waits: Waits,
     pub(super) push: Push,
     /// When each peer of an earlier epoch was helped last.
@@ -197,6 +198,7 @@ impl Ledger {
             later_epochs: BTreeMap::new(),
             early: BTreeSet::new(),
             parked: Parked::default(),
+            assemblies: super::compact::Assemblies::default(),
             waits: Waits::default(),
             push: Push::default(),
             helped: BTreeMap::new(),

@@ -26,6 +26,7 @@ impl Machine for Ledger {
         self.route(out);
         self.note_pending();
         self.route(out);
+        self.forget_assemblies();
         self.invariants();
     }
 
@@ -65,9 +66,12 @@ impl Ledger {
             }
             Event::Message { from, message } if self.is_running() => match message {
                 Message::Bft(message) => self.on_bft_message(from, message, out),
-                Message::Transactions(list) => self.on_pushed(from, list),
+                Message::Transactions(list) => self.on_pushed(from, list, out),
                 Message::Sync(message) => self.on_sync(from, message, out),
                 Message::Base(base) => self.on_base(from, base, out),
+                Message::Compact(compact) => self.on_compact(from, *compact, out),
+                Message::AskItems { block, items } => self.on_ask_items(from, block, &items, out),
+                Message::Items { block, items } => self.on_items(from, block, items, out),
             },
             // Lost, as far as the sender can tell.
             Event::Message { .. } => {}
@@ -187,6 +191,7 @@ impl Ledger {
             mutant: self.config.mutant,
         };
         self.early.clear();
+        self.assemblies.clear();
         self.forget_bases();
         self.bft = Some(Bft::new(config, start));
         self.step_bft(bft::Event::Start(alloc::boxed::Box::new(recovered)));

@@ -15,8 +15,7 @@ use super::types::{AccountId, Lane, Sequence, TxId};
 use crate::bft::Height;
 use crate::codec::{Decode, DecodeError, Encode, Reader, Writer};
 use crate::crypto::{
-    ChainId, Digest, Domain, Preimage, PublicKey, Scope, Signature, Signer, Verifier, sha256,
-    tagged,
+    ChainId, Digest, Domain, Preimage, PublicKey, Scope, Signature, Signer, Verifier, tagged,
 };
 use crate::limits::{LEDGER_TX_BYTES_MAX, LEDGER_TX_OPERATIONS_MAX};
 use crate::merkle::{Frontier, LeafHash};
@@ -264,7 +263,7 @@ impl Transaction {
         }
         Ok(Checked {
             ids: transaction.intent.ids().collect(),
-            hash: sha256(&bytes),
+            hash: *LeafHash::of(&bytes).digest(),
             transaction,
             bytes,
         })
@@ -292,7 +291,7 @@ impl Checked {
         &self.bytes
     }
 
-    /// The hash of its encoding, signature included.
+    /// The hash of its encoding, signature included: its leaf in the tree of a block.
     pub const fn hash(&self) -> Digest {
         self.hash
     }

@@ -2,6 +2,7 @@
 
 use alloc::sync::Arc;
 
+use super::compact::Proposals;
 use super::config::Config;
 use super::event::{Event, ReadId};
 use super::request::Request;
@@ -197,6 +198,7 @@ impl Encode for Config {
         writer.put(&self.timing.delta);
         writer.put(&self.timing.idle_block);
         writer.bool(self.relay == Relay::Flood);
+        writer.bool(self.proposals == Proposals::Whole);
         writer.put(&self.wait_timeout);
         writer.put(&self.push_again);
         writer.u64(self.point_blocks);
@@ -228,6 +230,10 @@ impl Decode for Config {
             relay: match reader.bool()? {
                 true => Relay::Flood,
                 false => Relay::Sparse,
+            },
+            proposals: match reader.bool()? {
+                true => Proposals::Whole,
+                false => Proposals::Compact,
             },
             wait_timeout: reader.get()?,
             push_again: reader.get()?,

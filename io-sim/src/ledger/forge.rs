@@ -7,9 +7,10 @@ use decube_core::bft::{
 };
 use decube_core::codec::Encode as _;
 use decube_core::crypto::{Digest, Signer as _};
-use decube_core::ledger::{AccountId, Intent, Lane, Message, Name, Operation, Sequence};
+use decube_core::ledger::{AccountId, Compact, Intent, Lane, Message, Name, Operation, Sequence};
+use decube_core::types::NodeId;
 
-use super::liar::{Liar, Scene};
+use super::liar::{Liar, Lie, Scene, Strategy};
 use crate::rng::Draw;
 
 impl Liar {
@@ -139,6 +140,45 @@ impl Liar {
         Some(cert)
     }
 
+    /// A list of items that is not the one of the header, or of items that nobody has.
+    pub(super) fn spoil_list(&mut self, compact: &mut Compact) {
+        match self.draw().below(4) {
+            0 => compact.leaves.reverse(),
+            1 => compact.leaves.push(Digest([8; 32])),
+            2 => compact.leaves.clear(),
+            _ => compact.header.content.items_bytes ^= 1,
+        }
+    }
+
+    /// What it says to those who lack items of its block: the truth, something else or
+    /// nothing.
+    pub(super) fn answer_items(
+        &mut self,
+        to: NodeId,
+        block: Digest,
+        places: &[u32],
+    ) -> Option<Lie> {
+        let way = match self.has(Strategy::InvalidBody) || self.has(Strategy::Withhold) {
+            true => self.draw().below(6),
+            false => 5,
+        };
+        let known = self.spoken.iter().find(|known| known.hash() == block)?;
+        let item = |place: &u32| known.items().get(usize::try_from(*place).ok()?).cloned();
+        let mut items: Vec<Bytes> = places.iter().filter_map(item).collect();
+        match way {
+            0 => return None,
+            1 => items.truncate(1),
+            2 => items = vec![Bytes::from_static(b"something else"); items.len()],
+            3 => items.reverse(),
+            _ => {}
+        }
+        Some(Lie {
+            to,
+            message: Message::Items { block, items },
+            after: 0,
+        })
+    }
+
     /// Another answer than the honest one, or none.
     pub(super) fn twist_answer(&mut self, said: bft::Message) -> Option<bft::Message> {
         let way = self.draw().below(5);
@@ -222,7 +262,20 @@ impl Liar {
         let draw = self.draw();
         let number = draw.again();
         let epoch = scene.bft.epoch().epoch;
-        let said = match draw.below(8) {
+        let said = match draw.below(10) {
+            8 => {
+                let places = [0, 1, 1, u32::MAX];
+                return Message::AskItems {
+                    block: scene.bft.committed().hash,
+                    items: places.into_iter().take(number.index(5)).collect(),
+                };
+            }
+            9 => {
+                return Message::Items {
+                    block: Digest([6; 32]),
+                    items: vec![Bytes::from_static(b"never asked for"); number.index(3)],
+                };
+            }
             0 => {
                 let junk = number.0.to_be_bytes().repeat(64);
                 return Message::Transactions(vec![Bytes::from(junk)]);

@@ -7,10 +7,12 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use decube_core::bft::{self, Bft, BlockRef, Cert, Epoch, Proposal, Statement, Vote, VoteKind};
+use decube_core::bft::{
+    self, Bft, Block, BlockRef, Cert, Epoch, Proposal, Statement, Vote, VoteKind,
+};
 use decube_core::crypto::fake::FakeSigner;
 use decube_core::crypto::{ChainId, Digest};
-use decube_core::ledger::{Ledger, Message};
+use decube_core::ledger::{Compact, Ledger, Message};
 use decube_core::types::NodeId;
 
 use super::MILLI;
@@ -86,6 +88,8 @@ pub(super) struct Liar {
     /// How often it voted for everything in a view: liars hear each other, and would
     /// answer each other without end.
     voted: BTreeMap<(Epoch, bft::View), u64>,
+    /// Blocks that it sent by the hashes of their items, to answer for them.
+    pub(super) spoken: VecDeque<Block>,
     /// In a run that is to fork: which side has which block.
     sides: BTreeMap<Digest, bool>,
     /// In such a run: who hears of the second of two blocks.
@@ -94,6 +98,8 @@ pub(super) struct Liar {
 
 const HEARD_MAX: usize = 96;
 const CERTS_MAX: usize = 48;
+/// Blocks for whose items a liar answers.
+const SPOKEN_MAX: usize = 8;
 /// Views of which a liar remembers the blocks.
 const VIEWS_MAX: usize = 32;
 /// Times that it votes for everything in one view.
@@ -125,6 +131,7 @@ impl Liar {
             heard_count: 0,
             blocks: BTreeMap::new(),
             voted: BTreeMap::new(),
+            spoken: VecDeque::new(),
             sides: BTreeMap::new(),
             second_side,
         }
@@ -170,6 +177,9 @@ impl Liar {
         from: NodeId,
         message: &Message,
     ) -> Vec<Lie> {
+        if let Message::AskItems { block, items } = message {
+            return self.answer_items(from, *block, items).into_iter().collect();
+        }
         let place = self.learn(message);
         if let Message::Bft(bft::Message::Vote(vote)) = message
             && vote.statement.kind == VoteKind::Notarize
@@ -247,8 +257,26 @@ impl Liar {
         if self.fork {
             self.sides.insert(said.block.hash(), self.side(to, view));
         }
-        let message = Message::Bft(bft::Message::Proposal(Box::new(said)));
+        let message = match bad.again().again().again().chance(700_000) {
+            true => self.in_short(said),
+            false => Message::Bft(bft::Message::Proposal(Box::new(said))),
+        };
         vec![Lie { to, message, after }]
+    }
+
+    /// The short form of a block, which may be wrong.
+    fn in_short(&mut self, said: Proposal) -> Message {
+        if !self.spoken.contains(&said.block) {
+            self.spoken.push_back(said.block.clone());
+            if self.spoken.len() > SPOKEN_MAX {
+                self.spoken.pop_front();
+            }
+        }
+        let mut compact = Compact::of(said);
+        if self.has(Strategy::InvalidBody) && self.draw().chance(300_000) {
+            self.spoil_list(&mut compact);
+        }
+        Message::Compact(Box::new(compact))
     }
 
     /// Notarises and finalises every block of a view that it knows of, and gives the
@@ -329,8 +357,15 @@ impl Liar {
                 self.heard[at] = message.clone();
             }
         }
-        let Message::Bft(said) = message else {
-            return None;
+        let said = match message {
+            Message::Bft(said) => said,
+            Message::Compact(compact) => {
+                self.keep(compact.parent.iter().chain(&compact.skips));
+                let (epoch, place) = (compact.header.epoch, compact.header.place());
+                self.note((epoch, place.view), place);
+                return Some((epoch, place));
+            }
+            _ => return None,
         };
         let (epoch, block) = match said {
             bft::Message::Proposal(proposal) => {

@@ -2,10 +2,10 @@
 
 use decube_core::bft::{Relay, Timing};
 use decube_core::crypto::SharedVerifier;
-use decube_core::ledger::{Config, Event, Ledger, TimeMs};
+use decube_core::ledger::{Config, Event, Ledger, Proposals, TimeMs};
 use decube_core::types::Span;
 
-use super::host::Host;
+use super::host::{Host, Part};
 use super::load::Answer;
 use super::{Happening, LedgerWorld, MILLI};
 use crate::check::raft::Finding;
@@ -123,6 +123,7 @@ impl LedgerWorld {
         let Host {
             node,
             key,
+            part,
             has_lost_disk,
             ..
         } = &self.hosts[slot];
@@ -134,10 +135,14 @@ impl LedgerWorld {
             idle_block: Span::from_millis(settings.idle_block_ms.max(1)),
         };
         config.peers.clone_from(&self.names);
-        config.relay = match settings.flood {
-            0 => Relay::Sparse,
-            _ => Relay::Flood,
+        (config.relay, config.proposals) = match settings.flood {
+            0 => (Relay::Sparse, Proposals::Compact),
+            _ => (Relay::Flood, Proposals::Whole),
         };
+        if let Part::Liar(_) = part {
+            // It changes its blocks, and then sends them in the short form or not.
+            config.proposals = Proposals::Whole;
+        }
         config.wait_timeout = Span::from_millis(settings.request_timeout_ms);
         config.push_again = Span::from_millis(settings.delta_ms.max(1) * 4);
         config.wal_segment_bytes = settings.wal_segment_bytes;

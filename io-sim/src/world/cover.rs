@@ -43,8 +43,13 @@ impl Coverage {
 
     /// A node of the ledger speaks.
     pub(crate) fn ledger_message(&mut self, message: &ledger::Message) {
-        let ledger::Message::Bft(said) = message else {
-            return;
+        let said = match message {
+            ledger::Message::Bft(said) => said,
+            ledger::Message::Items { .. } => {
+                self.bodies_sent += 1;
+                return;
+            }
+            _ => return,
         };
         match said {
             bft::Message::AskCerts { .. }

@@ -141,6 +141,8 @@ coverage! {
     changes_in_force,
     /// Blocks and certificates that nodes asked each other for.
     questions,
+    /// Answers with transactions that a validator lacked of a leader's block.
+    bodies_sent,
     /// Final blocks handed to those who lagged.
     catch_ups,
     /// States of the ledger that were fetched instead of executing all blocks.

@@ -35,10 +35,11 @@ use super::transaction::{Checked, Intent, Transaction, TxError};
 use super::types::{AccountId, Lane, Sequence, TxId};
 use super::world::World;
 use crate::bft::Height;
-use crate::crypto::{ChainId, Digest, SharedVerifier, sha256};
+use crate::crypto::{ChainId, Digest, SharedVerifier};
 use crate::limits::{
     LEDGER_LANE_GAP_MAX, LEDGER_LANES_MAX, LEDGER_POOL_ACCOUNT_BYTES_MAX, LEDGER_POOL_BYTES_MAX,
 };
+use crate::merkle::LeafHash;
 use crate::types::{ClusterId, NodeId, Time};
 
 use rate::{Rates, Sender};
@@ -153,7 +154,7 @@ impl Pool {
         self.bytes
     }
 
-    /// A waiting transaction by the hash of its encoding.
+    /// A waiting transaction by its leaf hash.
     pub(super) fn get(&self, hash: &Digest) -> Option<&Arc<Checked>> {
         self.by_hash.get(hash).map(|pooled| &pooled.transaction)
     }
@@ -205,7 +206,7 @@ impl Pool {
     /// # Errors
     /// See [`Rejection`].
     pub fn admit(&mut self, bytes: Bytes, arrival: &Arrival<'_>) -> Result<Admitted, Rejection> {
-        let hash = sha256(&bytes);
+        let hash = *LeafHash::of(&bytes).digest();
         if let Some(known) = self.get(&hash) {
             return Ok(Admitted {
                 transaction: known.clone(),

@@ -19,6 +19,7 @@ use crate::ledger::{
     AccountId, Genesis, Intent, Lane, Member, Name, Operation, Params, Sequence, TimeMs, World,
 };
 use crate::limits::*;
+use crate::merkle::LeafHash;
 use crate::types::{ClusterId, NodeId, Span, Time};
 
 /// Nodes of so many clusters, one each, and a pool of a node outside of them.
@@ -484,7 +485,7 @@ fn runs_are_what_waits_without_a_gap() {
             let admitted = setup.admit(bytes.clone(), STRANGER);
             assert_eq!(admitted, Ok(waiting.insert(sequence, bytes).is_none()));
         } else if let Some(bytes) = waiting.remove(&sequence) {
-            setup.pool.remove(&crate::crypto::sha256(&bytes));
+            setup.pool.remove(LeafHash::of(&bytes).digest());
         }
         setup.pause();
         let next = (0..).find(|place| !waiting.contains_key(place)).unwrap();

@@ -1,6 +1,7 @@
 mod cases;
 mod check;
 mod cluster;
+mod compact;
 mod disk;
 mod history;
 mod operations;

@@ -15,12 +15,10 @@ impl LedgerChecker {
     /// In a run that may fork: a vote that anybody sent. Who has the votes of a quorum
     /// has a certificate, even if nobody ever sends it.
     pub fn on_anything(&mut self, message: &Message) -> Result<(), Finding> {
-        let Message::Bft(said) = message else {
-            return Ok(());
-        };
-        let vote = match said {
-            bft::Message::Vote(vote) => *vote,
-            bft::Message::Proposal(proposal) => proposal.vote,
+        let vote = match message {
+            Message::Bft(bft::Message::Vote(vote)) => *vote,
+            Message::Bft(bft::Message::Proposal(proposal)) => proposal.vote,
+            Message::Compact(compact) => compact.vote,
             _ => return Ok(()),
         };
         let statement = vote.statement;

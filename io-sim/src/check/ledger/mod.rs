@@ -115,8 +115,14 @@ impl LedgerChecker {
 
     /// An honest node says something. `disk` is what it would find after a power loss.
     pub fn sending(&mut self, slot: usize, message: &Message, disk: &Disk) -> Result<(), Finding> {
-        let Message::Bft(said) = message else {
-            return Ok(());
+        let said = match message {
+            Message::Bft(said) => said,
+            Message::Compact(compact) => {
+                self.on_vote(slot, &compact.vote, disk)?;
+                let mut certs = compact.parent.iter().chain(&compact.skips);
+                return certs.try_for_each(|cert| self.on_cert(slot, cert));
+            }
+            _ => return Ok(()),
         };
         match said {
             bft::Message::Vote(vote) => self.on_vote(slot, vote, disk)?,
