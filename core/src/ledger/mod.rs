@@ -139,7 +139,9 @@ pub use outcome::{OpResult, Outcome, ResultsHead};
 pub use params::{Param, ParamError, Params};
 pub use pool::{Admitted, Arrival, Pool, Rejection, Share};
 pub use record::{FinalBlock, Head};
-pub use request::{AccountView, LedgerStatus, Located, Request, Response, TxState, ValidatorsView};
+pub use request::{
+    AccountView, LaneView, LedgerStatus, Located, Request, Response, TxState, ValidatorsView,
+};
 pub use session::Invalid;
 pub use state::Ledger;
 pub use transaction::{Checked, Intent, Transaction, TxError};

@@ -14,6 +14,7 @@ use super::history::{Draft, TileReads};
 use super::outcome::ResultsHead;
 use super::record::{FinalBlock, block_key, end_of, epoch_key, location_key, only};
 use super::request::{Located, Response, TxState};
+use super::requests::Again;
 use super::state::Ledger;
 use super::state_sync::answer_ends;
 use super::types::TxId;
@@ -48,6 +49,8 @@ pub(super) enum Purpose {
     Locate(Question),
     /// The block of an operation and the one after it.
     Blocks(Question, Located),
+    /// Where the first operation of a refused transaction stands, if it is final.
+    Again(Box<(Again, Vec<TxId>)>),
     /// A block for a client.
     Block(RequestId),
     /// A header for a client.
@@ -125,6 +128,7 @@ impl Reads {
             .filter_map(|purpose| match purpose {
                 Purpose::Recovery | Purpose::Serve(_) | Purpose::Ends(..) | Purpose::Staged => None,
                 Purpose::Locate(question) | Purpose::Blocks(question, _) => Some(question.request),
+                Purpose::Again(again) => Some(again.0.request),
                 Purpose::Tile(reads) => Some(reads.request),
                 Purpose::Head(ask) => Some(ask.request),
                 Purpose::Block(request)
@@ -167,6 +171,11 @@ impl Ledger {
                 Some(_) => reply(question.request, Response::NotFound, out),
                 None => reply(question.request, Response::Unavailable, out),
             },
+            Purpose::Again(again) => {
+                let (again, ids) = *again;
+                let found = decode_all::<Located>(&pairs).and_then(|mut all| all.pop());
+                again.answer(ids, found, out);
+            }
             Purpose::Blocks(question, located) => match decode_all::<FinalBlock>(&pairs) {
                 Some(blocks) => {
                     let blocks: Vec<Arc<FinalBlock>> = blocks.into_iter().map(Arc::new).collect();

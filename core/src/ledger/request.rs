@@ -187,14 +187,26 @@ pub struct AccountView {
     pub id: AccountId,
     /// Whether it has ever signed anything that became final.
     pub exists: bool,
-    /// The next sequence of each lane in use, what waits here included.
-    pub lanes: Vec<(Lane, Sequence)>,
+    /// Each lane in use.
+    pub lanes: Vec<LaneView>,
     /// The ledger, which a transaction has to name.
     pub chain: ChainId,
     /// The last final block.
     pub height: Height,
     /// The last block that a transaction signed now may name.
     pub valid_until_max: Height,
+}
+
+/// A lane of an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LaneView {
+    /// The lane.
+    pub lane: Lane,
+    /// The sequence to sign next: what waits here is counted.
+    pub next: Sequence,
+    /// The sequence that follows what is final. If it stays behind [`Self::next`],
+    /// what waits has a gap before it on the other nodes, or no room in blocks.
+    pub next_final: Sequence,
 }
 
 /// Where a node of the ledger stands.
@@ -231,6 +243,12 @@ pub struct LedgerStatus {
     pub pooled: usize,
     /// Their bytes.
     pub pooled_bytes: usize,
+    /// Transactions that had to make room for those of others.
+    pub evicted: u64,
+    /// Clients that wait for a transaction to become final.
+    pub waiting: usize,
+    /// Transactions of leaders' blocks that this node lacked and asked for.
+    pub bodies_asked: u64,
     /// Messages that broke a rule.
     pub rejected: u64,
     /// Nodes that handed in transactions with bad signatures, and how many.

@@ -7,18 +7,40 @@ use bytes::Bytes;
 
 use super::effect::Effect;
 use super::params::Param;
+use super::pool::Rejection;
 use super::reads::{HeadAsk, ProofAsk, Purpose, Question, reply};
-use super::record::{block_key, end_of, epoch_key, header_key, only};
+use super::record::{block_key, end_of, epoch_key, header_key, location_key, only};
 use super::request::{
-    AccountView, LedgerStatus, Located, Request, Response, TxState, ValidatorsView,
+    AccountView, LaneView, LedgerStatus, Located, Request, Response, TxState, ValidatorsView,
 };
+use super::session::Invalid;
 use super::state::Ledger;
 use super::transaction::Checked;
-use super::types::{AccountId, TxId};
+use super::types::{AccountId, Sequence, TxId};
 use crate::bft::{Bft, Height};
 use crate::limits::{LEDGER_ANSWER_BYTES_MAX, LEDGER_WAITS_MAX};
 use crate::machine::Outbox;
 use crate::types::RequestId;
+
+/// A transaction that is refused and may be final already.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Again {
+    pub(super) request: RequestId,
+    wait: bool,
+    rejection: Rejection,
+}
+
+impl Again {
+    /// Answers when it is known where the first operation stands, if anywhere.
+    pub(super) fn answer(self, ids: Vec<TxId>, located: Option<Located>, out: &mut Outbox<Effect>) {
+        let response = match located {
+            None => Response::Rejected(self.rejection),
+            Some(located) if self.wait => Response::Transaction(TxState::Final(located)),
+            Some(_) => Response::Accepted { ids },
+        };
+        reply(self.request, response, out);
+    }
+}
 
 impl Ledger {
     pub(super) fn on_request(&mut self, id: RequestId, request: Request, out: &mut Outbox<Effect>) {
@@ -79,7 +101,14 @@ impl Ledger {
         }
         let admitted = match self.admit(bytes.clone(), self.config.node) {
             Ok(admitted) => admitted,
-            Err(rejection) => return reply(request, Response::Rejected(rejection), out),
+            Err(rejection) => {
+                let again = Again {
+                    request,
+                    wait,
+                    rejection,
+                };
+                return self.submit_again(again, &bytes, out);
+            }
         };
         if admitted.is_new {
             self.push.fresh.push(bytes);
@@ -92,6 +121,29 @@ impl Ledger {
             self.waits.insert(request, first, deadline);
         } else {
             reply(request, Response::Accepted { ids }, out);
+        }
+    }
+
+    /// What is refused now may be final since an earlier attempt: whoever did not hear of
+    /// that is told, instead of that the place is taken. What names an operation is all
+    /// that it says, so what is found by that is the same.
+    fn submit_again(&mut self, again: Again, bytes: &Bytes, out: &mut Outbox<Effect>) {
+        let rejected = Response::Rejected(again.rejection);
+        let is_past = matches!(
+            again.rejection,
+            Rejection::Invalid(Invalid::Used(..) | Invalid::Expired(_))
+        );
+        let Some(transaction) = self.pool.decode(bytes).ok().filter(|_| is_past) else {
+            return reply(again.request, rejected, out);
+        };
+        let ids: Vec<TxId> = transaction.intent().ids().collect();
+        let first = *ids.first().expect("a transaction has operations");
+        match self.recent.locate(&first) {
+            Some(located) => again.answer(ids, Some(located), out),
+            None => {
+                let purpose = Purpose::Again(Box::new((again, ids)));
+                self.read(purpose, only(location_key(&first)), 1, out);
+            }
         }
     }
 
@@ -150,7 +202,13 @@ impl Ledger {
         let account = world.account(&id);
         let mut lanes = self.pool.lanes(&id);
         lanes.extend(account.iter().flat_map(|account| account.lanes.keys()));
-        let next = |lane| (lane, self.pool.next_sequence(&id, lane, world));
+        let next = |lane| LaneView {
+            lane,
+            next: self.pool.next_sequence(&id, lane, world),
+            next_final: account
+                .as_ref()
+                .map_or(Sequence(0), |account| account.next(lane)),
+        };
         let blocks = world.params().get(Param::ValidBlocks);
         Response::Account(AccountView {
             id,
@@ -182,6 +240,9 @@ impl Ledger {
             is_voting: bft.validator().is_some() && bft.is_running() && !bft.is_silent(),
             pooled: self.pool.len(),
             pooled_bytes: self.pool.bytes(),
+            evicted: self.pool.evicted(),
+            waiting: self.waits.len(),
+            bodies_asked: self.assembled().0,
             rejected: self.bft.as_ref().map_or(0, Bft::rejected),
             bad_signatures: bad.iter().map(|(node, count)| (*node, *count)).collect(),
         }))

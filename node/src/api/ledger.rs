@@ -13,6 +13,7 @@ use decube_core::ledger::{
     AccountId, AccountView, FinalBlock, Name, Rejection, Request, Response as Answer, TxId, TxState,
 };
 use decube_core::limits::{LEDGER_EPOCHS_ANSWERED_MAX, LEDGER_TX_BYTES_MAX};
+use decube_core::types::ClusterId;
 use futures::stream;
 use serde_json::{Value, json};
 use tokio::sync::broadcast::error::RecvError;
@@ -23,7 +24,7 @@ use super::extract::{Captured, JsonObject, Params};
 use super::ledger_edge;
 use super::text;
 use crate::ledger::read::Part;
-use crate::ledger::{json as document, receipt};
+use crate::ledger::{genesis, json as document, receipt};
 
 /// How often a quiet stream shows that it is alive.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -238,7 +239,14 @@ pub(super) async fn header_at(gateway: &Shared, height: Height) -> ApiResult<Hea
 pub async fn validators(State(gateway): State<Shared>, params: Params) -> ApiResult<Json<Value>> {
     params.done()?;
     match ask(&gateway, Request::Validators).await? {
-        Answer::Validators(view) => Ok(Json(document::validators(&view))),
+        Answer::Validators(view) => {
+            // The ledger knows clusters by the hashes of their names.
+            let text = gateway.info.genesis.as_deref().unwrap_or_default();
+            let mut names = genesis::cluster_names(text);
+            let own = gateway.info.cluster.clone();
+            names.insert(ClusterId::from_name(&own), own);
+            Ok(Json(document::validators(&view, &names)))
+        }
         other => Err(refused(other, "validators", "")),
     }
 }
@@ -270,7 +278,13 @@ pub async fn account(
     let view = account_view(&gateway, id).await?;
     let lanes = view.lanes.iter();
     let lanes: Vec<Value> = lanes
-        .map(|(lane, next)| json!({ "lane": lane.0, "next": next.0 }))
+        .map(|one| {
+            json!({
+                "lane": one.lane.0,
+                "next": one.next.0,
+                "next_final": one.next_final.0,
+            })
+        })
         .collect();
     Ok(Json(json!({
         "account": view.id.to_string(),
@@ -315,7 +329,7 @@ pub(super) async fn account_view(gateway: &Shared, id: AccountId) -> ApiResult<A
 
 /// `GET /consensus/genesis`: how the ledger began. To be fetched once over a way
 /// that is trusted, and kept by whoever verifies.
-pub async fn genesis(State(gateway): State<Shared>, params: Params) -> ApiResult<Response> {
+pub async fn genesis_file(State(gateway): State<Shared>, params: Params) -> ApiResult<Response> {
     params.done()?;
     match &gateway.info.genesis {
         Some(text) => {

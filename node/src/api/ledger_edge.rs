@@ -53,10 +53,10 @@ pub(super) async fn submit(gateway: &Shared, body: &Part<'_>) -> ApiResult<(Byte
 async fn sign(gateway: &Shared, account: &Account, operation: Operation) -> ApiResult<Bytes> {
     let id = account.id();
     let view = account_view(gateway, id).await?;
-    let next = view.lanes.iter().find(|(lane, _)| *lane == LANE);
+    let next = view.lanes.iter().find(|one| one.lane == LANE);
     let standing = Standing {
         chain: view.chain,
-        next: next.map(|(_, next)| *next).unwrap_or_default(),
+        next: next.map(|one| one.next).unwrap_or_default(),
         height: view.height,
         valid_until_max: view.valid_until_max,
     };

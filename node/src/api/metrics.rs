@@ -11,6 +11,7 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::http::{HeaderValue, Method, header};
 use axum::response::{IntoResponse, Response};
+use decube_core::ledger::{LedgerStatus, Request as LedgerRequest, Response as LedgerAnswer};
 use decube_core::node::{Request, Response as Answer, Status};
 use decube_core::raft::Role;
 
@@ -100,6 +101,12 @@ pub async fn metrics(State(gateway): State<Shared>) -> Response {
     if let Ok(Answer::Status(status)) = gateway.backend.request(Request::Status).await {
         page.status(&status);
     }
+    if gateway.info.genesis.is_some()
+        && let Ok(LedgerAnswer::Status(status)) =
+            gateway.backend.ledger(LedgerRequest::Status).await
+    {
+        page.ledger(&status);
+    }
     let uploads = gateway.limits.uploads_max - gateway.uploads.available_permits();
     page.gauge(
         "decube_http_uploads_open",
@@ -157,6 +164,83 @@ impl Page {
         }
         let kept = status.last.index.0.saturating_sub(status.base.0);
         self.gauge("decube_raft_log_entries", "Entries kept in the log.", kept);
+    }
+
+    /// What the ledger says of itself.
+    fn ledger(&mut self, status: &LedgerStatus) {
+        let bad = status.bad_signatures.iter().map(|(_, count)| count);
+        let gauges = [
+            (
+                "decube_ledger_height",
+                "The last final block.",
+                status.height.0,
+            ),
+            (
+                "decube_ledger_base_height",
+                "The first block that this node has whole.",
+                status.base.0,
+            ),
+            (
+                "decube_ledger_block_time_seconds",
+                "When the last final block was made, in seconds since 1970.",
+                status.time_ms / 1_000,
+            ),
+            ("decube_ledger_epoch", "The epoch.", status.epoch.0),
+            (
+                "decube_ledger_view",
+                "The view, from 1 in each epoch.",
+                status.view.0,
+            ),
+            (
+                "decube_ledger_is_voting",
+                "Whether this node votes.",
+                u64::from(status.is_voting),
+            ),
+            (
+                "decube_ledger_pool_transactions",
+                "Transactions that wait for a block.",
+                status.pooled as u64,
+            ),
+            (
+                "decube_ledger_pool_bytes",
+                "Their bytes.",
+                status.pooled_bytes as u64,
+            ),
+            (
+                "decube_ledger_waiting_clients",
+                "Clients that wait for a transaction to become final.",
+                status.waiting as u64,
+            ),
+        ];
+        for (name, help, value) in gauges {
+            self.gauge(name, help, value);
+        }
+        let counters = [
+            (
+                "decube_ledger_pool_evicted_total",
+                "Transactions that had to make room for those of others.",
+                status.evicted,
+            ),
+            (
+                "decube_ledger_bodies_asked_total",
+                "Transactions of leaders' blocks that were not in the pool.",
+                status.bodies_asked,
+            ),
+            (
+                "decube_ledger_messages_rejected_total",
+                "Messages of validators that broke a rule, in this epoch.",
+                status.rejected,
+            ),
+            (
+                "decube_ledger_bad_signatures_total",
+                "Transactions refused for a bad signature.",
+                bad.sum(),
+            ),
+        ];
+        for (name, help, value) in counters {
+            self.family(name, "counter", help);
+            self.line(name, "", &value.to_string());
+        }
     }
 
     fn family(&mut self, name: &str, kind: &str, help: &str) {

@@ -157,7 +157,7 @@ fn ledger() -> Router<Shared> {
         .route("/consensus/status", get(ledger::status))
         .route("/consensus/accounts/{id}", get(ledger::account))
         .route("/consensus/snapshots/{*id}", get(ledger::snapshot))
-        .route("/consensus/genesis", get(ledger::genesis))
+        .route("/consensus/genesis", get(ledger::genesis_file))
 }
 
 /// Health, metrics, and the pages of errors.

@@ -250,7 +250,10 @@ fn show(answer: &Value) -> Outcome {
         .iter()
         .map(|one| {
             let member = members.iter().find(|member| member["node"] == one["node"]);
-            let cluster = member.map_or_else(String::new, |member| cell(&member["cluster"]));
+            let cluster = member.map_or_else(String::new, |member| {
+                let name = member["cluster_name"].as_str();
+                name.map_or_else(|| cell(&member["cluster"]), str::to_owned)
+            });
             vec![
                 cell(&one["index"]),
                 cell(&one["node"]),

@@ -1,5 +1,7 @@
 //! The genesis file: how a ledger begins, for people to write and compare.
 
+use std::collections::BTreeMap;
+
 use decube_core::ledger::{Genesis, GenesisError, Member, Param, Params, TimeMs};
 use decube_core::types::{ClusterId, NodeId};
 use serde_json::{Map, Value, json};
@@ -75,6 +77,16 @@ fn member(part: &Part<'_>) -> Result<Member, DocumentError> {
         ClusterId::from_name(cluster.text()?),
         weight,
     ))
+}
+
+/// The names of the clusters in a genesis file, as far as it can be read.
+pub fn cluster_names(text: &str) -> BTreeMap<ClusterId, String> {
+    let document: Value = serde_json::from_str(text).unwrap_or_default();
+    let members = document["validators"].as_array().into_iter().flatten();
+    let names = members.filter_map(|member| member["cluster"].as_str());
+    names
+        .map(|name| (ClusterId::from_name(name), name.to_owned()))
+        .collect()
 }
 
 /// A genesis file. Clusters are given by their names, in the order of the members.

@@ -1,5 +1,7 @@
 //! Headers, certificates and transactions as documents, and back.
 
+use std::collections::BTreeMap;
+
 use decube_core::bft::{
     BlockRef, Cert, Commitments, Epoch, Header, Height, Power, Signers, Statement, Validator,
     ValidatorIndex, ValidatorSet, View, VoteKind,
@@ -11,7 +13,7 @@ use decube_core::ledger::{
     ValidatorsView,
 };
 use decube_core::limits::VALIDATORS_MAX;
-use decube_core::types::NodeId;
+use decube_core::types::{ClusterId, NodeId};
 use serde_json::{Value, json};
 
 use super::read::{DocumentError, Part, hex_text};
@@ -286,12 +288,13 @@ pub fn block_summary(block: &FinalBlock) -> Value {
 }
 
 /// Who votes.
-pub fn validators(view: &ValidatorsView) -> Value {
+pub fn validators(view: &ValidatorsView, names: &BTreeMap<ClusterId, String>) -> Value {
     let members = view.members.iter().map(|member| {
         json!({
             "node": member.node.to_string(),
             "key": member.key.to_string(),
             "cluster": format!("{:032x}", member.cluster.0),
+            "cluster_name": names.get(&member.cluster),
             "weight": member.weight,
             "convicted": member.is_jailed,
         })
@@ -336,6 +339,9 @@ pub fn status(status: &LedgerStatus) -> Value {
         "voting": status.is_voting,
         "mempool_size": status.pooled,
         "mempool_bytes": status.pooled_bytes,
+        "mempool_evicted": status.evicted,
+        "waiting_clients": status.waiting,
+        "bodies_asked": status.bodies_asked,
         "rejected_messages": status.rejected,
         "bad_signatures": status
             .bad_signatures

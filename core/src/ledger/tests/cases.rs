@@ -115,7 +115,9 @@ fn bad_transactions_are_refused_with_their_reason() {
     let large = bytes::Bytes::from(vec![0; 100_000]);
     assert_eq!(submit(&mut cluster, large), "tx_too_large");
     cluster.run_for(Span::from_secs(1));
-    assert_eq!(submit(&mut cluster, good), "tx_sequence_used");
+    assert_eq!(submit(&mut cluster, good), "accepted", "it is final");
+    let (other, _) = cluster.sign(100, 0, vec![note("other")]);
+    assert_eq!(submit(&mut cluster, other), "tx_sequence_used");
     let bad = cluster
         .ledger(0)
         .pool()
@@ -494,4 +496,65 @@ fn copies_of_an_answer_are_no_reason_to_ask_again() {
 fn asking_on_every_answer_is_seen() {
     let asked = questions_of_who_was_away(Mutant::LedgerAsksOnEveryAnswer);
     assert!(asked > 40, "{asked}");
+}
+
+/// A client that did not hear how its transaction ended hands it in again.
+#[test]
+fn a_final_transaction_that_is_handed_in_again_is_answered() {
+    let mut cluster = Cluster::new(11, Knobs::default());
+    cluster.run_for(Span::from_millis(100));
+    let (transaction, ids) = cluster.sign(100, 0, vec![note("a"), note("b")]);
+    let submit = |transaction: &bytes::Bytes, wait| Request::Submit {
+        transaction: transaction.clone(),
+        wait,
+    };
+    let Response::Transaction(TxState::Final(first)) = cluster.ask(0, submit(&transaction, true))
+    else {
+        panic!("not final");
+    };
+    cluster.run_for(Span::from_secs(1));
+    let accepted = Response::Accepted { ids: ids.clone() };
+    let again = Response::Transaction(TxState::Final(first));
+    assert_eq!(cluster.ask(0, submit(&transaction, false)), accepted);
+    assert_eq!(cluster.ask(1, submit(&transaction, true)), again);
+    // Out of memory: from the store.
+    cluster.crash(1);
+    cluster.start(1);
+    cluster.run_for(Span::from_secs(1));
+    assert_eq!(cluster.ask(1, submit(&transaction, false)), accepted);
+    assert_eq!(cluster.ask(1, submit(&transaction, true)), again);
+    // Something else in the same place is refused as ever.
+    let (other, _) = cluster.sign(100, 1, vec![note("c")]);
+    let used = Response::Rejected(Rejection::Invalid(Invalid::Used(1, 2)));
+    assert_eq!(cluster.ask(0, submit(&other, false)), used);
+    assert_eq!(cluster.ask(1, submit(&other, true)), used);
+}
+
+/// What waits here and is not final is told apart.
+#[test]
+fn an_account_shows_what_is_final_and_what_waits() {
+    let mut cluster = Cluster::new(12, Knobs::default());
+    cluster.run_for(Span::from_millis(100));
+    let id = cluster.note(0, 100, 0, "final");
+    cluster.until("a note", Span::from_secs(5), |world| {
+        world.checker.is_final(&id)
+    });
+    cluster.run_for(Span::from_secs(1));
+    for slot in 1..4 {
+        cluster.crash(slot);
+    }
+    cluster.note(0, 100, 1, "waits");
+    cluster.note(0, 100, 2, "waits");
+    let id = AccountId::of(crate::crypto::Signer::public_key(
+        &cluster.authority.signer(100),
+    ));
+    let Response::Account(view) = cluster.ask(0, Request::Account { id }) else {
+        panic!("no account");
+    };
+    let lane = LaneView {
+        lane: Lane(0),
+        next: Sequence(3),
+        next_final: Sequence(1),
+    };
+    assert_eq!(view.lanes, vec![lane]);
 }

@@ -1,8 +1,11 @@
 //! What the ledger refuses, as clients see it.
 
 use decube_core::bft::Height;
-use decube_core::ledger::{Invalid, Rejection, Response, Share};
-use decube_core::types::Span;
+use decube_core::crypto::ChainId;
+use decube_core::ledger::{
+    AccountId, AccountView, Invalid, Lane, LaneView, Rejection, Response, Sequence, Share,
+};
+use decube_core::types::{ClusterId, Span};
 
 use super::{Answer, Api};
 
@@ -77,6 +80,40 @@ async fn who_is_too_fast_or_finds_no_room_is_told_when_to_come_back() {
             "not earlier than it can succeed"
         );
     }
+}
+
+#[tokio::test]
+async fn an_account_tells_what_is_final_from_what_waits() {
+    let api = Api::with_ledger();
+    api.node.script_ledger(Response::Account(AccountView {
+        id: AccountId([1; 20]),
+        exists: true,
+        lanes: vec![LaneView {
+            lane: Lane(2),
+            next: Sequence(9),
+            next_final: Sequence(7),
+        }],
+        chain: ChainId(1),
+        height: Height(3),
+        valid_until_max: Height(30),
+    }));
+    let path = format!("/consensus/accounts/{}", AccountId([1; 20]));
+    let answer = api.get(&path).await.json();
+    assert_eq!(
+        answer["lanes"],
+        serde_json::json!([{ "lane": 2, "next": 9, "next_final": 7 }])
+    );
+}
+
+/// The ledger itself has nothing but hashes of names.
+#[test]
+fn clusters_have_the_names_of_the_genesis_file() {
+    let named = ClusterId::from_name("east");
+    let text = r#"{"validators":[{"cluster":"east"},{"cluster":7},{}]}"#;
+    let names = crate::ledger::genesis::cluster_names(text);
+    assert_eq!(names.get(&named).map(String::as_str), Some("east"));
+    assert_eq!(names.len(), 1);
+    assert!(crate::ledger::genesis::cluster_names("no JSON").is_empty());
 }
 
 #[tokio::test]

@@ -28,8 +28,31 @@ fn status() -> LedgerStatus {
         is_voting: true,
         pooled: 0,
         pooled_bytes: 0,
+        evicted: 4,
+        waiting: 5,
+        bodies_asked: 6,
         rejected: 0,
-        bad_signatures: Vec::new(),
+        bad_signatures: vec![(NodeId(2), 7), (NodeId(3), 8)],
+    }
+}
+
+#[tokio::test]
+async fn metrics_speak_of_the_ledger_if_there_is_one() {
+    let page = Api::new().get("/metrics").await.text();
+    assert!(!page.contains("decube_ledger_"));
+    let api = Api::with_ledger();
+    api.node.script_ledger(Response::Status(Box::new(status())));
+    let page = api.get("/metrics").await.text();
+    for line in [
+        "decube_ledger_height 200",
+        "decube_ledger_epoch 3",
+        "decube_ledger_is_voting 1",
+        "decube_ledger_waiting_clients 5",
+        "decube_ledger_pool_evicted_total 4",
+        "decube_ledger_bodies_asked_total 6",
+        "decube_ledger_bad_signatures_total 15",
+    ] {
+        assert!(page.lines().any(|one| one == line), "{line}:\n{page}");
     }
 }
 
