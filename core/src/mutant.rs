@@ -119,6 +119,8 @@ pub enum Mutant {
     /// A node of the ledger votes at once although its disk is empty (double-sign
     /// look-back, cometbft #5668).
     LedgerForgetsLostDisk,
+    /// Who hears a lie keeps it to itself.
+    BftShowsNoLies,
     /// An answer from before the last loss lets a node vote again.
     LedgerTrustsOldAnswer,
     /// Every answer is a reason to ask again, copies of answers included.
@@ -130,7 +132,7 @@ pub enum Mutant {
 
 impl Mutant {
     /// All planted bugs.
-    pub const ALL: [Self; 55] = [
+    pub const ALL: [Self; 56] = [
         Self::VoteNotDurable,
         Self::VoteForgottenInTerm,
         Self::CommitOldTerm,
@@ -183,6 +185,7 @@ impl Mutant {
         Self::BftRejoinsWithoutMargin,
         Self::BftRejoinsOnOneAnswer,
         Self::LedgerForgetsLostDisk,
+        Self::BftShowsNoLies,
         Self::LedgerTrustsOldAnswer,
         Self::LedgerAsksOnEveryAnswer,
         Self::LedgerStateUnchecked,

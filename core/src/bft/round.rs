@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 
 use super::block::BlockRef;
 use super::cert::{Cert, Proven};
+use super::evidence::Evidence;
 use super::types::{ValidatorIndex, View};
 use super::validators::{Signers, ValidatorSet};
 use super::vote::{Statement, Vote, VoteKind};
@@ -19,6 +20,10 @@ pub(super) struct Round {
     pub(super) proposal: Option<Digest>,
     /// Verified votes, the first of each signer and kind.
     votes: [BTreeMap<ValidatorIndex, Vote>; 3],
+    /// Votes that say what a certificate says already, as they came from their signers.
+    /// They count for nothing, so their signatures are not checked, unless the signer
+    /// says something else as well.
+    spare: [BTreeMap<ValidatorIndex, Vote>; 3],
     /// Those that evidence has been given of.
     accused: Signers,
     certs: [Option<Proven>; 3],
@@ -74,6 +79,30 @@ impl Round {
         kept.entry(vote.signer).or_insert(vote);
     }
 
+    /// Keeps a vote that was not verified: its signer said it, and a certificate says
+    /// the same.
+    pub(super) fn keep_spare(&mut self, vote: Vote) {
+        let kept = &mut self.spare[usize::from(vote.statement.kind.tag())];
+        kept.entry(vote.signer).or_insert(vote);
+    }
+
+    /// Such votes of a signer.
+    pub(super) fn spare(&self, signer: ValidatorIndex) -> impl Iterator<Item = Vote> {
+        self.spare
+            .iter()
+            .filter_map(move |kept| kept.get(&signer).copied())
+    }
+
+    /// The votes that a certificate of this view contradicts, each with what its signer
+    /// has signed in there.
+    pub(super) fn contradicted(&self, cert: &Proven) -> Vec<Evidence> {
+        let votes = self
+            .votes()
+            .filter(|vote| cert.signers.contains(vote.signer) && vote.statement != cert.statement);
+        let pairs = votes.filter_map(|vote| Evidence::of(*vote, cert.vote_of(vote.signer)?));
+        pairs.collect()
+    }
+
     /// Marks a signer as accused; whether it was not before.
     pub(super) fn accuse(&mut self, signer: ValidatorIndex) -> bool {
         self.accused.insert(signer)
@@ -120,6 +149,7 @@ impl Round {
     /// Gives the memory of votes back, once nothing can come of them.
     pub(super) fn forget_votes(&mut self) {
         self.votes = Default::default();
+        self.spare = Default::default();
     }
 
     /// How many votes are kept.

@@ -216,6 +216,12 @@ impl Bft {
         self.blocks.get(hash).map(|known| &known.block)
     }
 
+    /// Whether this node has shown that a validator lied in a view. For checkers.
+    pub fn has_accused(&self, view: View, signer: ValidatorIndex) -> bool {
+        let round = self.rounds.get(&view);
+        round.is_some_and(|round| round.is_accused(signer))
+    }
+
     /// Messages that broke a rule. Above zero somebody lies or is damaged.
     pub const fn rejected(&self) -> u64 {
         self.rejected

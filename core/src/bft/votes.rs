@@ -1,6 +1,7 @@
 //! Votes and certificates as they arrive, and what a certificate means.
 
 use alloc::boxed::Box;
+use alloc::vec::Vec;
 
 use super::cert::{Cert, Proven};
 use super::effect::{Effect, Record};
@@ -48,8 +49,11 @@ impl Bft {
         if is_late && self.config.mutant.is(Mutant::BftIgnoresLateFinalize) {
             return;
         }
-        if is_known || self.is_settled(&statement) {
+        if is_known {
             return;
+        }
+        if self.is_settled(&statement) {
+            return self.on_spare(from, vote, out);
         }
         if !verified && !self.verifies(&vote) {
             self.reject();
@@ -65,6 +69,19 @@ impl Bft {
             }
         }
         self.count(vote, out);
+    }
+
+    /// A vote that says what a certificate says already. It is worth no work, unless its
+    /// signer has said something else as well.
+    fn on_spare(&mut self, from: NodeId, vote: Vote, out: &mut Outbox<Effect>) {
+        if self.epoch.validators.index_of(from) != Some(vote.signer) {
+            return;
+        }
+        match self.contradicting(&vote) {
+            Some(evidence) if self.verifies(&vote) => self.accuse([evidence], out),
+            Some(_) => self.reject(),
+            None => self.round(vote.statement.view()).keep_spare(vote),
+        }
     }
 
     /// Whether the signature of a vote is its signer's.
@@ -100,15 +117,34 @@ impl Bft {
 
     /// S10: what one signer never signs twice. Evidence is given once per view.
     fn look_for_evidence(&mut self, vote: &Vote, out: &mut Outbox<Effect>) {
-        let signer = vote.signer;
+        let found = self.contradicting(vote);
         let round = self.round(vote.statement.view());
-        let others = VoteKind::ALL.map(|kind| round.vote(kind, signer));
-        let found = others
-            .into_iter()
-            .flatten()
-            .find_map(|other| Evidence::of(*vote, other));
-        if let Some(evidence) = found.filter(|_| round.accuse(signer)) {
-            out.push(Effect::Evidence(Box::new(evidence)));
+        let spare: Vec<Vote> = round.spare(vote.signer).collect();
+        let found = found.or_else(|| {
+            let mut spare = spare.into_iter();
+            spare.find_map(|other| Evidence::of(*vote, other).filter(|_| self.verifies(&other)))
+        });
+        self.accuse(found, out);
+    }
+
+    /// A vote with the verified one of the same signer that it contradicts.
+    fn contradicting(&mut self, vote: &Vote) -> Option<Evidence> {
+        let round = self.round(vote.statement.view());
+        let others = VoteKind::ALL.map(|kind| round.vote(kind, vote.signer));
+        let mut others = others.into_iter().flatten();
+        others.find_map(|other| Evidence::of(*vote, other))
+    }
+
+    /// Says that somebody lied, once per view.
+    fn accuse(&mut self, found: impl IntoIterator<Item = Evidence>, out: &mut Outbox<Effect>) {
+        if self.config.mutant.is(Mutant::BftShowsNoLies) {
+            return;
+        }
+        for evidence in found {
+            let view = evidence.votes()[0].statement.view();
+            if self.round(view).accuse(evidence.culprit()) {
+                out.push(Effect::Evidence(Box::new(evidence)));
+            }
         }
     }
 
@@ -161,6 +197,8 @@ impl Bft {
         }
         if self.has_started() {
             self.gate.record(Record::Cert(cert.clone()));
+            let found = self.round(statement.view()).contradicted(&cert);
+            self.accuse(found, out);
         }
         if statement.kind == VoteKind::Finalize {
             let last = self.last_final.as_ref().map(|last| last.statement.view());
@@ -180,7 +218,7 @@ impl Bft {
         if other.is_none() {
             return false;
         }
-        let mut certs: alloc::vec::Vec<Proven> = round.certs().cloned().collect();
+        let mut certs: Vec<Proven> = round.certs().cloned().collect();
         certs.push(cert.clone());
         // A notarization and a finalization of another block convict nobody yet:
         // an honest signer of both finalised what others notarised.

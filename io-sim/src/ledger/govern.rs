@@ -5,13 +5,12 @@ use std::sync::Arc;
 
 use decube_core::bft::{Height, ValidatorSet};
 use decube_core::codec::Encode as _;
-use decube_core::crypto::PublicKey;
+use decube_core::crypto::{PublicKey, SharedSigner};
 use decube_core::ledger::{
     AccountId, Intent, KeyOwner, KeyProof, Lane, Member, Operation, Param, Request, ValidatorChange,
 };
 use decube_core::types::NodeId;
 
-use super::host::Host;
 use super::load::Caller;
 use super::{Happening, LedgerWorld, MILLI, parts};
 use crate::plan::Fault;
@@ -66,7 +65,7 @@ impl LedgerWorld {
         let listed = members.iter().find(|member| member.node == host.node);
         let number = u64::try_from(slot).expect("few slots");
         let weight = u32::try_from(draw.again().again().range(1, 5)).expect("small");
-        let change = match (draw.below(4), listed) {
+        let change = match (draw.below(5), listed) {
             (3, _) => {
                 let value = draw.again().range(2, 60);
                 let param = Param::EpochBlocks;
@@ -76,8 +75,18 @@ impl LedgerWorld {
                 node: host.node,
                 cluster: parts::cluster_of(&self.config, number),
                 weight,
-                key: self.key_proof(host),
+                key: self.key_proof(host.node, &host.key),
             },
+            // There and back again.
+            (4, Some(member)) if host.is_honest() => {
+                let further = host.voting_key.as_ref();
+                let other = further.filter(|_| member.key == *host.key.public_key());
+                let key = self.key_proof(host.node, other.unwrap_or(&host.key));
+                ValidatorChange::Rotate {
+                    node: host.node,
+                    key,
+                }
+            }
             (0, Some(_)) if members.len() > 1 => ValidatorChange::Remove { node: host.node },
             (_, Some(_)) => ValidatorChange::SetWeight {
                 node: host.node,
@@ -137,13 +146,13 @@ impl LedgerWorld {
         keeps
     }
 
-    fn key_proof(&self, host: &Host) -> KeyProof {
-        let owner = KeyOwner::Validator(host.node);
-        let key = *host.key.public_key();
+    fn key_proof(&self, node: NodeId, signer: &SharedSigner) -> KeyProof {
+        let owner = KeyOwner::Validator(node);
+        let key = *signer.public_key();
         let preimage = KeyProof::preimage(self.genesis.chain(), owner, &key);
         KeyProof {
             key,
-            signature: host.key.sign(&preimage),
+            signature: signer.sign(&preimage),
         }
     }
 
@@ -157,6 +166,11 @@ impl LedgerWorld {
         if self.governor.tries > TRIES_MAX || self.is_in_force(&operation) {
             if self.is_in_force(&operation) {
                 self.coverage.changes_in_force += 1;
+                let is_rotation = matches!(
+                    operation,
+                    Operation::Validator(ValidatorChange::Rotate { .. })
+                );
+                self.coverage.keys_rotated += u64::from(is_rotation);
                 let is_it =
                     |change: &ValidatorChange| operation == Operation::Validator(change.clone());
                 self.governor.open.retain(|(change, _)| !is_it(change));
@@ -185,16 +199,20 @@ impl LedgerWorld {
             Operation::Validator(ValidatorChange::SetWeight { node, weight }) => {
                 member(node).is_none_or(|member| member.weight == *weight)
             }
+            Operation::Validator(ValidatorChange::Rotate { node, key }) => {
+                member(node).is_none_or(|member| member.key == key.key)
+            }
             _ => true,
         }
     }
 
     fn say_operation(&mut self, slot: usize, operation: &Operation) {
-        let signer = self.hosts[slot].key.clone();
-        let account = AccountId::of(signer.public_key());
         let Some(world) = self.furthest().and_then(|ledger| ledger.world()) else {
             return;
         };
+        // It counts only under the key by which the present set knows its author.
+        let signer = self.hosts[slot].key_in(world.epoch().set()).clone();
+        let account = AccountId::of(signer.public_key());
         let known = world.account(&account);
         let lane = Lane(1);
         let next = known.map_or(decube_core::ledger::Sequence(0), |one| one.next(lane));

@@ -49,6 +49,8 @@ pub(super) struct Host {
     /// Under which name it speaks; twins share one.
     pub(super) node: NodeId,
     pub(super) key: SharedSigner,
+    /// A further key, with which an honest one votes where the set names it.
+    pub(super) voting_key: Option<SharedSigner>,
     pub(super) part: Part,
     /// The running process.
     pub(super) ledger: Option<Ledger>,
@@ -97,6 +99,7 @@ impl Host {
         Self {
             node: key.public_key().node_id(),
             key,
+            voting_key: None,
             part: Part::Honest,
             ledger: None,
             process: 0,
@@ -148,6 +151,16 @@ impl Host {
         let bft = self.ledger.as_ref().and_then(Ledger::bft)?;
         let votes = bft.validator().is_some() && bft.is_running() && !bft.is_silent();
         votes.then(|| bft.epoch().epoch)
+    }
+
+    /// The key by which a set knows it.
+    pub(super) fn key_in(&self, set: &ValidatorSet) -> &SharedSigner {
+        let listed = set
+            .index_of(self.node)
+            .and_then(|place| Some(set.get(place)?.key));
+        let further = self.voting_key.as_ref();
+        let further = further.filter(|key| listed.as_ref() == Some(key.public_key()));
+        further.unwrap_or(&self.key)
     }
 
     /// Whether what it does is held to the rules.

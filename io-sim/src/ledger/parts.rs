@@ -13,6 +13,9 @@ use crate::clock::WALL_EPOCH_NS;
 use crate::config::SimConfig;
 use crate::rng::{Domain, Stream};
 
+/// The first signer that is a further key of a node.
+const VOTING_KEYS_FROM: u64 = 500;
+
 /// The cluster of a slot: clusters take turns.
 pub(super) fn cluster_of(config: &SimConfig, slot: u64) -> ClusterId {
     ClusterId(u128::from(slot % config.clusters.max(1)) + 1)
@@ -50,6 +53,9 @@ pub(super) fn hosts(
         Host::new(seed, usize::try_from(slot).expect("few slots"), key)
     };
     let mut hosts: Vec<Host> = (0..config.slots()).map(host).collect();
+    for (number, host) in (VOTING_KEYS_FROM..).zip(&mut hosts) {
+        host.voting_key = Some(SharedSigner::new(authority.signer(number)));
+    }
     let liars = choose_liars(seed, config, genesis, &hosts);
     let second = second_side(&hosts, &liars);
     for (number, slot) in (0..).zip(&liars) {

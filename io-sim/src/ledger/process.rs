@@ -123,12 +123,16 @@ impl LedgerWorld {
         let Host {
             node,
             key,
+            voting_key,
             part,
             has_lost_disk,
             ..
         } = &self.hosts[slot];
         let mut config = Config::new(*node, self.genesis.clone());
         config.signer = Some(key.clone());
+        if matches!(part, Part::Honest) {
+            config.voting_key.clone_from(voting_key);
+        }
         config.verifier = SharedVerifier::new(self.authority.verifier());
         config.timing = Timing {
             delta: Span::from_millis(settings.delta_ms.max(1)),

@@ -1,6 +1,7 @@
 //! One step of one node, and what becomes of its effects.
 
-use decube_core::ledger::{Effect, Event};
+use decube_core::bft;
+use decube_core::ledger::{Effect, Event, Message};
 use decube_core::limits::{LEDGER_POOL_BYTES_MAX, REQUESTS_OPEN_MAX};
 use decube_core::machine::Machine;
 use decube_core::store::{Store, StoreBatch};
@@ -46,6 +47,12 @@ impl LedgerWorld {
         fingerprint::ledger_event(&mut fold, &event);
         let mut out = std::mem::take(&mut self.outbox);
         let host = &mut self.hosts[slot];
+        if host.is_honest()
+            && let (Some(ledger), Event::Message { from, message }) = (&host.ledger, &event)
+            && let Message::Bft(bft::Message::Vote(vote)) = message
+        {
+            self.checker.hearing(slot, *from, vote, ledger);
+        }
         if let Event::File { id, .. } = &event {
             host.must_halt |= host.fatal == Some(*id);
         }

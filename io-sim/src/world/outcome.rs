@@ -133,12 +133,16 @@ coverage! {
     views_given_up,
     /// Messages that liars sent.
     lies_told,
+    /// Times that an honest node heard both halves of a lie and showed it.
+    lies_shown,
     /// Validators convicted of a lie.
     convictions,
     /// Validators that lost their disk and came back.
     disks_lost,
     /// Changes of validators or parameters that came into force.
     changes_in_force,
+    /// Validators that vote with another key than before.
+    keys_rotated,
     /// Blocks and certificates that nodes asked each other for.
     questions,
     /// Answers with transactions that a validator lacked of a leader's block.

@@ -168,7 +168,6 @@ impl Page {
 
     /// What the ledger says of itself.
     fn ledger(&mut self, status: &LedgerStatus) {
-        let bad = status.bad_signatures.iter().map(|(_, count)| count);
         let gauges = [
             (
                 "decube_ledger_height",
@@ -215,6 +214,11 @@ impl Page {
         for (name, help, value) in gauges {
             self.gauge(name, help, value);
         }
+        self.ledger_counters(status);
+    }
+
+    fn ledger_counters(&mut self, status: &LedgerStatus) {
+        let bad = status.bad_signatures.iter().map(|(_, count)| count);
         let counters = [
             (
                 "decube_ledger_pool_evicted_total",

@@ -29,6 +29,7 @@ vec![
     planted(Mutant::BftProposalNotDurable, Scenario::BftByzantine, 4),
     planted(Mutant::BftQuorumRoundedDown, Scenario::BftByzantine, 8),
     planted(Mutant::BftRepeatsNothing, Scenario::BftByzantine, 4),
+    planted(Mutant::BftShowsNoLies, Scenario::BftByzantine, 12),
     planted(Mutant::BftSignerOutOfRange, Scenario::BftByzantine, 8),
     planted(Mutant::BftSyncCommitsAgain, Scenario::BftByzantine, 6),
     planted(Mutant::BftSyncLinksUnchecked, Scenario::BftByzantine, 8),

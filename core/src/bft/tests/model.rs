@@ -681,12 +681,14 @@ fn two_views() {
     }
 }
 
-/// Ten million states, a minute and a half: run by hand. With a liar that leads one of
-/// three views the states do not fit the memory of a common machine.
+/// Ten million states take two minutes, so this is a step of its own of the checks
+/// (`.ci/model`). With a liar that leads one of three views the states do not fit the
+/// memory of a common machine.
 #[test]
-#[ignore = "takes minutes"]
 fn three_views_of_honest_leaders() {
-    holds(within(3, 4, Grain::Certs, 0));
+    if std::env::var_os("DECUBE_MODEL").is_some() {
+        holds(within(3, 4, Grain::Certs, 0));
+    }
 }
 
 /// The same searches have to see what is broken.

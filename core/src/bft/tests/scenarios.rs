@@ -472,3 +472,101 @@ fn who_meets_a_fork_stops_in_order() {
     assert!(stopped > 0);
     std::println!("bft forks: 60 seeds, {stopped} validators saw one and stopped");
 }
+
+/// I14, the other half: whatever an honest validator hears from a liar itself in the
+/// view that it is in, and that no honest one signs both of, it shows once. In every
+/// order, and whatever a certificate says already.
+#[test]
+fn two_votes_that_contradict_each_other_are_shown_once() {
+    let keys = Keys::new(&[1; 4]);
+    let (view, root) = (1, keys.epoch.root());
+    let leader = keys.leader(view);
+    let liar = keys.without(&[leader])[0];
+    let others = keys.without(&[leader, liar]);
+    let me = others[0];
+    let blocks = [b"one", b"two"].map(|item| keys.block(view, root, &[&item[..]]));
+    let mut statements = vec![keys.null(view)];
+    for block in &blocks {
+        statements
+            .extend([VoteKind::Notarize, VoteKind::Finalize].map(|kind| keys.on(kind, block)));
+    }
+    let mut shown = 0;
+    for first in &statements {
+        for second in &statements {
+            let lies = Evidence::of(keys.vote(liar, *first), keys.vote(liar, *second));
+            for settled in [None, Some(*first), Some(*second)] {
+                // A certificate that the liar is not in, or that it is in.
+                for signers in [
+                    vec![leader, others[0], others[1]],
+                    vec![leader, liar, others[1]],
+                ] {
+                    let mut solo = Solo::new(&keys, me, Mutant::None);
+                    if let Some(statement) = settled {
+                        solo.hear_cert(leader, keys.cert(&signers, statement));
+                    }
+                    for statement in [first, second, first] {
+                        solo.hear(liar, Message::Vote(keys.vote(liar, *statement)));
+                    }
+                    let in_cert = settled.is_some_and(|_| signers.contains(&liar));
+                    let expected = usize::from(lies.is_some());
+                    assert_eq!(
+                        solo.evidence.len(),
+                        expected,
+                        "{first:?}, {second:?}, {settled:?}, in the certificate: {in_cert}"
+                    );
+                    shown += expected;
+                    if let Some(evidence) = solo.evidence.first() {
+                        assert_eq!(evidence.culprit(), ValidatorIndex(liar));
+                    }
+                }
+            }
+        }
+    }
+    assert!(shown > 40, "{shown}");
+}
+
+/// A certificate can hold the other half of a lie.
+#[test]
+fn a_certificate_that_contradicts_a_vote_is_shown() {
+    let keys = Keys::new(&[1; 4]);
+    let (view, root) = (1, keys.epoch.root());
+    let leader = keys.leader(view);
+    let [liar, me, other] = keys.without(&[leader])[..] else {
+        panic!("three others");
+    };
+    let blocks = [b"one", b"two"].map(|item| keys.block(view, root, &[&item[..]]));
+    let mut solo = Solo::new(&keys, me, Mutant::None);
+    let vote = keys.vote(liar, keys.on(VoteKind::Notarize, &blocks[0]));
+    solo.hear(liar, Message::Vote(vote));
+    let cert = keys.cert(
+        &[leader, liar, other],
+        keys.on(VoteKind::Notarize, &blocks[1]),
+    );
+    solo.hear_cert(other, cert.clone());
+    solo.hear_cert(leader, cert);
+    assert_eq!(solo.evidence.len(), 1);
+    assert_eq!(solo.evidence[0].culprit(), ValidatorIndex(liar));
+}
+
+/// Whoever speaks in somebody else's name takes nobody's place.
+#[test]
+fn a_forged_vote_does_not_hide_a_lie() {
+    let keys = Keys::new(&[1; 4]);
+    let (view, root) = (1, keys.epoch.root());
+    let leader = keys.leader(view);
+    let [liar, me, other] = keys.without(&[leader])[..] else {
+        panic!("three others");
+    };
+    let blocks = [b"one", b"two"].map(|item| keys.block(view, root, &[&item[..]]));
+    let on = |block| keys.on(VoteKind::Notarize, block);
+    let mut solo = Solo::new(&keys, me, Mutant::None);
+    solo.hear_cert(leader, keys.cert(&[leader, me, other], on(&blocks[0])));
+    let forged = Vote {
+        signature: keys.vote(other, on(&blocks[0])).signature,
+        ..keys.vote(liar, on(&blocks[0]))
+    };
+    solo.hear(other, Message::Vote(forged));
+    solo.hear(liar, Message::Vote(keys.vote(liar, on(&blocks[0]))));
+    solo.hear(liar, Message::Vote(keys.vote(liar, on(&blocks[1]))));
+    assert_eq!(solo.evidence.len(), 1);
+}

@@ -8,7 +8,7 @@
 //! | I5 one vote per view and kind, over all lives of a process · I6 never given up and finalised · I7 no vote before it is on the disk | `votes.rs` |
 //! | I9 bounds | [`crate::ledger`] |
 //! | I10 progress after healing | [`crate::ledger`] |
-//! | I14 nobody honest is convicted | `chain.rs` |
+//! | I14 nobody honest is convicted · lies that honest nodes hear are shown | `chain.rs`, `lies.rs` |
 //! | I15 epochs hand over to one set, and nobody votes in an earlier one | `votes.rs`, `chain.rs` |
 //! | I16 a light client believes only the real chain | `chain.rs` |
 //! | a fork convicts more than a third, and nobody honest | `fork.rs` |
@@ -19,6 +19,7 @@
 mod certs;
 mod chain;
 mod fork;
+mod lies;
 mod votes;
 
 use std::collections::BTreeMap;
@@ -37,6 +38,7 @@ use crate::world::Coverage;
 
 use certs::Certs;
 use chain::Chain;
+use lies::Lies;
 use votes::Votes;
 
 /// The judge of one run.
@@ -50,6 +52,7 @@ pub struct LedgerChecker {
     /// Who votes in each epoch, as the first honest node to enter it showed.
     sets: BTreeMap<Epoch, Arc<ValidatorSet>>,
     votes: Votes,
+    lies: Lies,
     certs: Certs,
     chain: Chain,
     /// What clients were told.
@@ -80,6 +83,7 @@ impl LedgerChecker {
             honest,
             sets: BTreeMap::new(),
             votes: Votes::new(slots),
+            lies: Lies::new(slots),
             certs: Certs::default(),
             acknowledged: BTreeMap::new(),
             fork: config.fork == 1,
@@ -106,6 +110,7 @@ impl LedgerChecker {
     /// A process begins.
     pub fn started(&mut self, slot: usize) {
         self.chain.started(slot);
+        self.lies.forget(slot);
     }
 
     /// A node has the state after this block, and none of the blocks up to it.
@@ -148,6 +153,7 @@ impl LedgerChecker {
 
     /// An honest node took a step.
     pub fn stepped(&mut self, slot: usize, ledger: &Ledger) -> Result<(), Finding> {
+        self.shows_lies(slot, ledger)?;
         let Some(bft) = ledger.bft() else {
             return Ok(());
         };
@@ -200,6 +206,7 @@ impl LedgerChecker {
         coverage.blocks_final += self.chain.highest().0;
         coverage.epochs_ended += self.chain.epochs_ended();
         coverage.convictions += self.chain.convictions();
+        coverage.lies_shown += self.lies.shown();
         coverage.views_given_up += self.certs.given_up();
         coverage.forks_convicted += u64::from(self.settled);
     }

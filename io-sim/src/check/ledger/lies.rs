@@ -1,0 +1,107 @@
+//! Lies that honest nodes hear are shown (I14, the other half).
+
+use std::collections::BTreeMap;
+
+use decube_core::bft::{Epoch, Statement, ValidatorIndex, View, Vote, VoteKind};
+use decube_core::ledger::Ledger;
+use decube_core::types::NodeId;
+
+use super::LedgerChecker;
+use crate::check::raft::Finding;
+
+/// What a slot heard in the view that it is in, from the signers themselves.
+#[derive(Debug, Clone, Default)]
+struct Heard {
+    at: (Epoch, View),
+    said: BTreeMap<ValidatorIndex, Vec<Statement>>,
+}
+
+/// The same of all slots.
+#[derive(Debug)]
+pub(super) struct Lies {
+    heard: Vec<Heard>,
+    /// Liars that an honest node has shown in some view.
+    shown: u64,
+}
+
+impl Lies {
+    pub(super) fn new(slots: usize) -> Self {
+        Self {
+            heard: vec![Heard::default(); slots],
+            shown: 0,
+        }
+    }
+
+    /// A process begins: it remembers nothing of what others said.
+    pub(super) fn forget(&mut self, slot: usize) {
+        self.heard[slot] = Heard::default();
+    }
+
+    pub(super) const fn shown(&self) -> u64 {
+        self.shown
+    }
+}
+
+impl LedgerChecker {
+    /// An honest node is about to hear a vote. What is of another view than its own,
+    /// or comes from somebody else, it may drop unread.
+    pub fn hearing(&mut self, slot: usize, from: NodeId, vote: &Vote, ledger: &Ledger) {
+        let Some(bft) = ledger.bft().filter(|bft| bft.is_running()) else {
+            return;
+        };
+        let (said, at) = (vote.statement, (bft.epoch().epoch, bft.view()));
+        let author = bft.epoch().validators.get(vote.signer);
+        let is_own = bft.validator() == Some(vote.signer);
+        let is_direct = author.is_some_and(|author| author.node == from);
+        if (said.epoch, said.block.view) != at || is_own || !is_direct {
+            return;
+        }
+        if !self.is_signed(&said, vote.signer, &vote.signature) {
+            return;
+        }
+        let heard = &mut self.lies.heard[slot];
+        if heard.at != at {
+            heard.at = at;
+            heard.said.clear();
+        }
+        let list = heard.said.entry(vote.signer).or_default();
+        if !list.contains(&said) {
+            list.push(said);
+        }
+    }
+
+    /// After the step: whoever said two things that exclude each other is accused.
+    pub(super) fn shows_lies(&mut self, slot: usize, ledger: &Ledger) -> Result<(), Finding> {
+        let Some(bft) = ledger.bft().filter(|bft| bft.is_running()) else {
+            return Ok(());
+        };
+        let heard = &mut self.lies.heard[slot];
+        let (epoch, view) = heard.at;
+        if bft.epoch().epoch != epoch {
+            return Ok(());
+        }
+        let lied = |list: &[Statement]| {
+            let mut pairs = list.iter().flat_map(|a| list.iter().map(move |b| (a, b)));
+            pairs.any(|(a, b)| exclude(a, b))
+        };
+        let liars = heard.said.iter().filter(|(_, list)| lied(list));
+        let liars: Vec<ValidatorIndex> = liars.map(|(signer, _)| *signer).collect();
+        for liar in liars {
+            let said = heard.said.remove(&liar);
+            if !bft.has_accused(view, liar) {
+                let message = format!("slot {slot} does not show that {liar} said {said:?}");
+                return Err(("I14 lies are shown", message));
+            }
+            self.lies.shown += 1;
+        }
+        Ok(())
+    }
+}
+
+/// What no honest validator signs both of.
+fn exclude(a: &Statement, b: &Statement) -> bool {
+    match (a.kind, b.kind) {
+        (VoteKind::Nullify, VoteKind::Finalize) => true,
+        (kind, same) => kind == same && a.block.hash != b.block.hash,
+    }
+}
