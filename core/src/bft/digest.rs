@@ -55,6 +55,7 @@ impl Bft {
             writer.put(&peer.helped_at);
         }
         writer.u64(self.peers_asked);
+        writer.put(&self.listens_from);
         sha256(writer.as_slice())
     }
 

@@ -47,6 +47,9 @@ pub struct Bft {
     /// The view for which the application builds.
     pub(super) building: Option<View>,
     pub(super) peers: BTreeMap<NodeId, Peer>,
+    /// The view from which on this node has followed view by view: of what was said
+    /// before it knows nothing.
+    pub(super) listens_from: View,
     /// Blocks that were asked for: how often, and when last.
     pub(super) wanted: BTreeMap<Digest, Asked>,
     /// Final blocks that were asked for by height.
@@ -146,6 +149,7 @@ impl Bft {
             waiting: false,
             building: None,
             peers: BTreeMap::new(),
+            listens_from: View(1),
             wanted: BTreeMap::new(),
             catch_up: Asked::default(),
             peers_asked: 0,

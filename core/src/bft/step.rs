@@ -123,6 +123,7 @@ impl Bft {
         if voted_in > self.view {
             self.view = voted_in;
         }
+        self.listens_from = self.view;
         self.arm();
         self.activate();
         self.forget_what_ended();

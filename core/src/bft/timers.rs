@@ -3,7 +3,10 @@
 use super::block::BlockRef;
 use super::state::{Bft, Phase};
 use super::types::View;
+use super::validators::Signers;
 use super::vote::VoteKind;
+use crate::limits::VIEWS_SILENT;
+use crate::mutant::Mutant;
 use crate::types::{Span, Time};
 
 /// When something is due.
@@ -111,9 +114,34 @@ impl Bft {
             return;
         }
         self.timers.idle = None;
-        self.timers.leader = Some(self.now.saturating_add(self.delays(2)));
+        let leaders = match self.leader_is_silent() {
+            true => Span(0),
+            false => self.delays(2),
+        };
+        self.timers.leader = Some(self.now.saturating_add(leaders));
         self.timers.view = Some(self.now.saturating_add(self.delays(3)));
         self.timers.retry = Some(self.now.saturating_add(self.delays(3)));
+    }
+
+    /// Whether the leader has said nothing for so many views, in which a quorum of the
+    /// others has. Nobody waits for it then, and a dead leader costs one delay. It is
+    /// listened to as ever: whatever it says ends its silence, also its votes in the
+    /// views of others.
+    fn leader_is_silent(&self) -> bool {
+        let leader = self.leaders.of(self.view);
+        let horizon = self.view.0.saturating_sub(VIEWS_SILENT);
+        if horizon < self.listens_from.0 || Some(leader) == self.me {
+            return false;
+        }
+        let set = &self.epoch.validators;
+        let has_spoken = |node| {
+            self.peers
+                .get(node)
+                .is_some_and(|one| one.view.0 >= horizon)
+        };
+        let heard = set.iter().filter(|(_, one)| has_spoken(&one.node));
+        let heard: Signers = heard.map(|(place, _)| place).chain(self.me).collect();
+        !heard.contains(leader) && set.is_quorum(heard, Mutant::None)
     }
 
     /// Lets the present view run because a block is wanted. If that is so no more

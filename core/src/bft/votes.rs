@@ -233,6 +233,9 @@ impl Bft {
         if view <= self.view {
             return;
         }
+        if view > self.view.next() {
+            self.listens_from = view;
+        }
         self.view = view;
         self.entered_at = self.now;
         self.entered_by = Some(by.clone());

@@ -570,3 +570,38 @@ fn a_forged_vote_does_not_hide_a_lie() {
     solo.hear(liar, Message::Vote(keys.vote(liar, on(&blocks[1]))));
     assert_eq!(solo.evidence.len(), 1);
 }
+
+/// A dead validator leads every fourth view: it is waited for at first, and not for
+/// ever. When it is back its blocks are final again.
+#[test]
+fn a_leader_that_is_silent_for_long_is_not_waited_for() {
+    let dead = 0;
+    let mut cluster = Cluster::new(12, Knobs::default());
+    cluster.run_for(Span::from_millis(500));
+    cluster.crash(dead);
+    cluster.gone.insert(dead);
+    let longest = |cluster: &mut Cluster, prefix: u8| {
+        let waits = (0..12_u8).map(|number| {
+            cluster.submit(&[prefix, number]);
+            time_to_final(cluster, &[prefix, number], Span::from_secs(5))
+        });
+        waits.max().unwrap()
+    };
+    let (first, later) = (longest(&mut cluster, 1), longest(&mut cluster, 2));
+    std::println!("bft: a dead leader costs {first} at first, {later} later");
+    assert!(first >= Span::from_millis(200), "it is waited for: {first}");
+    assert!(later < Span::from_millis(200), "it is not: {later}");
+    let node = cluster.slots[dead].node;
+    let place = cluster.epoch.validators.index_of(node).unwrap();
+    let led = |cluster: &Cluster| {
+        let blocks = cluster.slots[1].chain.iter();
+        let its = blocks.filter(|one| one.block.header().proposer == place);
+        its.count()
+    };
+    let before = led(&cluster);
+    cluster.gone.remove(&dead);
+    cluster.start(dead, false);
+    cluster.run_for(Span::from_secs(1));
+    longest(&mut cluster, 3);
+    assert!(led(&cluster) > before, "it leads again");
+}
