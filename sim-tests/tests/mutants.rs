@@ -15,6 +15,8 @@ struct Planted {
     mutant: Mutant,
     scenario: Scenario,
     seeds_max: u64,
+    /// Settings that differ from those of the seed, where the situation is rare.
+    settings: &'static [(&'static str, u64)],
 }
 
 const fn planted(mutant: Mutant, scenario: Scenario, seeds_max: u64) -> Planted {
@@ -22,6 +24,13 @@ const fn planted(mutant: Mutant, scenario: Scenario, seeds_max: u64) -> Planted 
         mutant,
         scenario,
         seeds_max,
+        settings: &[],
+    }
+}
+
+impl Planted {
+    const fn with(self, settings: &'static [(&'static str, u64)]) -> Self {
+        Self { settings, ..self }
     }
 }
 
@@ -58,6 +67,11 @@ fn hunt(name: &str, planted: &Planted) -> bool {
     for seed in 1..=planted.seeds_max {
         let spec = RunSpec {
             mutant: planted.mutant,
+            settings: planted
+                .settings
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), *value))
+                .collect(),
             ..RunSpec::new(planted.scenario, seed)
         };
         let report = run(&spec);

@@ -31,7 +31,8 @@ impl Liar {
         let mut header = *proposal.block.header();
         let mut items = None;
         let wrong = Digest([7; 32]);
-        match draw.below(14) {
+        match draw.below(16) {
+            14 | 15 => return self.sibling(scene, proposal),
             0 => header.content.parent_state = wrong,
             1 => header.content.history = wrong,
             2 => header.content.parent_receipts = wrong,
@@ -59,6 +60,21 @@ impl Liar {
             _ => header.parent = wrong,
         }
         self.with_block(scene, proposal, header, items)
+    }
+
+    /// A block beside its own parent, good in itself: it passes by a view that was not
+    /// given up.
+    fn sibling(&self, scene: &Scene<'_>, proposal: Proposal) -> Proposal {
+        let header = *proposal.block.header();
+        let Some(parent) = scene.bft.block(&header.parent) else {
+            return proposal;
+        };
+        let beside = bft::Header {
+            view: header.view,
+            proposer: header.proposer,
+            ..*parent.header()
+        };
+        self.with_block(scene, proposal, beside, Some(parent.items().to_vec()))
     }
 
     /// A proposal with another header and, if given, other items.

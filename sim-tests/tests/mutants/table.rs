@@ -37,4 +37,6 @@ vec![
     planted(Mutant::BftTallyIgnoresBlock, Scenario::BftByzantine, 12),
     planted(Mutant::BftVoteNotDurable, Scenario::BftByzantine, 4),
     planted(Mutant::LedgerForgetsLostDisk, Scenario::BftByzantine, 30),
+    planted(Mutant::LedgerStateUnchecked, Scenario::BftByzantine, 24)
+        .with(&[("strategies", 1 << 4), ("liars", 1), ("twins", 0)]),
 ]
