@@ -1,6 +1,7 @@
 //! What the comparisons of the ledger's consensus share: our side of them, processor
 //! time, quantiles and tables.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use decube_core::crypto::fake::FakeAuthority;
@@ -117,6 +118,50 @@ pub fn ours_latency(count: usize, crashed: usize) -> Finality {
     }
 }
 
+/// What a final block takes, of each validator on the average: the same on every
+/// machine.
+#[derive(Debug, Clone, Copy)]
+pub struct Work {
+    /// Signatures made.
+    pub signed: f64,
+    /// Signatures checked.
+    pub checked: f64,
+    /// Messages sent.
+    pub messages: f64,
+}
+
+impl Work {
+    /// Of counts over so many blocks.
+    pub fn of(counts: [u64; 3], blocks: u64, count: usize) -> Self {
+        let [signed, checked, messages] =
+            counts.map(|total| total as f64 / blocks as f64 / count as f64);
+        Self {
+            signed,
+            checked,
+            messages,
+        }
+    }
+}
+
+/// Blocks over which work is counted.
+pub const WORK_BLOCKS: u64 = 50;
+
+/// Ours of it.
+pub fn ours_work(count: usize) -> Work {
+    let mut setup = Setup::new(count, Distance::Uniform(Span::from_millis(1)), 0);
+    setup.count_bytes = false;
+    let authority = FakeAuthority::new(1);
+    let signer = |number| Free(*authority.signer(number).public_key());
+    let counts = || [&SIGNED, &CHECKED].map(|count| count.load(Ordering::Relaxed));
+    let before = counts();
+    let mut validators = Validators::with_scheme(setup, signer, Free::everything());
+    validators.run_to(WORK_BLOCKS);
+    let [signed, checked] = counts();
+    let messages = validators.figures().messages * WORK_BLOCKS;
+    let counts = [signed - before[0], checked - before[1], messages];
+    Work::of(counts, WORK_BLOCKS, count)
+}
+
 /// A consensus that ours is measured beside.
 pub struct Rival {
     /// Its name in the titles of tables.
@@ -129,6 +174,8 @@ pub struct Rival {
     pub cost: fn(usize) -> f64,
     /// A run on latency: validators, and how many of them have crashed.
     pub latency: fn(usize, usize) -> Finality,
+    /// What a block takes, where that can be counted.
+    pub work: Option<fn(usize) -> Work>,
 }
 
 /// Prints both tables. Runs on processor time alternate, so that whatever else the
@@ -147,6 +194,13 @@ pub fn compare(rival: &Rival) {
         let (ours, theirs) = (Cost::of(ours), Cost::of(theirs));
         cost_row(count, rival.ours, ours, ours);
         cost_row(count, rival.row, theirs, ours);
+    }
+    if let Some(theirs) = rival.work {
+        work_head(&format!("Work of a final block, against {}", rival.title));
+        for count in COUNTS {
+            work_row(count, rival.ours, ours_work(count));
+            work_row(count, rival.row, theirs(count));
+        }
     }
     latency_head(&format!(
         "Time to finality in ten regions, against {}",
@@ -178,6 +232,23 @@ pub fn cost_row(count: usize, name: &str, cost: Cost, ours: Cost) {
     );
 }
 
+/// Prints the head of the table on work.
+pub fn work_head(title: &str) {
+    println!("\n### {title}\n");
+    println!("| n | contender | signed | checked | messages sent |");
+    println!("|---|---|---|---|---|");
+}
+
+/// Prints a row of it.
+pub fn work_row(count: usize, name: &str, work: Work) {
+    let Work {
+        signed,
+        checked,
+        messages,
+    } = work;
+    println!("| {count} | {name} | {signed:.2} | {checked:.1} | {messages:.1} |");
+}
+
 /// Prints the head of the table on latency.
 pub fn latency_head(title: &str) {
     println!("\n### {title}\n");
@@ -191,8 +262,12 @@ pub fn latency_row(count: usize, crashed: usize, name: &str, finality: Finality)
     println!("| {count} | {crashed} | {name} | {p50:.0} | {p99:.0} | {pause:.0} |");
 }
 
-/// A scheme that costs nothing: every signature is the same, and all are good.
+/// A scheme that costs nothing: every signature is the same, and all are good. Its
+/// uses are counted.
 struct Free(PublicKey);
+
+static SIGNED: AtomicU64 = AtomicU64::new(0);
+static CHECKED: AtomicU64 = AtomicU64::new(0);
 
 impl Free {
     fn everything() -> Self {
@@ -206,12 +281,14 @@ impl Signer for Free {
     }
 
     fn sign_bytes(&self, _: &[u8]) -> Signature {
+        SIGNED.fetch_add(1, Ordering::Relaxed);
         Signature::from_bytes([1; 64]).expect("in range and low")
     }
 }
 
 impl Verifier for Free {
     fn verify_bytes(&self, _: &PublicKey, _: &[u8], _: &Signature) -> Result<(), VerifyError> {
+        CHECKED.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }
 }

@@ -8,7 +8,8 @@ use std::collections::BTreeSet;
 
 use decube_core::types::Span;
 use ledger_common::{
-    Distance, Finality, Rival, WARM_UP, blocks_of, compare, per_block, thread_time,
+    Distance, Finality, Rival, WARM_UP, WORK_BLOCKS, Work, blocks_of, compare, per_block,
+    thread_time,
 };
 use net::Net;
 
@@ -19,6 +20,7 @@ fn main() {
         ours: "DeCube core",
         cost: theirs_cost,
         latency: theirs_latency,
+        work: Some(theirs_work),
     });
 }
 
@@ -29,6 +31,13 @@ fn theirs_cost(count: usize) -> f64 {
     let (blocks, begin) = (blocks_of(count), thread_time());
     net.run_to(WARM_UP + blocks);
     per_block(thread_time() - begin, blocks, count)
+}
+
+fn theirs_work(count: usize) -> Work {
+    let distance = Distance::Uniform(Span::from_millis(1));
+    let mut net = Net::new(count, distance, &BTreeSet::new());
+    net.run_to(WORK_BLOCKS);
+    Work::of(net.counts, WORK_BLOCKS, count)
 }
 
 fn theirs_latency(count: usize, crashed: usize) -> Finality {

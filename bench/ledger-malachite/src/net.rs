@@ -43,6 +43,8 @@ pub struct Net {
     now: u64,
     /// When the value of each height left its proposer, by height.
     proposed: Vec<Option<u64>>,
+    /// Signatures made, signatures checked, messages sent, by all together.
+    pub counts: [u64; 3],
 }
 
 impl Net {
@@ -70,6 +72,7 @@ impl Net {
             queue: Queue::new(),
             now: 1,
             proposed: Vec::new(),
+            counts: [0; 3],
         };
         for number in 0..count {
             let start = net.start_height(Height(1));
@@ -190,8 +193,24 @@ impl Net {
                 resume.resume_with(())
             }
             Effect::WalAppend(_, _, resume) => resume.resume_with(()),
-            signature => sign_or_check(signature),
+            signature => {
+                self.count(&signature);
+                sign_or_check(signature)
+            }
         })
+    }
+
+    fn count(&mut self, effect: &Effect<Bench>) {
+        let (signed, checked) = match effect {
+            Effect::SignVote(..) | Effect::SignProposal(..) => (1, 0),
+            Effect::VerifySignature(..) => (0, 1),
+            Effect::VerifyCommitCertificate(cert, ..) => (0, cert.commit_signatures.len()),
+            Effect::VerifyPolkaCertificate(cert, ..) => (0, cert.polka_signatures.len()),
+            Effect::VerifyRoundCertificate(cert, ..) => (0, cert.round_signatures.len()),
+            _ => (0, 0),
+        };
+        self.counts[0] += signed;
+        self.counts[1] += u64::try_from(checked).expect("64 bits");
     }
 
     fn set_timeout(&mut self, node: usize, timeout: Timeout) {
@@ -224,6 +243,7 @@ impl Net {
     }
 
     fn broadcast(&mut self, from: usize, input: Input<Bench>) {
+        self.counts[2] += u64::try_from(self.nodes.len() - 1).expect("64 bits");
         let input = Rc::new(input);
         for to in (0..self.nodes.len()).filter(|to| *to != from) {
             // A node that is stepping has its state out, but only the sender is.

@@ -52,6 +52,7 @@ impl Bft {
         for (node, peer) in &self.peers {
             writer.put(node);
             writer.put(&peer.view);
+            writer.put(&peer.heard_at);
             writer.put(&peer.helped_at);
         }
         writer.u64(self.peers_asked);

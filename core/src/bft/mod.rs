@@ -35,8 +35,8 @@
 //!   empty block back for one delay, unless the view before it failed or somebody
 //!   gave that one up. A single item so gets one block, and no empty one behind it.
 //! - Deadlines grow when more views fail in a row than bad leaders can explain.
-//! - A leader that has said nothing for eight views, while a quorum of the others has,
-//!   is not waited for: its views are given up at once. It costs a view that it could
+//! - A leader that has said nothing for eight views and for the length of one, while a
+//!   quorum of the others has, is not waited for: its views are given up at once. It costs a view that it could
 //!   have led, if it is back and nobody has heard of it.
 //! - A validator that lost its disk asks before it votes (`rejoin.rs`).
 //! - Signatures are verified inside of the step, since a vote counts only then and

@@ -80,10 +80,15 @@ impl Round {
     }
 
     /// Keeps a vote that was not verified: its signer said it, and a certificate says
-    /// the same.
-    pub(super) fn keep_spare(&mut self, vote: Vote) {
+    /// the same. Whether it is there now, and not another one.
+    pub(super) fn keep_spare(&mut self, vote: Vote) -> bool {
         let kept = &mut self.spare[usize::from(vote.statement.kind.tag())];
-        kept.entry(vote.signer).or_insert(vote);
+        *kept.entry(vote.signer).or_insert(vote) == vote
+    }
+
+    /// Keeps a vote that was verified in the place of another one.
+    pub(super) fn replace_spare(&mut self, vote: Vote) {
+        self.spare[usize::from(vote.statement.kind.tag())].insert(vote.signer, vote);
     }
 
     /// Such votes of a signer.

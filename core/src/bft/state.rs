@@ -105,6 +105,8 @@ pub(super) enum Verdict {
 pub(super) struct Peer {
     /// The highest view that it voted in.
     pub(super) view: View,
+    /// When it was heard last.
+    pub(super) heard_at: Option<Time>,
     /// When it was helped last.
     pub(super) helped_at: Option<Time>,
 }

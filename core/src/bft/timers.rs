@@ -124,7 +124,8 @@ impl Bft {
     }
 
     /// Whether the leader has said nothing for so many views, in which a quorum of the
-    /// others has. Nobody waits for it then, and a dead leader costs one delay. It is
+    /// others has, and for the length of a view: who is far away speaks of views that
+    /// are over. Nobody waits for it then, and a dead leader costs one delay. It is
     /// listened to as ever: whatever it says ends its silence, also its votes in the
     /// views of others.
     fn leader_is_silent(&self) -> bool {
@@ -134,10 +135,11 @@ impl Bft {
             return false;
         }
         let set = &self.epoch.validators;
+        let lately = self.now.0.saturating_sub(self.delays(3).0);
         let has_spoken = |node| {
-            self.peers
-                .get(node)
-                .is_some_and(|one| one.view.0 >= horizon)
+            self.peers.get(node).is_some_and(|one| {
+                one.view.0 >= horizon || one.heard_at.is_some_and(|at| at.0 > lately)
+            })
         };
         let heard = set.iter().filter(|(_, one)| has_spoken(&one.node));
         let heard: Signers = heard.map(|(place, _)| place).chain(self.me).collect();

@@ -80,7 +80,12 @@ impl Bft {
         match self.contradicting(&vote) {
             Some(evidence) if self.verifies(&vote) => self.accuse([evidence], out),
             Some(_) => self.reject(),
-            None => self.round(vote.statement.view()).keep_spare(vote),
+            None if self.round(vote.statement.view()).keep_spare(vote) => {}
+            // The place is taken, perhaps by what its own signer has signed wrongly.
+            None if self.verifies(&vote) => {
+                self.round(vote.statement.view()).replace_spare(vote);
+            }
+            None => self.reject(),
         }
     }
 
@@ -289,6 +294,7 @@ impl Bft {
         let is_behind = view < self.view && (is_settled || view.next() < self.view);
         let peer = self.peers.entry(from).or_default();
         peer.view = peer.view.max(view);
+        peer.heard_at = Some(now);
         let may_help = peer
             .helped_at
             .is_none_or(|last| last.saturating_add(pause) <= now);

@@ -60,6 +60,8 @@ pub struct Compact {
 pub(super) struct Assemblies {
     /// One for each view: the first that its leader sent.
     by_view: BTreeMap<View, Assembly>,
+    /// The last block that this node led with, until it is final.
+    led: Option<Digest>,
     /// Transactions that were asked for, ever.
     asked: u64,
     /// Blocks that were not what their headers say.
@@ -130,7 +132,8 @@ impl Assembly {
         let answer: BTreeMap<Digest, Bytes> = hashed.collect();
         for (leaf, item) in self.compact.leaves.iter().zip(&mut self.items) {
             if item.is_none() {
-                *item = answer.get(leaf).cloned();
+                // A copy: the item is a part of its message, and would keep all of that.
+                *item = answer.get(leaf).map(|item| Bytes::copy_from_slice(item));
             }
         }
     }
@@ -184,8 +187,14 @@ impl Assemblies {
         }
     }
 
+    /// A block is final.
+    pub(super) fn on_final(&mut self, hash: &Digest) {
+        self.led = self.led.filter(|led| led != hash);
+    }
+
     /// Forgets all: the epoch is over.
     pub(super) fn clear(&mut self) {
+        self.led = None;
         self.by_view.clear();
     }
 
@@ -198,8 +207,12 @@ impl Assemblies {
 
 impl Ledger {
     /// This node's block leaves.
-    pub(super) fn propose(&self, proposal: Proposal, out: &mut Outbox<Effect>) {
-        let is_whole = self.config.proposals == Proposals::Whole;
+    pub(super) fn propose(&mut self, proposal: Proposal, out: &mut Outbox<Effect>) {
+        // If the last one did not become final, perhaps too few could put it together in
+        // time: somebody may hand transactions to leaders alone.
+        let has_failed = self.assemblies.led.is_some();
+        self.assemblies.led = Some(proposal.block.hash());
+        let is_whole = self.config.proposals == Proposals::Whole || has_failed;
         let message = match is_whole || proposal.block.items().is_empty() {
             true => Message::Bft(bft::Message::Proposal(Box::new(proposal))),
             false => Message::Compact(Box::new(Compact::of(proposal))),
@@ -219,7 +232,14 @@ impl Ledger {
         }
         let (view, hash) = (compact.header.view, compact.header.hash());
         let bft = self.bft.as_ref().expect("present while running");
-        if self.assemblies.by_view.contains_key(&view) || bft.block(&hash).is_some() {
+        if bft.block(&hash).is_some() {
+            return;
+        }
+        if let Some(open) = self.assemblies.by_view.get(&view) {
+            // Two blocks of one view are a lie: the vote of the second one shows it.
+            if open.hash != hash && was_expected {
+                self.on_rest(from, &compact, out);
+            }
             return;
         }
         if !compact.fits() {

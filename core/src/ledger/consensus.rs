@@ -198,6 +198,7 @@ impl Ledger {
         });
         let header = *block.block.header();
         self.storage.tip = block.block.place();
+        self.assemblies.on_final(&self.storage.tip.hash);
         self.store_block(&block, &branch, &located, out);
         self.recent.push(block.clone(), &located);
         let spacing = self.config.point_blocks;
@@ -397,11 +398,14 @@ impl Ledger {
         transactions: Vec<Bytes>,
         out: &mut Outbox<Effect>,
     ) {
+        let mut any_new = false;
         for bytes in transactions {
-            let admitted = self.admit(bytes, from);
-            self.is_pool_changed |= admitted.is_ok_and(|admitted| admitted.is_new);
+            // A copy: what is kept would keep the whole message.
+            let admitted = self.admit(Bytes::copy_from_slice(&bytes), from);
+            any_new |= admitted.is_ok_and(|admitted| admitted.is_new);
         }
-        if self.assemblies.len() > 0 {
+        self.is_pool_changed |= any_new;
+        if any_new && self.assemblies.len() > 0 {
             self.fill_assemblies(out);
         }
     }

@@ -49,8 +49,8 @@ pub(super) enum Purpose {
     Locate(Question),
     /// The block of an operation and the one after it.
     Blocks(Question, Located),
-    /// Where the first operation of a refused transaction stands, if it is final.
-    Again(Box<(Again, Vec<TxId>)>),
+    /// Where an operation of a refused transaction stands, if it is final.
+    Again(Box<Again>),
     /// A block for a client.
     Block(RequestId),
     /// A header for a client.
@@ -128,7 +128,7 @@ impl Reads {
             .filter_map(|purpose| match purpose {
                 Purpose::Recovery | Purpose::Serve(_) | Purpose::Ends(..) | Purpose::Staged => None,
                 Purpose::Locate(question) | Purpose::Blocks(question, _) => Some(question.request),
-                Purpose::Again(again) => Some(again.0.request),
+                Purpose::Again(again) => Some(again.request),
                 Purpose::Tile(reads) => Some(reads.request),
                 Purpose::Head(ask) => Some(ask.request),
                 Purpose::Block(request)
@@ -172,9 +172,8 @@ impl Ledger {
                 None => reply(question.request, Response::Unavailable, out),
             },
             Purpose::Again(again) => {
-                let (again, ids) = *again;
                 let found = decode_all::<Located>(&pairs).and_then(|mut all| all.pop());
-                again.answer(ids, found, out);
+                self.on_looked_up_again(*again, found, out);
             }
             Purpose::Blocks(question, located) => match decode_all::<FinalBlock>(&pairs) {
                 Some(blocks) => {

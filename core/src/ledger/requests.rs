@@ -23,22 +23,25 @@ use crate::machine::Outbox;
 use crate::types::RequestId;
 
 /// A transaction that is refused and may be final already.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(super) struct Again {
     pub(super) request: RequestId,
     wait: bool,
     rejection: Rejection,
+    /// What names its operations. Each may be final by itself, in a bundle of others.
+    ids: Vec<TxId>,
+    /// How many of them are known to be final.
+    known: usize,
+    /// Where the first one stands.
+    first: Option<Located>,
 }
 
 impl Again {
-    /// Answers when it is known where the first operation stands, if anywhere.
-    pub(super) fn answer(self, ids: Vec<TxId>, located: Option<Located>, out: &mut Outbox<Effect>) {
-        let response = match located {
-            None => Response::Rejected(self.rejection),
-            Some(located) if self.wait => Response::Transaction(TxState::Final(located)),
-            Some(_) => Response::Accepted { ids },
-        };
-        reply(self.request, response, out);
+    const fn note(&mut self, located: Located) {
+        self.known += 1;
+        if self.first.is_none() {
+            self.first = Some(located);
+        }
     }
 }
 
@@ -101,14 +104,7 @@ impl Ledger {
         }
         let admitted = match self.admit(bytes.clone(), self.config.node) {
             Ok(admitted) => admitted,
-            Err(rejection) => {
-                let again = Again {
-                    request,
-                    wait,
-                    rejection,
-                };
-                return self.submit_again(again, &bytes, out);
-            }
+            Err(rejection) => return self.submit_again(request, &bytes, wait, rejection, out),
         };
         if admitted.is_new {
             self.push.fresh.push(bytes);
@@ -127,23 +123,62 @@ impl Ledger {
     /// What is refused now may be final since an earlier attempt: whoever did not hear of
     /// that is told, instead of that the place is taken. What names an operation is all
     /// that it says, so what is found by that is the same.
-    fn submit_again(&mut self, again: Again, bytes: &Bytes, out: &mut Outbox<Effect>) {
-        let rejected = Response::Rejected(again.rejection);
+    fn submit_again(
+        &mut self,
+        request: RequestId,
+        bytes: &Bytes,
+        wait: bool,
+        rejection: Rejection,
+        out: &mut Outbox<Effect>,
+    ) {
         let is_past = matches!(
-            again.rejection,
+            rejection,
             Rejection::Invalid(Invalid::Used(..) | Invalid::Expired(_))
         );
         let Some(transaction) = self.pool.decode(bytes).ok().filter(|_| is_past) else {
-            return reply(again.request, rejected, out);
+            return reply(request, Response::Rejected(rejection), out);
         };
-        let ids: Vec<TxId> = transaction.intent().ids().collect();
-        let first = *ids.first().expect("a transaction has operations");
-        match self.recent.locate(&first) {
-            Some(located) => again.answer(ids, Some(located), out),
-            None => {
-                let purpose = Purpose::Again(Box::new((again, ids)));
-                self.read(purpose, only(location_key(&first)), 1, out);
+        let again = Again {
+            request,
+            wait,
+            rejection,
+            ids: transaction.intent().ids().collect(),
+            known: 0,
+            first: None,
+        };
+        self.look_up_again(again, out);
+    }
+
+    /// Looks for the operations that are not known to be final, one after the other.
+    fn look_up_again(&mut self, mut again: Again, out: &mut Outbox<Effect>) {
+        while let Some(id) = again.ids.get(again.known).copied() {
+            let Some(located) = self.recent.locate(&id) else {
+                let range = only(location_key(&id));
+                return self.read(Purpose::Again(Box::new(again)), range, 1, out);
+            };
+            again.note(located);
+        }
+        let first = again.first.expect("a transaction has operations");
+        let response = match again.wait {
+            true => Response::Transaction(TxState::Final(first)),
+            false => Response::Accepted { ids: again.ids },
+        };
+        reply(again.request, response, out);
+    }
+
+    /// What the store says of the one that was looked for.
+    pub(super) fn on_looked_up_again(
+        &mut self,
+        mut again: Again,
+        found: Option<Located>,
+        out: &mut Outbox<Effect>,
+    ) {
+        match found {
+            Some(located) => {
+                again.note(located);
+                self.look_up_again(again, out);
             }
+            None => reply(again.request, Response::Rejected(again.rejection), out),
         }
     }
 

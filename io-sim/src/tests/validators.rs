@@ -30,12 +30,12 @@ fn around_the_world_blocks_take_what_the_distances_say() {
 }
 
 #[test]
-fn a_dead_leader_costs_its_deadline() {
+fn a_leader_that_is_known_to_be_dead_costs_a_delay() {
     let mut setup = uniform(4);
     setup.crashed.insert(0);
     let figures = figures(setup);
-    // Two deltas until it is given up, one delay until all know.
-    let given_up = Span::from_millis(600).0;
+    // It is given up at once, and a delay later all know.
+    let given_up = Span::from_millis(100).0;
     assert_eq!(figures.pause.max, Span::from_millis(200).0 + given_up);
     assert!(figures.client.max < Span::from_secs(2).0);
 }

@@ -566,6 +566,7 @@ fn a_forged_vote_does_not_hide_a_lie() {
         ..keys.vote(liar, on(&blocks[0]))
     };
     solo.hear(other, Message::Vote(forged));
+    solo.hear(liar, Message::Vote(forged));
     solo.hear(liar, Message::Vote(keys.vote(liar, on(&blocks[0]))));
     solo.hear(liar, Message::Vote(keys.vote(liar, on(&blocks[1]))));
     assert_eq!(solo.evidence.len(), 1);

@@ -523,9 +523,21 @@ fn a_final_transaction_that_is_handed_in_again_is_answered() {
     cluster.run_for(Span::from_secs(1));
     assert_eq!(cluster.ask(1, submit(&transaction, false)), accepted);
     assert_eq!(cluster.ask(1, submit(&transaction, true)), again);
+    // A bundle that holds it and more is not final, from memory as from the store.
+    let (single, ids) = cluster.sign(100, 2, vec![note("a")]);
+    let (bundle, both) = cluster.sign(100, 2, vec![note("a"), note("b")]);
+    assert_eq!(ids[0], both[0], "a name does not tell of the bundle");
+    cluster.ask(0, submit(&single, true));
+    cluster.run_for(Span::from_secs(1));
+    let used = Response::Rejected(Rejection::Invalid(Invalid::Used(2, 3)));
+    assert_eq!(cluster.ask(0, submit(&bundle, true)), used);
+    cluster.crash(1);
+    cluster.start(1);
+    cluster.run_for(Span::from_secs(1));
+    assert_eq!(cluster.ask(1, submit(&bundle, false)), used);
     // Something else in the same place is refused as ever.
     let (other, _) = cluster.sign(100, 1, vec![note("c")]);
-    let used = Response::Rejected(Rejection::Invalid(Invalid::Used(1, 2)));
+    let used = Response::Rejected(Rejection::Invalid(Invalid::Used(1, 3)));
     assert_eq!(cluster.ask(0, submit(&other, false)), used);
     assert_eq!(cluster.ask(1, submit(&other, true)), used);
 }

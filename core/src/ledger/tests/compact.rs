@@ -265,6 +265,40 @@ fn items_take_no_more_room_than_the_header_says() {
     assert_eq!(cluster.ledger(other).assembled(), (3, 1));
 }
 
+/// The second block of a lying leader is not taken in, but its vote is: with that of the
+/// first one it is the proof.
+#[test]
+fn two_blocks_of_one_view_are_shown_though_neither_is_whole() {
+    let mut cluster = quiet();
+    let (leader, first) = leaders_block(&cluster, signed(&cluster, 1));
+    let (_, second) = leaders_block(&cluster, signed(&cluster, 2));
+    let (from, other) = (cluster.slots[leader].node, (leader + 1) % 4);
+    let (view, signer) = (first.block.header().view, first.vote.signer);
+    for proposal in [first, second] {
+        let message = Message::Compact(Box::new(Compact::of(proposal)));
+        answers(&mut cluster, other, from, message);
+    }
+    let bft = cluster.ledger(other).bft().unwrap();
+    assert!(bft.has_accused(view, signer));
+}
+
+/// Somebody hands transactions to the next leader alone, so that nobody can put its
+/// block together in time: it costs that leader one view, and then it sends all.
+#[test]
+fn a_leader_whose_block_failed_sends_the_next_one_whole() {
+    let mut cluster = quiet();
+    cluster.tamper = |_, _, message| match message {
+        Message::Transactions(_) | Message::Items { .. } => None,
+        message => Some(message),
+    };
+    for sequence in 0..6 {
+        let id = cluster.note(0, 100, sequence, "for one only");
+        cluster.until("a note", Span::from_secs(10), |world| {
+            world.checker.is_final(&id)
+        });
+    }
+}
+
 #[test]
 fn questions_for_items_are_answered_if_they_make_sense() {
     let mut cluster = quiet();
