@@ -29,6 +29,14 @@ fn main() {
     let mut slow = Setup::new(4, APART, blocks);
     slow.disk = Span::from_millis(5);
     latency_row("each write 5 ms", slow);
+    println!("\n### After thirty seconds in two halves\n");
+    println!("| n | network | first final again ms | all ms |");
+    println!("|---|---|---|---|");
+    for count in COUNTS {
+        for (name, distance) in [("100 ms", APART), ("ten regions", Distance::World)] {
+            partition_row(count, name, distance);
+        }
+    }
     println!("\n### Messages and bytes of a final block, all validators together\n");
     println!("| n | network | certificates | messages | KB | of flooded |");
     println!("|---|---|---|---|---|---|");
@@ -86,6 +94,27 @@ fn latency_row(crashed: &str, setup: Setup) {
         millis(client.p99),
         millis(client.max),
         millis(pause.p50),
+    );
+}
+
+/// Over several moments at which the halves come together, the worst.
+fn partition_row(count: usize, network: &str, distance: Distance) {
+    let (mut first, mut all) = (0, 0);
+    for moment in 0..8 {
+        let begin = 3_000 + moment * 37;
+        let end = begin + 30_000;
+        let mut setup = Setup::new(count, distance, 60);
+        setup.count_bytes = false;
+        setup.partition = Some((Span::from_millis(begin), Span::from_millis(end)));
+        let mut validators = Validators::new(setup);
+        validators.run();
+        let (one, last) = validators.after_partition().expect("blocks behind it");
+        (first, all) = (first.max(one), all.max(last));
+    }
+    println!(
+        "| {count} | {network} | {} | {} |",
+        millis(first),
+        millis(all)
     );
 }
 

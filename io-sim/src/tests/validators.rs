@@ -91,3 +91,16 @@ fn distances_are_symmetric_and_never_nothing() {
         }
     }
 }
+
+/// Two halves of which none is a quorum stand still, and go on together at once.
+#[test]
+fn after_a_partition_blocks_are_final_within_two_seconds() {
+    for count in [4, 7] {
+        let mut setup = uniform(count);
+        setup.partition = Some((Span::from_secs(2), Span::from_secs(32)));
+        let mut validators = Validators::new(setup);
+        validators.run();
+        let (first, all) = validators.after_partition().unwrap();
+        assert!(first > 0 && all < Span::from_secs(2).0, "{first} {all}");
+    }
+}

@@ -94,6 +94,23 @@ impl Validators {
         }
     }
 
+    /// From the end of the partition until each living validator has committed
+    /// something again, in nanoseconds: the first and the last of them.
+    pub fn after_partition(&self) -> Option<(u64, u64)> {
+        let (_, end) = self.setup.partition?;
+        let healed = Time::ZERO.saturating_add(end);
+        let first = |node: usize| {
+            let times = self.tracks.values().filter_map(|one| one.committed[node]);
+            times.filter(|at| *at >= healed).min()
+        };
+        let waits: Option<Vec<u64>> = self
+            .living()
+            .map(|node| Some(first(node)?.saturating_since(healed).0))
+            .collect();
+        let waits = waits?;
+        Some((*waits.iter().min()?, *waits.iter().max()?))
+    }
+
     fn living(&self) -> impl Iterator<Item = usize> + '_ {
         let Setup { count, crashed, .. } = &self.setup;
         (0..*count).filter(|node| !crashed.contains(node))

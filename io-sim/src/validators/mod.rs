@@ -7,8 +7,8 @@
 //! # What is not
 //! Signatures are the cheap scheme of simulations: of the same size, so bytes are
 //! right, but without the time that they take. Blocks hold one small item and are
-//! found good at once. The network loses nothing, its bandwidth has no end, and a message takes
-//! what the [`Distance`] says. A write is durable after [`Setup::disk`].
+//! found good at once. The network loses nothing but in a [`Setup::partition`], its bandwidth has
+//! no end, and a message takes what the [`Distance`] says. A write is durable after [`Setup::disk`].
 //!
 //! This is the measuring bench, not a search for faults: those are in
 //! [`world`](crate::world) and in the tests of the core. What it prints is a pure
@@ -28,14 +28,15 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use decube_core::bft::{
-    Bft, Commitments, Config, Content, Effect, Epoch, EpochStart, Event, Height, Message,
-    PersistSeq, Power, Relay, Timing, Validator, ValidatorSet,
+    Bft, Commitments, Committed, Config, Content, Effect, Epoch, EpochStart, Event, FinalBlocks,
+    Height, Message, PersistSeq, Power, Relay, Timing, Validator, ValidatorSet,
 };
 use decube_core::codec::Encode;
 use decube_core::crypto::fake::FakeAuthority;
 use decube_core::crypto::{
     ChainId, Digest, SharedSigner, SharedVerifier, Signer, Verifier, sha256,
 };
+use decube_core::limits::BLOCKS_ANSWERED_MAX;
 use decube_core::machine::{Machine, Outbox};
 use decube_core::mutant::Mutant;
 use decube_core::types::{NodeId, Span, Time};
@@ -63,6 +64,9 @@ pub struct Setup {
     pub delta: Span,
     /// Until a write is durable.
     pub disk: Span,
+    /// When every other validator can not hear the rest, and the rest not it: from and
+    /// to, since the beginning. Neither side may be a quorum.
+    pub partition: Option<(Span, Span)>,
     /// How many blocks everybody has to commit.
     pub blocks: u64,
     /// Whether bytes are counted: that encodes every message once.
@@ -79,6 +83,7 @@ impl Setup {
             crashed: BTreeSet::new(),
             delta: Timing::default().delta,
             disk: Span::ZERO,
+            partition: None,
             blocks,
             count_bytes: true,
         }
@@ -133,6 +138,8 @@ struct Node {
     building: Time,
     /// The height of its last committed block.
     height: Height,
+    /// What it has committed, for those who missed it.
+    chain: Vec<Committed>,
 }
 
 /// A run.
@@ -145,6 +152,23 @@ pub struct Validators {
     tracks: BTreeMap<Digest, Track>,
     messages: u64,
     bytes: u64,
+}
+
+impl Node {
+    /// Blocks from a height on, for who lags behind.
+    fn blocks_from(&self, from: Height) -> Option<FinalBlocks> {
+        let wanted = self
+            .chain
+            .iter()
+            .filter(|one| one.block.header().height >= from);
+        let run: Vec<&Committed> = wanted.take(BLOCKS_ANSWERED_MAX).collect();
+        let last = run.last()?;
+        Some(FinalBlocks {
+            blocks: run.iter().map(|one| (*one.block).clone()).collect(),
+            path: last.path.clone(),
+            finalization: last.finalization.to_cert(),
+        })
+    }
 }
 
 impl Validators {
@@ -215,6 +239,7 @@ impl Validators {
                 wakes_at: None,
                 building: self.now,
                 height: Height(0),
+                chain: Vec::new(),
             });
         }
         for number in 0..self.nodes.len() {
@@ -280,11 +305,7 @@ impl Validators {
                 let item = Item::Durable { node: number, seq };
                 self.push(self.now + self.setup.disk, item);
             }
-            Effect::Send { to, message } => {
-                let to = self.set.index_of(to).expect("only validators are here");
-                self.note_bytes(&message, 1);
-                self.deliver(number, to.position(), &Rc::new(message));
-            }
+            Effect::Send { to, message } => self.answer(number, to, message),
             Effect::Broadcast { message } => self.broadcast(number, message),
             Effect::Build { view, .. } => {
                 self.nodes[number].building = self.now;
@@ -301,15 +322,32 @@ impl Validators {
                 let hash = block.hash();
                 return Some(Event::Checked { hash, valid: true });
             }
-            Effect::Commit(committed) => self.on_commit(number, &committed.block.place().hash),
-            Effect::ServeBlocks { .. } | Effect::ServeBlock { .. } => {
-                unreachable!("nothing is lost, so nobody falls behind")
+            Effect::Commit(committed) => self.on_commit(number, *committed),
+            Effect::ServeBlocks { to, from } => {
+                if let Some(answer) = self.nodes[number].blocks_from(from) {
+                    self.answer(number, to, Message::Blocks(Box::new(answer)));
+                }
+            }
+            Effect::ServeBlock { to, hash } => {
+                let chain = self.nodes[number].chain.iter();
+                let found = chain.map(|one| &one.block).find(|one| one.hash() == hash);
+                if let Some(block) = found.cloned() {
+                    let block = Box::new(Arc::unwrap_or_clone(block));
+                    self.answer(number, to, Message::Block(block));
+                }
             }
             Effect::Evidence(_) | Effect::SafetyViolation { .. } => {
                 unreachable!("nobody lies here")
             }
         }
         None
+    }
+
+    /// Sends a message to one.
+    fn answer(&mut self, number: usize, to: NodeId, message: Message) {
+        let to = self.set.index_of(to).expect("only validators are here");
+        self.note_bytes(&message, 1);
+        self.deliver(number, to.position(), &Rc::new(message));
     }
 
     fn broadcast(&mut self, number: usize, message: Message) {
@@ -341,7 +379,11 @@ impl Validators {
 
     fn deliver(&mut self, from: usize, to: usize, message: &Rc<Message>) {
         assert_ne!(from, to, "nobody writes to itself");
-        if self.nodes[to].bft.is_none() {
+        let is_cut = self.setup.partition.is_some_and(|(begin, end)| {
+            let since = self.now.saturating_since(Time::ZERO);
+            from % 2 != to % 2 && since >= begin && since < end
+        });
+        if self.nodes[to].bft.is_none() || is_cut {
             return;
         }
         let at = self.now + self.setup.distance.between(from, to);
@@ -350,13 +392,15 @@ impl Validators {
         self.push(at, Item::Message { from, to, message });
     }
 
-    fn on_commit(&mut self, number: usize, hash: &Digest) {
-        let track = self.tracks.get_mut(hash).expect("it was proposed");
+    fn on_commit(&mut self, number: usize, committed: Committed) {
+        let track = self.tracks.get_mut(&committed.block.hash());
+        let track = track.expect("it was proposed");
         let node = &mut self.nodes[number];
         assert_eq!(track.height, node.height.next(), "in order, once each");
         node.height = track.height;
         assert!(track.committed[number].is_none());
         track.committed[number] = Some(self.now);
+        node.chain.push(committed);
     }
 
     /// Queues the deadline of a node, if it is earlier than the queued one.
