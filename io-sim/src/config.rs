@@ -216,7 +216,7 @@ settings! {
     idle_block_ms = 5_000;
     /// Blocks of an epoch that nothing ends earlier.
     epoch_blocks = 10_000;
-    /// 1: every certificate goes to everybody.
+    /// 1: every certificate goes to everybody, and blocks travel with their transactions.
     flood = 0;
     /// Validators that lose their disk and come back under their name.
     lost_disks = 0;

@@ -89,13 +89,18 @@ pub fn quantile(values: &mut [f64], percent: usize) -> f64 {
     values.get(place).copied().unwrap_or(f64::NAN)
 }
 
-/// One run of ours on processor time: no signatures, no encoding, one thread.
-pub fn ours_cost(count: usize) -> f64 {
+/// Ours a millisecond apart, with signatures that cost nothing.
+fn free_validators(count: usize) -> Validators {
     let mut setup = Setup::new(count, Distance::Uniform(Span::from_millis(1)), 0);
     setup.count_bytes = false;
     let authority = FakeAuthority::new(1);
     let signer = |number| Free(*authority.signer(number).public_key());
-    let mut validators = Validators::with_scheme(setup, signer, Free::everything());
+    Validators::with_scheme(setup, signer, Free::everything())
+}
+
+/// One run of ours on processor time: no signatures, no encoding, one thread.
+pub fn ours_cost(count: usize) -> f64 {
+    let mut validators = free_validators(count);
     validators.run_to(WARM_UP);
     let (blocks, begin) = (blocks_of(count), thread_time());
     validators.run_to(WARM_UP + blocks);
@@ -148,13 +153,9 @@ pub const WORK_BLOCKS: u64 = 50;
 
 /// Ours of it.
 pub fn ours_work(count: usize) -> Work {
-    let mut setup = Setup::new(count, Distance::Uniform(Span::from_millis(1)), 0);
-    setup.count_bytes = false;
-    let authority = FakeAuthority::new(1);
-    let signer = |number| Free(*authority.signer(number).public_key());
     let counts = || [&SIGNED, &CHECKED].map(|count| count.load(Ordering::Relaxed));
     let before = counts();
-    let mut validators = Validators::with_scheme(setup, signer, Free::everything());
+    let mut validators = free_validators(count);
     validators.run_to(WORK_BLOCKS);
     let [signed, checked] = counts();
     let messages = validators.figures().messages * WORK_BLOCKS;

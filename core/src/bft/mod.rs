@@ -36,8 +36,8 @@
 //!   gave that one up. A single item so gets one block, and no empty one behind it.
 //! - Deadlines grow when more views fail in a row than bad leaders can explain.
 //! - A leader that has said nothing for eight views and for the length of one, while a
-//!   quorum of the others has, is not waited for: its views are given up at once. It costs a view that it could
-//!   have led, if it is back and nobody has heard of it.
+//!   quorum of the others has, is not waited for: its views are given up at once. It
+//!   costs a view that it could have led, if it is back and nobody has heard of it.
 //! - A validator that lost its disk asks before it votes (`rejoin.rs`).
 //! - Signatures are verified inside of the step, since a vote counts only then and
 //!   the order of verification has to replay. Work that is known to be useless

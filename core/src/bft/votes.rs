@@ -123,21 +123,23 @@ impl Bft {
     /// S10: what one signer never signs twice. Evidence is given once per view.
     fn look_for_evidence(&mut self, vote: &Vote, out: &mut Outbox<Effect>) {
         let found = self.contradicting(vote);
-        let round = self.round(vote.statement.view());
-        let spare: Vec<Vote> = round.spare(vote.signer).collect();
-        let found = found.or_else(|| {
-            let mut spare = spare.into_iter();
-            spare.find_map(|other| Evidence::of(*vote, other).filter(|_| self.verifies(&other)))
-        });
+        let found = found.or_else(|| self.contradicting_spare(vote));
         self.accuse(found, out);
     }
 
     /// A vote with the verified one of the same signer that it contradicts.
-    fn contradicting(&mut self, vote: &Vote) -> Option<Evidence> {
-        let round = self.round(vote.statement.view());
+    fn contradicting(&self, vote: &Vote) -> Option<Evidence> {
+        let round = self.rounds.get(&vote.statement.view())?;
         let others = VoteKind::ALL.map(|kind| round.vote(kind, vote.signer));
         let mut others = others.into_iter().flatten();
         others.find_map(|other| Evidence::of(*vote, other))
+    }
+
+    /// The same with one that was not verified before.
+    fn contradicting_spare(&self, vote: &Vote) -> Option<Evidence> {
+        let round = self.rounds.get(&vote.statement.view())?;
+        let mut spare = round.spare(vote.signer);
+        spare.find_map(|other| Evidence::of(*vote, other).filter(|_| self.verifies(&other)))
     }
 
     /// Says that somebody lied, once per view.

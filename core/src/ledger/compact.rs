@@ -257,15 +257,14 @@ impl Ledger {
         if items.is_empty() {
             return self.on_assembled(assembly, out);
         }
-        let rest = was_expected.then(|| assembly.compact.clone());
+        if was_expected {
+            self.on_rest(from, &assembly.compact, out);
+        }
         let count = u64::try_from(items.len()).expect("at most 8192");
         self.assemblies.asked = self.assemblies.asked.saturating_add(count);
         self.assemblies.by_view.insert(view, assembly);
         let message = Message::AskItems { block: hash, items };
         out.push(Effect::Send { to: from, message });
-        if let Some(rest) = rest {
-            self.on_rest(from, &rest, out);
-        }
     }
 
     /// Whether this comes from the leader of a view that is or comes next.

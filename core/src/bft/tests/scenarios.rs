@@ -473,19 +473,25 @@ fn who_meets_a_fork_stops_in_order() {
     std::println!("bft forks: 60 seeds, {stopped} validators saw one and stopped");
 }
 
+/// Four validators, and two blocks of the first leader.
+fn two_blocks_of_view_1() -> (Keys, [Block; 2]) {
+    let keys = Keys::new(&[1; 4]);
+    let root = keys.epoch.root();
+    let blocks = [b"one", b"two"].map(|item| keys.block(1, root, &[&item[..]]));
+    (keys, blocks)
+}
+
 /// I14, the other half: whatever an honest validator hears from a liar itself in the
 /// view that it is in, and that no honest one signs both of, it shows once. In every
 /// order, and whatever a certificate says already.
 #[test]
 fn two_votes_that_contradict_each_other_are_shown_once() {
-    let keys = Keys::new(&[1; 4]);
-    let (view, root) = (1, keys.epoch.root());
-    let leader = keys.leader(view);
+    let (keys, blocks) = two_blocks_of_view_1();
+    let leader = keys.leader(1);
     let liar = keys.without(&[leader])[0];
     let others = keys.without(&[leader, liar]);
     let me = others[0];
-    let blocks = [b"one", b"two"].map(|item| keys.block(view, root, &[&item[..]]));
-    let mut statements = vec![keys.null(view)];
+    let mut statements = vec![keys.null(1)];
     for block in &blocks {
         statements
             .extend([VoteKind::Notarize, VoteKind::Finalize].map(|kind| keys.on(kind, block)));
@@ -528,13 +534,11 @@ fn two_votes_that_contradict_each_other_are_shown_once() {
 /// A certificate can hold the other half of a lie.
 #[test]
 fn a_certificate_that_contradicts_a_vote_is_shown() {
-    let keys = Keys::new(&[1; 4]);
-    let (view, root) = (1, keys.epoch.root());
-    let leader = keys.leader(view);
+    let (keys, blocks) = two_blocks_of_view_1();
+    let leader = keys.leader(1);
     let [liar, me, other] = keys.without(&[leader])[..] else {
         panic!("three others");
     };
-    let blocks = [b"one", b"two"].map(|item| keys.block(view, root, &[&item[..]]));
     let mut solo = Solo::new(&keys, me, Mutant::None);
     let vote = keys.vote(liar, keys.on(VoteKind::Notarize, &blocks[0]));
     solo.hear(liar, Message::Vote(vote));
@@ -551,13 +555,11 @@ fn a_certificate_that_contradicts_a_vote_is_shown() {
 /// Whoever speaks in somebody else's name takes nobody's place.
 #[test]
 fn a_forged_vote_does_not_hide_a_lie() {
-    let keys = Keys::new(&[1; 4]);
-    let (view, root) = (1, keys.epoch.root());
-    let leader = keys.leader(view);
+    let (keys, blocks) = two_blocks_of_view_1();
+    let leader = keys.leader(1);
     let [liar, me, other] = keys.without(&[leader])[..] else {
         panic!("three others");
     };
-    let blocks = [b"one", b"two"].map(|item| keys.block(view, root, &[&item[..]]));
     let on = |block| keys.on(VoteKind::Notarize, block);
     let mut solo = Solo::new(&keys, me, Mutant::None);
     solo.hear_cert(leader, keys.cert(&[leader, me, other], on(&blocks[0])));

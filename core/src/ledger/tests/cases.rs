@@ -397,54 +397,12 @@ fn any_three_of_four_go_on_after_every_restart() {
 /// for, and the view ends; nobody breaks.
 #[test]
 fn a_block_from_the_end_of_time_is_not_voted_for() {
-    use crate::bft::{Block, Commitments, Header, Message as Consensus, Proposal, Statement, Vote};
-    use crate::bft::{BlockRef, ValidatorIndex, VoteKind};
-    use crate::crypto::Signer as _;
+    use crate::bft::Message as Consensus;
     let mut cluster = Cluster::new(6, Knobs::default());
     cluster.run_for(Span::from_millis(100));
-    let ledger = cluster.ledger(0);
-    let (bft, tip) = (ledger.bft().unwrap(), ledger.tip().unwrap());
-    let (view, set) = (bft.view(), bft.epoch().validators.clone());
-    assert_eq!(view, tip.view.next(), "the ledger is idle");
-    let leader: ValidatorIndex = bft.leader_of(view);
-    let node = set.get(leader).unwrap().node;
-    let parent = ledger.tip_branch();
-    let header = Header {
-        chain: cluster.chain(),
-        epoch: Epoch(0),
-        height: tip.height.next(),
-        view,
-        parent: tip.hash,
-        parent_view: tip.view,
-        proposer: leader,
-        content: Commitments {
-            time_ms: u64::MAX,
-            parent_state: parent.world().root(),
-            parent_receipts: parent.executed.results_root,
-            history: parent.history.root(),
-            validators: set.hash(),
-            ..Commitments::to_items(&[])
-        },
-    };
-    let slot = (0..4)
-        .find(|slot| cluster.slots[*slot].node == node)
-        .unwrap();
-    let block = Block::new(header, vec![]).unwrap();
-    let place: BlockRef = block.place();
-    let statement = Statement::on(VoteKind::Notarize, Epoch(0), place);
-    let vote = Vote {
-        statement,
-        signer: leader,
-        signature: cluster
-            .signer(slot)
-            .sign(&statement.preimage(cluster.chain())),
-    };
-    let proposal = Consensus::Proposal(alloc::boxed::Box::new(Proposal {
-        block,
-        parent: None,
-        skips: vec![],
-        vote,
-    }));
+    let (slot, proposal) = cluster.leaders_block(vec![], u64::MAX);
+    let (node, hash) = (cluster.slots[slot].node, proposal.block.hash());
+    let proposal = Consensus::Proposal(alloc::boxed::Box::new(proposal));
     cluster.crash(slot);
     for other in (0..4).filter(|other| *other != slot) {
         let message = Message::Bft(proposal.clone());
@@ -455,7 +413,7 @@ fn a_block_from_the_end_of_time_is_not_voted_for() {
     cluster.until("a note", Span::from_secs(20), |world| {
         world.checker.is_final(&id)
     });
-    assert!(!cluster.checker.is_block(&place.hash));
+    assert!(!cluster.checker.is_block(&hash));
 }
 
 /// Questions for blocks that a node asks which was away for some epochs, if every

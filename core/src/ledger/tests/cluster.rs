@@ -9,7 +9,9 @@ use bytes::Bytes;
 
 use super::check::Checker;
 use super::disk::Disk;
-use crate::bft::{Epoch, Height, Timing};
+use crate::bft::{
+    Block, Commitments, Epoch, Header, Height, Proposal, Statement, Timing, Vote, VoteKind,
+};
 use crate::codec::{Decode as _, Encode as _};
 use crate::crypto::fake::{FakeAuthority, FakeSigner};
 use crate::crypto::{ChainId, SharedSigner, SharedVerifier, Signer as _};
@@ -417,6 +419,51 @@ impl Cluster {
         };
         let ids = intent.ids().collect();
         (intent.sign(&signer).to_bytes(), ids)
+    }
+
+    /// A block of the leader of the present view with this time, as it would send it,
+    /// and the leader's slot. The ledger is idle.
+    pub fn leaders_block(&self, items: Vec<Bytes>, time_ms: u64) -> (usize, Proposal) {
+        let ledger = self.ledger(0);
+        let (bft, tip) = (ledger.bft().unwrap(), ledger.tip().unwrap());
+        let (view, set) = (bft.view(), bft.epoch().validators.clone());
+        assert_eq!(view, tip.view.next(), "the ledger is idle");
+        let leader = bft.leader_of(view);
+        let node = set.get(leader).unwrap().node;
+        let slot = self.slots.iter().position(|slot| slot.node == node);
+        let slot = slot.unwrap();
+        let parent = ledger.tip_branch();
+        let header = Header {
+            chain: self.chain(),
+            epoch: Epoch(0),
+            height: tip.height.next(),
+            view,
+            parent: tip.hash,
+            parent_view: tip.view,
+            proposer: leader,
+            content: Commitments {
+                time_ms,
+                parent_state: parent.world().root(),
+                parent_receipts: parent.executed.results_root,
+                history: parent.history.root(),
+                validators: set.hash(),
+                ..Commitments::to_items(&items)
+            },
+        };
+        let block = Block::new(header, items).unwrap();
+        let statement = Statement::on(VoteKind::Notarize, Epoch(0), block.place());
+        let signature = self.signer(slot).sign(&statement.preimage(self.chain()));
+        let proposal = Proposal {
+            parent: None,
+            skips: Vec::new(),
+            vote: Vote {
+                statement,
+                signer: leader,
+                signature,
+            },
+            block,
+        };
+        (slot, proposal)
     }
 
     /// Submits a note of account `number` and gives its id.

@@ -7,61 +7,18 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use super::cluster::{Cluster, Knobs, note};
-use crate::bft::{
-    Block, BlockRef, Commitments, Epoch, Header, Message as Consensus, Proposal, Statement, Vote,
-    VoteKind,
-};
+use super::sync_codec::comes_back_and_stands_damage;
+use crate::bft::{Block, Message as Consensus, Proposal};
 use crate::codec::{Decode as _, Encode as _};
-use crate::crypto::{Digest, Signer as _};
+use crate::crypto::Digest;
 use crate::ledger::*;
 use crate::limits::*;
 use crate::machine::{Machine as _, Outbox};
 use crate::types::{NodeId, Span};
 
-/// A block of the leader of the first view, as it would send it, and its slot.
+/// A block of the leader of the present view, as it would send it, and its slot.
 fn leaders_block(cluster: &Cluster, items: Vec<Bytes>) -> (usize, Proposal) {
-    let ledger = cluster.ledger(0);
-    let (bft, tip) = (ledger.bft().unwrap(), ledger.tip().unwrap());
-    let (view, set) = (bft.view(), bft.epoch().validators.clone());
-    assert_eq!(view, tip.view.next(), "the ledger is idle");
-    let leader = bft.leader_of(view);
-    let node = set.get(leader).unwrap().node;
-    let slot = (0..4).find(|slot| cluster.slots[*slot].node == node);
-    let slot = slot.unwrap();
-    let parent = ledger.tip_branch();
-    let header = Header {
-        chain: cluster.chain(),
-        epoch: Epoch(0),
-        height: tip.height.next(),
-        view,
-        parent: tip.hash,
-        parent_view: tip.view,
-        proposer: leader,
-        content: Commitments {
-            time_ms: ledger.wall().0,
-            parent_state: parent.world().root(),
-            parent_receipts: parent.executed.results_root,
-            history: parent.history.root(),
-            validators: set.hash(),
-            ..Commitments::to_items(&items)
-        },
-    };
-    let block = Block::new(header, items).unwrap();
-    let place: BlockRef = block.place();
-    let statement = Statement::on(VoteKind::Notarize, Epoch(0), place);
-    let preimage = statement.preimage(cluster.chain());
-    let vote = Vote {
-        statement,
-        signer: leader,
-        signature: cluster.signer(slot).sign(&preimage),
-    };
-    let proposal = Proposal {
-        block,
-        parent: None,
-        skips: vec![],
-        vote,
-    };
-    (slot, proposal)
+    cluster.leaders_block(items, cluster.ledger(0).wall().0)
 }
 
 fn quiet() -> Cluster {
@@ -361,19 +318,7 @@ fn messages_come_back_and_keep_their_bounds() {
         Message::Items { block, items },
     ];
     for message in messages {
-        let bytes = message.to_bytes();
-        assert_eq!(Message::from_bytes(&bytes).as_ref(), Ok(&message));
-        for len in 0..bytes.len() {
-            assert!(Message::from_bytes(&bytes.slice(..len)).is_err());
-        }
-        for place in 0..bytes.len() {
-            let mut damaged = bytes.to_vec();
-            damaged[place] ^= 1 << (place % 8);
-            let damaged = Bytes::from(damaged);
-            if let Ok(decoded) = Message::from_bytes(&damaged) {
-                assert_eq!(decoded.to_bytes(), damaged, "one encoding of each value");
-            }
-        }
+        comes_back_and_stands_damage(&message);
     }
     let many = |count| Message::AskItems {
         block,

@@ -87,30 +87,35 @@ fn messages() -> Vec<SyncMessage> {
     ]
 }
 
+/// A message is what it was after it was encoded, and no part or change of its bytes is
+/// more than another message or nothing.
+pub fn comes_back_and_stands_damage(message: &Message) {
+    let bytes = message.to_bytes();
+    assert!(bytes.len() < MESSAGE_BYTES_MAX);
+    assert_eq!(Message::from_bytes(&bytes).as_ref(), Ok(message));
+    for len in 0..bytes.len() {
+        assert!(
+            Message::from_bytes(&bytes.slice(..len)).is_err(),
+            "cut at {len}"
+        );
+    }
+    let mut longer = bytes.to_vec();
+    longer.push(0);
+    assert!(Message::from_bytes(&longer.into()).is_err());
+    for place in 0..bytes.len() {
+        let mut damaged = bytes.to_vec();
+        damaged[place] ^= 1 << (place % 8);
+        let damaged = Bytes::from(damaged);
+        if let Ok(decoded) = Message::from_bytes(&damaged) {
+            assert_eq!(decoded.to_bytes(), damaged, "one encoding of each value");
+        }
+    }
+}
+
 #[test]
 fn messages_come_back_as_they_were_and_damage_does_no_harm() {
     for message in messages() {
-        let message = Message::Sync(message);
-        let bytes = message.to_bytes();
-        assert!(bytes.len() < MESSAGE_BYTES_MAX);
-        assert_eq!(Message::from_bytes(&bytes).as_ref(), Ok(&message));
-        for len in 0..bytes.len() {
-            assert!(
-                Message::from_bytes(&bytes.slice(..len)).is_err(),
-                "cut at {len}"
-            );
-        }
-        let mut longer = bytes.to_vec();
-        longer.push(0);
-        assert!(Message::from_bytes(&longer.into()).is_err());
-        for place in 0..bytes.len() {
-            let mut damaged = bytes.to_vec();
-            damaged[place] ^= 1 << (place % 8);
-            let damaged = Bytes::from(damaged);
-            if let Ok(decoded) = Message::from_bytes(&damaged) {
-                assert_eq!(decoded.to_bytes(), damaged, "one encoding of each value");
-            }
-        }
+        comes_back_and_stands_damage(&Message::Sync(message));
     }
 }
 
