@@ -49,7 +49,7 @@ fn main() {
 
 fn one_dead(count: usize, blocks: u64) -> Setup {
     let mut setup = Setup::new(count, APART, blocks);
-    setup.crashed.insert(0);
+    setup.faults.crashed.insert(0);
     setup
 }
 
@@ -70,7 +70,7 @@ fn latency_head() {
 fn latency_row(crashed: &str, setup: Setup) {
     let (count, mean) = (setup.count, setup.distance.mean(setup.count));
     let crashed = match crashed {
-        "f" => setup.crashed.len().to_string(),
+        "f" => setup.faults.crashed.len().to_string(),
         other => other.to_owned(),
     };
     let figures = figures(setup);
@@ -105,7 +105,7 @@ fn partition_row(count: usize, network: &str, distance: Distance) {
         let end = begin + 30_000;
         let mut setup = Setup::new(count, distance, 60);
         setup.count_bytes = false;
-        setup.partition = Some((Span::from_millis(begin), Span::from_millis(end)));
+        setup.faults.partition = Some((Span::from_millis(begin), Span::from_millis(end)));
         let mut validators = Validators::new(setup);
         validators.run();
         let (one, last) = validators.after_partition().expect("blocks behind it");

@@ -1,34 +1,82 @@
 //! The consensus core of this project against commonware's simplex
 //! (`commonware-consensus`): `cargo run --release`.
 
+mod counted;
 mod net;
+mod shell;
 
-use std::collections::BTreeSet;
-
+use commonware_consensus::simplex::mocks::scheme as mock;
+use commonware_consensus::simplex::scheme::secp256r1;
 use decube_core::types::Span;
-use ledger_common::{Distance, Finality, Rival, WARM_UP, blocks_of, compare, per_block};
+use ledger_common::{Distance, Length, Plan, Rival, Seen, Traffic, Work, compare, per_block};
+use net::{Net, run as run_net};
+
+/// Blocks at the beginning of a run that is not on processor time.
+const WARM_UP: u64 = 10;
+
+/// Blocks over which traffic and allocations are counted.
+const BLOCKS: u64 = 20;
 
 fn main() {
     compare(&Rival {
         title: "commonware",
         row: "commonware simplex 2026.10.0, its runtime included",
         ours: "DeCube core, our simulator included",
-        cost: theirs_cost,
-        latency: theirs_latency,
-        // Signatures are checked inside of its mock scheme, where nothing counts them.
-        work: None,
+        // Their runtime does several times the work: a tenth of the blocks is enough.
+        free: |count, length| {
+            let blocks = (length.blocks / 10).max(5);
+            let run = run_net(Net::near(count), mock::fixture, length.warm_up, blocks);
+            per_block(run.took, run.blocks, count)
+        },
+        signed: &[(
+            "commonware simplex 2026.10.0, its secp256r1 (aws-lc), its runtime included",
+            signed,
+        )],
+        run,
+        work,
+        traffic,
     });
 }
 
-fn theirs_cost(count: usize) -> f64 {
-    let distance = Distance::Uniform(Span::from_millis(1));
-    // Their runtime does several times the work: a tenth of the blocks is enough.
-    let blocks = (blocks_of(count) / 10).max(5);
-    let run = net::run(count, distance, BTreeSet::new(), WARM_UP, blocks);
+fn signed(count: usize, length: Length) -> f64 {
+    let run = run_net(
+        Net::near(count),
+        secp256r1::fixture,
+        length.warm_up,
+        length.blocks,
+    );
     per_block(run.took, run.blocks, count)
 }
 
-fn theirs_latency(count: usize, crashed: usize) -> Finality {
-    let crashed = (0..crashed).map(|number| number * 3).collect();
-    net::run(count, Distance::World, crashed, WARM_UP, 90).finality
+/// Signatures are checked inside of its schemes, where nothing counts them.
+fn work(count: usize) -> Work {
+    let run = run_net(Net::near(count), mock::fixture, WARM_UP, BLOCKS);
+    Work {
+        signed: None,
+        checked: None,
+        allocations: run.allocations as f64 / run.blocks as f64 / count as f64,
+    }
+}
+
+fn traffic(count: usize) -> Traffic {
+    let net = Net::new(Plan::new(count, 0), Distance::World);
+    let run = run_net(net, secp256r1::fixture, WARM_UP, BLOCKS);
+    let each = |total: u64| total as f64 / run.blocks as f64;
+    Traffic {
+        messages: each(run.messages),
+        bytes: each(run.bytes),
+    }
+}
+
+fn run(plan: Plan) -> Seen {
+    let blocks = plan.blocks;
+    run_net(Net::new(plan, Distance::World), mock::fixture, 0, blocks).seen
+}
+
+impl Net {
+    /// All a millisecond apart.
+    fn near(count: usize) -> Self {
+        let distance = Distance::Uniform(Span::from_millis(1));
+        Self::new(Plan::new(count, 0), distance)
+    }
 }

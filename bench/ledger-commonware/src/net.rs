@@ -1,20 +1,17 @@
 //! Validators of commonware's simplex on its own deterministic runtime and its own
-//! simulated network, with an application that answers at once and signatures that
-//! cost next to nothing (the mock scheme of the crate).
+//! simulated network, under the same faults as ours.
 
-use std::collections::{BTreeSet, HashMap};
+use std::marker::PhantomData;
 use std::num::{NonZeroU16, NonZeroU32, NonZeroUsize};
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use commonware_actor::Feedback;
 use commonware_consensus::simplex::config::{Config, Floor, ForwardPolicy, SkipBudget, SkipPolicy};
 use commonware_consensus::simplex::elector::RoundRobin;
-use commonware_consensus::simplex::mocks::scheme::{Scheme, fixture};
-use commonware_consensus::simplex::types::{Activity, Context};
-use commonware_consensus::simplex::{Engine, Plan, max_payload_size};
+use commonware_consensus::simplex::scheme::Scheme;
+use commonware_consensus::simplex::{Engine, max_payload_size};
 use commonware_consensus::types::{Epoch, ViewDelta};
-use commonware_consensus::{Automaton, CertifiableAutomaton, Relay, Reporter};
 use commonware_cryptography::certificate::mocks::Fixture;
 use commonware_cryptography::ed25519::PublicKey;
 use commonware_cryptography::sha256::Digest;
@@ -23,229 +20,230 @@ use commonware_p2p::max_message_size;
 use commonware_p2p::simulated::{self, Link, Network};
 use commonware_parallel::Sequential;
 use commonware_runtime::buffer::paged::CacheRef;
-use commonware_runtime::{Clock, Quota, Runner, Supervisor as _, deterministic};
-use commonware_utils::channel::fallible::OneshotExt as _;
-use commonware_utils::channel::oneshot;
+use commonware_runtime::{Clock, Quota, Runner, Spawner as _, Supervisor as _, deterministic};
 use commonware_utils::{NZDuration, probability};
-use ledger_common::{Distance, Finality, quantile, thread_time};
+use futures::future::join_all;
+use ledger_common::{Count, Distance, Plan, Seen, thread_time};
+
+use crate::counted::{Counted, Sent};
+use crate::shell::{Record, Shell};
 
 /// The reckoned delay, as in ours.
 const DELTA: Duration = Duration::from_millis(250);
 
-/// What everybody sees: when each block was proposed, and when each validator knew it
-/// to be final.
-#[derive(Default)]
-struct Seen {
-    proposed: HashMap<Digest, SystemTime>,
-    final_at: Vec<Vec<(Digest, SystemTime)>>,
-}
+/// No run is longer: who knows nothing final by then stands still.
+const PATIENCE: Duration = Duration::from_secs(600);
 
-/// One validator's application, relay and reporter.
-struct Shell {
-    number: usize,
-    clock: Arc<deterministic::Context>,
-    seen: Arc<Mutex<Seen>>,
-}
+type Oracle = simulated::Oracle<PublicKey, deterministic::Context>;
+type Control = simulated::Control<PublicKey, deterministic::Context>;
 
-impl Clone for Shell {
-    fn clone(&self) -> Self {
-        Self {
-            number: self.number,
-            clock: self.clock.clone(),
-            seen: self.seen.clone(),
-        }
-    }
-}
-
-impl Automaton for Shell {
-    type Context = Context<Digest, PublicKey>;
-    type Digest = Digest;
-
-    async fn propose(&mut self, context: Self::Context) -> oneshot::Receiver<Digest> {
-        let (sender, receiver) = oneshot::channel();
-        let digest = Sha256::hash(&[&context.round.view().get().to_be_bytes()[..]]);
-        let now = self.clock.current();
-        self.seen
-            .lock()
-            .expect("one thread")
-            .proposed
-            .insert(digest, now);
-        sender.send_lossy(digest);
-        receiver
-    }
-
-    async fn verify(&mut self, _: Self::Context, _: Digest) -> oneshot::Receiver<bool> {
-        let (sender, receiver) = oneshot::channel();
-        sender.send_lossy(true);
-        receiver
-    }
-}
-
-impl CertifiableAutomaton for Shell {}
-
-impl Relay for Shell {
-    type Digest = Digest;
-    type PublicKey = PublicKey;
-    type Plan = Plan<PublicKey>;
-
-    fn broadcast(&mut self, _: Digest, _: Self::Plan) -> Feedback {
-        Feedback::Ok
-    }
-}
-
-impl Reporter for Shell {
-    type Activity = Activity<Scheme<PublicKey>, Digest>;
-
-    fn report(&mut self, activity: Self::Activity) -> Feedback {
-        if let Activity::Finalization(finalization) = activity {
-            let (digest, now) = (finalization.proposal.payload, self.clock.current());
-            let mut seen = self.seen.lock().expect("one thread");
-            let list = &mut seen.final_at[self.number];
-            if list
-                .iter()
-                .rev()
-                .take(64)
-                .all(|(known, _)| *known != digest)
-            {
-                list.push((digest, now));
-            }
-        }
-        Feedback::Ok
-    }
+/// What is run.
+pub struct Net {
+    plan: Plan,
+    distance: Distance,
 }
 
 /// What a run has shown.
 pub struct Run {
-    /// Time until blocks are final.
-    pub finality: Finality,
-    /// Processor time of the measured part.
-    pub took: Duration,
-    /// Blocks of the measured part.
+    /// Blocks on their way.
+    pub seen: Seen,
+    /// Blocks of the measured part, and what it took.
     pub blocks: u64,
+    pub took: Duration,
+    pub allocations: u64,
+    pub messages: u64,
+    pub bytes: u64,
 }
 
+/// Makes keys, and what signs and checks with them.
+type Keys<S> = fn(&mut deterministic::Context, &[u8], u32) -> Fixture<S>;
+
 /// Runs until every living validator knows `warm_up + blocks` blocks to be final.
-pub fn run(
-    count: usize,
-    distance: Distance,
-    crashed: BTreeSet<usize>,
+pub fn run<S: Scheme<Digest, PublicKey = PublicKey>>(
+    net: Net,
+    keys: Keys<S>,
     warm_up: u64,
     blocks: u64,
 ) -> Run {
     let runner = deterministic::Runner::timed(Duration::from_secs(100_000));
     runner.start(|context| async move {
-        let seen = start(&context, count, distance, &crashed).await;
-        let least = || {
-            let seen = seen.lock().expect("one thread");
-            let living = (0..count).filter(|number| !crashed.contains(number));
-            let known = living.map(|number| seen.final_at[number].len());
-            u64::try_from(known.min().unwrap_or(0)).expect("64 bits")
-        };
-        while least() < warm_up {
+        let (record, sent) = net.start(&context, keys).await;
+        let begin = context.current();
+        let least = || record.lock().expect("one thread").least(net.living());
+        let is_over = || context.current() >= begin + PATIENCE;
+        while least() < warm_up && !is_over() {
             context.sleep(Duration::from_millis(1)).await;
         }
-        let (begin, from) = (thread_time(), least());
-        while least() < warm_up + blocks {
+        let counts = || [&sent.messages, &sent.bytes].map(|count| count.load(Relaxed));
+        let (before, allocations) = (counts(), Count::start());
+        let (time, from) = (thread_time(), least());
+        while least() < warm_up + blocks && !is_over() {
             context.sleep(Duration::from_millis(1)).await;
         }
+        let took = thread_time() - time;
+        if is_over() {
+            record.lock().expect("one thread").stall();
+        }
+        let healed = net.plan.faults.partition.map(|(_, end)| end.0);
+        let seen = record
+            .lock()
+            .expect("one thread")
+            .seen(net.living(), healed);
         Run {
-            took: thread_time() - begin,
+            seen,
             blocks: least() - from,
-            finality: finality(&seen.lock().expect("one thread")),
+            took,
+            allocations: allocations.stop(),
+            messages: counts()[0] - before[0],
+            bytes: counts()[1] - before[1],
         }
     })
 }
 
-async fn start(
-    context: &deterministic::Context,
-    count: usize,
-    distance: Distance,
-    crashed: &BTreeSet<usize>,
-) -> Arc<Mutex<Seen>> {
-    let mut keys = context.child("keys");
-    let size = u32::try_from(count).expect("a small number");
-    let Fixture {
-        participants,
-        schemes,
-        ..
-    } = fixture(&mut keys, b"bench", size);
-    let oracle = network(context, &participants, distance).await;
-    let seen = Arc::new(Mutex::new(Seen {
-        final_at: vec![Vec::new(); count],
-        ..Seen::default()
-    }));
-    let quota = Quota::per_second(NonZeroU32::MAX);
-    // Their resolver reserves room for a second's quota of every peer. It is idle but
-    // for views of dead leaders.
-    let few = Quota::per_second(NonZeroU32::new(256).expect("above zero"));
-    for (number, (key, scheme)) in participants.iter().zip(schemes).enumerate() {
-        let control = oracle.control(key.clone());
-        let votes = control.register(0, quota).await.expect("a channel");
-        let certificates = control.register(1, quota).await.expect("a channel");
-        let resolver = control.register(2, few).await.expect("a channel");
-        if crashed.contains(&number) {
-            continue;
-        }
-        let shell = Shell {
-            number,
-            clock: Arc::new(context.child("clock")),
-            seen: seen.clone(),
-        };
-        let engine = Engine::new(context.child("engine"), config(shell, scheme, control));
-        // The handle may go: the task runs on.
-        drop(engine.start(votes, certificates, resolver));
+impl Net {
+    pub fn new(plan: Plan, distance: Distance) -> Self {
+        Self { plan, distance }
     }
-    seen
-}
 
-/// Their network with a link from everybody to everybody.
-async fn network(
-    context: &deterministic::Context,
-    participants: &[PublicKey],
-    distance: Distance,
-) -> Oracle {
-    let count = participants.len();
-    let size = u32::try_from(count).expect("a small number");
-    let (network, oracle) = Network::new_with_peers(
-        context.child("network"),
-        simulated::Config {
-            max_size: max_message_size(&[max_payload_size::<Scheme<PublicKey>, Digest>(size)]),
-            max_peers_per_set: NonZeroUsize::new(count + 1).expect("above zero"),
-            disconnect_on_block: false,
-            tracked_peer_sets: NonZeroUsize::MIN,
-        },
-        participants.to_vec(),
-    )
-    .await;
-    network.start();
-    for (from, one) in participants.iter().enumerate() {
-        for (to, other) in participants
-            .iter()
-            .enumerate()
-            .filter(|(to, _)| *to != from)
+    fn living(&self) -> impl Iterator<Item = usize> + '_ {
+        let Plan { count, faults, .. } = &self.plan;
+        (0..*count).filter(|number| !faults.crashed.contains(number))
+    }
+
+    async fn start<S: Scheme<Digest, PublicKey = PublicKey>>(
+        &self,
+        context: &deterministic::Context,
+        keys: Keys<S>,
+    ) -> (Arc<Mutex<Record>>, Arc<Sent>) {
+        let size = u32::try_from(self.plan.count).expect("a small number");
+        let Fixture {
+            participants,
+            schemes,
+            ..
+        } = keys(&mut context.child("keys"), b"bench", size);
+        let oracle = self.network::<S>(context, &participants).await;
+        let record = Arc::new(Mutex::new(Record::new(self.plan.count)));
+        let sent = Arc::default();
+        let quota = Quota::per_second(NonZeroU32::MAX);
+        // Their resolver reserves room for a second's quota of every peer. It is idle
+        // but for what somebody has missed.
+        let few = Quota::per_second(NonZeroU32::new(256).expect("above zero"));
+        // That takes virtual time: nobody begins before all can be heard.
+        let mut waiting = Vec::new();
+        for key in &participants {
+            let control = oracle.control(key.clone());
+            let mut channels = Vec::new();
+            for (channel, quota) in (0..).zip([quota, quota, few]) {
+                let (sender, receiver) = control.register(channel, quota).await.expect("new");
+                channels.push((Counted::new(sender, &sent), receiver));
+            }
+            waiting.push((control, channels));
+        }
+        record.lock().expect("one thread").begin(context.current());
+        self.part(context, &oracle, &participants);
+        for (number, ((control, channels), scheme)) in waiting.into_iter().zip(schemes).enumerate()
         {
-            let link = Link {
-                latency: Duration::from_nanos(distance.between(from, to).0),
-                jitter: Duration::ZERO,
-                success_rate: probability!(1.0),
+            if self.plan.faults.crashed.contains(&number) {
+                continue;
+            }
+            let shell = Shell {
+                number,
+                late: Duration::from_nanos(self.plan.faults.lateness(number).0),
+                context: Arc::new(context.child("shell")),
+                record: record.clone(),
+                scheme: PhantomData,
             };
-            let added = oracle.add_link(one.clone(), other.clone(), link).await;
-            added.expect("a link");
+            let engine = Engine::new(context.child("engine"), config(shell, scheme, control));
+            let channels = <[_; 3]>::try_from(channels).ok();
+            let [votes, certificates, resolver] = channels.expect("three channels");
+            // The handle may go: the task runs on.
+            drop(engine.start(votes, certificates, resolver));
         }
+        (record, sent)
     }
-    oracle
+
+    /// Their network with a link from everybody to everybody.
+    async fn network<S: Scheme<Digest>>(
+        &self,
+        context: &deterministic::Context,
+        participants: &[PublicKey],
+    ) -> Oracle {
+        let count = participants.len();
+        let size = u32::try_from(count).expect("a small number");
+        let (network, oracle) = Network::new_with_peers(
+            context.child("network"),
+            simulated::Config {
+                max_size: max_message_size(&[max_payload_size::<S, Digest>(size)]),
+                max_peers_per_set: NonZeroUsize::new(count + 1).expect("above zero"),
+                disconnect_on_block: false,
+                tracked_peer_sets: NonZeroUsize::MIN,
+            },
+            participants.to_vec(),
+        )
+        .await;
+        network.start();
+        add_links(&oracle, participants, &self.links(|_, _| true)).await;
+        oracle
+    }
+
+    /// The links from and to whom this holds for.
+    fn links(&self, holds: impl Fn(usize, usize) -> bool) -> Vec<(usize, usize, Link)> {
+        let success_rate = match self.plan.faults.loss_ppm {
+            0 => probability!(1.0),
+            ppm => probability!(u64::from(1_000_000 - ppm), 1_000_000),
+        };
+        let count = self.plan.count;
+        let pairs = (0..count).flat_map(|from| (0..count).map(move |to| (from, to)));
+        let wanted = pairs.filter(|(from, to)| from != to && holds(*from, *to));
+        let link = |from, to| Link {
+            latency: Duration::from_nanos(self.distance.between(from, to).0),
+            jitter: Duration::ZERO,
+            success_rate,
+        };
+        wanted
+            .map(|(from, to)| (from, to, link(from, to)))
+            .collect()
+    }
+
+    /// Sees to it that the halves part and come together, if they are to.
+    fn part(&self, context: &deterministic::Context, oracle: &Oracle, keys: &[PublicKey]) {
+        let Some((begin, end)) = self.plan.faults.partition else {
+            return;
+        };
+        let across = self.links(|from, to| from % 2 != to % 2);
+        let (oracle, keys) = (oracle.clone(), keys.to_vec());
+        let origin = context.current();
+        context.child("halves").spawn(move |context| async move {
+            let at = |span: decube_core::types::Span| origin + Duration::from_nanos(span.0);
+            context.sleep_until(at(begin)).await;
+            let cuts = across
+                .iter()
+                .map(|(from, to, _)| oracle.remove_link(keys[*from].clone(), keys[*to].clone()));
+            for cut in join_all(cuts).await {
+                cut.expect("a link");
+            }
+            context.sleep_until(at(end)).await;
+            add_links(&oracle, &keys, &across).await;
+        });
+    }
 }
 
-type Oracle = simulated::Oracle<PublicKey, deterministic::Context>;
-type Control = simulated::Control<PublicKey, deterministic::Context>;
+/// All at once: each waits for the network's turn, which takes virtual time.
+async fn add_links(oracle: &Oracle, keys: &[PublicKey], links: &[(usize, usize, Link)]) {
+    let added = links.iter().map(|(from, to, link)| {
+        oracle.add_link(keys[*from].clone(), keys[*to].clone(), link.clone())
+    });
+    for added in join_all(added).await {
+        added.expect("a link");
+    }
+}
 
 /// Deadlines as ours; the rest as the crate's own tests have it.
-fn config(
-    shell: Shell,
-    scheme: Scheme<PublicKey>,
+fn config<S: Scheme<Digest, PublicKey = PublicKey>>(
+    shell: Shell<S>,
+    scheme: S,
     blocker: Control,
-) -> Config<Scheme<PublicKey>, RoundRobin<Sha256>, Control, Digest, Shell, Shell, Shell, Sequential>
-{
+) -> Config<S, RoundRobin<Sha256>, Control, Digest, Shell<S>, Shell<S>, Shell<S>, Sequential> {
     Config {
         scheme,
         elector: RoundRobin::<Sha256>::default(),
@@ -276,30 +274,5 @@ fn config(
         ),
         forward: ForwardPolicy::Disabled,
         track_historical_votes: false,
-    }
-}
-
-fn finality(seen: &Seen) -> Finality {
-    let (mut finality, mut pauses) = (Vec::new(), Vec::new());
-    let millis = |later: SystemTime, earlier: SystemTime| {
-        later
-            .duration_since(earlier)
-            .unwrap_or_default()
-            .as_secs_f64()
-            * 1e3
-    };
-    for list in seen.final_at.iter().filter(|list| list.len() > 10) {
-        for pair in list[9..].windows(2) {
-            let [(_, before), (digest, at)] = pair else {
-                unreachable!("windows of two");
-            };
-            finality.push(millis(*at, seen.proposed[digest]));
-            pauses.push(millis(*at, *before));
-        }
-    }
-    Finality {
-        p50: quantile(&mut finality, 50),
-        p99: quantile(&mut finality, 99),
-        pause: quantile(&mut pauses, 50),
     }
 }

@@ -2,55 +2,92 @@
 //! channels, in real time: `cargo run --release`.
 
 mod ours;
+mod post;
+mod record;
 mod theirs;
 
 use std::time::{Duration, Instant};
+
+use record::Record;
 
 const COUNT: usize = 4;
 const WARM_UP: Duration = Duration::from_secs(2);
 const LENGTH: Duration = Duration::from_secs(5);
 const RUNS: usize = 5;
+const DELAYS: [Duration; 2] = [Duration::ZERO, Duration::from_millis(25)];
+
+/// What one run has shown.
+#[derive(Debug, Clone, Copy)]
+struct Shown {
+    blocks_per_second: f64,
+    /// Of the whole process, per block.
+    cpu_micros: f64,
+    p50_millis: f64,
+    p99_millis: f64,
+}
 
 fn main() {
-    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
-    for _ in 0..RUNS {
-        let replicas = ours::Replicas::start(COUNT);
-        ours.push(rate(|| replicas.committed()));
-        drop(replicas);
-        let replicas = theirs::Replicas::start(COUNT);
-        theirs.push(rate(|| replicas.committed()));
-    }
-    println!("### Blocks per second, four validators in one process\n");
-    println!("| contender | signatures | blocks/s | min–max | CPU µs per block | ours ÷ it |");
-    println!("|---|---|---|---|---|---|");
-    let median = |runs: &[(f64, f64)]| {
-        let mut rates: Vec<f64> = runs.iter().map(|run| run.0).collect();
-        rates.sort_by(f64::total_cmp);
-        rates[rates.len() / 2]
-    };
-    let base = median(&ours);
-    for (name, scheme, runs) in [
-        ("DeCube core, a thread each", "P-256, ring", &mut ours),
-        ("hotstuff_rs 0.4.0", "Ed25519", &mut theirs),
-    ] {
-        runs.sort_by(|one, other| one.0.total_cmp(&other.0));
-        let (rate, cpu) = runs[runs.len() / 2];
-        let (least, most) = (runs[0].0, runs[runs.len() - 1].0);
-        let ratio = base / rate;
-        println!(
-            "| {name} | {scheme} | {rate:.0} | {least:.0}–{most:.0} | {cpu:.0} | {ratio:.1} |"
-        );
+    println!("\n#### Blocks per second, four validators in one process\n");
+    println!(
+        "| one way | contender | signatures | blocks/s | min–max | final p50 ms | p99 ms \
+         | CPU µs per block | ours ÷ it |"
+    );
+    println!("|---|---|---|---|---|---|---|---|---|");
+    for delay in DELAYS {
+        let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+        for _ in 0..RUNS {
+            let replicas = ours::Replicas::start(COUNT, delay);
+            ours.push(measure(replicas.record()));
+            drop(replicas);
+            let replicas = theirs::Replicas::start(COUNT, delay);
+            theirs.push(measure(replicas.record()));
+        }
+        let base = middle(&mut ours).blocks_per_second;
+        row(delay, "DeCube core, a thread each", "P-256", base, ours);
+        row(delay, "hotstuff_rs 0.4.0", "Ed25519", base, theirs);
     }
 }
 
-/// Blocks per second, and processor time of the whole process per block.
-fn rate(committed: impl Fn() -> u64) -> (f64, f64) {
+fn measure(record: &Record) -> Shown {
     std::thread::sleep(WARM_UP);
-    let (begin, cpu, blocks) = (Instant::now(), process_time(), committed());
+    record.take();
+    let (begin, cpu) = (Instant::now(), process_time());
     std::thread::sleep(LENGTH);
-    let blocks = (committed() - blocks).max(1) as f64;
-    let cpu = (process_time() - cpu).as_secs_f64() * 1e6 / blocks;
-    (blocks / begin.elapsed().as_secs_f64(), cpu)
+    let (waits, cpu) = (record.take(), process_time() - cpu);
+    let blocks = waits.len().max(1) as f64;
+    let mut millis: Vec<f64> = waits.iter().map(|wait| wait.as_secs_f64() * 1e3).collect();
+    millis.sort_by(f64::total_cmp);
+    let quantile = |percent: usize| {
+        let place = (millis.len() * percent / 100).min(millis.len().saturating_sub(1));
+        millis.get(place).copied().unwrap_or(f64::NAN)
+    };
+    Shown {
+        blocks_per_second: waits.len() as f64 / begin.elapsed().as_secs_f64(),
+        cpu_micros: cpu.as_secs_f64() * 1e6 / blocks,
+        p50_millis: quantile(50),
+        p99_millis: quantile(99),
+    }
+}
+
+/// The run in the middle by blocks per second.
+fn middle(runs: &mut [Shown]) -> Shown {
+    runs.sort_by(|one, other| one.blocks_per_second.total_cmp(&other.blocks_per_second));
+    runs[runs.len() / 2]
+}
+
+fn row(delay: Duration, name: &str, scheme: &str, base: f64, mut runs: Vec<Shown>) {
+    let shown = middle(&mut runs);
+    let (least, most) = (runs[0].blocks_per_second, runs[runs.len() - 1]);
+    println!(
+        "| {} ms | {name} | {scheme} | {:.0} | {least:.0}–{:.0} | {:.1} | {:.1} | {:.0} | {:.1} |",
+        delay.as_millis(),
+        shown.blocks_per_second,
+        most.blocks_per_second,
+        shown.p50_millis,
+        shown.p99_millis,
+        shown.cpu_micros,
+        base / shown.blocks_per_second,
+    );
 }
 
 fn process_time() -> Duration {

@@ -3,8 +3,8 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::RecvTimeoutError;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -20,11 +20,14 @@ use decube_core::mutant::Mutant;
 use decube_core::types::{NodeId, Time};
 use decube_io_real::verifier::FastVerifier;
 
+use crate::post::{self, Inbox, Outbox as Post};
+use crate::record::Record;
+
 type Letter = (NodeId, Message);
 
 /// Validators at work; they stop when dropped.
 pub struct Replicas {
-    committed: Arc<AtomicU64>,
+    record: Arc<Record>,
     stop: Arc<AtomicBool>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -32,16 +35,18 @@ pub struct Replicas {
 struct One {
     id: NodeId,
     bft: Bft,
-    others: Vec<(NodeId, Sender<Letter>)>,
-    inbox: Receiver<Letter>,
+    others: Vec<(NodeId, Post<Letter>)>,
+    inbox: Inbox<Letter>,
     begin: Instant,
     out: Outbox<Effect>,
-    counter: Option<Arc<AtomicU64>>,
+    record: Arc<Record>,
+    /// Whether its commits are those that count.
+    counts: bool,
 }
 
 impl Replicas {
-    /// Starts so many of them.
-    pub fn start(count: usize) -> Self {
+    /// Starts so many of them, so far apart.
+    pub fn start(count: usize, delay: Duration) -> Self {
         let signer = |number: usize| {
             let entropy = [u8::try_from(number).expect("few"); 32];
             P256Signer::new(&SecretKey::from_entropy(&SecretBytes::new(entropy)))
@@ -61,11 +66,11 @@ impl Replicas {
         };
         let (mut senders, mut inboxes) = (Vec::new(), Vec::new());
         for signer in &signers {
-            let (sender, inbox) = mpsc::channel();
+            let (sender, inbox) = post::channel(delay);
             senders.push((signer.public_key().node_id(), sender));
             inboxes.push(inbox);
         }
-        let committed = Arc::new(AtomicU64::new(0));
+        let record = Arc::new(Record::default());
         let stop = Arc::new(AtomicBool::new(false));
         let mut threads = Vec::new();
         for (number, (signer, inbox)) in signers.into_iter().zip(inboxes).enumerate() {
@@ -78,21 +83,22 @@ impl Replicas {
                 inbox,
                 begin: Instant::now(),
                 out: Outbox::new(),
-                counter: (number == 0).then(|| committed.clone()),
+                record: record.clone(),
+                counts: number == 0,
             };
             let stop = stop.clone();
             threads.push(std::thread::spawn(move || one.run(&stop)));
         }
         Self {
-            committed,
+            record,
             stop,
             threads,
         }
     }
 
-    /// Blocks that the first one has committed.
-    pub fn committed(&self) -> u64 {
-        self.committed.load(Ordering::Relaxed)
+    /// What the first one has seen.
+    pub fn record(&self) -> &Record {
+        &self.record
     }
 }
 
@@ -124,10 +130,7 @@ impl One {
         while !stop.load(Ordering::Relaxed) {
             let due = self.bft.deadline().unwrap_or(Time::MAX);
             let wait = Duration::from_nanos(due.0).saturating_sub(self.begin.elapsed());
-            match self
-                .inbox
-                .recv_timeout(wait.min(Duration::from_millis(100)))
-            {
+            match self.inbox.receive(wait.min(Duration::from_millis(100))) {
                 Ok((from, message)) => self.step(Event::Message { from, message }),
                 Err(RecvTimeoutError::Timeout) => self.step(Event::Wake),
                 Err(RecvTimeoutError::Disconnected) => return,
@@ -153,13 +156,15 @@ impl One {
             Effect::Persist { seq, .. } => return Some(Event::Persisted { seq }),
             Effect::Send { to, message } => {
                 if let Some((_, sender)) = self.others.iter().find(|(node, _)| *node == to) {
-                    // One that has ended misses nothing.
-                    let _ = sender.send((self.id, message));
+                    sender.send((self.id, message));
                 }
             }
             Effect::Broadcast { message } => {
+                if let Message::Proposal(proposal) = &message {
+                    self.record.propose(proposal.block.header().view.0);
+                }
                 for (_, sender) in &self.others {
-                    let _ = sender.send((self.id, message.clone()));
+                    sender.send((self.id, message.clone()));
                 }
             }
             Effect::Build { view, .. } => {
@@ -175,11 +180,10 @@ impl One {
                 let hash = block.hash();
                 return Some(Event::Checked { hash, valid: true });
             }
-            Effect::Commit(_) => {
-                if let Some(counter) = &self.counter {
-                    counter.fetch_add(1, Ordering::Relaxed);
-                }
+            Effect::Commit(committed) if self.counts => {
+                self.record.commit(committed.block.header().view.0);
             }
+            Effect::Commit(_) => {}
             Effect::ServeBlocks { .. } | Effect::ServeBlock { .. } => {}
             Effect::Evidence(_) | Effect::SafetyViolation { .. } => unreachable!("nobody lies"),
         }

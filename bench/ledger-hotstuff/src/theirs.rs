@@ -1,9 +1,10 @@
 //! Four replicas of `hotstuff_rs` in one process: a thread each, channels between
 //! them, a store in memory, an application that does nothing.
+//!
+//! What is final is read off the store and not from its events: their bus would keep
+//! one of the processors busy.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use hotstuff_rs::app::{
     App, ProduceBlockRequest, ProduceBlockResponse, ValidateBlockRequest, ValidateBlockResponse,
 };
 use hotstuff_rs::block_tree::pluggables::{KVGet, KVStore, WriteBatch};
+use hotstuff_rs::block_tree::variables::HIGHEST_COMMITTED_BLOCK;
 use hotstuff_rs::networking::messages::Message;
 use hotstuff_rs::networking::network::Network;
 use hotstuff_rs::replica::{Configuration, Replica, ReplicaSpec};
@@ -21,14 +23,21 @@ use hotstuff_rs::types::data_types::{
 use hotstuff_rs::types::update_sets::{AppStateUpdates, ValidatorSetUpdates};
 use hotstuff_rs::types::validator_set::{ValidatorSet, ValidatorSetState};
 
+use crate::post::{self, Inbox, Outbox};
+use crate::record::Record;
+
+/// How long a replica waits for a letter before it looks whether it is to stop. Not to
+/// wait at all, as the trait has it, would keep the processors busy.
+const WAIT: Duration = Duration::from_millis(1);
+
 type Letter = (VerifyingKey, Message);
 
 /// Channels to everybody, oneself included.
 #[derive(Clone)]
 struct Post {
     me: VerifyingKey,
-    others: HashMap<VerifyingKey, Sender<Letter>>,
-    inbox: Arc<Mutex<Receiver<Letter>>>,
+    others: HashMap<VerifyingKey, Outbox<Letter>>,
+    inbox: Arc<Mutex<Inbox<Letter>>>,
 }
 
 impl Network for Post {
@@ -38,25 +47,43 @@ impl Network for Post {
 
     fn broadcast(&mut self, message: Message) {
         for to in self.others.values() {
-            // A replica that has ended misses nothing.
-            let _ = to.send((self.me, message.clone()));
+            to.send((self.me, message.clone()));
         }
     }
 
     fn send(&mut self, peer: VerifyingKey, message: Message) {
         if let Some(to) = self.others.get(&peer) {
-            let _ = to.send((self.me, message));
+            to.send((self.me, message));
         }
     }
 
     fn recv(&mut self) -> Option<Letter> {
-        self.inbox.lock().expect("no panics").try_recv().ok()
+        self.inbox.lock().expect("no panics").receive(WAIT).ok()
     }
 }
 
-/// A store in memory.
-#[derive(Clone, Default)]
-struct Memory(Arc<Mutex<HashMap<Vec<u8>, Vec<u8>>>>);
+/// A store in memory, which tells of blocks that become final.
+#[derive(Clone)]
+struct Memory {
+    pairs: Arc<Mutex<HashMap<Vec<u8>, Vec<u8>>>>,
+    watch: Option<Watch>,
+}
+
+/// What the replica that counts knows of blocks: their views by their hashes.
+#[derive(Clone)]
+struct Watch {
+    views: Arc<Mutex<HashMap<[u8; 32], u64>>>,
+    record: Arc<Record>,
+}
+
+impl Watch {
+    fn commit(&self, hash: &[u8]) {
+        let hash: &[u8; 32] = hash.try_into().expect("a hash");
+        if let Some(view) = self.views.lock().expect("no panics").remove(hash) {
+            self.record.commit(view);
+        }
+    }
+}
 
 #[derive(Default)]
 struct Batch(Vec<(Vec<u8>, Option<Vec<u8>>)>);
@@ -68,8 +95,13 @@ impl KVStore for Memory {
     type Snapshot<'a> = View<'a>;
 
     fn write(&mut self, batch: Batch) {
-        let mut pairs = self.0.lock().expect("no panics");
+        let mut pairs = self.pairs.lock().expect("no panics");
         for (key, value) in batch.0 {
+            if let (Some(watch), Some(hash)) = (&self.watch, &value)
+                && key == HIGHEST_COMMITTED_BLOCK
+            {
+                watch.commit(hash);
+            }
             match value {
                 Some(value) => pairs.insert(key, value),
                 None => pairs.remove(&key),
@@ -78,17 +110,17 @@ impl KVStore for Memory {
     }
 
     fn clear(&mut self) {
-        self.0.lock().expect("no panics").clear();
+        self.pairs.lock().expect("no panics").clear();
     }
 
     fn snapshot(&self) -> View<'_> {
-        View(self.0.lock().expect("no panics"))
+        View(self.pairs.lock().expect("no panics"))
     }
 }
 
 impl KVGet for Memory {
     fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
-        self.0.lock().expect("no panics").get(key).cloned()
+        self.pairs.lock().expect("no panics").get(key).cloned()
     }
 }
 
@@ -112,16 +144,20 @@ impl WriteBatch for Batch {
     }
 }
 
-/// Blocks are empty, and all are good.
-struct Nothing;
+/// Blocks hold nothing but their view, and all are good.
+struct Nothing {
+    record: Arc<Record>,
+    watch: Option<Watch>,
+}
 
 impl App<Memory> for Nothing {
     fn produce_block(&mut self, request: ProduceBlockRequest<Memory>) -> ProduceBlockResponse {
         // Blocks that are equal have one hash: the view makes them differ.
-        let view = request.cur_view().int().to_le_bytes().to_vec();
+        let view = request.cur_view().int();
+        self.record.propose(view);
         ProduceBlockResponse {
             data_hash: CryptoHash::new([0; 32]),
-            data: Data::new(vec![Datum::new(view)]),
+            data: Data::new(vec![Datum::new(view.to_le_bytes().to_vec())]),
             app_state_updates: None,
             validator_set_updates: None,
         }
@@ -133,8 +169,15 @@ impl App<Memory> for Nothing {
 
     fn validate_block_for_sync(
         &mut self,
-        _: ValidateBlockRequest<Memory>,
+        request: ValidateBlockRequest<Memory>,
     ) -> ValidateBlockResponse {
+        if let Some(watch) = &self.watch {
+            let block = request.proposed_block();
+            let view = block.data.vec()[0].bytes().as_slice();
+            let view = u64::from_le_bytes(view.try_into().expect("a view"));
+            let mut views = watch.views.lock().expect("no panics");
+            views.insert(block.hash.bytes(), view);
+        }
         ValidateBlockResponse::Valid {
             app_state_updates: None,
             validator_set_updates: None,
@@ -144,25 +187,25 @@ impl App<Memory> for Nothing {
 
 /// Replicas at work; they stop when dropped.
 pub struct Replicas {
-    committed: Arc<AtomicU64>,
+    record: Arc<Record>,
     _replicas: Vec<Replica<Memory>>,
 }
 
 impl Replicas {
-    /// Starts so many of them.
-    pub fn start(count: usize) -> Self {
+    /// Starts so many of them, so far apart.
+    pub fn start(count: usize, delay: Duration) -> Self {
         let keys: Vec<SigningKey> = (1..=count)
             .map(|number| SigningKey::from_bytes(&[u8::try_from(number).expect("few"); 32]))
             .collect();
         let mut updates = ValidatorSetUpdates::new();
         let (mut others, mut inboxes) = (HashMap::new(), Vec::new());
         for key in &keys {
-            let (sender, inbox) = mpsc::channel();
+            let (sender, inbox) = post::channel(delay);
             updates.insert(key.verifying_key(), Power::new(1));
             others.insert(key.verifying_key(), sender);
             inboxes.push(Arc::new(Mutex::new(inbox)));
         }
-        let committed = Arc::new(AtomicU64::new(0));
+        let record = Arc::new(Record::default());
         let mut replicas = Vec::new();
         for (number, (key, inbox)) in keys.into_iter().zip(inboxes).enumerate() {
             let post = Post {
@@ -171,18 +214,25 @@ impl Replicas {
                 inbox,
             };
             // The first one counts.
-            let counter = (number == 0).then(|| committed.clone());
-            replicas.push(start_one(key, post, &updates, counter));
+            let watch = (number == 0).then(|| Watch {
+                views: Arc::default(),
+                record: record.clone(),
+            });
+            let app = Nothing {
+                record: record.clone(),
+                watch,
+            };
+            replicas.push(start_one(key, post, &updates, app));
         }
         Self {
-            committed,
+            record,
             _replicas: replicas,
         }
     }
 
-    /// Blocks that the first one has committed.
-    pub fn committed(&self) -> u64 {
-        self.committed.load(Ordering::Relaxed)
+    /// What the first one has seen.
+    pub fn record(&self) -> &Record {
+        &self.record
     }
 }
 
@@ -190,9 +240,12 @@ fn start_one(
     key: SigningKey,
     post: Post,
     updates: &ValidatorSetUpdates,
-    counter: Option<Arc<AtomicU64>>,
+    app: Nothing,
 ) -> Replica<Memory> {
-    let store = Memory::default();
+    let store = Memory {
+        pairs: Arc::default(),
+        watch: app.watch.clone(),
+    };
     let mut set = ValidatorSet::new();
     set.apply_updates(updates);
     let state = ValidatorSetState::new(set.clone(), set, None, true);
@@ -212,14 +265,9 @@ fn start_one(
         .log_events(false)
         .build();
     let spec = ReplicaSpec::builder()
-        .app(Nothing)
+        .app(app)
         .network(post)
         .kv_store(store)
         .configuration(configuration);
-    let count = move |_: &hotstuff_rs::events::CommitBlockEvent| {
-        if let Some(counter) = &counter {
-            counter.fetch_add(1, Ordering::Relaxed);
-        }
-    };
-    spec.on_commit_block(count).build().start()
+    spec.build().start()
 }

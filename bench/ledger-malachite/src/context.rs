@@ -1,5 +1,5 @@
 //! The smallest types that the core of malachite runs on: numbers for addresses,
-//! heights and values, and signatures that cost nothing.
+//! heights and values, and signatures as bytes. What signs is in `crypto.rs`.
 
 use std::fmt;
 use std::sync::Arc;
@@ -73,6 +73,8 @@ impl Default for Timeouts {
             propose: delay * 2,
             prevote: delay,
             precommit: delay,
+            // The sum of the three, as its defaults have it.
+            rebroadcast: delay * 4,
             ..types::LinearTimeouts::default()
         })
     }
@@ -84,7 +86,7 @@ impl types::Timeouts<Bench> for Timeouts {
     }
 }
 
-/// All signatures are the same.
+/// Bytes, of whatever scheme. Keys are found by address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Scheme;
 
@@ -169,7 +171,7 @@ impl types::Context for Bench {
 }
 
 impl Vote {
-    fn new(
+    pub fn new(
         kind: VoteType,
         height: Height,
         round: Round,

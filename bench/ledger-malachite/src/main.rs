@@ -2,14 +2,15 @@
 //! (`arc-malachitebft-core-consensus`): `cargo run --release`.
 
 mod context;
+mod crypto;
 mod net;
+mod wire;
 
-use std::collections::BTreeSet;
-
+use crypto::Crypto;
 use decube_core::types::Span;
 use ledger_common::{
-    Distance, Finality, Rival, WARM_UP, WORK_BLOCKS, Work, blocks_of, compare, per_block,
-    thread_time,
+    Count, Distance, Faults, Length, Plan, Rival, Seen, Traffic, WORK_BLOCKS, Work, compare,
+    per_block, thread_time,
 };
 use net::Net;
 
@@ -18,31 +19,61 @@ fn main() {
         title: "malachite",
         row: "malachite core 0.8.2",
         ours: "DeCube core",
-        cost: theirs_cost,
-        latency: theirs_latency,
-        work: Some(theirs_work),
+        free: |count, length| cost(count, length, Crypto::Free),
+        signed: &[
+            ("malachite core 0.8.2, ring", |count, length| {
+                cost(count, length, Crypto::Ring)
+            }),
+            (
+                "malachite core 0.8.2, its signing-ecdsa 0.8.2",
+                |count, length| cost(count, length, Crypto::Own),
+            ),
+        ],
+        run,
+        work,
+        traffic,
     });
 }
 
-fn theirs_cost(count: usize) -> f64 {
+/// All a millisecond apart.
+fn near(count: usize, crypto: Crypto) -> Net {
     let distance = Distance::Uniform(Span::from_millis(1));
-    let mut net = Net::new(count, distance, &BTreeSet::new());
-    net.run_to(WARM_UP);
-    let (blocks, begin) = (blocks_of(count), thread_time());
-    net.run_to(WARM_UP + blocks);
-    per_block(thread_time() - begin, blocks, count)
+    Net::new(count, distance, Faults::default(), crypto)
 }
 
-fn theirs_work(count: usize) -> Work {
-    let distance = Distance::Uniform(Span::from_millis(1));
-    let mut net = Net::new(count, distance, &BTreeSet::new());
+fn cost(count: usize, length: Length, crypto: Crypto) -> f64 {
+    let mut net = near(count, crypto);
+    net.run_to(length.warm_up);
+    let begin = thread_time();
+    net.run_to(length.warm_up + length.blocks);
+    per_block(thread_time() - begin, length.blocks, count)
+}
+
+fn work(count: usize) -> Work {
+    let mut net = near(count, Crypto::Free);
+    let allocations = Count::start();
     net.run_to(WORK_BLOCKS);
-    Work::of(net.counts, WORK_BLOCKS, count)
+    let allocations = allocations.stop();
+    let each = |total: u64| total as f64 / WORK_BLOCKS as f64 / count as f64;
+    Work {
+        signed: Some(each(net.counts.signed)),
+        checked: Some(each(net.counts.checked)),
+        allocations: each(allocations),
+    }
 }
 
-fn theirs_latency(count: usize, crashed: usize) -> Finality {
-    let crashed = (0..crashed).map(|number| number * 3).collect();
-    let mut net = Net::new(count, Distance::World, &crashed);
-    net.run_to(200);
-    net.finality()
+fn traffic(count: usize) -> Traffic {
+    let mut net = Net::new(count, Distance::World, Faults::default(), Crypto::Free);
+    net.run_to(WORK_BLOCKS);
+    let each = |total: u64| total as f64 / WORK_BLOCKS as f64;
+    Traffic {
+        messages: each(net.counts.messages),
+        bytes: each(net.counts.bytes),
+    }
+}
+
+fn run(plan: Plan) -> Seen {
+    let mut net = Net::new(plan.count, Distance::World, plan.faults, Crypto::Free);
+    let done = net.run_to(plan.blocks);
+    net.seen(!done)
 }

@@ -1,25 +1,51 @@
-//! Validators of malachite in one thread and in virtual time, on the same queue and
-//! the same distances as ours.
+//! Validators of malachite in one thread and in virtual time, on the same queue, the
+//! same distances and the same faults as ours.
+//!
+//! Who hears of a height that it has not reached asks for the decisions in between,
+//! one at a time and at once: in a deployment that is the work of another crate
+//! (`arc-malachitebft-sync`), which asks less often.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
 use arc_malachitebft_core_consensus as consensus;
 use arc_malachitebft_core_types as types;
-use consensus::{Effect, Input, LocallyProposedValue, Params, Resumable, Resume, State};
-use consensus::{LivenessMsg, SignedConsensusMsg, process};
+use arc_malachitebft_peer::PeerId;
+use consensus::{ConsensusMsg, Effect, Input, LocallyProposedValue, Params, ProposedValue};
+use consensus::{LivenessMsg, Resumable, Resume, SignedConsensusMsg, State, process};
+use decube_core::types::{Span, Time};
 use decube_io_sim::queue::{Queue, Tie};
-use ledger_common::{Distance, Finality, quantile};
-use types::{SignedMessage, Timeout, Timeouts as _, ValuePayload, VoteExtensionPolicy};
+use ledger_common::{Distance, Faults, Seen};
+use types::{CommitCertificate, ExtendedCommitCertificate, NilOrVal, Round, SignedMessage};
+use types::{Timeout, Timeouts as _, Validity, ValueOrigin, ValuePayload, ValueResponse};
+use types::{VoteExtensionPolicy, VoteExtensions, VoteType};
 
-use crate::context::{Address, Bench, Height, Set, Timeouts, Value};
+use crate::context::{Address, Bench, Height, Set, Timeouts, Value, Vote};
+use crate::crypto::{Crypto, Keys};
+use crate::wire;
 
-const SIGNATURE: [u8; 64] = [1; 64];
+/// No run is longer: who has not decided by then stands still.
+const PATIENCE: Span = Span::from_secs(600);
+
+/// Until a question for a decision is asked again.
+const ASK_AGAIN: Span = Span::from_secs(1);
 
 enum Item {
     Message {
+        from: usize,
         to: usize,
         input: Rc<Input<Bench>>,
+    },
+    /// A question for the decision of a height.
+    Ask {
+        from: usize,
+        to: usize,
+        height: Height,
+    },
+    /// A value that took a while to make.
+    Value {
+        node: usize,
+        value: LocallyProposedValue<Bench>,
     },
     Timeout {
         node: usize,
@@ -32,23 +58,40 @@ struct Node {
     state: Option<State<Bench>>,
     /// Timeouts that are set, of the present height.
     timeouts: Vec<Timeout>,
-    decided: Vec<u64>,
+    decided: Vec<Decided>,
+    /// The last question: of which height, and when.
+    asked: (Height, Time),
+}
+
+struct Decided {
+    at: Time,
+    certificate: CommitCertificate<Bench>,
+}
+
+/// Of all together.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Counts {
+    pub signed: u64,
+    pub checked: u64,
+    pub messages: u64,
+    pub bytes: u64,
 }
 
 pub struct Net {
     set: Set,
+    keys: Keys,
     distance: Distance,
+    faults: Faults,
     nodes: Vec<Node>,
     queue: Queue<Item>,
-    now: u64,
-    /// When the value of each height left its proposer, by height.
-    proposed: Vec<Option<u64>>,
-    /// Signatures made, signatures checked, messages sent, by all together.
-    pub counts: [u64; 3],
+    now: Time,
+    /// When each value left its proposer first.
+    proposed: BTreeMap<u64, u64>,
+    pub counts: Counts,
 }
 
 impl Net {
-    pub fn new(count: usize, distance: Distance, crashed: &BTreeSet<usize>) -> Self {
+    pub fn new(count: usize, distance: Distance, faults: Faults, crypto: Crypto) -> Self {
         let set = Set::new(count);
         let node = |number: usize| {
             let params = Params {
@@ -59,20 +102,23 @@ impl Net {
             };
             let state = State::new(Bench, Height(1), set.clone(), params, 16, 1 << 16);
             Node {
-                state: (!crashed.contains(&number)).then_some(state),
+                state: (!faults.crashed.contains(&number)).then_some(state),
                 timeouts: Vec::new(),
                 decided: Vec::new(),
+                asked: (Height(0), Time::ZERO),
             }
         };
         let nodes = (0..count).map(node).collect();
         let mut net = Self {
             nodes,
+            keys: Keys::new(crypto, count),
             set,
             distance,
+            faults,
             queue: Queue::new(),
-            now: 1,
-            proposed: Vec::new(),
-            counts: [0; 3],
+            now: Time(1),
+            proposed: BTreeMap::new(),
+            counts: Counts::default(),
         };
         for number in 0..count {
             let start = net.start_height(Height(1));
@@ -86,14 +132,19 @@ impl Net {
         Input::StartHeight(height, self.set.clone(), false, None, policy)
     }
 
-    /// Runs until every living validator has decided so many heights.
-    pub fn run_to(&mut self, heights: u64) {
+    /// Runs until every living validator has decided so many heights. Says if they did.
+    pub fn run_to(&mut self, heights: u64) -> bool {
         let heights = usize::try_from(heights).expect("64 bits");
         while self.living().any(|node| node.decided.len() < heights) {
             let (time, item) = self.queue.pop().expect("deadlines never end");
-            self.now = time;
+            self.now = Time(time);
+            if self.now > Time::ZERO + PATIENCE {
+                return false;
+            }
             match item {
-                Item::Message { to, input } => self.step(to, Rc::unwrap_or_clone(input)),
+                Item::Message { from, to, input } => self.receive(from, to, input),
+                Item::Ask { from, to, height } => self.answer(from, to, height),
+                Item::Value { node, value } => self.step(node, Input::Propose(value)),
                 Item::Timeout {
                     node,
                     height,
@@ -101,6 +152,50 @@ impl Net {
                 } => self.expire(node, height, timeout),
             }
         }
+        true
+    }
+
+    /// A message arrives; what it says of a later height is a reason to ask.
+    fn receive(&mut self, from: usize, to: usize, input: Rc<Input<Bench>>) {
+        let node = &mut self.nodes[to];
+        let Some(present) = node.state.as_ref().map(State::height) else {
+            return;
+        };
+        let again = node.asked.0 < present || self.now >= node.asked.1 + ASK_AGAIN;
+        if wire::height(&input) > present && again {
+            node.asked = (present, self.now);
+            let (asks, asked) = (to, from);
+            let ask = Item::Ask {
+                from: asks,
+                to: asked,
+                height: present,
+            };
+            self.send(asks, asked, 8, ask);
+        }
+        self.step(to, Rc::unwrap_or_clone(input));
+    }
+
+    /// Answers a question for a decision, if it is known.
+    fn answer(&mut self, asks: usize, asked: usize, height: Height) {
+        let place = usize::try_from(height.0 - 1).expect("64 bits");
+        let Some(decided) = self.nodes[asked].decided.get(place) else {
+            return;
+        };
+        let certificate = ExtendedCommitCertificate::from_commit_certificate_and_extensions(
+            decided.certificate.clone(),
+            VoteExtensions::default(),
+        );
+        let value = decided.certificate.value_id.to_be_bytes().to_vec();
+        let peer = PeerId::from_bytes(&[0, 1, 0]).expect("an identity of one byte");
+        let response = ValueResponse::new(peer, value.into(), certificate);
+        let input = Rc::new(Input::SyncValueResponse(response));
+        let bytes = wire::size(&input);
+        let item = Item::Message {
+            from: asked,
+            to: asks,
+            input,
+        };
+        self.send(asked, asks, bytes, item);
     }
 
     fn living(&self) -> impl Iterator<Item = &Node> {
@@ -175,16 +270,25 @@ impl Net {
                 resume.resume_with(())
             }
             Effect::GetValue(height, round, _, resume) => {
-                let value = Value(height.0 << 8 | u64::from(round.as_u32().unwrap_or(0)));
-                inputs.push_back(Input::Propose(LocallyProposedValue::new(
-                    height, round, value,
-                )));
+                inputs.extend(self.make_value(number, height, round));
                 resume.resume_with(())
             }
             Effect::RestreamProposal(.., resume) => resume.resume_with(()),
-            Effect::Decide(_, _, resume) => {
-                let now = self.now;
-                self.nodes[number].decided.push(now);
+            Effect::CertVerifiedSyncValue(response, proposer, resume) => {
+                let value = ProposedValue {
+                    height: response.certificate.height,
+                    round: response.certificate.round,
+                    valid_round: Round::Nil,
+                    proposer,
+                    value: Value(response.certificate.value_id),
+                    validity: Validity::Valid,
+                };
+                inputs.push_back(Input::ProposedValue(value, ValueOrigin::Sync));
+                resume.resume_with(())
+            }
+            Effect::Decide(certificate, _, resume) => {
+                let at = self.now;
+                self.nodes[number].decided.push(Decided { at, certificate });
                 resume.resume_with(())
             }
             Effect::Finalize(certificate, _, _, resume) => {
@@ -193,49 +297,126 @@ impl Net {
                 resume.resume_with(())
             }
             Effect::WalAppend(_, _, resume) => resume.resume_with(()),
-            signature => {
-                self.count(&signature);
-                sign_or_check(signature)
-            }
+            signature => self.sign_or_check(number, signature),
         })
     }
 
-    fn count(&mut self, effect: &Effect<Bench>) {
-        let (signed, checked) = match effect {
-            Effect::SignVote(..) | Effect::SignProposal(..) => (1, 0),
-            Effect::VerifySignature(..) => (0, 1),
-            Effect::VerifyCommitCertificate(cert, ..) => (0, cert.commit_signatures.len()),
-            Effect::VerifyPolkaCertificate(cert, ..) => (0, cert.polka_signatures.len()),
-            Effect::VerifyRoundCertificate(cert, ..) => (0, cert.round_signatures.len()),
-            _ => (0, 0),
-        };
-        self.counts[0] += signed;
-        self.counts[1] += u64::try_from(checked).expect("64 bits");
+    fn sign_or_check(&mut self, number: usize, effect: Effect<Bench>) -> Resume<Bench> {
+        match effect {
+            Effect::SignVote(vote, resume) => {
+                self.counts.signed += 1;
+                let signature = self.keys.sign(number, || wire::vote_to_sign(&vote));
+                resume.resume_with(SignedMessage::new(vote, signature))
+            }
+            Effect::SignProposal(proposal, resume) => {
+                self.counts.signed += 1;
+                let message = || wire::proposal_to_sign(&proposal);
+                let signature = self.keys.sign(number, message);
+                resume.resume_with(SignedMessage::new(proposal, signature))
+            }
+            Effect::VerifySignature(signed, _, resume) => {
+                let author = match &signed.message {
+                    ConsensusMsg::Vote(vote) => types::Vote::validator_address(vote).0,
+                    ConsensusMsg::Proposal(one) => types::Proposal::validator_address(one).0,
+                };
+                let message = || wire::to_sign(&signed.message);
+                resume.resume_with(self.check(author, message, &signed.signature))
+            }
+            Effect::VerifyCommitCertificate(cert, _, _, resume) => {
+                let signed = cert.commit_signatures.iter();
+                let signed = signed.map(|one| (one.address, one.signature));
+                let place = (VoteType::Precommit, cert.height, cert.round);
+                self.check_all(place, cert.value_id, signed);
+                resume.resume_with(Ok(()))
+            }
+            Effect::VerifyExtendedCommitCertificate(cert, _, _, _, resume) => {
+                let signed = cert.commit_signatures.iter();
+                let signed = signed.map(|one| (one.address, one.signature));
+                let place = (VoteType::Precommit, cert.height, cert.round);
+                self.check_all(place, cert.value_id, signed);
+                resume.resume_with(Ok(()))
+            }
+            Effect::VerifyPolkaCertificate(cert, _, _, resume) => {
+                let signed = cert.polka_signatures.iter();
+                let signed = signed.map(|one| (one.address, one.signature));
+                let place = (VoteType::Prevote, cert.height, cert.round);
+                self.check_all(place, cert.value_id, signed);
+                resume.resume_with(Ok(()))
+            }
+            Effect::VerifyRoundCertificate(cert, _, _, resume) => {
+                let (height, round) = (cert.height, cert.round);
+                for one in &cert.round_signatures {
+                    let vote = Vote::new(one.vote_type, height, round, one.value_id, one.address);
+                    self.check_vote(&vote, &one.signature);
+                }
+                resume.resume_with(Ok(()))
+            }
+            _ => unreachable!("no extensions, and nobody lies"),
+        }
+    }
+
+    /// Checks votes for one value, as a certificate holds them.
+    fn check_all(
+        &mut self,
+        (kind, height, round): (VoteType, Height, Round),
+        id: u64,
+        signed: impl Iterator<Item = (Address, [u8; 64])>,
+    ) {
+        for (address, signature) in signed {
+            let vote = Vote::new(kind, height, round, NilOrVal::Val(id), address);
+            self.check_vote(&vote, &signature);
+        }
+    }
+
+    fn check_vote(&mut self, vote: &Vote, signature: &[u8; 64]) {
+        let author = types::Vote::validator_address(vote).0;
+        let good = self.check(author, || wire::vote_to_sign(vote), signature);
+        assert!(good, "nobody lies");
+    }
+
+    fn check(
+        &mut self,
+        author: usize,
+        message: impl FnOnce() -> Vec<u8>,
+        signature: &[u8; 64],
+    ) -> bool {
+        self.counts.checked += 1;
+        self.keys.check(author, message, signature)
+    }
+
+    /// A value to propose, at once but for who is late.
+    fn make_value(&mut self, node: usize, height: Height, round: Round) -> Option<Input<Bench>> {
+        let id = height.0 << 8 | u64::from(round.as_u32().unwrap_or(0));
+        let value = LocallyProposedValue::new(height, round, Value(id));
+        let late = self.faults.lateness(node);
+        if late == Span::ZERO {
+            return Some(Input::Propose(value));
+        }
+        let item = Item::Value { node, value };
+        self.queue.push((self.now + late).0, Tie(0), item);
+        None
     }
 
     fn set_timeout(&mut self, node: usize, timeout: Timeout) {
         // While a node steps its state is out; the height follows from what it decided.
         let height = Height(self.nodes[node].decided.len() as u64 + 1);
         let after = Timeouts::default().duration_for(timeout);
-        let due = self.now + u64::try_from(after.as_nanos()).expect("a short time");
+        let due = self.now + Span(u64::try_from(after.as_nanos()).expect("a short time"));
         self.nodes[node].timeouts.push(timeout);
         let item = Item::Timeout {
             node,
             height,
             timeout,
         };
-        self.queue.push(due, Tie::LAST, item);
+        self.queue.push(due.0, Tie::LAST, item);
     }
 
     fn publish(&mut self, number: usize, message: SignedConsensusMsg<Bench>) {
         let input = match message {
             SignedConsensusMsg::Vote(vote) => Input::Vote(vote),
             SignedConsensusMsg::Proposal(proposal) => {
-                let height = types::Proposal::height(&proposal.message).0;
-                let place = usize::try_from(height).expect("64 bits");
-                self.proposed
-                    .resize(self.proposed.len().max(place + 1), None);
-                self.proposed[place] = Some(self.now);
+                let value = types::Proposal::value(&proposal.message).0;
+                self.proposed.entry(value).or_insert(self.now.0);
                 Input::Proposal(proposal)
             }
         };
@@ -243,39 +424,37 @@ impl Net {
     }
 
     fn broadcast(&mut self, from: usize, input: Input<Bench>) {
-        self.counts[2] += u64::try_from(self.nodes.len() - 1).expect("64 bits");
-        let input = Rc::new(input);
+        let (bytes, input) = (wire::size(&input), Rc::new(input));
         for to in (0..self.nodes.len()).filter(|to| *to != from) {
-            // A node that is stepping has its state out, but only the sender is.
-            if self.nodes[to].state.is_some() {
-                let at = self.now + self.distance.between(from, to).0;
-                let input = input.clone();
-                self.queue.push(at, Tie(0), Item::Message { to, input });
-            }
+            let input = input.clone();
+            self.send(from, to, bytes, Item::Message { from, to, input });
         }
     }
 
-    /// What all heights but the first ten have taken.
-    pub fn finality(&self) -> Finality {
-        let (mut finality, mut pauses) = (Vec::new(), Vec::new());
-        let least = self
-            .living()
-            .map(|node| node.decided.len())
-            .min()
-            .unwrap_or(0);
-        for node in self.living() {
-            for height in 10..least {
-                // The last proposal of a height is the one that was decided.
-                let proposed = self.proposed[height + 1].expect("it was decided");
-                let decided = node.decided[height];
-                finality.push((decided - proposed) as f64 / 1e6);
-                pauses.push((decided - node.decided[height - 1]) as f64 / 1e6);
-            }
+    fn send(&mut self, from: usize, to: usize, bytes: usize, item: Item) {
+        self.counts.messages += 1;
+        self.counts.bytes += u64::try_from(bytes).expect("64 bits");
+        let lost = self.faults.lose(self.now, from, to, self.counts.messages);
+        if !lost && !self.faults.crashed.contains(&to) {
+            let at = self.now + self.distance.between(from, to);
+            self.queue.push(at.0, Tie(0), item);
         }
-        Finality {
-            p50: quantile(&mut finality, 50),
-            p99: quantile(&mut finality, 99),
-            pause: quantile(&mut pauses, 50),
+    }
+
+    /// What the run has shown.
+    pub fn seen(&self, stalled: bool) -> Seen {
+        let list = |node: &Node| {
+            let decided = node.decided.iter();
+            let pairs = decided.map(|one| (one.certificate.value_id, one.at.0));
+            pairs.collect()
+        };
+        let partition = self.faults.partition;
+        Seen {
+            proposed: self.proposed.clone(),
+            committed: self.living().map(list).collect(),
+            healed: partition.map(|(_, end)| Time::ZERO.saturating_add(end).0),
+            stalled,
+            ..Seen::default()
         }
     }
 }
@@ -285,20 +464,5 @@ fn repeated(message: LivenessMsg<Bench>) -> Input<Bench> {
         LivenessMsg::Vote(vote) => Input::Vote(vote),
         LivenessMsg::PolkaCertificate(cert) => Input::PolkaCertificate(cert),
         LivenessMsg::SkipRoundCertificate(cert) => Input::RoundCertificate(cert),
-    }
-}
-
-/// Signatures cost nothing here, and all are good.
-fn sign_or_check(effect: Effect<Bench>) -> Resume<Bench> {
-    match effect {
-        Effect::SignVote(vote, resume) => resume.resume_with(SignedMessage::new(vote, SIGNATURE)),
-        Effect::SignProposal(proposal, resume) => {
-            resume.resume_with(SignedMessage::new(proposal, SIGNATURE))
-        }
-        Effect::VerifySignature(_, _, resume) => resume.resume_with(true),
-        Effect::VerifyCommitCertificate(_, _, _, resume) => resume.resume_with(Ok(())),
-        Effect::VerifyPolkaCertificate(_, _, _, resume) => resume.resume_with(Ok(())),
-        Effect::VerifyRoundCertificate(_, _, _, resume) => resume.resume_with(Ok(())),
-        _ => unreachable!("no extensions, and nobody falls behind"),
     }
 }

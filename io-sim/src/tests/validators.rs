@@ -32,7 +32,7 @@ fn around_the_world_blocks_take_what_the_distances_say() {
 #[test]
 fn a_leader_that_is_known_to_be_dead_costs_a_delay() {
     let mut setup = uniform(4);
-    setup.crashed.insert(0);
+    setup.faults.crashed.insert(0);
     let figures = figures(setup);
     // It is given up at once, and a delay later all know.
     let given_up = Span::from_millis(100).0;
@@ -97,10 +97,40 @@ fn distances_are_symmetric_and_never_nothing() {
 fn after_a_partition_blocks_are_final_within_two_seconds() {
     for count in [4, 7] {
         let mut setup = uniform(count);
-        setup.partition = Some((Span::from_secs(2), Span::from_secs(32)));
+        setup.faults.partition = Some((Span::from_secs(2), Span::from_secs(32)));
         let mut validators = Validators::new(setup);
         validators.run();
         let (first, all) = validators.after_partition().unwrap();
         assert!(first > 0 && all < Span::from_secs(2).0, "{first} {all}");
     }
+}
+
+/// Blocks go on when messages are lost, and a lost proposal costs nobody its place:
+/// everybody has every block in the end.
+#[test]
+fn lost_messages_delay_blocks_and_lose_none() {
+    let mut setup = uniform(7);
+    setup.faults.loss_ppm = 50_000;
+    let figures = figures(setup);
+    assert!(figures.blocks >= 20, "30 blocks but the first ten");
+    let third = Span::from_millis(300).0;
+    assert_eq!(figures.finality.p50, third, "most of them are as fast");
+    assert!(figures.finality.max > third, "some are not");
+}
+
+/// A proposal within the deadline is only late; one behind it is skipped, and the
+/// next leader has its turn.
+#[test]
+fn a_late_leader_delays_its_own_views_only() {
+    let run = |millis| {
+        let mut setup = uniform(4);
+        setup.faults.late = Some((1, Span::from_millis(millis)));
+        figures(setup)
+    };
+    let late = run(300);
+    assert_eq!(late.pause.p50, Span::from_millis(200).0);
+    assert_eq!(late.pause.max, Span::from_millis(500).0);
+    let too_late = run(900);
+    assert_eq!(too_late.pause.p50, Span::from_millis(200).0);
+    assert!(too_late.pause.max < Span::from_secs(1).0);
 }

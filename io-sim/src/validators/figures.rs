@@ -97,7 +97,7 @@ impl Validators {
     /// From the end of the partition until each living validator has committed
     /// something again, in nanoseconds: the first and the last of them.
     pub fn after_partition(&self) -> Option<(u64, u64)> {
-        let (_, end) = self.setup.partition?;
+        let (_, end) = self.setup.faults.partition?;
         let healed = Time::ZERO.saturating_add(end);
         let first = |node: usize| {
             let times = self.tracks.values().filter_map(|one| one.committed[node]);
@@ -111,9 +111,15 @@ impl Validators {
         Some((*waits.iter().min()?, *waits.iter().max()?))
     }
 
-    fn living(&self) -> impl Iterator<Item = usize> + '_ {
-        let Setup { count, crashed, .. } = &self.setup;
-        (0..*count).filter(|node| !crashed.contains(node))
+    /// All blocks that were proposed, in no order.
+    pub fn tracks(&self) -> impl Iterator<Item = &Track> {
+        self.tracks.values()
+    }
+
+    /// Those that run.
+    pub fn living(&self) -> impl Iterator<Item = usize> + '_ {
+        let Setup { count, faults, .. } = &self.setup;
+        (0..*count).filter(|node| !faults.crashed.contains(node))
     }
 
     /// The earliest moment at which each validator can know that a block of this

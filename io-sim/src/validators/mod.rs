@@ -7,8 +7,9 @@
 //! # What is not
 //! Signatures are the cheap scheme of simulations: of the same size, so bytes are
 //! right, but without the time that they take. Blocks hold one small item and are
-//! found good at once. The network loses nothing but in a [`Setup::partition`], its bandwidth has
-//! no end, and a message takes what the [`Distance`] says. A write is durable after [`Setup::disk`].
+//! found good at once. The network loses what the [`Faults`] say, its bandwidth has no
+//! end, and a message takes what the [`Distance`] says. A write is durable after
+//! [`Setup::disk`].
 //!
 //! This is the measuring bench, not a search for faults: those are in
 //! [`world`](crate::world) and in the tests of the core. What it prints is a pure
@@ -17,19 +18,21 @@
 //! | file | holds |
 //! |---|---|
 //! | `regions.rs` | how far apart validators are |
+//! | `faults.rs` | what goes wrong |
 //! | `figures.rs` | what is read off a run |
 
+mod faults;
 pub mod figures;
 mod regions;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use decube_core::bft::{
     Bft, Commitments, Committed, Config, Content, Effect, Epoch, EpochStart, Event, FinalBlocks,
-    Height, Message, PersistSeq, Power, Relay, Timing, Validator, ValidatorSet,
+    Height, Message, PersistSeq, Power, Relay, Timing, Validator, ValidatorSet, View,
 };
 use decube_core::codec::Encode;
 use decube_core::crypto::fake::FakeAuthority;
@@ -43,6 +46,7 @@ use decube_core::types::{NodeId, Span, Time};
 
 use crate::queue::{Queue, Tie};
 
+pub use faults::Faults;
 pub use figures::{Figures, Latency};
 pub use regions::{Distance, REGIONS};
 
@@ -58,15 +62,12 @@ pub struct Setup {
     pub distance: Distance,
     /// How certificates travel.
     pub relay: Relay,
-    /// Those that never start.
-    pub crashed: BTreeSet<usize>,
+    /// What goes wrong.
+    pub faults: Faults,
     /// The delay that deadlines are reckoned by.
     pub delta: Span,
     /// Until a write is durable.
     pub disk: Span,
-    /// When every other validator can not hear the rest, and the rest not it: from and
-    /// to, since the beginning. Neither side may be a quorum.
-    pub partition: Option<(Span, Span)>,
     /// How many blocks everybody has to commit.
     pub blocks: u64,
     /// Whether bytes are counted: that encodes every message once.
@@ -80,10 +81,9 @@ impl Setup {
             count,
             distance,
             relay: Relay::default(),
-            crashed: BTreeSet::new(),
+            faults: Faults::default(),
             delta: Timing::default().delta,
             disk: Span::ZERO,
-            partition: None,
             blocks,
             count_bytes: true,
         }
@@ -93,7 +93,7 @@ impl Setup {
     #[must_use]
     pub fn with_faulty(mut self) -> Self {
         let faulty = self.count.saturating_sub(1) / 3;
-        self.crashed = (0..faulty).map(|number| number * 3).collect();
+        self.faults.crashed = (0..faulty).map(|number| number * 3).collect();
         self
     }
 }
@@ -123,6 +123,11 @@ enum Item {
     Durable {
         node: usize,
         seq: PersistSeq,
+    },
+    /// A block that took a while to build.
+    Built {
+        node: usize,
+        built: Box<Event>,
     },
     Wake {
         node: usize,
@@ -185,7 +190,10 @@ impl Validators {
         signer: impl Fn(u64) -> S,
         verifier: impl Verifier + Send + Sync + 'static,
     ) -> Self {
-        assert!(setup.crashed.len() * 3 < setup.count, "a quorum is alive");
+        assert!(
+            setup.faults.crashed.len() * 3 < setup.count,
+            "a quorum is alive"
+        );
         let numbers = 0..u64::try_from(setup.count).expect("a small number");
         let mut signers: Vec<SharedSigner> = numbers
             .map(|number| SharedSigner::new(signer(number)))
@@ -232,7 +240,7 @@ impl Validators {
                 relay: self.setup.relay,
                 mutant: Mutant::None,
             };
-            let is_alive = !self.setup.crashed.contains(&number);
+            let is_alive = !self.setup.faults.crashed.contains(&number);
             self.nodes.push(Node {
                 id,
                 bft: is_alive.then(|| Bft::new(config, epoch.clone())),
@@ -265,6 +273,7 @@ impl Validators {
                     self.step(to, Event::Message { from, message });
                 }
                 Item::Durable { node, seq } => self.step(node, Event::Persisted { seq }),
+                Item::Built { node, built } => self.step(node, *built),
                 Item::Wake { node } => self.wake(node),
             }
         }
@@ -307,17 +316,7 @@ impl Validators {
             }
             Effect::Send { to, message } => self.answer(number, to, message),
             Effect::Broadcast { message } => self.broadcast(number, message),
-            Effect::Build { view, .. } => {
-                self.nodes[number].building = self.now;
-                // Not nothing: an empty block is held back for a while.
-                let items = vec![Bytes::from_static(b"item")];
-                let content = Content {
-                    commitments: Commitments::to_items(&items),
-                    items,
-                };
-                let content = Some(Box::new(content));
-                return Some(Event::Built { view, content });
-            }
+            Effect::Build { view, .. } => return self.build(number, view),
             Effect::Check { block } => {
                 let hash = block.hash();
                 return Some(Event::Checked { hash, valid: true });
@@ -343,6 +342,23 @@ impl Validators {
         None
     }
 
+    /// Builds a block, at once but for who is late.
+    fn build(&mut self, number: usize, view: View) -> Option<Event> {
+        self.nodes[number].building = self.now;
+        // Not nothing: an empty block is held back for a while.
+        let items = vec![Bytes::from_static(b"item")];
+        let commitments = Commitments::to_items(&items);
+        let content = Some(Box::new(Content { commitments, items }));
+        let built = Event::Built { view, content };
+        let late = self.setup.faults.lateness(number);
+        if late == Span::ZERO {
+            return Some(built);
+        }
+        let (node, built) = (number, Box::new(built));
+        self.push(self.now + late, Item::Built { node, built });
+        None
+    }
+
     /// Sends a message to one.
     fn answer(&mut self, number: usize, to: NodeId, message: Message) {
         let to = self.set.index_of(to).expect("only validators are here");
@@ -360,7 +376,8 @@ impl Validators {
                 proposed: self.now,
                 committed: vec![None; self.nodes.len()],
             };
-            self.tracks.insert(proposal.block.hash(), track);
+            // One that nobody answers is sent again: the first time counts.
+            self.tracks.entry(proposal.block.hash()).or_insert(track);
         }
         let message = Rc::new(message);
         for to in (0..self.nodes.len()).filter(|to| *to != number) {
@@ -369,9 +386,8 @@ impl Validators {
     }
 
     fn note_bytes(&mut self, message: &Message, copies: usize) {
-        let copies = u64::try_from(copies).expect("a small number");
-        self.messages += copies;
         if self.setup.count_bytes {
+            let copies = u64::try_from(copies).expect("a small number");
             let length = u64::try_from(message.to_bytes().len()).expect("a length");
             self.bytes += length * copies;
         }
@@ -379,11 +395,9 @@ impl Validators {
 
     fn deliver(&mut self, from: usize, to: usize, message: &Rc<Message>) {
         assert_ne!(from, to, "nobody writes to itself");
-        let is_cut = self.setup.partition.is_some_and(|(begin, end)| {
-            let since = self.now.saturating_since(Time::ZERO);
-            from % 2 != to % 2 && since >= begin && since < end
-        });
-        if self.nodes[to].bft.is_none() || is_cut {
+        self.messages += 1;
+        let is_lost = self.setup.faults.lose(self.now, from, to, self.messages);
+        if self.nodes[to].bft.is_none() || is_lost {
             return;
         }
         let at = self.now + self.setup.distance.between(from, to);
@@ -435,7 +449,7 @@ impl Validators {
         // in time.
         let tie = match item {
             Item::Wake { .. } => Tie::LAST,
-            Item::Message { .. } | Item::Durable { .. } => Tie(0),
+            Item::Message { .. } | Item::Durable { .. } | Item::Built { .. } => Tie(0),
         };
         self.queue.push(at.0, tie, item);
     }

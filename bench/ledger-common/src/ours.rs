@@ -1,0 +1,138 @@
+//! Our validators under the same conditions.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use decube_core::bft::Relay;
+use decube_core::crypto::fake::FakeAuthority;
+use decube_core::crypto::{
+    P256Signer, PublicKey, SecretBytes, SecretKey, Signature, Signer, Verifier, VerifyError,
+};
+use decube_core::types::{Span, Time};
+use decube_io_real::verifier::FastVerifier;
+use decube_io_sim::validators::{Distance, Setup, Validators};
+
+use crate::{Count, Length, Plan, Seen, Traffic, WORK_BLOCKS, Work, per_block, thread_time};
+
+/// A millisecond apart, every message not encoded.
+fn near(count: usize) -> Setup {
+    let mut setup = Setup::new(count, Distance::Uniform(Span::from_millis(1)), 0);
+    setup.count_bytes = false;
+    setup
+}
+
+fn free_validators(count: usize) -> Validators {
+    let authority = FakeAuthority::new(1);
+    let signer = |number| Free(*authority.signer(number).public_key());
+    Validators::with_scheme(near(count), signer, Free::everything())
+}
+
+/// The P-256 key of a validator in all runs.
+pub fn signer(number: u64) -> P256Signer {
+    let mut entropy = [7; 32];
+    entropy[..8].copy_from_slice(&number.to_be_bytes());
+    P256Signer::new(&SecretKey::from_entropy(&SecretBytes::new(entropy)))
+}
+
+fn timed(mut validators: Validators, count: usize, length: Length) -> f64 {
+    let Length { warm_up, blocks } = length;
+    validators.run_to(warm_up);
+    let begin = thread_time();
+    validators.run_to(warm_up + blocks);
+    per_block(thread_time() - begin, blocks, count)
+}
+
+/// One run on processor time, with signatures that cost nothing.
+pub fn free(count: usize, length: Length) -> f64 {
+    timed(free_validators(count), count, length)
+}
+
+/// One run on processor time, with signatures that ring checks.
+pub fn signed(count: usize, length: Length) -> f64 {
+    let validators = Validators::with_scheme(near(count), signer, FastVerifier);
+    timed(validators, count, length)
+}
+
+/// What a block takes.
+pub fn work(count: usize) -> Work {
+    let counts = || [&SIGNED, &CHECKED].map(|count| count.load(Ordering::Relaxed));
+    let (before, mut validators) = (counts(), free_validators(count));
+    let allocations = Count::start();
+    validators.run_to(WORK_BLOCKS);
+    let allocations = allocations.stop();
+    let [signed, checked] = counts();
+    let each = |total: u64| total as f64 / WORK_BLOCKS as f64 / count as f64;
+    Work {
+        signed: Some(each(signed - before[0])),
+        checked: Some(each(checked - before[1])),
+        allocations: each(allocations),
+    }
+}
+
+/// What travels for a block.
+pub fn traffic(count: usize, relay: Relay) -> Traffic {
+    let mut setup = Setup::new(count, Distance::World, WORK_BLOCKS);
+    setup.relay = relay;
+    let mut validators = Validators::new(setup);
+    validators.run();
+    let figures = validators.figures();
+    Traffic {
+        messages: figures.messages as f64,
+        bytes: figures.bytes as f64,
+    }
+}
+
+/// A run in virtual time.
+pub fn run(plan: Plan) -> Seen {
+    let partition = plan.faults.partition;
+    let mut setup = Setup::new(plan.count, Distance::World, plan.blocks);
+    setup.count_bytes = false;
+    setup.faults = plan.faults;
+    let mut validators = Validators::new(setup);
+    validators.run();
+    let living: Vec<usize> = validators.living().collect();
+    let mut seen = Seen {
+        committed: vec![Vec::new(); living.len()],
+        healed: partition.map(|(_, end)| Time::ZERO.saturating_add(end).0),
+        ..Seen::default()
+    };
+    let mut tracks: Vec<_> = validators.tracks().collect();
+    tracks.sort_by_key(|track| (track.height, track.proposed));
+    for (number, track) in (0_u64..).zip(tracks) {
+        seen.proposed.insert(number, track.proposed.0);
+        for (list, node) in seen.committed.iter_mut().zip(&living) {
+            list.extend(track.committed[*node].map(|at| (number, at.0)));
+        }
+    }
+    seen
+}
+
+/// A scheme that costs nothing: every signature is the same, and all are good. Its
+/// uses are counted.
+struct Free(PublicKey);
+
+static SIGNED: AtomicU64 = AtomicU64::new(0);
+static CHECKED: AtomicU64 = AtomicU64::new(0);
+
+impl Free {
+    fn everything() -> Self {
+        Self(*FakeAuthority::new(1).signer(0).public_key())
+    }
+}
+
+impl Signer for Free {
+    fn public_key(&self) -> &PublicKey {
+        &self.0
+    }
+
+    fn sign_bytes(&self, _: &[u8]) -> Signature {
+        SIGNED.fetch_add(1, Ordering::Relaxed);
+        Signature::from_bytes([1; 64]).expect("in range and low")
+    }
+}
+
+impl Verifier for Free {
+    fn verify_bytes(&self, _: &PublicKey, _: &[u8], _: &Signature) -> Result<(), VerifyError> {
+        CHECKED.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+}

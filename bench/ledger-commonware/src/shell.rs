@@ -1,0 +1,171 @@
+//! One validator's application, relay and reporter: blocks are numbers, ready at once
+//! but for who is late, and all good.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::marker::PhantomData;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
+
+use commonware_actor::Feedback;
+use commonware_consensus::simplex::Plan;
+use commonware_consensus::simplex::types::{Activity, Context};
+use commonware_consensus::{Automaton, CertifiableAutomaton, Relay, Reporter};
+use commonware_cryptography::certificate::Scheme;
+use commonware_cryptography::ed25519::PublicKey;
+use commonware_cryptography::sha256::Digest;
+use commonware_cryptography::{Hasher, Sha256};
+use commonware_runtime::{Clock, Spawner as _, Supervisor as _, deterministic};
+use commonware_utils::channel::fallible::OneshotExt as _;
+use commonware_utils::channel::oneshot;
+use ledger_common::Seen;
+
+/// What everybody sees. Blocks go by their views.
+pub struct Record {
+    begin: SystemTime,
+    seen: Seen,
+    parents: BTreeMap<u64, u64>,
+}
+
+impl Record {
+    pub fn new(count: usize) -> Self {
+        Self {
+            begin: SystemTime::UNIX_EPOCH,
+            seen: Seen {
+                committed: vec![Vec::new(); count],
+                ..Seen::default()
+            },
+            parents: BTreeMap::new(),
+        }
+    }
+
+    /// The validators begin.
+    pub fn begin(&mut self, now: SystemTime) {
+        self.begin = now;
+    }
+
+    /// How many blocks each of these knows to be final, at least.
+    pub fn least(&self, living: impl Iterator<Item = usize>) -> u64 {
+        let known = living.map(|number| self.seen.committed[number].len());
+        u64::try_from(known.min().unwrap_or(0)).expect("64 bits")
+    }
+
+    /// What these have seen.
+    pub fn seen(&self, living: impl Iterator<Item = usize>, healed: Option<u64>) -> Seen {
+        let committed: Vec<_> = living
+            .map(|number| self.seen.committed[number].clone())
+            .collect();
+        let views = committed.iter().flatten().map(|(view, _)| *view);
+        Seen {
+            proposed: self.seen.proposed.clone(),
+            implied: self.ancestors(views.max()),
+            committed,
+            healed,
+            stalled: self.seen.stalled,
+        }
+    }
+
+    /// Says that the run was given up.
+    pub fn stall(&mut self) {
+        self.seen.stalled = true;
+    }
+
+    /// All that a final block rests on is final as well.
+    fn ancestors(&self, mut view: Option<u64>) -> BTreeSet<u64> {
+        let mut ancestors = BTreeSet::new();
+        while let Some(present) = view {
+            ancestors.insert(present);
+            view = self.parents.get(&present).copied();
+        }
+        ancestors
+    }
+
+    fn nanos(&self, at: SystemTime) -> u64 {
+        let since = at.duration_since(self.begin).unwrap_or_default();
+        u64::try_from(since.as_nanos()).expect("a short run")
+    }
+}
+
+/// The shell.
+pub struct Shell<S> {
+    pub number: usize,
+    /// How late its proposals are.
+    pub late: Duration,
+    pub context: Arc<deterministic::Context>,
+    pub record: Arc<Mutex<Record>>,
+    pub scheme: PhantomData<fn() -> S>,
+}
+
+impl<S> Clone for Shell<S> {
+    fn clone(&self) -> Self {
+        Self {
+            number: self.number,
+            late: self.late,
+            context: self.context.clone(),
+            record: self.record.clone(),
+            scheme: PhantomData,
+        }
+    }
+}
+
+impl<S: 'static> Automaton for Shell<S> {
+    type Context = Context<Digest, PublicKey>;
+    type Digest = Digest;
+
+    async fn propose(&mut self, context: Self::Context) -> oneshot::Receiver<Digest> {
+        let (sender, receiver) = oneshot::channel();
+        let (view, parent) = (context.round.view().get(), context.parent.0.get());
+        let record = self.record.clone();
+        let ready = move |now: SystemTime| {
+            let mut record = record.lock().expect("one thread");
+            let now = record.nanos(now);
+            record.seen.proposed.insert(view, now);
+            record.parents.insert(view, parent);
+            sender.send_lossy(Sha256::hash(&[&view.to_be_bytes()[..]]));
+        };
+        if self.late.is_zero() {
+            ready(self.context.current());
+        } else {
+            let late = self.late;
+            self.context.child("late").spawn(move |context| async move {
+                context.sleep(late).await;
+                ready(context.current());
+            });
+        }
+        receiver
+    }
+
+    async fn verify(&mut self, _: Self::Context, _: Digest) -> oneshot::Receiver<bool> {
+        let (sender, receiver) = oneshot::channel();
+        sender.send_lossy(true);
+        receiver
+    }
+}
+
+impl<S: 'static> CertifiableAutomaton for Shell<S> {}
+
+impl<S: 'static> Relay for Shell<S> {
+    type Digest = Digest;
+    type PublicKey = PublicKey;
+    type Plan = Plan<PublicKey>;
+
+    fn broadcast(&mut self, _: Digest, _: Self::Plan) -> Feedback {
+        Feedback::Ok
+    }
+}
+
+impl<S: Scheme> Reporter for Shell<S> {
+    type Activity = Activity<S, Digest>;
+
+    fn report(&mut self, activity: Self::Activity) -> Feedback {
+        if let Activity::Finalization(finalization) = activity {
+            let view = finalization.proposal.round.view().get();
+            let mut record = self.record.lock().expect("one thread");
+            let now = record.nanos(self.context.current());
+            let list = &mut record.seen.committed[self.number];
+            if list.iter().rev().take(64).all(|(known, _)| *known != view) {
+                list.push((view, now));
+            }
+        }
+        Feedback::Ok
+    }
+}
