@@ -13,8 +13,8 @@ mod ours;
 mod seen;
 mod tables;
 
-pub use decube_io_sim::validators::{Distance, Faults};
-pub use measure::{Cost, Count, per_block, quantile, thread_time};
+pub use decube_io_sim::validators::{Distance, Faults, PATIENCE, leaders};
+pub use measure::{Cost, Count, per_block, process_time, quantile, thread_time};
 pub use ours::signer;
 pub use seen::{Finality, Seen};
 pub use tables::compare;
@@ -28,8 +28,11 @@ pub const LATENCY_COUNTS: [usize; 3] = [4, 31, 100];
 /// Sizes of the set in the rows on faults.
 pub const FAULT_COUNTS: [usize; 2] = [4, 31];
 
-/// Blocks over which work and traffic are counted.
-pub const WORK_BLOCKS: u64 = 50;
+/// Blocks before and within the span over which work and traffic are counted.
+pub const WORK: Length = Length {
+    warm_up: 10,
+    blocks: 30,
+};
 
 /// How many blocks a run on processor time has.
 #[derive(Debug, Clone, Copy)]

@@ -7,11 +7,11 @@ use decube_core::crypto::fake::FakeAuthority;
 use decube_core::crypto::{
     P256Signer, PublicKey, SecretBytes, SecretKey, Signature, Signer, Verifier, VerifyError,
 };
-use decube_core::types::{Span, Time};
+use decube_core::types::Span;
 use decube_io_real::verifier::FastVerifier;
 use decube_io_sim::validators::{Distance, Setup, Validators};
 
-use crate::{Count, Length, Plan, Seen, Traffic, WORK_BLOCKS, Work, per_block, thread_time};
+use crate::{Count, Length, Plan, Seen, Traffic, WORK, Work, per_block, thread_time};
 
 /// A millisecond apart, every message not encoded.
 fn near(count: usize) -> Setup {
@@ -37,7 +37,7 @@ fn timed(mut validators: Validators, count: usize, length: Length) -> f64 {
     let Length { warm_up, blocks } = length;
     validators.run_to(warm_up);
     let begin = thread_time();
-    validators.run_to(warm_up + blocks);
+    assert!(validators.run_to(warm_up + blocks), "nothing goes wrong");
     per_block(thread_time() - begin, blocks, count)
 }
 
@@ -55,12 +55,12 @@ pub fn signed(count: usize, length: Length) -> f64 {
 /// What a block takes.
 pub fn work(count: usize) -> Work {
     let counts = || [&SIGNED, &CHECKED].map(|count| count.load(Ordering::Relaxed));
-    let (before, mut validators) = (counts(), free_validators(count));
-    let allocations = Count::start();
-    validators.run_to(WORK_BLOCKS);
-    let allocations = allocations.stop();
-    let [signed, checked] = counts();
-    let each = |total: u64| total as f64 / WORK_BLOCKS as f64 / count as f64;
+    let mut validators = free_validators(count);
+    validators.run_to(WORK.warm_up);
+    let (before, allocations) = (counts(), Count::start());
+    validators.run_to(WORK.warm_up + WORK.blocks);
+    let (allocations, [signed, checked]) = (allocations.stop(), counts());
+    let each = |total: u64| total as f64 / WORK.blocks as f64 / count as f64;
     Work {
         signed: Some(each(signed - before[0])),
         checked: Some(each(checked - before[1])),
@@ -70,29 +70,31 @@ pub fn work(count: usize) -> Work {
 
 /// What travels for a block.
 pub fn traffic(count: usize, relay: Relay) -> Traffic {
-    let mut setup = Setup::new(count, Distance::World, WORK_BLOCKS);
+    let mut setup = Setup::new(count, Distance::World, 0);
     setup.relay = relay;
     let mut validators = Validators::new(setup);
-    validators.run();
-    let figures = validators.figures();
+    validators.run_to(WORK.warm_up);
+    let before = validators.sent();
+    validators.run_to(WORK.warm_up + WORK.blocks);
+    let (messages, bytes) = validators.sent();
+    let each = |total: u64| total as f64 / WORK.blocks as f64;
     Traffic {
-        messages: figures.messages as f64,
-        bytes: figures.bytes as f64,
+        messages: each(messages - before.0),
+        bytes: each(bytes - before.1),
     }
 }
 
 /// A run in virtual time.
 pub fn run(plan: Plan) -> Seen {
-    let partition = plan.faults.partition;
     let mut setup = Setup::new(plan.count, Distance::World, plan.blocks);
     setup.count_bytes = false;
     setup.faults = plan.faults;
     let mut validators = Validators::new(setup);
-    validators.run();
+    let done = validators.run_to(plan.blocks);
     let living: Vec<usize> = validators.living().collect();
     let mut seen = Seen {
         committed: vec![Vec::new(); living.len()],
-        healed: partition.map(|(_, end)| Time::ZERO.saturating_add(end).0),
+        stalled: !done,
         ..Seen::default()
     };
     let mut tracks: Vec<_> = validators.tracks().collect();

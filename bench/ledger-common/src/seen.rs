@@ -14,10 +14,6 @@ pub struct Seen {
     pub proposed: BTreeMap<u64, u64>,
     /// What each living validator knew to be final, in order, and when.
     pub committed: Vec<Vec<(u64, u64)>>,
-    /// Final only because a later one is, where that is told of the later one alone.
-    pub implied: BTreeSet<u64>,
-    /// When the halves of a partition came together, if there was one.
-    pub healed: Option<u64>,
     /// That the blocks that were wanted never came.
     pub stalled: bool,
 }
@@ -30,7 +26,7 @@ pub struct Finality {
     pub p50: f64,
     /// Of a hundred, 99.
     pub p99: f64,
-    /// Between two blocks at a validator: half of all.
+    /// Between two blocks at a validator: the mean.
     pub pause: f64,
     /// The longest of these.
     pub longest: f64,
@@ -55,7 +51,7 @@ impl Seen {
         Finality {
             p50: quantile(&mut finality, 50),
             p99: quantile(&mut finality, 99),
-            pause: quantile(&mut pauses, 50),
+            pause: pauses.iter().sum::<f64>() / pauses.len() as f64,
             longest: quantile(&mut pauses, 100),
             lost: self.lost(),
         }
@@ -64,8 +60,7 @@ impl Seen {
     /// Of the proposals that are older than the newest final block.
     fn lost(&self) -> f64 {
         let lists = || self.committed.iter().flatten();
-        let mut final_ones: BTreeSet<u64> = lists().map(|(block, _)| *block).collect();
-        final_ones.extend(&self.implied);
+        let final_ones: BTreeSet<u64> = lists().map(|(block, _)| *block).collect();
         let newest = lists().map(|(block, _)| self.proposed[block]).max();
         let old = self
             .proposed
@@ -77,10 +72,9 @@ impl Seen {
         f64::from(lost) * 100.0 / f64::from(total.max(1))
     }
 
-    /// From the end of the partition until something was final again at a validator:
-    /// the first and the last of them, in milliseconds.
-    pub fn after_partition(&self) -> Option<(f64, f64)> {
-        let healed = self.healed?;
+    /// From this moment until something was final again at a validator: the first and
+    /// the last of them, in milliseconds.
+    pub fn after(&self, healed: u64) -> Option<(f64, f64)> {
         let first = |list: &Vec<(u64, u64)>| {
             let behind = list.iter().find(|(_, at)| *at >= healed)?;
             Some((behind.1 - healed) as f64 / 1e6)

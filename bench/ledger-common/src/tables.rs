@@ -123,10 +123,8 @@ fn work(rival: &Rival) {
 
 /// So many dead, spread over the places.
 fn dead(number: usize) -> (&'static str, Faults) {
-    let faults = Faults {
-        crashed: (0..number).map(|number| number * 3).collect(),
-        ..Faults::default()
-    };
+    let mut faults = Faults::default();
+    faults.crash(number);
     ("as many dead as are tolerated", faults)
 }
 
@@ -193,10 +191,10 @@ fn worst(count: usize, run: fn(Plan) -> Seen) -> Option<(f64, f64)> {
     for moment in 0..MOMENTS {
         let begin = 3_000 + moment * 37;
         let mut plan = Plan::new(count, 60);
-        let times = (Span::from_millis(begin), Span::from_millis(begin + 30_000));
-        plan.faults.partition = Some(times);
+        let (begin, end) = (Span::from_millis(begin), Span::from_millis(begin + 30_000));
+        plan.faults.partition = Some((begin, end));
         let seen = run(plan);
-        let (one, last) = seen.after_partition().filter(|_| !seen.stalled)?;
+        let (one, last) = seen.after(end.0).filter(|_| !seen.stalled)?;
         (first, all) = (first.max(one), all.max(last));
     }
     Some((first, all))

@@ -1,4 +1,4 @@
-//! A sender that counts what goes through it.
+//! A sender that counts what goes through it, if that is wanted: it takes time.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,22 +12,32 @@ use commonware_runtime::IoBufs;
 /// Messages, one for each that they go to, and bytes of them.
 #[derive(Debug, Default)]
 pub struct Sent {
-    pub messages: AtomicU64,
-    pub bytes: AtomicU64,
+    messages: AtomicU64,
+    bytes: AtomicU64,
+}
+
+impl Sent {
+    /// So many copies of a message of this length.
+    pub fn note(&self, copies: usize, length: usize) {
+        self.messages.fetch_add(wide(copies), Relaxed);
+        self.bytes.fetch_add(wide(copies * length), Relaxed);
+    }
+
+    /// So far: messages, and bytes.
+    pub fn so_far(&self) -> [u64; 2] {
+        [self.messages.load(Relaxed), self.bytes.load(Relaxed)]
+    }
+}
+
+fn wide(number: usize) -> u64 {
+    u64::try_from(number).expect("64 bits")
 }
 
 /// The sender.
 #[derive(Clone)]
 pub struct Counted<S> {
-    inner: S,
-    sent: Arc<Sent>,
-}
-
-impl<S> Counted<S> {
-    pub fn new(inner: S, sent: &Arc<Sent>) -> Self {
-        let sent = sent.clone();
-        Self { inner, sent }
-    }
+    pub inner: S,
+    pub sent: Option<Arc<Sent>>,
 }
 
 impl<S> fmt::Debug for Counted<S> {
@@ -39,7 +49,7 @@ impl<S> fmt::Debug for Counted<S> {
 /// One message of it.
 pub struct Checked<'a, C> {
     inner: C,
-    sent: &'a Sent,
+    sent: Option<&'a Sent>,
 }
 
 impl<S: LimitedSender> LimitedSender for Counted<S> {
@@ -52,7 +62,7 @@ impl<S: LimitedSender> LimitedSender for Counted<S> {
     ) -> Result<Self::Checked<'_>, SystemTime> {
         Ok(Checked {
             inner: self.inner.check(recipients)?,
-            sent: &self.sent,
+            sent: self.sent.as_deref(),
         })
     }
 }
@@ -66,10 +76,9 @@ impl<C: CheckedSender> CheckedSender for Checked<'_, C> {
 
     fn send(self, message: impl Into<IoBufs> + Send, priority: bool) -> Unreliable<Feedback> {
         let message: IoBufs = message.into();
-        let copies = u64::try_from(self.inner.recipients().len()).expect("64 bits");
-        let length = u64::try_from(message.len()).expect("64 bits");
-        self.sent.messages.fetch_add(copies, Relaxed);
-        self.sent.bytes.fetch_add(copies * length, Relaxed);
+        if let Some(sent) = self.sent {
+            sent.note(self.inner.recipients().len(), message.len());
+        }
         self.inner.send(message, priority)
     }
 }

@@ -3,7 +3,6 @@
 
 use std::marker::PhantomData;
 use std::num::{NonZeroU16, NonZeroU32, NonZeroUsize};
-use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -23,7 +22,7 @@ use commonware_runtime::buffer::paged::CacheRef;
 use commonware_runtime::{Clock, Quota, Runner, Spawner as _, Supervisor as _, deterministic};
 use commonware_utils::{NZDuration, probability};
 use futures::future::join_all;
-use ledger_common::{Count, Distance, Plan, Seen, thread_time};
+use ledger_common::{Count, Distance, Length, PATIENCE, Plan, Seen, leaders, thread_time};
 
 use crate::counted::{Counted, Sent};
 use crate::shell::{Record, Shell};
@@ -31,16 +30,17 @@ use crate::shell::{Record, Shell};
 /// The reckoned delay, as in ours.
 const DELTA: Duration = Duration::from_millis(250);
 
-/// No run is longer: who knows nothing final by then stands still.
-const PATIENCE: Duration = Duration::from_secs(600);
-
 type Oracle = simulated::Oracle<PublicKey, deterministic::Context>;
 type Control = simulated::Control<PublicKey, deterministic::Context>;
 
 /// What is run.
 pub struct Net {
-    plan: Plan,
-    distance: Distance,
+    pub plan: Plan,
+    pub distance: Distance,
+    /// Counts messages and bytes, if somebody wants to know.
+    pub sent: Option<Arc<Sent>>,
+    /// Whether allocations are counted.
+    pub counts_allocations: bool,
 }
 
 /// What a run has shown.
@@ -58,51 +58,59 @@ pub struct Run {
 /// Makes keys, and what signs and checks with them.
 type Keys<S> = fn(&mut deterministic::Context, &[u8], u32) -> Fixture<S>;
 
-/// Runs until every living validator knows `warm_up + blocks` blocks to be final.
+/// Runs until every living validator knows the blocks of the length to be final.
 pub fn run<S: Scheme<Digest, PublicKey = PublicKey>>(
     net: Net,
     keys: Keys<S>,
-    warm_up: u64,
-    blocks: u64,
+    Length { warm_up, blocks }: Length,
 ) -> Run {
-    let runner = deterministic::Runner::timed(Duration::from_secs(100_000));
-    runner.start(|context| async move {
-        let (record, sent) = net.start(&context, keys).await;
-        let begin = context.current();
+    // Every hand-over between actors takes a cycle: as little of virtual time as there is.
+    let config = deterministic::Config::new().with_cycle(Duration::from_micros(1));
+    deterministic::Runner::new(config).start(|context| async move {
+        let record = net.start(&context, keys).await;
+        let end = context.current() + Duration::from_nanos(PATIENCE.0);
         let least = || record.lock().expect("one thread").least(net.living());
-        let is_over = || context.current() >= begin + PATIENCE;
+        let is_over = || context.current() >= end;
         while least() < warm_up && !is_over() {
             context.sleep(Duration::from_millis(1)).await;
         }
-        let counts = || [&sent.messages, &sent.bytes].map(|count| count.load(Relaxed));
-        let (before, allocations) = (counts(), Count::start());
-        let (time, from) = (thread_time(), least());
+        let sent = || net.sent.as_ref().map_or([0, 0], |sent| sent.so_far());
+        let (before, from) = (sent(), least());
+        let count = net.counts_allocations.then(Count::start);
+        let time = thread_time();
         while least() < warm_up + blocks && !is_over() {
             context.sleep(Duration::from_millis(1)).await;
         }
         let took = thread_time() - time;
-        if is_over() {
-            record.lock().expect("one thread").stall();
-        }
-        let healed = net.plan.faults.partition.map(|(_, end)| end.0);
-        let seen = record
-            .lock()
-            .expect("one thread")
-            .seen(net.living(), healed);
+        let allocations = count.map_or(0, Count::stop);
+        let (now, blocks) = (sent(), least() - from);
+        let mut seen = record.lock().expect("one thread").seen.clone();
+        let mut number = 0..;
+        seen.committed.retain(|_| {
+            let number = number.next().expect("they never end");
+            !net.plan.faults.crashed.contains(&number)
+        });
+        seen.stalled = is_over();
         Run {
             seen,
-            blocks: least() - from,
+            blocks,
             took,
-            allocations: allocations.stop(),
-            messages: counts()[0] - before[0],
-            bytes: counts()[1] - before[1],
+            allocations,
+            messages: now[0] - before[0],
+            bytes: now[1] - before[1],
         }
     })
 }
 
 impl Net {
+    /// With nothing counted.
     pub fn new(plan: Plan, distance: Distance) -> Self {
-        Self { plan, distance }
+        Self {
+            plan,
+            distance,
+            sent: None,
+            counts_allocations: false,
+        }
     }
 
     fn living(&self) -> impl Iterator<Item = usize> + '_ {
@@ -114,16 +122,17 @@ impl Net {
         &self,
         context: &deterministic::Context,
         keys: Keys<S>,
-    ) -> (Arc<Mutex<Record>>, Arc<Sent>) {
+    ) -> Arc<Mutex<Record>> {
         let size = u32::try_from(self.plan.count).expect("a small number");
         let Fixture {
             participants,
             schemes,
             ..
         } = keys(&mut context.child("keys"), b"bench", size);
-        let oracle = self.network::<S>(context, &participants).await;
+        // They lead in the order of their keys; ours in the order of these numbers.
+        let numbers = leaders(self.plan.count);
+        let oracle = self.network::<S>(context, &participants, &numbers).await;
         let record = Arc::new(Mutex::new(Record::new(self.plan.count)));
-        let sent = Arc::default();
         let quota = Quota::per_second(NonZeroU32::MAX);
         // Their resolver reserves room for a second's quota of every peer. It is idle
         // but for what somebody has missed.
@@ -135,13 +144,22 @@ impl Net {
             let mut channels = Vec::new();
             for (channel, quota) in (0..).zip([quota, quota, few]) {
                 let (sender, receiver) = control.register(channel, quota).await.expect("new");
-                channels.push((Counted::new(sender, &sent), receiver));
+                let sent = self.sent.clone();
+                let sender = Counted {
+                    inner: sender,
+                    sent,
+                };
+                channels.push((sender, receiver));
             }
             waiting.push((control, channels));
         }
         record.lock().expect("one thread").begin(context.current());
-        self.part(context, &oracle, &participants);
-        for (number, ((control, channels), scheme)) in waiting.into_iter().zip(schemes).enumerate()
+        self.part(
+            context,
+            &oracle,
+            Self::keys_by_number(&participants, &numbers),
+        );
+        for ((number, (control, channels)), scheme) in numbers.into_iter().zip(waiting).zip(schemes)
         {
             if self.plan.faults.crashed.contains(&number) {
                 continue;
@@ -151,6 +169,7 @@ impl Net {
                 late: Duration::from_nanos(self.plan.faults.lateness(number).0),
                 context: Arc::new(context.child("shell")),
                 record: record.clone(),
+                sent: self.sent.clone(),
                 scheme: PhantomData,
             };
             let engine = Engine::new(context.child("engine"), config(shell, scheme, control));
@@ -159,7 +178,7 @@ impl Net {
             // The handle may go: the task runs on.
             drop(engine.start(votes, certificates, resolver));
         }
-        (record, sent)
+        record
     }
 
     /// Their network with a link from everybody to everybody.
@@ -167,6 +186,7 @@ impl Net {
         &self,
         context: &deterministic::Context,
         participants: &[PublicKey],
+        numbers: &[usize],
     ) -> Oracle {
         let count = participants.len();
         let size = u32::try_from(count).expect("a small number");
@@ -182,7 +202,8 @@ impl Net {
         )
         .await;
         network.start();
-        add_links(&oracle, participants, &self.links(|_, _| true)).await;
+        let keys = Self::keys_by_number(participants, numbers);
+        add_links(&oracle, &keys, &self.links(|_, _| true)).await;
         oracle
     }
 
@@ -205,13 +226,21 @@ impl Net {
             .collect()
     }
 
+    fn keys_by_number(participants: &[PublicKey], numbers: &[usize]) -> Vec<PublicKey> {
+        let mut keys = participants.to_vec();
+        for (key, number) in participants.iter().zip(numbers) {
+            keys[*number] = key.clone();
+        }
+        keys
+    }
+
     /// Sees to it that the halves part and come together, if they are to.
-    fn part(&self, context: &deterministic::Context, oracle: &Oracle, keys: &[PublicKey]) {
+    fn part(&self, context: &deterministic::Context, oracle: &Oracle, keys: Vec<PublicKey>) {
         let Some((begin, end)) = self.plan.faults.partition else {
             return;
         };
         let across = self.links(|from, to| from % 2 != to % 2);
-        let (oracle, keys) = (oracle.clone(), keys.to_vec());
+        let oracle = oracle.clone();
         let origin = context.current();
         context.child("halves").spawn(move |context| async move {
             let at = |span: decube_core::types::Span| origin + Duration::from_nanos(span.0);
@@ -258,9 +287,9 @@ fn config<S: Scheme<Digest, PublicKey = PublicKey>>(
         floor: Floor::Genesis(Sha256::hash(&[&b"genesis"[..]])),
         leader_timeout: DELTA * 2,
         certification_timeout: DELTA * 3,
-        timeout_retry: DELTA * 4,
-        fetch_timeout: NZDuration!(Duration::from_secs(1)),
-        fetch_retry_delay: Duration::from_millis(100),
+        timeout_retry: DELTA,
+        fetch_timeout: NZDuration!(DELTA * 2),
+        fetch_retry_delay: DELTA,
         view_retention: ViewDelta::new(10),
         skip: SkipPolicy::Enabled {
             timeout: DELTA * 12,

@@ -1,7 +1,7 @@
 //! One validator's application, relay and reporter: blocks are numbers, ready at once
 //! but for who is late, and all good.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::marker::PhantomData;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
@@ -19,10 +19,15 @@ use commonware_utils::channel::fallible::OneshotExt as _;
 use commonware_utils::channel::oneshot;
 use ledger_common::Seen;
 
+use crate::counted::Sent;
+
+/// Of a block, beside what its votes say: one item of four bytes, as in ours.
+const BLOCK: usize = 4;
+
 /// What everybody sees. Blocks go by their views.
 pub struct Record {
     begin: SystemTime,
-    seen: Seen,
+    pub seen: Seen,
     parents: BTreeMap<u64, u64>,
 }
 
@@ -49,34 +54,16 @@ impl Record {
         u64::try_from(known.min().unwrap_or(0)).expect("64 bits")
     }
 
-    /// What these have seen.
-    pub fn seen(&self, living: impl Iterator<Item = usize>, healed: Option<u64>) -> Seen {
-        let committed: Vec<_> = living
-            .map(|number| self.seen.committed[number].clone())
-            .collect();
-        let views = committed.iter().flatten().map(|(view, _)| *view);
-        Seen {
-            proposed: self.seen.proposed.clone(),
-            implied: self.ancestors(views.max()),
-            committed,
-            healed,
-            stalled: self.seen.stalled,
+    /// A validator knows a block to be final, and with it all that it rests on.
+    fn commit(&mut self, number: usize, mut view: u64, now: SystemTime) {
+        let now = self.nanos(now);
+        let list = &mut self.seen.committed[number];
+        let last = list.last().map_or(0, |(view, _)| *view);
+        let place = list.len();
+        while view > last {
+            list.insert(place, (view, now));
+            view = self.parents.get(&view).copied().unwrap_or(0);
         }
-    }
-
-    /// Says that the run was given up.
-    pub fn stall(&mut self) {
-        self.seen.stalled = true;
-    }
-
-    /// All that a final block rests on is final as well.
-    fn ancestors(&self, mut view: Option<u64>) -> BTreeSet<u64> {
-        let mut ancestors = BTreeSet::new();
-        while let Some(present) = view {
-            ancestors.insert(present);
-            view = self.parents.get(&present).copied();
-        }
-        ancestors
     }
 
     fn nanos(&self, at: SystemTime) -> u64 {
@@ -92,6 +79,7 @@ pub struct Shell<S> {
     pub late: Duration,
     pub context: Arc<deterministic::Context>,
     pub record: Arc<Mutex<Record>>,
+    pub sent: Option<Arc<Sent>>,
     pub scheme: PhantomData<fn() -> S>,
 }
 
@@ -102,6 +90,7 @@ impl<S> Clone for Shell<S> {
             late: self.late,
             context: self.context.clone(),
             record: self.record.clone(),
+            sent: self.sent.clone(),
             scheme: PhantomData,
         }
     }
@@ -115,20 +104,21 @@ impl<S: 'static> Automaton for Shell<S> {
         let (sender, receiver) = oneshot::channel();
         let (view, parent) = (context.round.view().get(), context.parent.0.get());
         let record = self.record.clone();
-        let ready = move |now: SystemTime| {
-            let mut record = record.lock().expect("one thread");
-            let now = record.nanos(now);
-            record.seen.proposed.insert(view, now);
-            record.parents.insert(view, parent);
+        let ready = move || {
+            record
+                .lock()
+                .expect("one thread")
+                .parents
+                .insert(view, parent);
             sender.send_lossy(Sha256::hash(&[&view.to_be_bytes()[..]]));
         };
         if self.late.is_zero() {
-            ready(self.context.current());
+            ready();
         } else {
             let late = self.late;
             self.context.child("late").spawn(move |context| async move {
                 context.sleep(late).await;
-                ready(context.current());
+                ready();
             });
         }
         receiver
@@ -148,7 +138,21 @@ impl<S: 'static> Relay for Shell<S> {
     type PublicKey = PublicKey;
     type Plan = Plan<PublicKey>;
 
-    fn broadcast(&mut self, _: Digest, _: Self::Plan) -> Feedback {
+    /// The block leaves. What votes carry is its hash; the block itself goes from here.
+    fn broadcast(&mut self, _: Digest, plan: Self::Plan) -> Feedback {
+        if let Plan::Propose { round } = plan {
+            let mut record = self.record.lock().expect("one thread");
+            let now = record.nanos(self.context.current());
+            let copies = record.seen.committed.len() - 1;
+            record
+                .seen
+                .proposed
+                .entry(round.view().get())
+                .or_insert(now);
+            if let Some(sent) = &self.sent {
+                sent.note(copies, BLOCK);
+            }
+        }
         Feedback::Ok
     }
 }
@@ -160,11 +164,7 @@ impl<S: Scheme> Reporter for Shell<S> {
         if let Activity::Finalization(finalization) = activity {
             let view = finalization.proposal.round.view().get();
             let mut record = self.record.lock().expect("one thread");
-            let now = record.nanos(self.context.current());
-            let list = &mut record.seen.committed[self.number];
-            if list.iter().rev().take(64).all(|(known, _)| *known != view) {
-                list.push((view, now));
-            }
+            record.commit(self.number, view, self.context.current());
         }
         Feedback::Ok
     }

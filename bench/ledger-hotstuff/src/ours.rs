@@ -1,5 +1,5 @@
 //! Four of our validators in the same shape: a thread each, channels between them,
-//! nothing on disk, empty blocks, real P-256 signatures.
+//! nothing on disk, blocks of four bytes, real P-256 signatures.
 
 use std::collections::VecDeque;
 use std::sync::Arc;

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use arc_malachitebft_core_types as types;
+use ledger_common::leaders;
 use types::{NilOrVal, Round, SignedExtension, Timeout, VoteType, VotingPower};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,9 +48,9 @@ pub struct Validator {
     key: [u8; 32],
 }
 
-/// Clones share the list, as ours do.
+/// Clones share the lists, as ours do.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Set(Arc<Vec<Validator>>);
+pub struct Set(Arc<Vec<Validator>>, Arc<Vec<usize>>);
 
 impl Set {
     pub fn new(count: usize) -> Self {
@@ -57,12 +58,13 @@ impl Set {
             address: Address(number),
             key: [0; 32],
         };
-        Self(Arc::new((0..count).map(validator).collect()))
+        let validators = (0..count).map(validator).collect();
+        Self(Arc::new(validators), Arc::new(leaders(count)))
     }
 }
 
 /// The wait for a proposal is what ours is (twice the reckoned delay), the waits after
-/// votes one reckoned delay.
+/// votes one reckoned delay; they grow in proportion as the defaults of malachite do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timeouts(types::LinearTimeouts);
 
@@ -73,8 +75,11 @@ impl Default for Timeouts {
             propose: delay * 2,
             prevote: delay,
             precommit: delay,
-            // The sum of the three, as its defaults have it.
-            rebroadcast: delay * 4,
+            propose_delta: delay / 3,
+            prevote_delta: delay / 2,
+            precommit_delta: delay / 2,
+            // As in ours; its default is the sum of the three, four delays.
+            rebroadcast: delay * 3,
             ..types::LinearTimeouts::default()
         })
     }
@@ -126,10 +131,11 @@ impl types::Context for Bench {
     type Extension = bytes::Bytes;
     type SigningScheme = Scheme;
 
-    /// Validators lead in turn.
+    /// Validators lead in turn, in the order of ours.
     fn select_proposer<'a>(&self, set: &'a Set, height: Height, round: Round) -> &'a Validator {
-        let turn = height.0 + u64::from(round.as_u32().expect("a round"));
-        &set.0[usize::try_from(turn).expect("64 bits") % set.0.len()]
+        let turn = height.0 - 1 + u64::from(round.as_u32().expect("a round"));
+        let place = usize::try_from(turn).expect("64 bits") % set.0.len();
+        &set.0[set.1[place]]
     }
 
     fn new_proposal(

@@ -9,8 +9,8 @@ mod wire;
 use crypto::Crypto;
 use decube_core::types::Span;
 use ledger_common::{
-    Count, Distance, Faults, Length, Plan, Rival, Seen, Traffic, WORK_BLOCKS, Work, compare,
-    per_block, thread_time,
+    Count, Distance, Faults, Length, Plan, Rival, Seen, Traffic, WORK, Work, compare, per_block,
+    thread_time,
 };
 use net::Net;
 
@@ -25,7 +25,7 @@ fn main() {
                 cost(count, length, Crypto::Ring)
             }),
             (
-                "malachite core 0.8.2, its signing-ecdsa 0.8.2",
+                "malachite core 0.8.2, its signing-ecdsa 0.8.2 (p256 0.13)",
                 |count, length| cost(count, length, Crypto::Own),
             ),
         ],
@@ -45,30 +45,36 @@ fn cost(count: usize, length: Length, crypto: Crypto) -> f64 {
     let mut net = near(count, crypto);
     net.run_to(length.warm_up);
     let begin = thread_time();
-    net.run_to(length.warm_up + length.blocks);
+    assert!(
+        net.run_to(length.warm_up + length.blocks),
+        "nothing goes wrong"
+    );
     per_block(thread_time() - begin, length.blocks, count)
 }
 
 fn work(count: usize) -> Work {
     let mut net = near(count, Crypto::Free);
-    let allocations = Count::start();
-    net.run_to(WORK_BLOCKS);
+    net.run_to(WORK.warm_up);
+    let (before, allocations) = (net.counts, Count::start());
+    net.run_to(WORK.warm_up + WORK.blocks);
     let allocations = allocations.stop();
-    let each = |total: u64| total as f64 / WORK_BLOCKS as f64 / count as f64;
+    let each = |total: u64| total as f64 / WORK.blocks as f64 / count as f64;
     Work {
-        signed: Some(each(net.counts.signed)),
-        checked: Some(each(net.counts.checked)),
+        signed: Some(each(net.counts.signed - before.signed)),
+        checked: Some(each(net.counts.checked - before.checked)),
         allocations: each(allocations),
     }
 }
 
 fn traffic(count: usize) -> Traffic {
     let mut net = Net::new(count, Distance::World, Faults::default(), Crypto::Free);
-    net.run_to(WORK_BLOCKS);
-    let each = |total: u64| total as f64 / WORK_BLOCKS as f64;
+    net.run_to(WORK.warm_up);
+    let before = net.counts;
+    net.run_to(WORK.warm_up + WORK.blocks);
+    let each = |total: u64| total as f64 / WORK.blocks as f64;
     Traffic {
-        messages: each(net.counts.messages),
-        bytes: each(net.counts.bytes),
+        messages: each(net.counts.messages - before.messages),
+        bytes: each(net.counts.bytes - before.bytes),
     }
 }
 

@@ -1,8 +1,8 @@
 //! Validators of malachite in one thread and in virtual time, on the same queue, the
 //! same distances and the same faults as ours.
 //!
-//! Who hears of a height that it has not reached asks for the decisions in between,
-//! one at a time and at once: in a deployment that is the work of another crate
+//! Who hears of later heights for half a delay asks for the decisions in between, one
+//! at a time: in a deployment that is the work of another crate
 //! (`arc-malachitebft-sync`), which asks less often.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -15,7 +15,7 @@ use consensus::{ConsensusMsg, Effect, Input, LocallyProposedValue, Params, Propo
 use consensus::{LivenessMsg, Resumable, Resume, SignedConsensusMsg, State, process};
 use decube_core::types::{Span, Time};
 use decube_io_sim::queue::{Queue, Tie};
-use ledger_common::{Distance, Faults, Seen};
+use ledger_common::{Distance, Faults, PATIENCE, Seen};
 use types::{CommitCertificate, ExtendedCommitCertificate, NilOrVal, Round, SignedMessage};
 use types::{Timeout, Timeouts as _, Validity, ValueOrigin, ValuePayload, ValueResponse};
 use types::{VoteExtensionPolicy, VoteExtensions, VoteType};
@@ -24,11 +24,12 @@ use crate::context::{Address, Bench, Height, Set, Timeouts, Value, Vote};
 use crate::crypto::{Crypto, Keys};
 use crate::wire;
 
-/// No run is longer: who has not decided by then stands still.
-const PATIENCE: Span = Span::from_secs(600);
+/// For how long a later height is heard of before its decision is asked for: the last
+/// votes of the present one may be on their way.
+const ASK_AFTER: Span = Span::from_millis(125);
 
-/// Until a question for a decision is asked again.
-const ASK_AGAIN: Span = Span::from_secs(1);
+/// Until a question for a decision is asked again: a reckoned delay, as in ours.
+const ASK_AGAIN: Span = Span::from_millis(250);
 
 enum Item {
     Message {
@@ -56,11 +57,11 @@ enum Item {
 
 struct Node {
     state: Option<State<Bench>>,
-    /// Timeouts that are set, of the present height.
-    timeouts: Vec<Timeout>,
+    /// Timeouts that are set, of the present height, and when they end.
+    timeouts: Vec<(Timeout, Time)>,
     decided: Vec<Decided>,
-    /// The last question: of which height, and when.
-    asked: (Height, Time),
+    /// The height for whose decision it is to ask, and from when on.
+    behind: (Height, Time),
 }
 
 struct Decided {
@@ -105,7 +106,7 @@ impl Net {
                 state: (!faults.crashed.contains(&number)).then_some(state),
                 timeouts: Vec::new(),
                 decided: Vec::new(),
-                asked: (Height(0), Time::ZERO),
+                behind: (Height(0), Time::ZERO),
             }
         };
         let nodes = (0..count).map(node).collect();
@@ -161,9 +162,10 @@ impl Net {
         let Some(present) = node.state.as_ref().map(State::height) else {
             return;
         };
-        let again = node.asked.0 < present || self.now >= node.asked.1 + ASK_AGAIN;
-        if wire::height(&input) > present && again {
-            node.asked = (present, self.now);
+        if wire::height(&input) > present && node.behind.0 < present {
+            node.behind = (present, self.now + ASK_AFTER);
+        } else if wire::height(&input) > present && node.behind.1 <= self.now {
+            node.behind.1 = self.now + ASK_AGAIN;
             let (asks, asked) = (to, from);
             let ask = Item::Ask {
                 from: asks,
@@ -208,7 +210,8 @@ impl Net {
             .state
             .as_ref()
             .is_some_and(|state| state.height() == height);
-        let place = node.timeouts.iter().position(|set| *set == timeout);
+        let ends = (timeout, self.now);
+        let place = node.timeouts.iter().position(|set| *set == ends);
         if let Some(place) = place.filter(|_| is_present) {
             node.timeouts.swap_remove(place);
             self.step(number, Input::TimeoutElapsed(timeout));
@@ -245,7 +248,9 @@ impl Net {
                 resume.resume_with(())
             }
             Effect::CancelTimeout(timeout, resume) => {
-                self.nodes[number].timeouts.retain(|set| *set != timeout);
+                self.nodes[number]
+                    .timeouts
+                    .retain(|(set, _)| *set != timeout);
                 resume.resume_with(())
             }
             Effect::ScheduleTimeout(timeout, resume) => {
@@ -402,7 +407,10 @@ impl Net {
         let height = Height(self.nodes[node].decided.len() as u64 + 1);
         let after = Timeouts::default().duration_for(timeout);
         let due = self.now + Span(u64::try_from(after.as_nanos()).expect("a short time"));
-        self.nodes[node].timeouts.push(timeout);
+        // One that is set again begins anew.
+        let timeouts = &mut self.nodes[node].timeouts;
+        timeouts.retain(|(set, _)| *set != timeout);
+        timeouts.push((timeout, due));
         let item = Item::Timeout {
             node,
             height,
@@ -448,13 +456,10 @@ impl Net {
             let pairs = decided.map(|one| (one.certificate.value_id, one.at.0));
             pairs.collect()
         };
-        let partition = self.faults.partition;
         Seen {
             proposed: self.proposed.clone(),
             committed: self.living().map(list).collect(),
-            healed: partition.map(|(_, end)| Time::ZERO.saturating_add(end).0),
             stalled,
-            ..Seen::default()
         }
     }
 }

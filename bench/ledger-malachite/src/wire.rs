@@ -12,8 +12,8 @@ const HEIGHT: usize = 8;
 const ROUND: usize = 4;
 /// Whether there is one, and SHA-256.
 const VALUE_ID: usize = 1 + 32;
-/// As those of Tendermint: a hash, cut.
-const ADDRESS: usize = 20;
+/// A place in the set, as in ours.
+const ADDRESS: usize = 2;
 const SIGNATURE: usize = 64;
 /// One item of four bytes, as in ours.
 const VALUE: usize = 4;

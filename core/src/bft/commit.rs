@@ -115,6 +115,8 @@ impl Bft {
         let committed = self.committed.view;
         self.guard.raise_floor(committed);
         let oldest = View(committed.0.saturating_sub(VIEWS_KEPT));
-        self.rounds = self.rounds.split_off(&oldest);
+        while let Some(first) = self.rounds.first_entry().filter(|one| *one.key() < oldest) {
+            first.remove();
+        }
     }
 }

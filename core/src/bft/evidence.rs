@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 use super::cert::Proven;
 use super::types::{Epoch, ValidatorIndex};
 use super::validators::{Signers, ValidatorSet};
-use super::vote::{Vote, VoteKind};
+use super::vote::{Statement, Vote, VoteKind};
 use crate::codec::{Decode, DecodeError, Encode, Reader, Writer};
 use crate::crypto::{ChainId, Verifier};
 
@@ -96,8 +96,13 @@ impl Evidence {
 
 /// What two votes show together, if anything.
 fn form_of(one: &Vote, other: &Vote) -> Option<Form> {
-    let (a, b) = (&one.statement, &other.statement);
-    if one.signer != other.signer || a.epoch != b.epoch || a.view() != b.view() {
+    let same = one.signer == other.signer;
+    same.then(|| form_of_lie(&one.statement, &other.statement))?
+}
+
+/// What it shows that one signer has signed both, if anything.
+pub(super) fn form_of_lie(a: &Statement, b: &Statement) -> Option<Form> {
+    if a.epoch != b.epoch || a.view() != b.view() {
         return None;
     }
     match (a.kind, b.kind) {

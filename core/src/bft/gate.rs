@@ -111,6 +111,11 @@ impl Gate {
         self.pending.len() >= PERSISTS_PENDING_MAX / 2
     }
 
+    /// What the present step has to write, and what waits for that.
+    pub(super) fn waits(&self) -> (usize, usize) {
+        (self.records.len(), self.held.len())
+    }
+
     /// Whether the present step has left nothing behind.
     pub(super) fn is_flushed(&self) -> bool {
         self.records.is_empty() && self.held.is_empty()

@@ -128,7 +128,10 @@ impl Guard {
     /// Signs nothing up to this view any more.
     pub(super) fn raise_floor(&mut self, floor: View) {
         self.floor = self.floor.max(floor);
-        self.slots = self.slots.split_off(&self.floor.next());
+        let floor = self.floor;
+        while let Some(first) = self.slots.first_entry().filter(|one| *one.key() <= floor) {
+            first.remove();
+        }
     }
 
     /// Up to where nothing is signed.

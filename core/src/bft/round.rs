@@ -57,6 +57,16 @@ impl Round {
         Some(cert.statement.block)
     }
 
+    /// What a signer has said of a kind, in a verified vote or in a certificate.
+    pub(super) fn said(&self, kind: VoteKind, signer: ValidatorIndex) -> Option<&Statement> {
+        let kept = self.votes[usize::from(kind.tag())].get(&signer);
+        let kept = kept.map(|vote| &vote.statement);
+        kept.or_else(|| {
+            let cert = self.cert(kind).filter(|cert| cert.signers.contains(signer));
+            cert.map(|cert| &cert.statement)
+        })
+    }
+
     /// The verified vote of a signer.
     pub(super) fn vote(&self, kind: VoteKind, signer: ValidatorIndex) -> Option<Vote> {
         let kept = self.votes[usize::from(kind.tag())].get(&signer).copied();
@@ -92,10 +102,8 @@ impl Round {
     }
 
     /// Such votes of a signer.
-    pub(super) fn spare(&self, signer: ValidatorIndex) -> impl Iterator<Item = Vote> {
-        self.spare
-            .iter()
-            .filter_map(move |kept| kept.get(&signer).copied())
+    pub(super) fn spare(&self, signer: ValidatorIndex) -> impl Iterator<Item = &Vote> {
+        self.spare.iter().filter_map(move |kept| kept.get(&signer))
     }
 
     /// The votes that a certificate of this view contradicts, each with what its signer

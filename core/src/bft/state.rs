@@ -60,6 +60,10 @@ pub struct Bft {
     pub(super) rejected: u64,
     /// Steps so far, to check what costs much only now and then.
     pub(super) steps: u64,
+    /// Whether something that a rule rests on has changed since the rules were tried.
+    pub(super) stirred: bool,
+    /// Whether something is missing: it is asked for as time goes by.
+    pub(super) lacking: bool,
 }
 
 /// How far the validator is in its life.
@@ -157,6 +161,8 @@ impl Bft {
             peers_asked: 0,
             rejected: 0,
             steps: 0,
+            stirred: false,
+            lacking: false,
             config,
             epoch,
         }
@@ -237,7 +243,12 @@ impl Bft {
     pub(super) fn final_place(&self) -> BlockRef {
         let root = self.epoch.root();
         let last = self.last_final.as_ref().map(|cert| cert.statement.block);
-        last.unwrap_or(root).max(self.committed)
+        let last = last.unwrap_or(root);
+        // One block of a view is final, so the view tells.
+        match last.view > self.committed.view {
+            true => last,
+            false => self.committed,
+        }
     }
 
     /// The round of a view, made if needed.

@@ -9,6 +9,7 @@ use super::state::{Bft, Phase};
 use super::types::View;
 use super::vote::VoteKind;
 use crate::machine::{Machine, Outbox};
+use crate::mutant::Mutant;
 use crate::types::{NodeId, Time};
 
 impl Machine for Bft {
@@ -22,9 +23,21 @@ impl Machine for Bft {
         if matches!(self.phase, Phase::Halted(_)) {
             return;
         }
+        // Most votes only add up, and then no rule says anything new.
+        self.stirred |= !matches!(
+            &event,
+            Event::Message {
+                message: Message::Vote(_),
+                ..
+            }
+        );
         self.on_event(event, out);
         self.on_deadlines();
-        self.advance(out);
+        if self.stirred || self.lacking || self.config.mutant != Mutant::None {
+            self.advance(out);
+        } else if cfg!(debug_assertions) {
+            self.assert_at_rest();
+        }
         self.repeat(out);
         for held in self.gate.leak() {
             self.let_go(held, out);
@@ -134,7 +147,6 @@ impl Bft {
 
     /// What was signed in earlier lives binds.
     fn recover_guard(&mut self, votes: &[super::vote::Vote]) {
-        use crate::mutant::Mutant;
         if self.config.mutant.is(Mutant::BftGuardNotRecovered) {
             return;
         }
@@ -153,7 +165,6 @@ impl Bft {
         votes: alloc::vec::Vec<super::vote::Vote>,
         out: &mut Outbox<Effect>,
     ) {
-        use crate::mutant::Mutant;
         if self.config.mutant.is(Mutant::BftOwnVotesNotRecovered) {
             return;
         }
@@ -193,6 +204,8 @@ impl Bft {
     /// What may have become possible by this step, whatever the event was: so no
     /// rule can miss the moment at which its last condition comes true.
     fn advance(&mut self, out: &mut Outbox<Effect>) {
+        self.stirred = false;
+        self.lacking = false;
         self.commit_ready();
         if self.has_ended() {
             return;
@@ -206,6 +219,21 @@ impl Bft {
         self.try_notarize(out);
         self.try_propose(out);
         self.ask_missing(out);
+    }
+
+    /// That no rule has anything to do: they were left out for a reason.
+    fn assert_at_rest(&mut self) {
+        let mut out = Outbox::new();
+        let (timers, waits) = (self.timers.clone(), self.gate.waits());
+        self.advance(&mut out);
+        assert!(out.is_empty(), "a vote that only adds up says nothing new");
+        assert_eq!(
+            self.gate.waits(),
+            waits,
+            "nor does it let anything be written"
+        );
+        assert_eq!(self.timers, timers, "nor is anything due because of it");
+        assert!(!self.stirred && !self.lacking);
     }
 
     /// Views after the last finalization in which a block is notarised.
@@ -227,6 +255,7 @@ impl Bft {
         let me = self.me.expect("only validators vote");
         let key = self.config.signer.as_ref().expect("validators have keys");
         let vote = super::vote::Vote::sign(statement, self.config.chain, me, &**key);
+        self.stirred = true;
         self.guard.insert(vote);
         self.gate.record(Record::Vote(vote));
         self.gate.hold(Held::Vote(vote));

@@ -10,7 +10,7 @@ use crate::mutant::Mutant;
 use crate::types::{Span, Time};
 
 /// When something is due.
-#[derive(Debug, Default, Clone)]
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(super) struct Timers {
     /// The leader is late.
     pub(super) leader: Option<Time>,
@@ -113,6 +113,7 @@ impl Bft {
         if !matches!(self.phase, Phase::Running) || self.is_active() {
             return;
         }
+        self.stirred = true;
         self.timers.idle = None;
         let leaders = match self.leader_is_silent() {
             true => Span(0),
@@ -209,10 +210,11 @@ impl Bft {
         if take_due(&mut self.timers.idle, now) {
             self.activate();
         }
-        if self.has_begun() {
+        if self.timers.hold.is_some() && self.has_begun() {
             self.timers.hold = None;
+            self.stirred = true;
         }
-        take_due(&mut self.timers.hold, now);
+        self.stirred |= take_due(&mut self.timers.hold, now);
         let leader_is_late = take_due(&mut self.timers.leader, now);
         let view_is_late = take_due(&mut self.timers.view, now);
         if leader_is_late || view_is_late {

@@ -42,8 +42,8 @@ impl Bft {
         let round = self.rounds.get(&statement.view());
         let is_known = round.is_some_and(|round| {
             round
-                .vote(statement.kind, vote.signer)
-                .is_some_and(|kept| kept.statement == statement || round.is_accused(vote.signer))
+                .said(statement.kind, vote.signer)
+                .is_some_and(|said| *said == statement || round.is_accused(vote.signer))
         });
         let is_late = statement.kind == VoteKind::Finalize && statement.view() < self.view;
         if is_late && self.config.mutant.is(Mutant::BftIgnoresLateFinalize) {
@@ -130,16 +130,19 @@ impl Bft {
     /// A vote with the verified one of the same signer that it contradicts.
     fn contradicting(&self, vote: &Vote) -> Option<Evidence> {
         let round = self.rounds.get(&vote.statement.view())?;
-        let others = VoteKind::ALL.map(|kind| round.vote(kind, vote.signer));
-        let mut others = others.into_iter().flatten();
-        others.find_map(|other| Evidence::of(*vote, other))
+        // Nearly nobody lies: votes are copied only then.
+        let contrary = VoteKind::ALL.into_iter().find(|kind| {
+            let said = round.said(*kind, vote.signer);
+            said.is_some_and(|said| evidence::form_of_lie(said, &vote.statement).is_some())
+        })?;
+        Evidence::of(*vote, round.vote(contrary, vote.signer)?)
     }
 
     /// The same with one that was not verified before.
     fn contradicting_spare(&self, vote: &Vote) -> Option<Evidence> {
         let round = self.rounds.get(&vote.statement.view())?;
         let mut spare = round.spare(vote.signer);
-        spare.find_map(|other| Evidence::of(*vote, other).filter(|_| self.verifies(&other)))
+        spare.find_map(|other| Evidence::of(*vote, *other).filter(|_| self.verifies(other)))
     }
 
     /// Says that somebody lied, once per view.
@@ -202,6 +205,7 @@ impl Bft {
         if self.contradicts(&cert, out) || !self.round(statement.view()).keep_cert(cert.clone()) {
             return;
         }
+        self.stirred = true;
         if self.has_started() {
             self.gate.record(Record::Cert(cert.clone()));
             let found = self.round(statement.view()).contradicted(&cert);

@@ -25,6 +25,11 @@ pub struct Faults {
 }
 
 impl Faults {
+    /// So many never start, spread over the places.
+    pub fn crash(&mut self, number: usize) {
+        self.crashed = (0..number).map(|number| number * 3).collect();
+    }
+
     /// Whether the message with this number, which leaves now, never arrives.
     pub fn lose(&self, now: Time, from: usize, to: usize, message: u64) -> bool {
         let is_cut = self.partition.is_some_and(|(begin, end)| {

@@ -53,6 +53,20 @@ pub use regions::{Distance, REGIONS};
 /// The ledger of all runs.
 const CHAIN: ChainId = ChainId(1);
 
+/// No run is longer: who has not committed by then stands still.
+pub const PATIENCE: Span = Span::from_secs(600);
+
+/// The order in which validators lead, by their numbers: for those that are run beside
+/// ours, so that the dead and the distant have their turns in the same order.
+pub fn leaders(count: usize) -> Vec<usize> {
+    let validators = Validators::new(Setup::new(count, Distance::World, 0));
+    let bft = validators.nodes[0].bft.as_ref().expect("nobody is dead");
+    let views = (1..).take(count);
+    views
+        .map(|view| bft.leader_of(View(view)).position())
+        .collect()
+}
+
 /// What is run.
 #[derive(Debug, Clone)]
 pub struct Setup {
@@ -92,8 +106,7 @@ impl Setup {
     /// With as many of them dead as are tolerated, spread over the places.
     #[must_use]
     pub fn with_faulty(mut self) -> Self {
-        let faulty = self.count.saturating_sub(1) / 3;
-        self.faults.crashed = (0..faulty).map(|number| number * 3).collect();
+        self.faults.crash(self.count.saturating_sub(1) / 3);
         self
     }
 }
@@ -257,16 +270,23 @@ impl Validators {
     }
 
     /// Runs until every living validator has committed the blocks that are wanted.
+    ///
+    /// # Panics
+    /// If they never do.
     pub fn run(&mut self) {
-        self.run_to(self.setup.blocks);
+        assert!(self.run_to(self.setup.blocks), "a quorum is alive");
     }
 
-    /// Runs until every living validator has committed so many blocks.
-    pub fn run_to(&mut self, blocks: u64) {
+    /// Runs until every living validator has committed so many blocks; whether they
+    /// have before [`PATIENCE`] ended.
+    pub fn run_to(&mut self, blocks: u64) -> bool {
         while !self.is_done(blocks) {
             let (time, item) = self.queue.pop().expect("deadlines never end");
             assert!(time >= self.now.0, "time never runs backwards");
             self.now = Time(time);
+            if self.now > Time::ZERO + PATIENCE {
+                return false;
+            }
             match item {
                 Item::Message { from, to, message } => {
                     let message = Rc::unwrap_or_clone(message);
@@ -277,6 +297,12 @@ impl Validators {
                 Item::Wake { node } => self.wake(node),
             }
         }
+        true
+    }
+
+    /// Messages that were sent so far, one for each that they go to, and bytes of them.
+    pub const fn sent(&self) -> (u64, u64) {
+        (self.messages, self.bytes)
     }
 
     fn is_done(&self, blocks: u64) -> bool {
