@@ -23,7 +23,6 @@ impl Machine for Bft {
         if matches!(self.phase, Phase::Halted(_)) {
             return;
         }
-        // Most votes only add up, and then no rule says anything new.
         self.stirred |= !matches!(
             &event,
             Event::Message {
@@ -202,7 +201,8 @@ impl Bft {
     }
 
     /// What may have become possible by this step, whatever the event was: so no
-    /// rule can miss the moment at which its last condition comes true.
+    /// rule can miss the moment at which its last condition comes true. It is left out
+    /// after a vote that brought nothing about, which most of them are.
     fn advance(&mut self, out: &mut Outbox<Effect>) {
         self.stirred = false;
         self.lacking = false;
