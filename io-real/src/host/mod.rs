@@ -28,6 +28,7 @@
 //! | `run.rs` | the task |
 //! | `handle.rs` | [`NodeHandle`], [`Watch`] |
 //! | `requests.rs` | who waits for which answer |
+//! | `letters.rs` | messages on their way out |
 //! | `ledger.rs` | the ledger's orders, clients and followers |
 //! | `status.rs` | [`HostStatus`], [`HostExit`] |
 //! | `metrics.rs` | [`Metrics`] |
@@ -35,6 +36,7 @@
 
 mod handle;
 mod ledger;
+mod letters;
 mod metrics;
 mod recorder;
 mod requests;

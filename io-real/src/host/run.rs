@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use decube_core::codec::{Decode as _, Encode as _};
+use decube_core::codec::Decode as _;
 use decube_core::ledger;
 use decube_core::machine::{Machine, Outbox};
 use decube_core::node::{Effect, Event, PeerMessage, Response};
@@ -15,6 +15,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::handle::{Control, HandlePorts, NodeHandle};
 use super::ledger::{LedgerAsk, LedgerHost, LedgerInput};
+use super::letters::Letters;
 use super::metrics::Counter;
 use super::recorder::Recorder;
 use super::requests::{Ask, Delivery, Requests, ready};
@@ -83,6 +84,7 @@ where
         client,
         recorder,
         requests: Requests::default(),
+        letters: Letters::default(),
         epoch: Instant::now(),
         now: Time::ZERO,
         clock_due: Instant::now(),
@@ -109,6 +111,7 @@ struct Host<M, N, D, S, C, R> {
     client: HandlePorts,
     recorder: R,
     requests: Requests,
+    letters: Letters,
     /// Where the machine's time begins.
     epoch: Instant,
     /// The time of the last step: time never goes back.
@@ -446,7 +449,8 @@ where
         let metrics = self.client.metrics.clone();
         let kind = match effect {
             Effect::Send { to, message } => {
-                self.send(to, &message);
+                let network = &mut self.ports.network;
+                self.letters.send(to, message, network, &metrics);
                 Counter::EffectsSend
             }
             Effect::Reply { id, response } => {
@@ -529,19 +533,6 @@ where
         self.client
             .status
             .send_modify(|status| status.membership = membership);
-    }
-
-    fn send(&mut self, to: NodeId, message: &PeerMessage) {
-        let bytes = message.to_bytes();
-        let length = count(bytes.len());
-        let metrics = &self.client.metrics;
-        match self.ports.network.send(to, bytes) {
-            Ok(()) => {
-                metrics.add(Counter::MessagesOut, 1);
-                metrics.add(Counter::MessageBytesOut, length);
-            }
-            Err(_) => metrics.add(Counter::MessagesDropped, 1),
-        }
     }
 
     fn order_file(&mut self, id: FileOpId, op: FileOp) {
