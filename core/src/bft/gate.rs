@@ -118,7 +118,7 @@ impl Gate {
 
     /// Whether the present step has left nothing behind.
     pub(super) fn is_flushed(&self) -> bool {
-        self.records.is_empty() && self.held.is_empty()
+        self.waits() == (0, 0)
     }
 
     /// The last write asked for.

@@ -60,10 +60,9 @@ pub struct Bft {
     pub(super) rejected: u64,
     /// Steps so far, to check what costs much only now and then.
     pub(super) steps: u64,
-    /// Whether something that a rule rests on has changed since the rules were tried.
+    /// Whether something that a rule rests on has changed since the rules were tried, or
+    /// something is missing, which is asked for as time goes by.
     pub(super) stirred: bool,
-    /// Whether something is missing: it is asked for as time goes by.
-    pub(super) lacking: bool,
 }
 
 /// How far the validator is in its life.
@@ -162,7 +161,6 @@ impl Bft {
             rejected: 0,
             steps: 0,
             stirred: false,
-            lacking: false,
             config,
             epoch,
         }

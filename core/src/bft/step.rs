@@ -32,7 +32,7 @@ impl Machine for Bft {
         );
         self.on_event(event, out);
         self.on_deadlines();
-        if self.stirred || self.lacking || self.config.mutant != Mutant::None {
+        if self.stirred || self.config.mutant != Mutant::None {
             self.advance(out);
         } else if cfg!(debug_assertions) {
             self.assert_at_rest();
@@ -205,7 +205,6 @@ impl Bft {
     /// after a vote that brought nothing about, which most of them are.
     fn advance(&mut self, out: &mut Outbox<Effect>) {
         self.stirred = false;
-        self.lacking = false;
         self.commit_ready();
         if self.has_ended() {
             return;
@@ -233,7 +232,7 @@ impl Bft {
             "nor does it let anything be written"
         );
         assert_eq!(self.timers, timers, "nor is anything due because of it");
-        assert!(!self.stirred && !self.lacking);
+        assert!(!self.stirred);
     }
 
     /// Views after the last finalization in which a block is notarised.
