@@ -115,8 +115,6 @@ impl Bft {
         let committed = self.committed.view;
         self.guard.raise_floor(committed);
         let oldest = View(committed.0.saturating_sub(VIEWS_KEPT));
-        while let Some(first) = self.rounds.first_entry().filter(|one| *one.key() < oldest) {
-            first.remove();
-        }
+        oldest.forget_older(&mut self.rounds);
     }
 }

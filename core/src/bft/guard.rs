@@ -128,10 +128,7 @@ impl Guard {
     /// Signs nothing up to this view any more.
     pub(super) fn raise_floor(&mut self, floor: View) {
         self.floor = self.floor.max(floor);
-        let floor = self.floor;
-        while let Some(first) = self.slots.first_entry().filter(|one| *one.key() <= floor) {
-            first.remove();
-        }
+        self.floor.next().forget_older(&mut self.slots);
     }
 
     /// Up to where nothing is signed.

@@ -1,6 +1,7 @@
 //! Numbers of the ledger as types of their own: a view can not be passed for a
 //! height.
 
+use alloc::collections::BTreeMap;
 use core::fmt;
 
 use crate::codec::codec_newtype;
@@ -47,6 +48,14 @@ impl View {
     /// The views strictly between `self` and `later`, ascending.
     pub fn until(self, later: Self) -> impl DoubleEndedIterator<Item = Self> {
         (self.next().0..later.0).map(Self)
+    }
+
+    /// Drops what is kept by views and is older than this one, which is little at a
+    /// time.
+    pub(crate) fn forget_older<T>(self, kept: &mut BTreeMap<Self, T>) {
+        while let Some(oldest) = kept.first_entry().filter(|one| *one.key() < self) {
+            oldest.remove();
+        }
     }
 }
 

@@ -179,12 +179,7 @@ impl Assemblies {
     /// Forgets those of views that are over: whoever needs one of their blocks fetches
     /// it whole.
     pub(super) fn forget_before(&mut self, view: View) {
-        while let Some(oldest) = self.by_view.first_entry() {
-            if *oldest.key() >= view {
-                break;
-            }
-            oldest.remove();
-        }
+        view.forget_older(&mut self.by_view);
     }
 
     /// A block is final.
