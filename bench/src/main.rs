@@ -1,7 +1,6 @@
 //! Measures this project's consensus core against others. See `README.md`.
 
 mod cluster;
-mod measure;
 mod node;
 mod report;
 mod rows;

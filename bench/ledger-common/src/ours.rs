@@ -11,7 +11,7 @@ use decube_core::types::Span;
 use decube_io_real::verifier::FastVerifier;
 use decube_io_sim::validators::{Distance, Setup, Validators};
 
-use crate::{Count, Length, Plan, Seen, Traffic, WORK, Work, per_block, thread_time};
+use crate::{Count, Length, Plan, Seen, Traffic, WORK, Work, per_block, thread_cpu_ns};
 
 /// A millisecond apart, every message not encoded.
 fn near(count: usize) -> Setup {
@@ -36,9 +36,9 @@ pub fn signer(number: u64) -> P256Signer {
 fn timed(mut validators: Validators, count: usize, length: Length) -> f64 {
     let Length { warm_up, blocks } = length;
     validators.run_to(warm_up);
-    let begin = thread_time();
+    let begin = thread_cpu_ns();
     assert!(validators.run_to(warm_up + blocks), "nothing goes wrong");
-    per_block(thread_time() - begin, blocks, count)
+    per_block(thread_cpu_ns() - begin, blocks, count)
 }
 
 /// One run on processor time, with signatures that cost nothing.
@@ -60,12 +60,8 @@ pub fn work(count: usize) -> Work {
     let (before, allocations) = (counts(), Count::start());
     validators.run_to(WORK.warm_up + WORK.blocks);
     let (allocations, [signed, checked]) = (allocations.stop(), counts());
-    let each = |total: u64| total as f64 / WORK.blocks as f64 / count as f64;
-    Work {
-        signed: Some(each(signed - before[0])),
-        checked: Some(each(checked - before[1])),
-        allocations: each(allocations),
-    }
+    let signatures = [signed - before[0], checked - before[1]];
+    Work::of(Some(signatures), allocations.calls, WORK.blocks, count)
 }
 
 /// What travels for a block.
@@ -76,12 +72,7 @@ pub fn traffic(count: usize, relay: Relay) -> Traffic {
     validators.run_to(WORK.warm_up);
     let before = validators.sent();
     validators.run_to(WORK.warm_up + WORK.blocks);
-    let (messages, bytes) = validators.sent();
-    let each = |total: u64| total as f64 / WORK.blocks as f64;
-    Traffic {
-        messages: each(messages - before.0),
-        bytes: each(bytes - before.1),
-    }
+    Traffic::of(before, validators.sent(), WORK.blocks)
 }
 
 /// A run in virtual time.

@@ -2,10 +2,11 @@
 
 use decube_core::bft::Relay;
 use decube_core::types::Span;
+use measure::Spread;
 
 use crate::{
-    COUNTS, Cost, CostRun, FAULT_COUNTS, Faults, LATENCY_COUNTS, Length, Plan, Rival, Seen,
-    Traffic, Work, ours,
+    COUNTS, CostRun, FAULT_COUNTS, Faults, LATENCY_COUNTS, Length, Plan, Rival, Seen, Traffic,
+    Work, ours,
 };
 
 /// Runs of each row on processor time, interleaved, so that whatever else the machine
@@ -32,7 +33,10 @@ pub fn compare(rival: &Rival) {
     );
     println!("|---|---|---|---|---|---|---|---|");
     for count in LATENCY_COUNTS {
-        for (name, faults) in [("nothing", Faults::default()), dead((count - 1) / 3)] {
+        for (name, faults) in [
+            ("nothing", Faults::default()),
+            ("as many dead as are tolerated", dead((count - 1) / 3)),
+        ] {
             finality(rival, name, count, faults);
         }
     }
@@ -88,15 +92,11 @@ fn costs(count: usize, runs: &[(&str, CostRun)], length: Length) {
             list.push(run(count, length));
         }
     }
-    let costs: Vec<Cost> = taken.into_iter().map(Cost::of).collect();
+    let costs: Vec<Spread> = taken.into_iter().map(Spread::of).collect();
     for ((name, _), cost) in runs.iter().zip(&costs) {
-        let Cost {
-            median,
-            least,
-            most,
-        } = cost;
+        let Spread { median, min, max } = cost;
         let ratio = costs[0].median / median;
-        println!("| {count} | {name} | {median:.1} | {least:.1}–{most:.1} | {ratio:.2} |");
+        println!("| {count} | {name} | {median:.1} | {min:.1}–{max:.1} | {ratio:.2} |");
     }
 }
 
@@ -122,10 +122,10 @@ fn work(rival: &Rival) {
 }
 
 /// So many dead, spread over the places.
-fn dead(number: usize) -> (&'static str, Faults) {
+fn dead(number: usize) -> Faults {
     let mut faults = Faults::default();
     faults.crash(number);
-    ("as many dead as are tolerated", faults)
+    faults
 }
 
 fn trouble() -> Vec<(&'static str, Faults)> {
@@ -137,9 +137,8 @@ fn trouble() -> Vec<(&'static str, Faults)> {
         loss_ppm: 10_000,
         ..Faults::default()
     };
-    let (_, one_dead) = dead(1);
     vec![
-        ("one dead", one_dead),
+        ("one dead", dead(1)),
         ("one proposes 300 ms late", late(300)),
         ("one proposes 1,500 ms late", late(1_500)),
         ("1 % of messages lost", loss),

@@ -34,7 +34,7 @@ fn main() {
 }
 
 fn cost(run: Run, count: usize) -> f64 {
-    per_block(run.took, run.blocks, count)
+    per_block(run.took_ns, run.blocks, count)
 }
 
 /// Signatures are checked inside of its schemes, where nothing counts them. The one
@@ -43,22 +43,15 @@ fn work(count: usize) -> Work {
     let mut net = Net::near(count);
     net.counts_allocations = true;
     let run = run_net(net, mock::fixture, WORK);
-    Work {
-        signed: None,
-        checked: None,
-        allocations: run.allocations as f64 / run.blocks as f64 / count as f64,
-    }
+    Work::of(None, run.allocations, run.blocks, count)
 }
 
 fn traffic(count: usize) -> Traffic {
     let mut net = Net::new(Plan::new(count, 0), Distance::World);
     net.sent = Some(Arc::default());
     let run = run_net(net, secp256r1::fixture, WORK);
-    let each = |total: u64| total as f64 / run.blocks as f64;
-    Traffic {
-        messages: each(run.messages),
-        bytes: each(run.bytes),
-    }
+    let [before, after] = run.sent;
+    Traffic::of(before, after, run.blocks)
 }
 
 fn run(plan: Plan) -> Seen {

@@ -22,7 +22,7 @@ use commonware_runtime::buffer::paged::CacheRef;
 use commonware_runtime::{Clock, Quota, Runner, Spawner as _, Supervisor as _, deterministic};
 use commonware_utils::{NZDuration, probability};
 use futures::future::join_all;
-use ledger_common::{Count, Distance, Length, PATIENCE, Plan, Seen, leaders, thread_time};
+use ledger_common::{Count, Distance, Length, PATIENCE, Plan, Seen, leaders, thread_cpu_ns};
 
 use crate::counted::{Counted, Sent};
 use crate::shell::{Record, Shell};
@@ -49,10 +49,10 @@ pub struct Run {
     pub seen: Seen,
     /// Blocks of the measured part, and what it took.
     pub blocks: u64,
-    pub took: Duration,
+    pub took_ns: u64,
     pub allocations: u64,
-    pub messages: u64,
-    pub bytes: u64,
+    /// Messages and bytes when it began, and when it ended.
+    pub sent: [[u64; 2]; 2],
 }
 
 /// Makes keys, and what signs and checks with them.
@@ -77,27 +77,25 @@ pub fn run<S: Scheme<Digest, PublicKey = PublicKey>>(
         let sent = || net.sent.as_ref().map_or([0, 0], |sent| sent.so_far());
         let (before, from) = (sent(), least());
         let count = net.counts_allocations.then(Count::start);
-        let time = thread_time();
+        let time = thread_cpu_ns();
         while least() < warm_up + blocks && !is_over() {
             context.sleep(Duration::from_millis(1)).await;
         }
-        let took = thread_time() - time;
-        let allocations = count.map_or(0, Count::stop);
-        let (now, blocks) = (sent(), least() - from);
+        let took_ns = thread_cpu_ns() - time;
+        let allocations = count.map_or(0, |count| count.stop().calls);
+        let (after, blocks) = (sent(), least() - from);
         let mut seen = record.lock().expect("one thread").seen.clone();
-        let mut number = 0..;
-        seen.committed.retain(|_| {
-            let number = number.next().expect("they never end");
-            !net.plan.faults.crashed.contains(&number)
-        });
+        seen.committed = net
+            .living()
+            .map(|one| seen.committed[one].clone())
+            .collect();
         seen.stalled = is_over();
         Run {
             seen,
             blocks,
-            took,
+            took_ns,
             allocations,
-            messages: now[0] - before[0],
-            bytes: now[1] - before[1],
+            sent: [before, after],
         }
     })
 }

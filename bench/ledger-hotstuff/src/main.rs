@@ -8,7 +8,7 @@ mod theirs;
 
 use std::time::{Duration, Instant};
 
-use ledger_common::{process_time, quantile};
+use ledger_common::{process_cpu_ns, quantile};
 use record::Record;
 
 const COUNT: usize = 4;
@@ -58,14 +58,14 @@ fn main() {
 fn measure(record: &Record) -> Shown {
     std::thread::sleep(WARM_UP);
     record.take();
-    let (begin, cpu) = (Instant::now(), process_time());
+    let (begin, cpu) = (Instant::now(), process_cpu_ns());
     std::thread::sleep(LENGTH);
-    let (waits, cpu) = (record.take(), process_time() - cpu);
+    let (waits, cpu) = (record.take(), process_cpu_ns() - cpu);
     let blocks = waits.len().max(1) as f64;
     let mut millis: Vec<f64> = waits.iter().map(|wait| wait.as_secs_f64() * 1e3).collect();
     Shown {
         blocks_per_second: waits.len() as f64 / begin.elapsed().as_secs_f64(),
-        cpu_micros: cpu.as_secs_f64() * 1e6 / blocks,
+        cpu_micros: cpu as f64 / 1e3 / blocks,
         p50_millis: quantile(&mut millis, 50),
         p99_millis: quantile(&mut millis, 99),
     }

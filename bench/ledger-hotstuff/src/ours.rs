@@ -12,13 +12,12 @@ use decube_core::bft::{
     Bft, Commitments, Config, Content, Effect, Epoch, EpochStart, Event, Height, Message, Power,
     Recovered, Relay, Timing, Validator, ValidatorSet,
 };
-use decube_core::crypto::{
-    ChainId, P256Signer, SecretBytes, SecretKey, SharedSigner, SharedVerifier, Signer as _, sha256,
-};
+use decube_core::crypto::{ChainId, P256Signer, SharedSigner, SharedVerifier, Signer as _, sha256};
 use decube_core::machine::{Machine, Outbox};
 use decube_core::mutant::Mutant;
 use decube_core::types::{NodeId, Time};
 use decube_io_real::verifier::FastVerifier;
+use ledger_common::signer;
 
 use crate::post::{self, Inbox, Outbox as Post};
 use crate::record::Record;
@@ -47,11 +46,7 @@ struct One {
 impl Replicas {
     /// Starts so many of them, so far apart.
     pub fn start(count: usize, delay: Duration) -> Self {
-        let signer = |number: usize| {
-            let entropy = [u8::try_from(number).expect("few"); 32];
-            P256Signer::new(&SecretKey::from_entropy(&SecretBytes::new(entropy)))
-        };
-        let signers: Vec<P256Signer> = (1..=count).map(signer).collect();
+        let signers: Vec<P256Signer> = (0..).map(signer).take(count).collect();
         let listed = signers.iter().map(|signer| Validator {
             node: signer.public_key().node_id(),
             key: *signer.public_key(),

@@ -10,7 +10,7 @@ use crypto::Crypto;
 use decube_core::types::Span;
 use ledger_common::{
     Count, Distance, Faults, Length, Plan, Rival, Seen, Traffic, WORK, Work, compare, per_block,
-    thread_time,
+    thread_cpu_ns,
 };
 use net::Net;
 
@@ -44,12 +44,12 @@ fn near(count: usize, crypto: Crypto) -> Net {
 fn cost(count: usize, length: Length, crypto: Crypto) -> f64 {
     let mut net = near(count, crypto);
     net.run_to(length.warm_up);
-    let begin = thread_time();
+    let begin = thread_cpu_ns();
     assert!(
         net.run_to(length.warm_up + length.blocks),
         "nothing goes wrong"
     );
-    per_block(thread_time() - begin, length.blocks, count)
+    per_block(thread_cpu_ns() - begin, length.blocks, count)
 }
 
 fn work(count: usize) -> Work {
@@ -58,24 +58,22 @@ fn work(count: usize) -> Work {
     let (before, allocations) = (net.counts, Count::start());
     net.run_to(WORK.warm_up + WORK.blocks);
     let allocations = allocations.stop();
-    let each = |total: u64| total as f64 / WORK.blocks as f64 / count as f64;
-    Work {
-        signed: Some(each(net.counts.signed - before.signed)),
-        checked: Some(each(net.counts.checked - before.checked)),
-        allocations: each(allocations),
-    }
+    let signed = net.counts.signed - before.signed;
+    let checked = net.counts.checked - before.checked;
+    Work::of(
+        Some([signed, checked]),
+        allocations.calls,
+        WORK.blocks,
+        count,
+    )
 }
 
 fn traffic(count: usize) -> Traffic {
     let mut net = Net::new(count, Distance::World, Faults::default(), Crypto::Free);
     net.run_to(WORK.warm_up);
-    let before = net.counts;
+    let before = net.counts.sent();
     net.run_to(WORK.warm_up + WORK.blocks);
-    let each = |total: u64| total as f64 / WORK.blocks as f64;
-    Traffic {
-        messages: each(net.counts.messages - before.messages),
-        bytes: each(net.counts.bytes - before.bytes),
-    }
+    Traffic::of(before, net.counts.sent(), WORK.blocks)
 }
 
 fn run(plan: Plan) -> Seen {

@@ -74,8 +74,15 @@ struct Decided {
 pub struct Counts {
     pub signed: u64,
     pub checked: u64,
-    pub messages: u64,
-    pub bytes: u64,
+    messages: u64,
+    bytes: u64,
+}
+
+impl Counts {
+    /// Messages, one for each that they go to, and bytes of them.
+    pub fn sent(&self) -> [u64; 2] {
+        [self.messages, self.bytes]
+    }
 }
 
 pub struct Net {
@@ -328,17 +335,12 @@ impl Net {
                 resume.resume_with(self.check(author, message, &signed.signature))
             }
             Effect::VerifyCommitCertificate(cert, _, _, resume) => {
-                let signed = cert.commit_signatures.iter();
-                let signed = signed.map(|one| (one.address, one.signature));
-                let place = (VoteType::Precommit, cert.height, cert.round);
-                self.check_all(place, cert.value_id, signed);
+                self.check_commits(&cert);
                 resume.resume_with(Ok(()))
             }
+            // There are no extensions to check.
             Effect::VerifyExtendedCommitCertificate(cert, _, _, _, resume) => {
-                let signed = cert.commit_signatures.iter();
-                let signed = signed.map(|one| (one.address, one.signature));
-                let place = (VoteType::Precommit, cert.height, cert.round);
-                self.check_all(place, cert.value_id, signed);
+                self.check_commits(&cert.trim_vote_extensions());
                 resume.resume_with(Ok(()))
             }
             Effect::VerifyPolkaCertificate(cert, _, _, resume) => {
@@ -358,6 +360,13 @@ impl Net {
             }
             _ => unreachable!("no extensions, and nobody lies"),
         }
+    }
+
+    fn check_commits(&mut self, cert: &CommitCertificate<Bench>) {
+        let signed = cert.commit_signatures.iter();
+        let signed = signed.map(|one| (one.address, one.signature));
+        let place = (VoteType::Precommit, cert.height, cert.round);
+        self.check_all(place, cert.value_id, signed);
     }
 
     /// Checks votes for one value, as a certificate holds them.

@@ -2,11 +2,11 @@
 //! nodes together, in one thread.
 
 use crate::cluster::{Direct, Group09, Group10, Hosted, Open, caught_up};
-use crate::measure::{Count, Spread, Usage, thread_cpu_ns};
 use crate::node::{Node, Ours, RaftRs, Settings};
 use crate::report::{Table, per_entry, ratio};
 use crate::rows::Effort;
 use crate::workload::Payloads;
+use measure::{Count, Spread, Usage, thread_cpu_ns};
 
 const BATCHES: [usize; 3] = [1, 16, 256];
 const SIZES: [usize; 3] = [16, 256, 4096];

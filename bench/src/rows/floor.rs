@@ -6,10 +6,10 @@ use decube_core::raft::EntryKind;
 use decube_core::raft::chain::{EMPTY, follows, seal};
 use decube_core::types::{ClusterId, Index, LogId, Term};
 
-use crate::measure::{Spread, thread_cpu_ns};
 use crate::report::Table;
 use crate::rows::Effort;
 use crate::workload::{Payloads, Sink};
+use measure::{Spread, thread_cpu_ns};
 
 /// Entries of one timing.
 const ENTRIES: u64 = 1000;

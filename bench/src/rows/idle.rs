@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use crate::cluster::{Cluster, Direct, Group09, Group10};
-use crate::measure::{Count, Spread, thread_cpu_ns};
 use crate::node::{Node, Ours, RaftRs, Settings};
 use crate::report::{Table, ratio};
 use crate::rows::Effort;
+use measure::{Count, Spread, thread_cpu_ns};
 
 /// Virtual seconds of one run.
 const SECONDS: u64 = 10;

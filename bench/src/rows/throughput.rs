@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::cluster::{Cluster, Direct, Group09, Group10, Hosted, WholeNode, caught_up};
-use crate::measure::{Spread, percentile, process_cpu_ns};
 use crate::node::{Node, Ours, RaftRs, Settings};
 use crate::report::{Table, ratio};
 use crate::rows::Effort;
 use crate::workload::Payloads;
+use measure::{Spread, percentile, process_cpu_ns};
 
 const WINDOWS: [usize; 4] = [1, 64, 1024, 4096];
 const PAYLOAD: usize = 256;

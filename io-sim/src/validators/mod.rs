@@ -301,8 +301,8 @@ impl Validators {
     }
 
     /// Messages that were sent so far, one for each that they go to, and bytes of them.
-    pub const fn sent(&self) -> (u64, u64) {
-        (self.messages, self.bytes)
+    pub const fn sent(&self) -> [u64; 2] {
+        [self.messages, self.bytes]
     }
 
     fn is_done(&self, blocks: u64) -> bool {
