@@ -6,6 +6,7 @@ use decube_core::node::PeerMessage;
 use decube_core::types::NodeId;
 
 use super::metrics::{Counter, Metrics};
+use super::run::count;
 use crate::ports::Network;
 
 /// Encodes messages. One that goes to several peers in a row is encoded once: to
@@ -26,7 +27,7 @@ impl Letters {
         metrics: &Metrics,
     ) {
         let bytes = self.encode(message);
-        let length = u64::try_from(bytes.len()).expect("a length fits 64 bits");
+        let length = count(bytes.len());
         match network.send(to, bytes) {
             Ok(()) => {
                 metrics.add(Counter::MessagesOut, 1);

@@ -586,6 +586,6 @@ where
     }
 }
 
-fn count(bytes: usize) -> u64 {
+pub(super) fn count(bytes: usize) -> u64 {
     u64::try_from(bytes).unwrap_or(u64::MAX)
 }
