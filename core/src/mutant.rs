@@ -42,6 +42,9 @@ pub enum Mutant {
     MembershipAtCommit,
     /// An installed snapshot keeps the old membership (openraft #1808).
     SnapshotKeepsMembership,
+    /// A log that begins anew behind a snapshot takes over what was durable of the
+    /// log before it (found by `raft-reconfig` seed 1203).
+    ResetKeepsDurable,
     /// Recovery takes damage before the synced mark for a torn tail and goes on.
     WalTruncatesSynced,
     /// Recovery continues after a torn record.
@@ -132,7 +135,7 @@ pub enum Mutant {
 
 impl Mutant {
     /// All planted bugs.
-    pub const ALL: [Self; 56] = [
+    pub const ALL: [Self; 57] = [
         Self::VoteNotDurable,
         Self::VoteForgottenInTerm,
         Self::CommitOldTerm,
@@ -148,6 +151,7 @@ impl Mutant {
         Self::ReadRoundReused,
         Self::MembershipAtCommit,
         Self::SnapshotKeepsMembership,
+        Self::ResetKeepsDurable,
         Self::WalTruncatesSynced,
         Self::WalReadsPastTear,
         Self::WalIgnoresSyncError,

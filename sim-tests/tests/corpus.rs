@@ -2,12 +2,14 @@
 //! once must not come back.
 //!
 //! A trace in `corpus/` lists settings and faults; it is replayed in the mode
-//! `regress`, because the code has changed since it was recorded.
+//! `regress`, because the code has changed since it was recorded. One that names a
+//! planted bug, the mend taken back, is run with that bug as well and must fail: so a
+//! trace that no longer leads to its situation is noticed.
 
 use std::fs;
 use std::path::Path;
 
-use decube_io_sim::runner::{Mode, replay};
+use decube_io_sim::runner::{Mode, ReplayReport, replay};
 use decube_sim_tests::say;
 
 #[test]
@@ -20,6 +22,7 @@ fn no_recorded_failure_comes_back() {
         .collect();
     paths.sort();
     assert!(!paths.is_empty(), "the corpus holds traces");
+    let mut proven = 0;
     for path in &paths {
         let text = fs::read_to_string(path).expect("a readable trace");
         assert!(
@@ -27,13 +30,34 @@ fn no_recorded_failure_comes_back() {
             "{}: traces of the corpus are small",
             path.display()
         );
-        let report = replay(&text, Mode::Regress).unwrap_or_else(|error| {
-            panic!("{}: {error}", path.display());
-        });
+        let (planted, sound) = with_and_without_its_bug(&text);
+        let report = run(path, &sound, Mode::Regress);
         assert_eq!(report.mismatch, None, "{}:\n{report}", path.display());
+        if let Some(planted) = planted {
+            let outcome = run(path, &planted, Mode::Loose).report.outcome;
+            assert!(
+                outcome.violation.is_some(),
+                "{}: its planted bug does no harm any more",
+                path.display()
+            );
+            proven += 1;
+        }
     }
     say(&format!(
-        "corpus: {} recorded failures stay away",
+        "corpus: {} recorded failures stay away, {proven} come back with their bugs",
         paths.len()
     ));
+}
+
+fn run(path: &Path, text: &str, mode: Mode) -> ReplayReport {
+    replay(text, mode).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// The trace as it is, if it names a planted bug, and the same trace without one.
+fn with_and_without_its_bug(text: &str) -> (Option<String>, String) {
+    const NAME: &str = "M mutant ";
+    let named = text.lines().find_map(|line| line.strip_prefix(NAME));
+    let named = named.unwrap_or_else(|| panic!("a trace says which bug is planted"));
+    let sound = text.replacen(&format!("{NAME}{named}"), &format!("{NAME}None"), 1);
+    ((named != "None").then(|| text.to_owned()), sound)
 }

@@ -4,7 +4,8 @@
 //! Writes complete in order. Each one in flight remembers how far the log is
 //! durable once it completes; a truncation lowers that of all writes in flight
 //! at once, so that a completion can never vouch for an entry that was replaced
-//! meanwhile (the ABA of etcd's asynchronous storage).
+//! meanwhile (the ABA of etcd's asynchronous storage). A log that begins anew lowers
+//! it to nothing: what was durable was durable in another log.
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
@@ -17,6 +18,7 @@ use super::message::{AppendResult, Body, Message};
 use super::types::{Base, HardState};
 use crate::codec::Writer;
 use crate::limits::PERSISTS_PENDING_MAX;
+use crate::mutant::Mutant;
 use crate::types::{Index, NodeId};
 
 /// Messages that may wait for a write; a message beyond is dropped, as if lost.
@@ -48,6 +50,7 @@ pub struct Gate {
     durable: Index,
     pending: VecDeque<Pending>,
     held: Vec<Held>,
+    mutant: Mutant,
 }
 
 /// A write in flight.
@@ -68,7 +71,7 @@ struct Held {
 
 impl Gate {
     /// A gate over a disk that holds `hard` and a log up to `last`.
-    pub fn new(hard: HardState, last: Index) -> Self {
+    pub fn new(hard: HardState, last: Index, mutant: Mutant) -> Self {
         Self {
             next: PersistSeq(1),
             done: PersistSeq(0),
@@ -82,6 +85,7 @@ impl Gate {
             durable: last,
             pending: VecDeque::new(),
             held: Vec::new(),
+            mutant,
         }
     }
 
@@ -96,14 +100,24 @@ impl Gate {
     }
 
     /// The log was replaced by what lies behind `base`, which holds nothing.
+    ///
+    /// What the disk holds is another log: an entry of it at the index of the new
+    /// base, or below, need not be one of the new log. So nothing of the new log is
+    /// durable, its base included, until the write that begins it is, and no write
+    /// in flight can change that.
     pub fn mark_reset(&mut self, base: Index) {
         self.base_dirty = true;
         self.reset = true;
         self.truncate_from = None;
-        // What is durable behind the base is void; what lies before it counts
-        // only once the new base is durable.
-        self.clamp(base);
+        let kept = if self.mutant.is(Mutant::ResetKeepsDurable) {
+            base
+        } else {
+            Index::ZERO
+        };
+        self.clamp(kept);
         self.flushed = base;
+        self.held
+            .retain(|held| !vouches_beyond(&held.message, kept));
     }
 
     /// The entries from `from` on were cut.

@@ -48,7 +48,7 @@ impl Raft {
             commit,
             handed: found.applied,
             applied: found.applied,
-            gate: Gate::new(found.hard, found.durable),
+            gate: Gate::new(found.hard, found.durable, config.mutant),
             log: found.log,
             staging: None,
             repair: None,

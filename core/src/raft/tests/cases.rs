@@ -1,7 +1,7 @@
 //! Bugs that other implementations really had, as scenarios. The source of each
 //! stands in its test's documentation.
 //!
-//! The first four are functions of the planted bug, so that `mutants.rs` can show
+//! The first five are functions of the planted bug, so that `mutants.rs` can show
 //! that they find it: random schedules meet them too rarely.
 
 use alloc::vec::Vec;
@@ -12,9 +12,9 @@ use super::solo::{Solo, at, entries_after, log_of};
 use crate::mutant::Mutant;
 use crate::raft::{
     AppendResult, Body, CampaignId, Context, Effect, Event, Incarnation, InflightId, Membership,
-    Refusal, Role, RoundId, chain,
+    Message, Refusal, Role, RoundId, SnapshotResult, chain,
 };
-use crate::types::{Chain, Index, Span, Term};
+use crate::types::{Chain, Index, NodeId, Span, Term};
 
 /// Entries of older terms are not committed by counting (logcabin #44).
 pub fn old_terms_wait(mutant: Mutant) -> bool {
@@ -65,8 +65,56 @@ pub fn a_snapshot_brings_its_membership(mutant: Mutant) -> bool {
     *solo.raft.membership() == wanted
 }
 
+/// A log that gave way to a snapshot at one of its own indexes, but of a later term:
+/// until the write that begins the new log is durable, nothing of it is vouched for
+/// (`raft-reconfig` seed 1203).
+pub fn a_log_that_begins_anew_vouches_for_nothing(mutant: Mutant) -> bool {
+    let mut solo = Solo::recovered(5, log_of(&[5, 5, 5]), mutant);
+    let mut base = solo.raft.base_at(Index(3)).expect("kept");
+    base.id = at(6, 3);
+    let meta = solo.stage(6, base);
+    solo.sent();
+    solo.step(Event::SnapshotInstalled { meta });
+    let prev_chain = solo.raft.chain_at(Index(3)).expect("the new base");
+    for quiet in [false, true] {
+        let body = Body::Append {
+            inflight: InflightId(2),
+            round: RoundId(1),
+            prev: at(6, 3),
+            prev_chain,
+            commit: Index(3),
+            quiet,
+            entries: Vec::new().into(),
+        };
+        solo.receives(2, 6, body);
+    }
+    solo.wake();
+    let early = vouched(&solo.sent());
+    solo.persist();
+    let late = vouched(&solo.sent());
+    assert_eq!(late.max(early), Some(Index(3)), "said in the end");
+    early.is_none_or(|upto| upto == Index::ZERO)
+}
+
+/// How far these messages say that the own log is durable.
+fn vouched(sent: &[(NodeId, Message)]) -> Option<Index> {
+    let upto = sent.iter().filter_map(|(_, message)| match &message.body {
+        Body::AppendReply {
+            result: AppendResult::Match { upto },
+            ..
+        } => Some(*upto),
+        Body::SnapshotReply {
+            result: SnapshotResult::Installed { upto },
+            ..
+        } => Some(*upto),
+        _ => None,
+    });
+    upto.max()
+}
+
 #[test]
 fn each_planted_scenario_holds_without_its_bug() {
+    assert!(a_log_that_begins_anew_vouches_for_nothing(Mutant::None));
     assert!(old_terms_wait(Mutant::None));
     assert!(a_vote_outlives_leadership(Mutant::None));
     assert!(rounds_are_not_reused(Mutant::None));

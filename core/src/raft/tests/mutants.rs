@@ -62,4 +62,7 @@ fn rare_ones_are_found_by_their_scenarios() {
     assert!(!cases::a_snapshot_brings_its_membership(
         Mutant::SnapshotKeepsMembership
     ));
+    assert!(!cases::a_log_that_begins_anew_vouches_for_nothing(
+        Mutant::ResetKeepsDurable
+    ));
 }
