@@ -14,11 +14,15 @@
 //! | [`crypto`] | hashes, signatures, keys |
 //! | [`merkle`] | the RFC 6962 tree and strict verifiers |
 //! | [`proof`] | pure verifiers of portable proofs |
+//! | [`io`] | the words between a node and its shell about storage |
 //! | [`store`] | the vocabulary of the key-value engine under the state |
 //! | [`wal`] | the write-ahead log as a machine over file effects |
 //! | [`bft`] | consensus over all clusters: the ledger's chain of blocks |
 //! | [`raft`] | consensus inside a cluster |
 //! | [`kv`] | the replicated state machine of a cluster |
+//! | [`cluster`] | a node's part in its cluster: Raft, log, state, clients |
+//! | [`ledger`] | a node's part in the ledger of all clusters |
+//! | [`part`] | what nodes are made of |
 //! | [`snapshot`] | the formats of snapshots: manifest, tree, layout |
 //! | [`node`] | the composition root: the one machine that shells drive |
 //! | [`trace`] | the record and replay format |
@@ -27,8 +31,10 @@
 extern crate alloc;
 
 pub mod bft;
+pub mod cluster;
 pub mod codec;
 pub mod crypto;
+pub mod io;
 pub mod kv;
 pub mod ledger;
 pub mod limits;
@@ -36,6 +42,7 @@ pub mod machine;
 pub mod merkle;
 pub mod mutant;
 pub mod node;
+pub mod part;
 pub mod proof;
 pub mod raft;
 pub mod snapshot;

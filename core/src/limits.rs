@@ -89,6 +89,19 @@ pub const KV_LEASE_TTL_SECS_MAX: u64 = 365 * 24 * 3600;
 pub const STORE_KEY_BYTES_MAX: usize = KV_KEY_BYTES_MAX + 64;
 /// Bytes that one page of a scan of the engine aims at.
 pub const STORE_PAGE_BYTES: usize = 1 << 20;
+/// Bytes that any read of the engine may ask for: what is read at once, such as a few
+/// blocks of the ledger or the ends of its epochs, is smaller.
+pub const STORE_READ_BYTES_MAX: usize = 64 << 20;
+
+/// Clients that follow the status of a node's part in its cluster.
+pub const STATUS_FOLLOWERS_MAX: usize = 1024;
+/// Clients that follow the final blocks of the ledger.
+pub const LEDGER_FOLLOWERS_MAX: usize = 1024;
+
+/// Requests that wait for one part of a node that recovers.
+pub const REQUESTS_PARKED_MAX: usize = 16_384;
+/// How often notices may lead to notices within one step of a node.
+pub const NODE_LINK_ROUNDS_MAX: usize = 8;
 
 /// Client requests that a node has open.
 pub const REQUESTS_OPEN_MAX: usize = 65_536;

@@ -14,15 +14,14 @@
 //! [`ORDERS_OPEN_MAX`](crate::host::ORDERS_OPEN_MAX) orders are open. What the
 //! network brings in comes through a bounded channel.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 
 use bytes::Bytes;
-use decube_core::kv::LogTime;
-use decube_core::ledger::ReadId;
-use decube_core::store::{StoreBatch, StoreSeq};
-use decube_core::types::NodeId;
-use decube_core::wal::{FileOp, FileOpId, FileResult};
+use decube_core::io::{FileOp, FileOpId, FileResult, Read, ReadId, Volume};
+use decube_core::part::Scope;
+use decube_core::store::{Page, StoreBatch, StoreSeq};
+use decube_core::types::{NodeId, WallTime};
 use tokio::sync::mpsc;
 
 /// Carries messages between nodes. It may lose, duplicate and reorder them; it
@@ -53,17 +52,34 @@ pub enum Dropped {
     TooLarge,
 }
 
+/// A peer that has proven who it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Peer {
+    /// The node.
+    pub node: NodeId,
+    /// Whether it has proven to be of this node's cluster.
+    pub scope: Scope,
+}
+
+impl Peer {
+    /// A node of the same cluster.
+    pub const fn of_cluster(node: NodeId) -> Self {
+        let scope = Scope::Cluster;
+        Self { node, scope }
+    }
+}
+
 /// What the network tells the host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NetworkEvent {
     /// Messages can be exchanged with the peer from now on.
-    Up(NodeId),
+    Up(Peer),
     /// The connection to the peer is lost.
-    Down(NodeId),
-    /// A message, from a peer that has proven who it is.
+    Down(Peer),
+    /// A message.
     Message {
         /// The peer.
-        from: NodeId,
+        from: Peer,
         /// The encoded message.
         bytes: Bytes,
     },
@@ -92,11 +108,8 @@ pub trait StoreQueue: Send + 'static {
     /// Queues a batch and returns at once.
     fn commit(&mut self, batch: StoreBatch);
 
-    /// Queues the reading of one page, from `from` on (excluded if not empty).
-    fn scan(&mut self, from: Bytes);
-
-    /// Queues a read of pairs with `from <= key < to`, until about `bytes_max` bytes.
-    fn read(&mut self, id: ReadId, from: Bytes, to: Bytes, bytes_max: usize);
+    /// Queues a read of pairs.
+    fn read(&mut self, read: Read);
 
     /// Carries out what is queued and closes the engine.
     fn close(self) -> impl Future<Output = ()> + Send;
@@ -107,19 +120,12 @@ pub trait StoreQueue: Send + 'static {
 pub enum StoreEvent {
     /// A batch is committed, and durable if it asked for that.
     Committed(StoreSeq),
-    /// A page of a scan.
-    Page {
-        /// The pairs, in key order.
-        pairs: Vec<(Bytes, Bytes)>,
-        /// Whether these were the last.
-        done: bool,
-    },
     /// What a read found.
     Read {
         /// The read.
         id: ReadId,
-        /// The pairs, in key order.
-        pairs: Vec<(Bytes, Bytes)>,
+        /// The pairs, and whether they reach the end.
+        page: Page,
     },
     /// The engine failed; it takes no more orders.
     Failed {
@@ -131,7 +137,7 @@ pub enum StoreEvent {
 /// Reads the wall clock.
 pub trait WallClock: Send + 'static {
     /// Nanoseconds since the Unix epoch, as far as this machine knows.
-    fn now(&self) -> LogTime;
+    fn now(&self) -> WallTime;
 }
 
 /// The clock of the operating system.
@@ -139,13 +145,13 @@ pub trait WallClock: Send + 'static {
 pub struct SystemClock;
 
 impl WallClock for SystemClock {
-    fn now(&self) -> LogTime {
+    fn now(&self) -> WallTime {
         // A clock before 1970 is as good as unset; the core treats wall time as
         // data and takes the maximum with what the log already says.
         let since_epoch = std::time::SystemTime::now()
             .duration_since(std::time::UNIX_EPOCH)
             .unwrap_or_default();
-        LogTime(u64::try_from(since_epoch.as_nanos()).unwrap_or(u64::MAX))
+        WallTime(u64::try_from(since_epoch.as_nanos()).unwrap_or(u64::MAX))
     }
 }
 
@@ -156,6 +162,15 @@ pub struct Ports<N, D, S, C> {
     pub network: N,
     /// From the peers.
     pub network_events: mpsc::Receiver<NetworkEvent>,
+    /// The volume of each part that the node has.
+    pub volumes: BTreeMap<Volume, VolumePorts<D, S>>,
+    /// The wall clock.
+    pub clock: C,
+}
+
+/// What a volume of a node is kept on: a log and a store of its own.
+#[derive(Debug)]
+pub struct VolumePorts<D, S> {
     /// To the files of the log.
     pub disk: D,
     /// From the files of the log.
@@ -164,24 +179,6 @@ pub struct Ports<N, D, S, C> {
     pub store: S,
     /// From the key-value engine.
     pub store_events: mpsc::UnboundedReceiver<StoreEvent>,
-    /// The wall clock.
-    pub clock: C,
-    /// Log and store of the ledger, if the node takes part in one: they are its own.
-    pub ledger: Option<LedgerPorts<D, S>>,
-}
-
-/// What the ledger's part of a node is attached to.
-#[derive(Debug)]
-pub struct LedgerPorts<D, S> {
-    /// The nodes of all clusters that take part: the network keeps connections to
-    /// them.
-    pub peers: BTreeSet<NodeId>,
-    /// To the files of its log.
-    pub disk: D,
-    /// From the files of its log.
-    pub disk_events: mpsc::UnboundedReceiver<DiskEvent>,
-    /// To its store.
-    pub store: S,
-    /// From its store.
-    pub store_events: mpsc::UnboundedReceiver<StoreEvent>,
+    /// Whether anything was ever made durable here: an empty one has lost it.
+    pub is_used: bool,
 }

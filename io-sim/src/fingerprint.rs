@@ -5,12 +5,14 @@
 //! chain. A full hash of each event would cost as much as the event itself.
 
 use decube_core::codec::Encode as _;
-use decube_core::ledger;
-use decube_core::node::{Effect, Event, PeerMessage, Request, Response};
+use decube_core::io::{Done, FileName, FileOp, FileResult, Io, Read};
+use decube_core::node::{self, Effect, Event, Notice, Request, Response};
 use decube_core::raft::{AppendResult, Body, Message, SnapshotResult};
+use decube_core::store::StoreOp;
 use decube_core::types::LogId;
-use decube_core::wal::{FileName, FileOp, FileResult};
+use decube_core::{cluster, ledger};
 use sha2::{Digest, Sha256};
+use xxhash_rust::xxh3::xxh3_64;
 
 /// Events between two checkpoints.
 pub const CHECKPOINT_EVENTS: u64 = 1024;
@@ -70,6 +72,12 @@ impl Fold {
         }
     }
 
+    /// Adds bytes, all of them.
+    fn all(&mut self, bytes: &[u8]) {
+        self.len(bytes.len());
+        self.add(xxh3_64(bytes));
+    }
+
     fn id(&mut self, id: LogId) {
         self.add(id.term.0);
         self.add(id.index.0);
@@ -83,24 +91,30 @@ impl Fold {
 /// Folds an event.
 pub fn event(fold: &mut Fold, event: &Event) {
     match event {
-        Event::Start => fold.add(1),
+        Event::Start { used } => {
+            fold.add(1);
+            fold.len(used.len());
+        }
         Event::Wake => fold.add(2),
         Event::Clock { wall } => {
             fold.add(3);
             fold.add(wall.0);
         }
-        Event::Message { from, message } => {
+        Event::Message {
+            from,
+            scope,
+            message,
+        } => {
             fold.add(4);
             fold.node(from.0);
+            fold.add(u64::from(*scope as u8));
             peer_message(fold, message);
         }
-        Event::PeerUp { peer } => {
+        Event::Peer { peer, scope, is_up } => {
             fold.add(5);
             fold.node(peer.0);
-        }
-        Event::PeerDown { peer } => {
-            fold.add(6);
-            fold.node(peer.0);
+            fold.add(u64::from(*scope as u8));
+            fold.add(u64::from(*is_up));
         }
         Event::Request { id, request: what } => {
             fold.add(7);
@@ -111,80 +125,37 @@ pub fn event(fold: &mut Fold, event: &Event) {
             fold.add(8);
             fold.add(id.0);
         }
-        Event::File { id, result } => {
+        Event::Io { volume, done } => {
+            fold.add(9);
+            fold.add(u64::from(*volume as u8));
+            what_is_done(fold, done);
+        }
+        Event::Shutdown => fold.add(13),
+    }
+}
+
+fn what_is_done(fold: &mut Fold, done: &Done) {
+    match done {
+        Done::File { id, result } => {
             fold.add(9);
             fold.add(id.0);
             file_result(fold, result);
         }
-        Event::StoreCommitted { seq } => {
+        Done::Committed { seq } => {
             fold.add(10);
             fold.add(seq.0);
         }
-        Event::StorePage { pairs, done } => {
+        Done::Read { id, page } => {
             fold.add(11);
-            fold.len(pairs.len());
-            fold.add(u64::from(*done));
-        }
-        Event::StoreFailed => fold.add(12),
-        Event::Shutdown => fold.add(13),
-        Event::Ledger(event) => {
-            fold.add(14);
-            fold.bytes(&event.to_bytes());
-        }
-    }
-}
-
-/// Folds an event of the ledger.
-pub fn ledger_event(fold: &mut Fold, event: &ledger::Event) {
-    fold.add(14);
-    fold.bytes(&event.to_bytes());
-}
-
-/// Folds an effect of the ledger.
-pub fn ledger_effect(fold: &mut Fold, effect: &ledger::Effect) {
-    match effect {
-        ledger::Effect::Send { to, message } => {
-            fold.add(41);
-            fold.node(to.0);
-            fold.bytes(&message.to_bytes());
-        }
-        ledger::Effect::Reply { id, response } => {
-            fold.add(42);
             fold.add(id.0);
-            fold.add(u64::from(matches!(
-                response,
-                ledger::Response::Transaction(_)
-            )));
+            fold.len(page.pairs.len());
+            for (key, value) in &page.pairs {
+                fold.all(key);
+                fold.all(value);
+            }
+            fold.add(u64::from(page.is_last));
         }
-        ledger::Effect::Final(block) => {
-            fold.add(43);
-            fold.bytes(&block.block.hash().0);
-        }
-        ledger::Effect::File { id, op } => {
-            fold.add(44);
-            fold.add(id.0);
-            file_op(fold, op);
-        }
-        ledger::Effect::StoreCommit(batch) => {
-            fold.add(45);
-            fold.add(batch.seq.0);
-            fold.len(batch.ops.len());
-        }
-        ledger::Effect::StoreRead { id, from, .. } => {
-            fold.add(46);
-            fold.add(id.0);
-            fold.bytes(from);
-        }
-        ledger::Effect::StateFetched { height } => {
-            fold.add(50);
-            fold.add(height.0);
-        }
-        ledger::Effect::Ready => fold.add(47),
-        ledger::Effect::SafetyViolation { culprits } => {
-            fold.add(48);
-            fold.len(culprits.len());
-        }
-        ledger::Effect::Halted { .. } => fold.add(49),
+        Done::Failed => fold.add(12),
     }
 }
 
@@ -201,75 +172,129 @@ pub fn effect(fold: &mut Fold, effect: &Effect) {
             fold.add(id.0);
             response(fold, what);
         }
-        Effect::Changed { id, changes } => {
+        Effect::Stream { id, response: what } => {
             fold.add(23);
             fold.add(id.0);
-            fold.len(changes.changes.len());
+            response(fold, what);
         }
-        Effect::File { id, op } => {
+        Effect::Io { volume, io } => {
+            fold.add(24);
+            fold.add(u64::from(*volume as u8));
+            what_to_do(fold, io);
+        }
+        Effect::Connect { peers } => {
+            fold.add(28);
+            peers.iter().for_each(|peer| fold.node(peer.0));
+        }
+        Effect::Health { part, health } => {
+            fold.add(29);
+            fold.add(u64::from(*part as u8));
+            fold.all(format!("{health:?}").as_bytes());
+        }
+        Effect::Stopped => fold.add(30),
+    }
+}
+
+fn what_to_do(fold: &mut Fold, io: &Io) {
+    match io {
+        Io::File { id, op } => {
             fold.add(24);
             fold.add(id.0);
             file_op(fold, op);
         }
-        Effect::StoreCommit(batch) => {
+        Io::Commit(batch) => {
             fold.add(25);
             fold.add(batch.seq.0);
             fold.len(batch.ops.len());
+            batch.ops.iter().for_each(|op| store_op(fold, op));
             fold.add(u64::from(batch.sync));
         }
-        Effect::StoreScan { from } => {
+        Io::Read(Read {
+            id,
+            from,
+            to,
+            bytes_max,
+        }) => {
             fold.add(26);
-            fold.bytes(from);
+            fold.add(id.0);
+            fold.all(from);
+            fold.all(to.as_deref().unwrap_or_default());
+            fold.len(*bytes_max);
         }
-        Effect::RoleChanged { role, term, leader } => {
-            fold.add(27);
-            fold.add(u64::from(*role as u8));
-            fold.add(term.0);
-            fold.node(leader.map_or(0, |leader| leader.0));
+    }
+}
+
+fn store_op(fold: &mut Fold, op: &StoreOp) {
+    match op {
+        StoreOp::Put { key, value } => {
+            fold.add(1);
+            fold.all(key);
+            fold.all(value);
         }
-        Effect::MembershipChanged { membership } => {
-            fold.add(28);
-            for part in [
-                &membership.voters,
-                &membership.outgoing,
-                &membership.learners,
-            ] {
-                fold.len(part.len());
-                part.iter().for_each(|id| fold.node(id.0));
-            }
+        StoreOp::Delete { key } => {
+            fold.add(2);
+            fold.all(key);
         }
-        Effect::Ledger(effect) => {
-            fold.add(32);
-            fold.bytes(format!("{effect:?}").as_bytes());
+        StoreOp::DeleteRange { from, to } => {
+            fold.add(3);
+            fold.all(from);
+            fold.all(to);
         }
-        Effect::Ready => fold.add(29),
-        Effect::Stopped => fold.add(30),
-        Effect::Halted { reason } => {
-            fold.add(31);
-            fold.bytes(reason.as_bytes());
+    }
+}
+
+/// Folds what a part told others.
+pub fn notice(fold: &mut Fold, notice: &Notice) {
+    match notice {
+        Notice::Cluster(notice) => match *notice {},
+        Notice::Ledger(ledger::Notice::Final(block)) => {
+            fold.add(43);
+            fold.all(&block.block.hash().0);
+        }
+        Notice::Ledger(ledger::Notice::Replaced { at }) => {
+            fold.add(50);
+            fold.add(at.0);
+        }
+        Notice::Ledger(ledger::Notice::Forked { culprits }) => {
+            fold.add(48);
+            culprits.iter().for_each(|one| fold.all(&one.to_bytes()));
         }
     }
 }
 
 /// About how many bytes a message takes on the wire.
-pub fn message_size(message: &PeerMessage) -> u64 {
+pub fn message_size(message: &node::Message) -> u64 {
     let payload = match message {
-        PeerMessage::Raft(raft) => match &raft.body {
-            Body::Append { entries, .. } => entries.iter().map(|entry| entry.data.len() + 64).sum(),
-            Body::Snapshot { data, .. } => data.len() + 128,
-            _ => 0,
+        node::Message::Cluster(message) => match message {
+            cluster::Message::Raft(raft) => match &raft.body {
+                Body::Append { entries, .. } => {
+                    entries.iter().map(|entry| entry.data.len() + 64).sum()
+                }
+                Body::Snapshot { data, .. } => data.len() + 128,
+                _ => 0,
+            },
+            cluster::Message::Forward { .. } | cluster::Message::ForwardReply { .. } => 128,
+            cluster::Message::HeadRequest { .. } | cluster::Message::HeadReply { .. } => 192,
         },
-        PeerMessage::Forward { .. } | PeerMessage::ForwardReply { .. } => 128,
-        PeerMessage::HeadRequest { .. } | PeerMessage::HeadReply { .. } => 192,
-        PeerMessage::Ledger(message) => message.to_bytes().len(),
+        node::Message::Ledger(message) => message.to_bytes().len(),
     };
     64 + u64::try_from(payload).expect("lengths fit 64 bits")
 }
 
-fn peer_message(fold: &mut Fold, message: &PeerMessage) {
+fn peer_message(fold: &mut Fold, message: &node::Message) {
     match message {
-        PeerMessage::Raft(message) => raft(fold, message),
-        PeerMessage::Forward {
+        node::Message::Cluster(message) => cluster_message(fold, message),
+        node::Message::Ledger(message) => {
+            fold.add(45);
+            fold.all(&message.to_bytes());
+        }
+    }
+}
+
+fn cluster_message(fold: &mut Fold, message: &cluster::Message) {
+    match message {
+        cluster::Message::Raft(message) => raft(fold, message),
+        cluster::Message::Forward {
             id,
             term,
             request: what,
@@ -277,28 +302,24 @@ fn peer_message(fold: &mut Fold, message: &PeerMessage) {
             fold.add(41);
             fold.add(id.0);
             fold.add(term.0);
-            request(fold, what);
+            fold.all(&what.to_bytes());
         }
-        PeerMessage::ForwardReply { id, response: what } => {
+        cluster::Message::ForwardReply { id, response: what } => {
             fold.add(42);
             fold.add(id.0);
-            response(fold, what);
+            fold.all(&what.to_bytes());
         }
-        PeerMessage::HeadRequest { id, size } => {
+        cluster::Message::HeadRequest { id, size } => {
             fold.add(43);
             fold.add(id.0);
             fold.add(size.0);
         }
-        PeerMessage::HeadReply { id, share } => {
+        cluster::Message::HeadReply { id, share } => {
             fold.add(44);
             fold.add(id.0);
             if let Some(share) = share {
-                fold.bytes(&share.head.root.0);
+                fold.all(&share.to_bytes());
             }
-        }
-        PeerMessage::Ledger(message) => {
-            fold.add(45);
-            fold.bytes(&message.to_bytes());
         }
     }
 }
@@ -384,7 +405,7 @@ fn replication(fold: &mut Fold, body: &Body) {
             fold.id(meta.base.id);
             fold.bytes(&meta.digest);
             fold.add(*chunk);
-            fold.bytes(data);
+            fold.all(data);
             fold.add(u64::from(*last));
         }
         Body::SnapshotReply {
@@ -418,56 +439,13 @@ fn append_result(fold: &mut Fold, result: &AppendResult) {
 }
 
 fn request(fold: &mut Fold, request: &Request) {
-    fold.add(match request {
-        Request::Write(_) => 61,
-        Request::Read { .. } => 62,
-        Request::Watch { .. } => 63,
-        Request::Status => 64,
-        Request::ChangeMembership(_) => 65,
-        Request::TransferLeadership { .. } => 66,
-        Request::LogHead => 67,
-        Request::ProveLog { .. } => 68,
-    });
+    fold.all(&request.to_bytes());
 }
 
 fn response(fold: &mut Fold, response: &Response) {
     match response {
-        Response::Written { at, .. } => {
-            fold.add(71);
-            fold.id(*at);
-        }
-        Response::Read(answer) => {
-            fold.add(72);
-            fold.add(answer.revision.0);
-        }
-        Response::Watching { revision } => {
-            fold.add(73);
-            fold.add(revision.0);
-        }
-        Response::Compacted { oldest } => {
-            fold.add(74);
-            fold.add(oldest.0);
-        }
-        Response::Status(status) => {
-            fold.add(75);
-            fold.id(status.last);
-        }
-        Response::Accepted => fold.add(76),
-        Response::Refused(_) => fold.add(77),
-        Response::Unknown => fold.add(78),
-        Response::LogHead(head) => {
-            fold.add(79);
-            fold.bytes(&head.signed.head.root.0);
-        }
-        Response::LogProof(proof) => {
-            fold.add(80);
-            fold.bytes(&proof.head.head.root.0);
-        }
-        Response::NoLogProof { first, last } => {
-            fold.add(81);
-            fold.add(first.0);
-            fold.add(last.0);
-        }
+        Response::Cluster(response) => fold.all(&response.to_bytes()),
+        Response::Ledger(response) => fold.all(format!("{response:?}").as_bytes()),
     }
 }
 
@@ -490,7 +468,7 @@ fn file_op(fold: &mut Fold, op: &FileOp) {
             fold.add(83);
             file_name(fold, *file);
             fold.add(*offset);
-            fold.bytes(data);
+            fold.all(data);
         }
         FileOp::Sync { file } => {
             fold.add(84);
@@ -513,7 +491,7 @@ fn file_result(fold: &mut Fold, result: &FileResult) {
     match result {
         FileResult::Done => fold.add(91),
         FileResult::Listed(files) => fold.len(files.len()),
-        FileResult::Data(data) => fold.bytes(data),
+        FileResult::Data(data) => fold.all(data),
         FileResult::Failed(error) => fold.add(94 + u64::from(*error as u8)),
     }
 }

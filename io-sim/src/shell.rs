@@ -4,6 +4,10 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use std::borrow::Cow;
+
+use decube_core::io::{Done, Read};
+use decube_core::store::{Store, StoreBatch};
 use decube_core::types::Time;
 
 use crate::check::raft::Finding;
@@ -28,6 +32,51 @@ pub(crate) struct Doom {
     pub(crate) power: bool,
     /// How long it stays down.
     pub(crate) down: u64,
+}
+
+/// Why a process ends by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// A graceful stop is complete.
+    Stopped,
+    /// A part of it halted.
+    Halted(Cow<'static, str>),
+}
+
+/// A task of a store, in order.
+#[derive(Debug, Clone)]
+pub(crate) enum StoreTask {
+    /// Commit a batch.
+    Commit(StoreBatch),
+    /// Read pairs.
+    Read(Read),
+}
+
+impl StoreTask {
+    /// Carries it out.
+    pub(crate) fn carry_out(self, store: &mut impl Store) -> Done {
+        let done = match self {
+            Self::Commit(batch) => {
+                let seq = batch.seq;
+                store.commit(&batch).map(|()| Done::Committed { seq })
+            }
+            Self::Read(Read {
+                id,
+                from,
+                to,
+                bytes_max,
+            }) => {
+                let page = store.scan(&from, to.as_deref(), bytes_max);
+                page.map(|page| Done::Read { id, page })
+            }
+        };
+        done.unwrap_or(Done::Failed)
+    }
+
+    /// Whether it waits for stable storage.
+    pub(crate) const fn is_sync(&self) -> bool {
+        matches!(self, Self::Commit(batch) if batch.sync)
+    }
 }
 
 /// Clocks of a new process: the monotonic one begins anywhere, the wall clock goes on

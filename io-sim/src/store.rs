@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::convert::Infallible;
 
 use bytes::Bytes;
-use decube_core::store::{Store, StoreBatch, StoreOp};
+use decube_core::store::{Page, Store, StoreBatch, StoreOp};
 
 use crate::rng::{Domain, Keyed};
 
@@ -90,23 +90,11 @@ impl Store for SimStore {
         Ok(self.current.get(key).cloned())
     }
 
-    fn scan(
-        &self,
-        from: &[u8],
-        to: Option<&[u8]>,
-        bytes_max: usize,
-    ) -> Result<Vec<(Bytes, Bytes)>, Self::Error> {
-        let mut pairs = Vec::new();
-        let mut bytes = 0;
-        for (key, value) in self.current.range(Bytes::copy_from_slice(from)..) {
-            if to.is_some_and(|to| key.as_ref() >= to) || (bytes >= bytes_max && !pairs.is_empty())
-            {
-                break;
-            }
-            bytes += key.len() + value.len();
-            pairs.push((key.clone(), value.clone()));
-        }
-        Ok(pairs)
+    fn scan(&self, from: &[u8], to: Option<&[u8]>, bytes_max: usize) -> Result<Page, Self::Error> {
+        let pairs = self.current.range(Bytes::copy_from_slice(from)..);
+        let wanted = pairs.take_while(|(key, _)| to.is_none_or(|to| key.as_ref() < to));
+        let wanted = wanted.map(|(key, value)| Ok((key.clone(), value.clone())));
+        Page::collect(wanted, bytes_max)
     }
 }
 

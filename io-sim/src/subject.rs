@@ -7,7 +7,7 @@
 use bytes::Bytes;
 use decube_core::codec::{Decode, Encode};
 use decube_core::machine::Machine;
-use decube_core::node::{Config, Effect, Event, Node, PeerMessage};
+use decube_core::node::{Config, Effect, Event, Message, Node};
 use decube_core::raft::{Membership, Role};
 use decube_core::types::{Chain, Index, LogId, NodeId, Term};
 
@@ -54,12 +54,12 @@ pub trait Subject: Machine<Event = Event, Effect = Effect> + Sized {
 
     /// A message after it was encoded and decoded again; an error if the two
     /// differ or it can not be decoded.
-    fn over_the_wire(message: PeerMessage) -> Result<PeerMessage, String>;
+    fn over_the_wire(message: Message) -> Result<Message, String>;
 
     /// Decodes a message whose encoding has flipped bits. Returns whether it was
     /// accepted, as what it then says; an error if the decoder took bytes that are
     /// not the encoding of what it made of them.
-    fn damaged_on_the_wire(message: &PeerMessage, flips: Draw) -> Result<bool, String>;
+    fn damaged_on_the_wire(message: &Message, flips: Draw) -> Result<bool, String>;
 
     /// A digest of everything that decides what it will do.
     fn digest(&self) -> u64;
@@ -71,7 +71,8 @@ impl Subject for Node {
     }
 
     fn facts(&self) -> Option<Facts> {
-        let raft = self.raft()?;
+        let cluster = self.cluster()?;
+        let raft = cluster.raft()?;
         Some(Facts {
             role: raft.role(),
             term: raft.term(),
@@ -80,33 +81,33 @@ impl Subject for Node {
             last: raft.last(),
             base: raft.base().id,
             committed: raft.committed(),
-            applied: self.kv().applied().index,
+            applied: cluster.kv().applied().index,
         })
     }
 
     fn entry_at(&self, index: Index) -> Option<(Term, Chain)> {
-        let raft = self.raft()?;
+        let raft = self.cluster()?.raft()?;
         Some((raft.term_at(index)?, raft.chain_at(index)?))
     }
 
     fn membership(&self) -> Option<&Membership> {
-        self.raft().map(decube_core::raft::Raft::membership)
+        Some(self.cluster()?.raft()?.membership())
     }
 
     fn state_digest(&self) -> Option<u64> {
-        Some(first_word(&self.kv().digest()))
+        Some(first_word(&self.cluster()?.kv().digest()))
     }
 
-    fn over_the_wire(message: PeerMessage) -> Result<PeerMessage, String> {
+    fn over_the_wire(message: Message) -> Result<Message, String> {
         let bytes = message.to_bytes();
-        match PeerMessage::from_bytes(&bytes) {
+        match Message::from_bytes(&bytes) {
             Ok(decoded) if decoded == message => Ok(decoded),
             Ok(decoded) => Err(format!("{message:?} arrives as {decoded:?}")),
             Err(error) => Err(format!("{message:?} can not be decoded: {error}")),
         }
     }
 
-    fn damaged_on_the_wire(message: &PeerMessage, flips: Draw) -> Result<bool, String> {
+    fn damaged_on_the_wire(message: &Message, flips: Draw) -> Result<bool, String> {
         let mut bytes = message.to_bytes().to_vec();
         let mut draw = flips;
         for _ in 0..1 + draw.below(4) {
@@ -115,7 +116,7 @@ impl Subject for Node {
             bytes[bit / 8] ^= 1 << (bit % 8);
         }
         let bytes = Bytes::from(bytes);
-        match PeerMessage::from_bytes(&bytes) {
+        match Message::from_bytes(&bytes) {
             Err(_) => Ok(false),
             Ok(decoded) if decoded.to_bytes() == bytes => Ok(true),
             Ok(decoded) => Err(format!("{decoded:?} has two encodings")),

@@ -1,4 +1,4 @@
-//! The product itself, disk and sockets left out: `core::node::Node` under the
+//! The product itself, disk and sockets left out: `decube_core::node::Node` under the
 //! host of `io-real`, with its write-ahead log in memory, its in-process network
 //! (which carries encoded bytes) and its in-memory store. It does more than the
 //! others: every command is a key-value write, encoded, framed, checksummed,
@@ -11,15 +11,17 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use decube_core::kv::{Command, Condition, Op};
-use decube_core::ledger::ReadId;
-use decube_core::node::{Config, Node, Request, Response};
+use decube_core::cluster::{Config, Request, Response};
+use decube_core::io::{FileName, FileOp, FileOpId, FileResult, Read, Volume};
+use decube_core::node::{self, Node};
 use decube_core::raft::{Membership, Role};
 use decube_core::store::{Store as _, StoreBatch};
 use decube_core::types::{ClusterId, NodeId};
-use decube_core::wal::{FileName, FileOp, FileOpId, FileResult};
 use decube_io_real::host::{self, HostConfig, NodeHandle};
 use decube_io_real::network::InProcessHub;
-use decube_io_real::ports::{Disk, DiskEvent, Ports, StoreEvent, StoreQueue, SystemClock};
+use decube_io_real::ports::{
+    Disk, DiskEvent, Ports, StoreEvent, StoreQueue, SystemClock, VolumePorts,
+};
 use decube_io_real::store::MemoryStore;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
@@ -50,9 +52,7 @@ impl Cluster for WholeNode {
             let (network, network_events) = hub.attach(id);
             let (disk_sender, disk_events) = unbounded_channel();
             let (store_sender, store_events) = unbounded_channel();
-            let ports = Ports {
-                network,
-                network_events,
+            let volume = VolumePorts {
                 disk: MemoryDisk {
                     files: BTreeMap::new(),
                     events: disk_sender,
@@ -63,13 +63,19 @@ impl Cluster for WholeNode {
                     events: store_sender,
                 },
                 store_events,
+                is_used: false,
+            };
+            let ports = Ports {
+                network,
+                network_events,
+                volumes: BTreeMap::from([(Volume::Cluster, volume)]),
                 clock: SystemClock,
-                ledger: None,
             };
             let cluster = ClusterId::from_name("bench");
             let mut config = Config::new(id, cluster, members.clone(), 7);
             config.log_trailing_entries = settings.trailing.min(config.log_trailing_entries);
-            let (handle, _task) = host::spawn(HostConfig::new(id), Node::new(config), ports, ());
+            let node = Node::new(node::Config::of_cluster(config));
+            let (handle, _task) = host::spawn(HostConfig::default(), node, ports, ());
             nodes.push(handle);
         }
         let leader = elected(&nodes).await;
@@ -90,7 +96,7 @@ impl Cluster for WholeNode {
         };
         loop {
             let request = Request::Write(Command::Once { op: op.clone() });
-            match self.leader.request(request).await.expect("the host runs") {
+            match self.leader.cluster(request).await.expect("the host runs") {
                 Response::Written { .. } => return,
                 // The queue of requests is bounded, as it is in production.
                 Response::Refused(_) => tokio::task::yield_now().await,
@@ -102,7 +108,7 @@ impl Cluster for WholeNode {
     async fn is_caught_up(&self, _written: u64) -> bool {
         let mut states = Vec::new();
         for node in self.nodes.iter() {
-            match node.request(Request::Status).await.expect("the host runs") {
+            match node.cluster(Request::Status).await.expect("the host runs") {
                 Response::Status(status) => states.push((status.applied, status.revision)),
                 other => panic!("a status ended as {other:?}"),
             }
@@ -115,8 +121,10 @@ impl Cluster for WholeNode {
 async fn elected(nodes: &[NodeHandle]) -> NodeHandle {
     loop {
         for node in nodes {
-            let status = node.status().borrow().clone();
-            if status.ready && status.role == Role::Leader {
+            if let Response::Status(status) =
+                node.cluster(Request::Status).await.expect("the host runs")
+                && status.role == Role::Leader
+            {
                 return node.clone();
             }
         }
@@ -182,18 +190,15 @@ impl StoreQueue for MemoryQueue {
         let _ = self.events.send(StoreEvent::Committed(batch.seq));
     }
 
-    fn scan(&mut self, _from: Bytes) {
-        // Every run begins with an empty store.
-        let page = StoreEvent::Page {
-            pairs: Vec::new(),
-            done: true,
-        };
-        let _ = self.events.send(page);
-    }
-
-    fn read(&mut self, id: ReadId, from: Bytes, to: Bytes, bytes_max: usize) {
-        let Ok(pairs) = self.store.scan(&from, Some(&to), bytes_max);
-        let _ = self.events.send(StoreEvent::Read { id, pairs });
+    fn read(&mut self, read: Read) {
+        let Read {
+            id,
+            from,
+            to,
+            bytes_max,
+        } = read;
+        let Ok(page) = self.store.scan(&from, to.as_deref(), bytes_max);
+        let _ = self.events.send(StoreEvent::Read { id, page });
     }
 
     async fn close(self) {}

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use bytes::Bytes;
-use decube_core::store::{Store, StoreBatch, StoreOp};
+use decube_core::store::{Page, Store, StoreBatch, StoreOp};
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 
 pub struct FjallStore {
@@ -48,19 +48,15 @@ impl Store for FjallStore {
         from: &[u8],
         to: Option<&[u8]>,
         bytes_max: usize,
-    ) -> Result<Vec<(Bytes, Bytes)>, fjall::Error> {
-        let (mut page, mut bytes) = (Vec::new(), 0);
-        for pair in self.pairs.range(from..) {
+    ) -> Result<Page, fjall::Error> {
+        let pairs = self.pairs.range(from..).map(|pair| {
             let (key, value) = pair.into_inner()?;
-            if to.is_some_and(|to| &key[..] >= to) {
-                break;
-            }
-            bytes += key.len() + value.len();
-            page.push((Bytes::copy_from_slice(&key), Bytes::copy_from_slice(&value)));
-            if bytes >= bytes_max {
-                break;
-            }
-        }
-        Ok(page)
+            Ok((Bytes::copy_from_slice(&key), Bytes::copy_from_slice(&value)))
+        });
+        let wanted = pairs.take_while(|pair: &Result<(Bytes, Bytes), fjall::Error>| {
+            let (Ok((key, _)), Some(to)) = (pair, to) else { return true };
+            &key[..] < to
+        });
+        Page::collect(wanted, bytes_max)
     }
 }

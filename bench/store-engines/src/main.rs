@@ -85,8 +85,8 @@ fn boot<S: Store<Error: std::fmt::Debug>>(name: &str, what: &str, open: impl Fn(
     let (mut from, mut pairs) = (Vec::new(), 0);
     loop {
         let page = store.scan(&from, None, STORE_PAGE_BYTES).expect("scan");
-        let Some((last, _)) = page.last() else { break };
-        pairs += page.len();
+        let Some((last, _)) = page.pairs.last() else { break };
+        pairs += page.pairs.len();
         from = last.to_vec();
         from.push(0);
     }

@@ -50,9 +50,6 @@ pub struct Config {
     pub retain_blocks: u64,
     /// Bytes of one segment of the log; smaller only in simulation.
     pub wal_segment_bytes: u64,
-    /// The disk is empty although this key may have signed before: the node asks
-    /// the others before it votes.
-    pub lost_disk: bool,
     /// The planted bug, if any.
     pub mutant: Mutant,
 }
@@ -76,7 +73,6 @@ impl Config {
             fetch_behind: 10_000,
             retain_blocks: 0,
             wal_segment_bytes: crate::limits::WAL_SEGMENT_BYTES,
-            lost_disk: false,
             mutant: Mutant::None,
         }
     }

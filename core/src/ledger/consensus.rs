@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use super::branch::{Bad, Branch};
-use super::effect::Effect;
+use super::effect::{Effect, Notice};
 use super::message::Message;
 use super::operation::Operation;
 use super::pool::{Admitted, Arrival, Rejection};
@@ -72,7 +72,7 @@ impl Ledger {
             }
             bft::Effect::Evidence(evidence) => self.accuse(*evidence),
             bft::Effect::SafetyViolation { culprits, .. } => {
-                out.push(Effect::SafetyViolation { culprits });
+                out.push(Effect::Notice(Notice::Forked { culprits }));
                 self.halt(
                     "the ledger is forked: more than a third of the power lies. Keep the data \
                      directory; it holds the proof",
@@ -214,7 +214,9 @@ impl Ledger {
             self.answer_expired(&transaction, out);
         }
         self.answer_final(&located, out);
-        out.push(Effect::Final(block));
+        self.finals.note(&block);
+        self.tell_followers(&block, out);
+        out.push(Effect::Notice(Notice::Final(block)));
         if header.content.ends_epoch {
             self.parked = Parked::default();
             self.hand_over(&branch);

@@ -14,6 +14,7 @@ use super::state::Ledger;
 use crate::bft::{Epoch, Header};
 use crate::codec::{Decode as _, Encode as _};
 use crate::crypto::Digest;
+use crate::limits::STORE_READ_BYTES_MAX;
 use crate::machine::Outbox;
 use crate::merkle::{
     Inclusion, LeafHash, LeafIndex, Tile, TileError, TileId, TileWriter, TreeHead, TreeSize,
@@ -272,7 +273,7 @@ impl Ledger {
     fn read_tiles(&mut self, reads: Box<TileReads>, out: &mut Outbox<Effect>) {
         if let Some(id) = reads.missing.last() {
             let range = only(tile_key(*id));
-            return self.read(Purpose::Tile(reads), range, usize::MAX, out);
+            return self.read(Purpose::Tile(reads), range, STORE_READ_BYTES_MAX, out);
         }
         let (request, from) = (reads.request, reads.from);
         let to = reads.draft.head().epoch;

@@ -9,7 +9,7 @@ use crate::mutant::Mutant;
 
 impl Ledger {
     /// Panics if an invariant is broken.
-    pub fn invariants(&self) {
+    pub(super) fn check_invariants(&self) {
         if self.config.mutant != Mutant::None && cfg!(feature = "mutants") {
             // A planted bug is for the independent checkers to find.
             return;

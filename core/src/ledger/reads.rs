@@ -9,7 +9,6 @@ use bytes::Bytes;
 
 use super::consensus::answer_blocks;
 use super::effect::Effect;
-use super::event::ReadId;
 use super::history::{Draft, TileReads};
 use super::outcome::ResultsHead;
 use super::record::{FinalBlock, block_key, end_of, epoch_key, location_key, only};
@@ -20,7 +19,10 @@ use super::state_sync::answer_ends;
 use super::types::TxId;
 use crate::bft::{Epoch, Header, Height};
 use crate::codec::{Decode, Encode as _};
-use crate::limits::{LEDGER_ANSWER_BYTES_MAX, LEDGER_EPOCHS_ANSWERED_MAX, LEDGER_READS_MAX};
+use crate::io::ReadId;
+use crate::limits::{
+    LEDGER_ANSWER_BYTES_MAX, LEDGER_EPOCHS_ANSWERED_MAX, LEDGER_READS_MAX, STORE_READ_BYTES_MAX,
+};
 use crate::machine::Outbox;
 use crate::merkle::{LeafHash, LeafIndex, Tree, TreeSize};
 use crate::proof::ledger::{Checkpoint, EpochEnd, Extension, OutcomeProof, Past, Receipt};
@@ -124,19 +126,24 @@ impl Reads {
     /// The clients that wait for a read; they are forgotten.
     pub(super) fn take_clients(&mut self) -> Vec<RequestId> {
         let open = core::mem::take(&mut self.open);
-        open.into_values()
-            .filter_map(|purpose| match purpose {
-                Purpose::Recovery | Purpose::Serve(_) | Purpose::Ends(..) | Purpose::Staged => None,
-                Purpose::Locate(question) | Purpose::Blocks(question, _) => Some(question.request),
-                Purpose::Again(again) => Some(again.request),
-                Purpose::Tile(reads) => Some(reads.request),
-                Purpose::Head(ask) => Some(ask.request),
-                Purpose::Block(request)
-                | Purpose::Header(request)
-                | Purpose::Epochs(request)
-                | Purpose::Complete(request, ..) => Some(request),
-            })
-            .collect()
+        open.values().filter_map(Purpose::client).collect()
+    }
+}
+
+impl Purpose {
+    /// The client that it is for.
+    fn client(&self) -> Option<RequestId> {
+        match self {
+            Self::Recovery | Self::Serve(_) | Self::Ends(..) | Self::Staged => None,
+            Self::Locate(question) | Self::Blocks(question, _) => Some(question.request),
+            Self::Again(again) => Some(again.request),
+            Self::Tile(reads) => Some(reads.request),
+            Self::Head(ask) => Some(ask.request),
+            Self::Block(request)
+            | Self::Header(request)
+            | Self::Epochs(request)
+            | Self::Complete(request, ..) => Some(*request),
+        }
     }
 }
 
@@ -244,7 +251,12 @@ impl Ledger {
         }
         let behind = Height(located.height.0.saturating_add(2));
         let range = (block_key(located.height), block_key(behind));
-        self.read(Purpose::Blocks(question, located), range, usize::MAX, out);
+        self.read(
+            Purpose::Blocks(question, located),
+            range,
+            STORE_READ_BYTES_MAX,
+            out,
+        );
     }
 
     fn prove(
@@ -317,7 +329,7 @@ impl Ledger {
             Some(count) if count <= LEDGER_EPOCHS_ANSWERED_MAX => {
                 let range = (epoch_key(from), epoch_key(to));
                 let purpose = Purpose::Complete(request, proof, count);
-                self.read(purpose, range, usize::MAX, out);
+                self.read(purpose, range, STORE_READ_BYTES_MAX, out);
             }
             _ => reply(request, Response::OutOfReach { to }, out),
         }

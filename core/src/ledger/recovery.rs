@@ -8,7 +8,6 @@ use bytes::Bytes;
 
 use super::branch::{Branch, Branches};
 use super::effect::Effect;
-use super::event::ReadId;
 use super::history::{History, HistoryImage};
 use super::pruning::Pruning;
 use super::reads::Purpose;
@@ -18,13 +17,16 @@ use super::state::{Ledger, Phase};
 use super::world::World;
 use crate::bft::{BlockRef, EpochStart};
 use crate::codec::Decode as _;
-use crate::limits::STORE_PAGE_BYTES;
+use crate::io::{Io, Read};
+use crate::limits::{STORE_PAGE_BYTES, STORE_READ_BYTES_MAX};
 use crate::machine::Outbox;
 use crate::wal::{self, RecordKind};
 
 /// What has been read so far.
 #[derive(Debug, Default)]
 pub(super) struct Recovery {
+    /// Whether the volume was used before.
+    is_used: bool,
     log: Option<wal::Recovered>,
     store: StoreImage,
     pairs: Vec<(Bytes, Bytes)>,
@@ -51,9 +53,14 @@ const UNKNOWN_RECORDS: &str = "the log of the ledger holds records that this ver
 
 impl Ledger {
     /// Begins to read the log and the store, side by side.
-    pub(super) fn start(&mut self, out: &mut Outbox<Effect>) {
+    pub(super) fn start(&mut self, is_used: bool, out: &mut Outbox<Effect>) {
         assert!(matches!(self.phase, Phase::New), "a node starts once");
-        self.phase = Phase::Recovering(Box::default());
+        let recovery = Recovery {
+            is_used,
+            ..Recovery::default()
+        };
+        self.phase = Phase::Recovering(Box::new(recovery));
+        out.push(Effect::Peers);
         self.step_wal(wal::Event::Start);
         self.read(
             Purpose::Recovery,
@@ -125,7 +132,7 @@ impl Ledger {
             None => StoreImage::Read(Some(image)),
         };
         match next {
-            Some(range) => self.read(Purpose::Recovery, range, usize::MAX, out),
+            Some(range) => self.read(Purpose::Recovery, range, STORE_READ_BYTES_MAX, out),
             None => self.finish_recovery(out),
         }
     }
@@ -149,7 +156,7 @@ impl Ledger {
                 None => return self.halt(DAMAGED, out),
             },
         };
-        if self.take_log(log).is_none() {
+        if self.take_log(log, recovery.is_used).is_none() {
             return self.halt(UNKNOWN_RECORDS, out);
         }
         self.enter(Arc::new(tip), out);
@@ -184,7 +191,7 @@ impl Ledger {
     }
 
     /// Takes up the log. A hole in it may hide own votes: it is like a lost disk.
-    fn take_log(&mut self, log: wal::Recovered) -> Option<()> {
+    fn take_log(&mut self, log: wal::Recovered, is_used: bool) -> Option<()> {
         let is_empty = log.records.is_empty();
         let is_damaged = !log.damage.is_empty();
         let mut head = LogHead::default();
@@ -201,7 +208,7 @@ impl Ledger {
                 RecordKind::Base | RecordKind::Truncate => {}
             }
         }
-        let is_lost = is_damaged || (is_empty && self.config.lost_disk);
+        let is_lost = is_damaged || (is_empty && is_used);
         if is_lost {
             head.lost_upto = Some(NOT_ASKED);
         }
@@ -229,7 +236,6 @@ impl Ledger {
         recovered.committed = (height > root_height).then_some(self.storage.tip);
         self.begin_epoch(start, recovered);
         self.read_staged(out);
-        out.push(Effect::Ready);
     }
 }
 
@@ -263,12 +269,13 @@ impl Ledger {
         bytes_max: usize,
         out: &mut Outbox<Effect>,
     ) {
-        let id: ReadId = self.reads.begin(purpose);
-        out.push(Effect::StoreRead {
+        let id = self.reads.begin(purpose);
+        assert!(bytes_max <= STORE_READ_BYTES_MAX, "every read is bounded");
+        out.push(Effect::Io(Io::Read(Read {
             id,
             from,
-            to,
+            to: Some(to),
             bytes_max,
-        });
+        })));
     }
 }

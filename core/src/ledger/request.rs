@@ -85,6 +85,9 @@ pub enum Request {
     },
     /// Where this node stands.
     Status,
+    /// Final blocks from now on: a stream of [`Response::Block`], ended by
+    /// [`Response::Replaced`] if the node fetches a state.
+    Follow,
 }
 
 /// What a client is answered.
@@ -131,6 +134,12 @@ pub enum Response {
     Epochs(Vec<EpochEnd>),
     /// See [`LedgerStatus`].
     Status(Box<LedgerStatus>),
+    /// The node has fetched the state after this block instead of executing all blocks
+    /// up to it: who follows asks for those that it missed, and follows anew.
+    Replaced {
+        /// The block.
+        at: Height,
+    },
     /// There is no such thing on the ledger, or this node does not keep it.
     NotFound,
     /// Waited for too long; the transaction may still become final.
@@ -245,6 +254,10 @@ pub struct LedgerStatus {
     pub pooled_bytes: usize,
     /// Transactions that had to make room for those of others.
     pub evicted: u64,
+    /// Blocks that became final here since the process began.
+    pub final_blocks: u64,
+    /// Operations in them.
+    pub final_operations: u64,
     /// Clients that wait for a transaction to become final.
     pub waiting: usize,
     /// Transactions of leaders' blocks that this node lacked and asked for.

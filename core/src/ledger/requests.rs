@@ -1,6 +1,7 @@
 //! Clients: every request gets exactly one answer.
 
 use alloc::boxed::Box;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use bytes::Bytes;
@@ -9,7 +10,7 @@ use super::effect::Effect;
 use super::params::Param;
 use super::pool::Rejection;
 use super::reads::{HeadAsk, ProofAsk, Purpose, Question, reply};
-use super::record::{block_key, end_of, epoch_key, header_key, location_key, only};
+use super::record::{FinalBlock, block_key, end_of, epoch_key, header_key, location_key, only};
 use super::request::{
     AccountView, LaneView, LedgerStatus, Located, Request, Response, TxState, ValidatorsView,
 };
@@ -18,7 +19,9 @@ use super::state::Ledger;
 use super::transaction::Checked;
 use super::types::{AccountId, Sequence, TxId};
 use crate::bft::{Bft, Height};
-use crate::limits::{LEDGER_ANSWER_BYTES_MAX, LEDGER_WAITS_MAX};
+use crate::limits::{
+    LEDGER_ANSWER_BYTES_MAX, LEDGER_FOLLOWERS_MAX, LEDGER_WAITS_MAX, STORE_READ_BYTES_MAX,
+};
 use crate::machine::Outbox;
 use crate::types::RequestId;
 
@@ -71,7 +74,7 @@ impl Ledger {
             Request::Block { height } => self.tell_block(id, height, out),
             Request::Header { height } => {
                 let range = only(header_key(height));
-                self.read(Purpose::Header(id), range, usize::MAX, out);
+                self.read(Purpose::Header(id), range, STORE_READ_BYTES_MAX, out);
             }
             Request::Validators => reply(id, self.validators(), out),
             Request::Account { id: account } => reply(id, self.account(account), out),
@@ -95,6 +98,10 @@ impl Ledger {
                 self.read(Purpose::Epochs(id), range, LEDGER_ANSWER_BYTES_MAX, out);
             }
             Request::Status => reply(id, self.status(), out),
+            Request::Follow if self.followers.len() >= LEDGER_FOLLOWERS_MAX => {
+                reply(id, Response::Busy, out);
+            }
+            Request::Follow => drop(self.followers.insert(id)),
         }
     }
 
@@ -203,7 +210,7 @@ impl Ledger {
             return reply(request, self.pruned(), out);
         }
         let range = only(block_key(height));
-        self.read(Purpose::Block(request), range, usize::MAX, out);
+        self.read(Purpose::Block(request), range, STORE_READ_BYTES_MAX, out);
     }
 
     /// A final block as a signed head of the history before it.
@@ -215,7 +222,12 @@ impl Ledger {
         if self.is_pruned(height) {
             return reply(ask.request, self.pruned(), out);
         }
-        self.read(Purpose::Head(ask), only(block_key(height)), usize::MAX, out);
+        self.read(
+            Purpose::Head(ask),
+            only(block_key(height)),
+            STORE_READ_BYTES_MAX,
+            out,
+        );
     }
 
     fn validators(&self) -> Response {
@@ -276,6 +288,8 @@ impl Ledger {
             pooled: self.pool.len(),
             pooled_bytes: self.pool.bytes(),
             evicted: self.pool.evicted(),
+            final_blocks: self.finals.blocks,
+            final_operations: self.finals.operations,
             waiting: self.waits.len(),
             bodies_asked: self.assembled().0,
             rejected: self.bft.as_ref().map_or(0, Bft::rejected),
@@ -290,6 +304,29 @@ impl Ledger {
                 let state = TxState::Final(*place);
                 reply(request, Response::Transaction(state), out);
             }
+        }
+    }
+
+    /// A block is final: whoever follows is told.
+    pub(super) fn tell_followers(&self, block: &Arc<FinalBlock>, out: &mut Outbox<Effect>) {
+        for id in &self.followers {
+            let response = Response::Block(block.clone());
+            out.push(Effect::Stream { id: *id, response });
+        }
+    }
+
+    /// Nothing follows for those who follow.
+    pub(super) fn end_followers(&mut self, response: Response, out: &mut Outbox<Effect>) {
+        for id in core::mem::take(&mut self.followers) {
+            reply(id, response.clone(), out);
+        }
+    }
+
+    /// A client is gone: what only waits is answered at once. A read that is under way
+    /// is answered when it has completed.
+    pub(super) fn cancel(&mut self, id: RequestId, out: &mut Outbox<Effect>) {
+        if self.followers.remove(&id) || self.waits.remove(id).is_some() {
+            reply(id, Response::Unavailable, out);
         }
     }
 
@@ -321,5 +358,6 @@ impl Ledger {
             self.waits.remove(request);
             reply(request, Response::Unavailable, out);
         }
+        self.end_followers(Response::Unavailable, out);
     }
 }

@@ -11,7 +11,7 @@ use super::config::Config;
 use super::pool::Pool;
 use super::reads::Reads;
 use super::recent::Recent;
-use super::record::LogRecord;
+use super::record::{FinalBlock, LogRecord};
 use super::recovery::Recovery;
 use super::state_sync::StateSync;
 use super::storage::Storage;
@@ -20,6 +20,8 @@ use super::world::World;
 use crate::bft::{self, Bft, Block, BlockRef, Epoch, View};
 use crate::crypto::{ChainId, Digest};
 use crate::machine::Outbox;
+use crate::part::{Health, Reason};
+use crate::store::StoreSeq;
 use crate::types::{NodeId, RequestId, Time};
 use crate::wal::{self, Wal};
 
@@ -48,6 +50,11 @@ pub struct Ledger {
     pub(super) parked: Parked,
     pub(super) assemblies: super::compact::Assemblies,
     pub(super) waits: Waits,
+    /// Clients that follow the final blocks.
+    pub(super) followers: BTreeSet<RequestId>,
+    pub(super) finals: Finals,
+    /// The health that was told last.
+    pub(super) told_health: Health,
     pub(super) push: Push,
     /// When each peer of an earlier epoch was helped last.
     pub(super) helped: BTreeMap<NodeId, Time>,
@@ -59,6 +66,8 @@ pub struct Ledger {
     pub(super) asked_ahead_at: Option<Time>,
     /// States that are fetched, by this node and from it.
     pub(super) sync: StateSync,
+    /// Whether the peers have changed in this step.
+    pub(super) is_peers_changed: bool,
     /// Whether the pool or the tip has changed in this step.
     pub(super) is_pool_changed: bool,
     /// Effects of the inner machines that are not routed yet. Empty between steps.
@@ -80,7 +89,13 @@ pub(super) enum Phase {
     New,
     Recovering(alloc::boxed::Box<Recovery>),
     Running,
-    Ended,
+    /// Stopping gracefully, until this batch is in the store.
+    Stopping(StoreSeq),
+    /// Stopped, or halted for good.
+    Ended {
+        /// Why it halted, if it did.
+        halted: Option<Reason>,
+    },
 }
 
 /// The wall clock, extrapolated from the last reading.
@@ -153,6 +168,21 @@ impl Waits {
     }
 }
 
+/// What has become final in the life of the process.
+#[derive(Debug, Default)]
+pub(super) struct Finals {
+    pub(super) blocks: u64,
+    pub(super) operations: u64,
+}
+
+impl Finals {
+    pub(super) fn note(&mut self, block: &FinalBlock) {
+        let operations = u64::try_from(block.results.len()).unwrap_or(u64::MAX);
+        self.blocks = self.blocks.saturating_add(1);
+        self.operations = self.operations.saturating_add(operations);
+    }
+}
+
 /// Transactions on their way to the other nodes.
 #[derive(Debug, Default)]
 pub(super) struct Push {
@@ -200,12 +230,16 @@ impl Ledger {
             parked: Parked::default(),
             assemblies: super::compact::Assemblies::default(),
             waits: Waits::default(),
+            followers: BTreeSet::new(),
+            finals: Finals::default(),
+            told_health: Health::Starting,
             push: Push::default(),
             helped: BTreeMap::new(),
             ahead: None,
             asked_ahead_at: None,
             sync: StateSync::default(),
             outside_asked: 0,
+            is_peers_changed: false,
             is_pool_changed: false,
             queue: VecDeque::new(),
             bft_out: Outbox::new(),
@@ -248,11 +282,11 @@ impl Ledger {
 
     /// Whether the node has halted and takes nothing more.
     pub const fn has_ended(&self) -> bool {
-        matches!(self.phase, Phase::Ended)
+        matches!(self.phase, Phase::Ended { .. })
     }
 
-    /// A fingerprint of what decides the node's future.
-    pub fn digest(&self) -> Digest {
+    /// See [`Part::digest`](crate::part::Part::digest).
+    pub(super) fn fingerprint(&self) -> Digest {
         let mut hasher = crate::crypto::Hasher::new();
         if let Some(bft) = &self.bft {
             hasher.update(&bft.digest().0);

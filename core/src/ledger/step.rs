@@ -1,14 +1,20 @@
 //! The only mutator: routing of events to the machines, and of their effects.
 
-use super::effect::Effect;
-use super::event::Event;
+use alloc::collections::BTreeSet;
+use alloc::vec::Vec;
+
+use super::effect::{Effect, Notice};
+use super::event::{Event, Link};
 use super::message::Message;
+use super::request::{Request, Response};
 use super::state::{Clock, Inner, Ledger, Phase};
 use super::types::TimeMs;
 use crate::bft::{self, Bft};
 use crate::crypto::SharedSigner;
+use crate::io::{Done, Io};
 use crate::machine::{Machine, Outbox};
-use crate::types::{Span, Time};
+use crate::part::{Health, Part, Reason, Scope};
+use crate::types::{NodeId, Span, Time};
 use crate::wal;
 
 impl Machine for Ledger {
@@ -27,12 +33,20 @@ impl Machine for Ledger {
         self.note_pending();
         self.route(out);
         self.forget_assemblies();
-        self.invariants();
+        self.maybe_stop();
+        if core::mem::take(&mut self.is_peers_changed) {
+            out.push(Effect::Peers);
+        }
+        self.tell_health(out);
+        self.check_invariants();
     }
 
     fn deadline(&self) -> Option<Time> {
         if self.has_ended() {
             return None;
+        }
+        if !self.is_running() {
+            return self.wal.deadline();
         }
         let push_now = (!self.push.fresh.is_empty()).then_some(self.now);
         let early = self.early.first().map(|(time, _)| self.due(*time));
@@ -56,11 +70,11 @@ impl Machine for Ledger {
 impl Ledger {
     fn on_event(&mut self, event: Event, out: &mut Outbox<Effect>) {
         match event {
-            Event::Start => self.start(out),
+            Event::Start { is_used } => self.start(is_used, out),
             Event::Wake => self.on_wake(out),
             Event::Clock { wall } => {
                 self.clock = Clock {
-                    wall,
+                    wall: TimeMs(wall.0 / 1_000_000),
                     read_at: self.now,
                 };
             }
@@ -76,11 +90,22 @@ impl Ledger {
             // Lost, as far as the sender can tell.
             Event::Message { .. } => {}
             Event::Request { id, request } => self.on_request(id, request, out),
-            Event::Cancel { id } => drop(self.waits.remove(id)),
-            Event::File { id, result } => self.step_wal(wal::Event::File { id, result }),
-            Event::StoreCommitted { seq } => self.on_store_committed(seq),
-            Event::StoreRead { id, pairs } => self.on_store_read(id, pairs, out),
-            Event::StoreFailed => self.halt(
+            Event::Cancel { id } => self.cancel(id, out),
+            Event::Io(done) => self.on_done(done, out),
+            // Peers are asked when something is wanted of them.
+            Event::Peer { .. } => {}
+            Event::Link(link) => match link {},
+            Event::Shutdown => self.begin_stop(out),
+        }
+    }
+
+    /// The volume has done something, or failed.
+    fn on_done(&mut self, done: Done, out: &mut Outbox<Effect>) {
+        match done {
+            Done::File { id, result } => self.step_wal(wal::Event::File { id, result }),
+            Done::Committed { seq } => self.on_store_committed(seq),
+            Done::Read { id, page } => self.on_store_read(id, page.pairs, out),
+            Done::Failed => self.halt(
                 "the store of the ledger failed: check the disk and its free space, then \
                  restart the node",
                 out,
@@ -88,10 +113,42 @@ impl Ledger {
         }
     }
 
+    /// Stops gracefully. Votes need nothing: those that were said are durable. The store
+    /// is synced, so that the next start has little to execute again.
+    fn begin_stop(&mut self, out: &mut Outbox<Effect>) {
+        match self.phase {
+            Phase::Running => {}
+            Phase::New | Phase::Recovering(_) => {
+                self.answer_all_unavailable(out);
+                self.phase = Phase::Ended { halted: None };
+                return;
+            }
+            Phase::Stopping(_) | Phase::Ended { .. } => return,
+        }
+        self.answer_all_unavailable(out);
+        self.phase = Phase::Stopping(self.commit_to_store(Vec::new(), true, out));
+    }
+
+    /// Tells the health if it is another one than before.
+    fn tell_health(&mut self, out: &mut Outbox<Effect>) {
+        let health = self.health();
+        if health != self.told_health {
+            self.told_health = health.clone();
+            out.push(Effect::Health(health));
+        }
+    }
+
     /// A turn of the shell ends: the machines emit what they have gathered. The
     /// consensus goes first, because its write is what the log then flushes.
     fn on_wake(&mut self, out: &mut Outbox<Effect>) {
         let now = self.now;
+        if !self.is_running() {
+            // Recovery and the end of a stop need the log alone.
+            if self.wal.deadline().is_some_and(|due| due <= now) {
+                self.step_wal(wal::Event::Wake);
+            }
+            return;
+        }
         self.expire_waits(out);
         self.take_early();
         let bft = self.bft.as_ref().and_then(Machine::deadline);
@@ -104,6 +161,21 @@ impl Ledger {
         if self.wal.deadline().is_some_and(|due| due <= now) {
             self.step_wal(wal::Event::Wake);
         }
+    }
+
+    /// The last batch is in the store: nothing is left to do.
+    fn maybe_stop(&mut self) {
+        if let Phase::Stopping(last) = self.phase
+            && self.storage.committed_seq() >= last
+        {
+            self.phase = Phase::Ended { halted: None };
+        }
+    }
+
+    /// Whether it may not vote yet because its log was lost.
+    fn is_rejoining(&self) -> bool {
+        let votes = |bft: &Bft| bft.validator().is_some() && (!bft.is_running() || bft.is_silent());
+        self.storage.head.lost_upto.is_some() && self.bft.as_ref().is_some_and(votes)
     }
 
     /// Hands an event to the validator of the present epoch.
@@ -135,7 +207,7 @@ impl Ledger {
 
     fn on_wal(&mut self, effect: wal::Effect, out: &mut Outbox<Effect>) {
         match effect {
-            wal::Effect::File { id, op } => out.push(Effect::File { id, op }),
+            wal::Effect::File { id, op } => out.push(Effect::Io(Io::File { id, op })),
             wal::Effect::Recovered(recovered) => self.on_wal_recovered(recovered, out),
             wal::Effect::Durable { seq } => self.on_wal_durable(seq),
             wal::Effect::Failed { reason } => self.halt(reason, out),
@@ -194,6 +266,7 @@ impl Ledger {
         self.assemblies.clear();
         self.forget_bases();
         self.bft = Some(Bft::new(config, start));
+        self.is_peers_changed = true;
         self.step_bft(bft::Event::Start(alloc::boxed::Box::new(recovered)));
         self.is_pool_changed = true;
     }
@@ -211,12 +284,81 @@ impl Ledger {
 
     /// Stops for good: nothing that was not durable has been acknowledged, and
     /// nothing more will be.
-    pub(super) fn halt(&mut self, reason: &'static str, out: &mut Outbox<Effect>) {
+    pub(super) fn halt(&mut self, reason: impl Into<Reason>, out: &mut Outbox<Effect>) {
         if self.has_ended() {
             return;
         }
-        self.phase = Phase::Ended;
+        self.phase = Phase::Ended {
+            halted: Some(reason.into()),
+        };
         self.answer_all_unavailable(out);
-        out.push(Effect::Halted { reason });
+    }
+}
+
+impl Part for Ledger {
+    type Message = Message;
+    type Request = Request;
+    type Response = Response;
+    type Link = Link;
+    type Notice = Notice;
+
+    const SCOPE: Scope = Scope::Global;
+
+    /// Those that are configured, and who votes now.
+    fn peers(&self) -> BTreeSet<NodeId> {
+        let voting = self
+            .bft
+            .iter()
+            .flat_map(|bft| bft.epoch().validators.iter());
+        let voting = voting.map(|(_, validator)| validator.node);
+        let all = self.config.peers.iter().copied().chain(voting);
+        all.filter(|node| *node != self.config.node).collect()
+    }
+
+    fn health(&self) -> Health {
+        match &self.phase {
+            Phase::New | Phase::Recovering(_) => Health::Starting,
+            Phase::Stopping(_) => Health::Stopping,
+            Phase::Ended { halted: None } => Health::Stopped,
+            Phase::Ended {
+                halted: Some(reason),
+            } => Health::Halted(reason.clone()),
+            Phase::Running if self.is_store_behind() => Health::Degraded(Reason::Borrowed(
+                "its store is behind its log: it takes part in no new block until it has caught up",
+            )),
+            Phase::Running if self.is_rejoining() => Health::Degraded(Reason::Borrowed(
+                "its log was lost: it asks the other validators before it votes again",
+            )),
+            Phase::Running => Health::Ready,
+        }
+    }
+
+    fn accepts(&self) -> bool {
+        true
+    }
+
+    fn is_change(request: &Request) -> bool {
+        matches!(request, Request::Submit { .. })
+    }
+
+    fn unavailable() -> Response {
+        Response::Unavailable
+    }
+
+    fn busy() -> Response {
+        Response::Busy
+    }
+
+    /// A transaction names its sequence: to hand it in again is safe.
+    fn unknown() -> Response {
+        Response::Unavailable
+    }
+
+    fn digest(&self) -> [u8; 32] {
+        self.fingerprint().0
+    }
+
+    fn invariants(&self) {
+        self.check_invariants();
     }
 }

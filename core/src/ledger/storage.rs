@@ -18,6 +18,7 @@ use super::types::TxId;
 use crate::bft::{self, BlockRef, Epoch, PersistSeq, View};
 use crate::codec::Encode;
 use crate::crypto::Digest;
+use crate::io::Io;
 use crate::limits::{LEDGER_STORE_LAG_MAX, LEDGER_SYNC_BLOCKS};
 use crate::machine::Outbox;
 use crate::proof::ledger::EpochEnd;
@@ -58,6 +59,11 @@ struct Pending {
 }
 
 impl Storage {
+    /// The last batch that the store has.
+    pub(super) const fn committed_seq(&self) -> StoreSeq {
+        self.store_committed
+    }
+
     /// Notes what recovery found in the log.
     pub(super) fn note_written(&mut self, index: u64, epoch: Epoch, view: View) {
         let last = self.written.entry(index).or_default();
@@ -254,7 +260,7 @@ impl Ledger {
                 .expect("few batches"),
         );
         self.storage.store_seq = seq;
-        out.push(Effect::StoreCommit(StoreBatch { seq, ops, sync }));
+        out.push(Effect::Io(Io::Commit(StoreBatch { seq, ops, sync })));
         seq
     }
 

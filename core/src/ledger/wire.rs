@@ -1,102 +1,15 @@
-//! Events, requests and the configuration, as the flight recorder writes them.
+//! Requests and the configuration, as the flight recorder writes them.
 
 use alloc::sync::Arc;
 
 use super::compact::Proposals;
 use super::config::Config;
-use super::event::{Event, ReadId};
 use super::request::Request;
-use super::types::TimeMs;
 use crate::bft::{Height, Relay, Timing};
-use crate::codec::{Decode, DecodeError, Encode, Reader, Writer, codec_newtype};
+use crate::codec::{Decode, DecodeError, Encode, Reader, Writer};
 use crate::crypto::SharedVerifier;
-use crate::limits::{LEDGER_PEERS_MAX, LEDGER_TX_BYTES_MAX, MESSAGE_BYTES_MAX};
+use crate::limits::{LEDGER_PEERS_MAX, LEDGER_TX_BYTES_MAX};
 use crate::mutant::Mutant;
-use crate::store::{StoreSeq, decode_pairs, encode_pairs};
-use crate::wal::FileOpId;
-
-codec_newtype!(u64: ReadId);
-
-impl Encode for Event {
-    fn encode(&self, writer: &mut Writer) {
-        match self {
-            Self::Start => writer.u8(0),
-            Self::Wake => writer.u8(1),
-            Self::Clock { wall } => {
-                writer.u8(2);
-                writer.put(wall);
-            }
-            Self::Message { from, message } => {
-                writer.u8(3);
-                writer.put(from);
-                writer.put(message);
-            }
-            Self::Request { id, request } => {
-                writer.u8(4);
-                writer.put(id);
-                writer.put(request);
-            }
-            Self::Cancel { id } => {
-                writer.u8(5);
-                writer.put(id);
-            }
-            Self::File { id, result } => {
-                writer.u8(6);
-                writer.u64(id.0);
-                writer.put(result);
-            }
-            Self::StoreCommitted { seq } => {
-                writer.u8(7);
-                writer.u64(seq.0);
-            }
-            Self::StoreRead { id, pairs } => {
-                writer.u8(8);
-                writer.put(id);
-                encode_pairs(pairs, writer);
-            }
-            Self::StoreFailed => writer.u8(9),
-        }
-    }
-}
-
-impl Decode for Event {
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(match reader.u8()? {
-            0 => Self::Start,
-            1 => Self::Wake,
-            2 => Self::Clock {
-                wall: TimeMs(reader.u64()?),
-            },
-            3 => Self::Message {
-                from: reader.get()?,
-                message: reader.get()?,
-            },
-            4 => Self::Request {
-                id: reader.get()?,
-                request: reader.get()?,
-            },
-            5 => Self::Cancel { id: reader.get()? },
-            6 => Self::File {
-                id: FileOpId(reader.u64()?),
-                result: reader.get()?,
-            },
-            7 => Self::StoreCommitted {
-                seq: StoreSeq(reader.u64()?),
-            },
-            8 => Self::StoreRead {
-                id: reader.get()?,
-                pairs: decode_pairs(reader, 2 * MESSAGE_BYTES_MAX)?,
-            },
-            9 => Self::StoreFailed,
-            tag => {
-                return Err(DecodeError::UnknownTag {
-                    what: "event of the ledger",
-                    tag,
-                });
-            }
-        })
-    }
-}
 
 impl Encode for Request {
     fn encode(&self, writer: &mut Writer) {
@@ -144,6 +57,7 @@ impl Encode for Request {
                 writer.u8(10);
                 writer.put(height);
             }
+            Self::Follow => writer.u8(11),
         }
     }
 }
@@ -180,6 +94,7 @@ impl Decode for Request {
             10 => Self::Header {
                 height: reader.get()?,
             },
+            11 => Self::Follow,
             tag => {
                 return Err(DecodeError::UnknownTag {
                     what: "request to the ledger",
@@ -205,7 +120,6 @@ impl Encode for Config {
         writer.u64(self.fetch_behind);
         writer.u64(self.retain_blocks);
         writer.u64(self.wal_segment_bytes);
-        writer.bool(self.lost_disk);
         writer.seq(&self.peers);
     }
 }
@@ -241,7 +155,6 @@ impl Decode for Config {
             fetch_behind: reader.u64()?,
             retain_blocks: reader.u64()?,
             wal_segment_bytes: reader.u64()?,
-            lost_disk: reader.bool()?,
             peers: reader.seq(LEDGER_PEERS_MAX)?,
             mutant: Mutant::None,
         })

@@ -1,100 +1,53 @@
 //! What a node is built from.
 
-use alloc::collections::{BTreeMap, BTreeSet};
-
-use crate::crypto::{PublicKey, SharedSigner, SharedVerifier};
+use crate::cluster;
 use crate::ledger;
-use crate::mutant::Mutant;
-use crate::raft::{self, Membership};
-use crate::types::{ClusterId, NodeId, Span};
+use crate::types::{NodeId, Span};
 
-/// The configuration of a node.
+/// The configuration of a node: which parts it has, and what each is built from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
     /// This node.
-    pub id: NodeId,
-    /// Its cluster.
-    pub cluster: ClusterId,
-    /// The first members of the cluster. Used only when the disk is empty; all
-    /// nodes of a new cluster must be given the same, and a node that joins
-    /// later an empty one.
-    pub bootstrap: Membership,
-    /// Seeds every random choice.
-    pub seed: u64,
-    /// Raft's own.
-    pub raft: raft::Config,
-    /// How long a request may wait before it is answered `Unknown`.
-    pub request_timeout: Span,
-    /// Bytes of one WAL segment; smaller only in simulation.
-    pub wal_segment_bytes: u64,
-    /// Entries in the log after which it is compacted.
-    pub log_entries_max: u64,
-    /// Entries kept behind the applied index when it is compacted.
-    pub log_trailing_entries: u64,
-    /// Signs the heads of the log that this node has applied, with the key that
-    /// its id follows from. Without one the node signs nothing, and proofs need a
-    /// majority of the other voters.
-    pub signer: Option<SharedSigner>,
-    /// The keys of voters, as far as they are known: a share that does not verify
-    /// under its voter's key is dropped. That of another voter is passed on as it
-    /// is; whoever checks the proof has the last word.
-    pub voter_keys: BTreeMap<NodeId, PublicKey>,
-    /// Checks shares against `voter_keys`.
-    pub head_verifier: SharedVerifier,
-    /// The ledger that the node takes part in, if any.
+    pub node: NodeId,
+    /// How long a request may wait for a part that recovers.
+    pub patience: Span,
+    /// Its part in a cluster, if it has one.
+    pub cluster: Option<cluster::Config>,
+    /// Its part in the ledger, if it has one.
     pub ledger: Option<ledger::Config>,
-    /// Nodes of other clusters. Nothing but the ledger's messages is taken from
-    /// them: what is said inside of a cluster is trusted not to be a lie.
-    pub foreign: BTreeSet<NodeId>,
-    /// The planted bug, if any.
-    pub mutant: Mutant,
 }
 
 impl Config {
-    /// The defaults for a node.
-    pub fn new(id: NodeId, cluster: ClusterId, bootstrap: Membership, seed: u64) -> Self {
+    /// A node of a cluster, without a ledger.
+    pub fn of_cluster(cluster: cluster::Config) -> Self {
         Self {
-            id,
-            cluster,
-            bootstrap,
-            seed,
-            raft: raft::Config::new(id, cluster, seed),
-            request_timeout: Span::from_secs(5),
-            wal_segment_bytes: crate::limits::WAL_SEGMENT_BYTES,
-            log_entries_max: crate::limits::LOG_ENTRIES_MAX,
-            log_trailing_entries: crate::limits::LOG_TRAILING_ENTRIES,
-            signer: None,
-            voter_keys: BTreeMap::new(),
-            head_verifier: SharedVerifier::default(),
+            node: cluster.id,
+            patience: cluster.request_timeout,
+            cluster: Some(cluster),
             ledger: None,
-            foreign: BTreeSet::new(),
-            mutant: Mutant::None,
-        }
-    }
-}
-
-impl Config {
-    /// The configuration of the node's log.
-    pub(super) fn wal_config(&self) -> crate::wal::Config {
-        crate::wal::Config {
-            segment_bytes: self.wal_segment_bytes,
-            mutant: self.mutant,
         }
     }
 
-    /// The configuration of the node's state machine.
-    pub(super) fn kv_config(&self) -> crate::kv::Config {
-        crate::kv::Config {
-            mutant: self.mutant,
-            ..crate::kv::Config::default()
+    /// A node of the ledger that is in no cluster.
+    pub fn of_ledger(ledger: ledger::Config) -> Self {
+        Self {
+            node: ledger.node,
+            patience: ledger.wait_timeout,
+            cluster: None,
+            ledger: Some(ledger),
         }
     }
 
-    /// The configuration of the node's Raft machine.
-    pub(super) fn raft_config(&self) -> raft::Config {
-        raft::Config {
-            mutant: self.mutant,
-            ..self.raft.clone()
+    /// The same, with a part in the ledger.
+    ///
+    /// # Panics
+    /// If that is another node's.
+    #[must_use]
+    pub fn with_ledger(self, ledger: ledger::Config) -> Self {
+        assert_eq!(self.node, ledger.node, "one identity");
+        Self {
+            ledger: Some(ledger),
+            ..self
         }
     }
 }

@@ -1,79 +1,58 @@
 //! Everything that a node asks of its shell.
 
-use bytes::Bytes;
+use alloc::collections::BTreeSet;
 
-use super::message::PeerMessage;
-use super::request::{Changes, Response};
-use crate::ledger;
-use crate::raft::{Membership, Role};
-use crate::store::StoreBatch;
-use crate::types::{NodeId, RequestId, Term};
-use crate::wal::{FileOp, FileOpId};
+use super::parts::{Message, PartId, Response};
+use crate::io::{Io, Volume};
+use crate::part::Health;
+use crate::types::{NodeId, RequestId};
 
 /// Everything that a node asks of its shell, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
-    /// Send a message to a peer. It may be lost, duplicated or overtaken; the
-    /// shell drops it when the peer's queue is full.
+    /// Send a message to a peer. It may be lost, doubled or overtaken; the shell drops
+    /// it when the peer's queue is full.
     Send {
         /// To whom.
         to: NodeId,
         /// What.
-        message: PeerMessage,
+        message: Message,
     },
-    /// Answer a client. Exactly one answer for each request.
+    /// Answer a client: exactly once for each request that is not cancelled, and the
+    /// last thing said to it.
     Reply {
         /// The request.
         id: RequestId,
         /// The answer.
         response: Response,
     },
-    /// Tell a watcher of changes.
-    Changed {
-        /// The watch.
+    /// Tell a client a part of its answer; a `Reply` ends the stream.
+    Stream {
+        /// The request.
         id: RequestId,
-        /// What changed.
-        changes: Changes,
+        /// The next part of the answer.
+        response: Response,
     },
-    /// Carry out a file operation of the write-ahead log: strictly in order,
-    /// completed in order.
-    File {
-        /// Echoed in the answer.
-        id: FileOpId,
-        /// The operation.
-        op: FileOp,
+    /// Do something with a volume; in order, as [`crate::io`] says.
+    Io {
+        /// The volume.
+        volume: Volume,
+        /// What.
+        io: Io,
     },
-    /// Commit a batch to the store: strictly in order, completed in order.
-    StoreCommit(StoreBatch),
-    /// Read the store's pairs from `from` on (excluded if it is not empty), about
-    /// [`STORE_PAGE_BYTES`](crate::limits::STORE_PAGE_BYTES), and answer `StorePage`.
-    StoreScan {
-        /// Where to go on.
-        from: Bytes,
+    /// Keep connections to these peers, and to no others.
+    Connect {
+        /// Whom.
+        peers: BTreeSet<NodeId>,
     },
-    /// What the ledger's part of the node asks for; never a message.
-    Ledger(ledger::Effect),
-    /// For people and metrics: the role, term or known leader changed.
-    RoleChanged {
-        /// The role.
-        role: Role,
-        /// The term.
-        term: Term,
-        /// The leader, if known.
-        leader: Option<NodeId>,
+    /// A part is different from before. One that has halted gets nothing more; if it is
+    /// the cluster's, the shell shuts the others down and ends the process.
+    Health {
+        /// The part.
+        part: PartId,
+        /// How it is.
+        health: Health,
     },
-    /// Who takes part now: the shell keeps connections to these nodes.
-    MembershipChanged {
-        /// Who.
-        membership: Membership,
-    },
-    /// Recovery is complete: the node takes part and takes requests.
-    Ready,
-    /// The graceful stop is complete; drop the node.
+    /// Every part has stopped or halted; drop the node.
     Stopped,
-    /// The node has halted for good; show the reason and stop the process.
-    Halted {
-        /// What happened and what to do.
-        reason: &'static str,
-    },
 }

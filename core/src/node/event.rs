@@ -1,84 +1,65 @@
 //! Everything that can happen to a node.
 
-use alloc::vec::Vec;
+use alloc::collections::BTreeSet;
 
-use bytes::Bytes;
-
-use super::message::PeerMessage;
-use super::request::Request;
-use crate::kv::LogTime;
-use crate::ledger;
-use crate::store::StoreSeq;
-use crate::types::{NodeId, RequestId};
-use crate::wal::{FileOpId, FileResult};
+use super::parts::{Message, Request};
+use crate::io::{Done, Volume};
+use crate::part::Scope;
+use crate::types::{NodeId, RequestId, WallTime};
 
 /// Everything that can happen to a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
-    /// The first event of a process: recover from the disk.
-    Start,
+    /// The first event of a process but for the clock: recover from the volumes.
+    Start {
+        /// Those that were used before, by a mark that the shell keeps beside the
+        /// node's keys: an empty one among them has lost its content.
+        used: BTreeSet<Volume>,
+    },
     /// A deadline has come, or the shell's queue of events is drained.
     Wake,
-    /// The wall clock, as data: delivered before `Start` and then now and again.
-    /// It stamps log entries; no decision of a protocol rests on it.
+    /// The wall clock, as data: before `Start`, and then now and again.
     Clock {
-        /// Nanoseconds since the Unix epoch.
-        wall: LogTime,
+        /// The time.
+        wall: WallTime,
     },
-    /// A peer said something; the transport has proven who it is.
+    /// A peer said something.
     Message {
-        /// The peer.
+        /// The peer; the transport has proven who it is.
         from: NodeId,
+        /// Of which cluster the transport has proven it to be: this node's own, or any.
+        scope: Scope,
         /// What it said.
-        message: PeerMessage,
+        message: Message,
     },
-    /// The transport reached a peer.
-    PeerUp {
+    /// The transport reached or lost a peer.
+    Peer {
         /// The peer.
         peer: NodeId,
-    },
-    /// The transport lost a peer.
-    PeerDown {
-        /// The peer.
-        peer: NodeId,
+        /// As for messages.
+        scope: Scope,
+        /// Whether it was reached.
+        is_up: bool,
     },
     /// A client asks something.
     Request {
-        /// Echoed in the answer.
+        /// Chosen by the shell, echoed in the answer, unique among all open requests.
         id: RequestId,
         /// What.
         request: Request,
     },
-    /// A client is gone: nobody waits for the answer, a watch ends.
+    /// A client is gone: it is told nothing more.
     Cancel {
-        /// The request.
+        /// Its request.
         id: RequestId,
     },
-    /// A file operation of the write-ahead log completed.
-    File {
-        /// The operation.
-        id: FileOpId,
-        /// Its result.
-        result: FileResult,
+    /// A volume has done what was asked of it, or failed.
+    Io {
+        /// The volume.
+        volume: Volume,
+        /// What became of which order.
+        done: Done,
     },
-    /// A batch is in the store (and on stable storage, if it asked for that).
-    StoreCommitted {
-        /// The batch.
-        seq: StoreSeq,
-    },
-    /// A page of the scan asked for by `Effect::StoreScan`.
-    StorePage {
-        /// The pairs, in key order.
-        pairs: Vec<(Bytes, Bytes)>,
-        /// Whether these were the last.
-        done: bool,
-    },
-    /// The store failed: the node halts.
-    StoreFailed,
-    /// Something happened to the ledger's part of the node. Its messages come as
-    /// [`Event::Message`], its clock and its wake with the node's own.
-    Ledger(ledger::Event),
-    /// Stop gracefully: hand leadership over, make the state durable, then
-    /// `Effect::Stopped`.
+    /// Stop gracefully, then [`Effect::Stopped`](super::Effect::Stopped).
     Shutdown,
 }

@@ -1,32 +1,31 @@
-//! What is always true between two steps.
+//! What is true after every step.
 
-use super::state::{Node, Phase};
+use super::state::Node;
+use crate::limits::REQUESTS_OPEN_MAX;
 
 impl Node {
-    /// Panics if an invariant of the node is broken. Cheap enough to run after
-    /// every step.
+    /// Panics if an invariant is broken. Parts check their own with every step of theirs.
     pub(super) fn invariants(&self) {
         assert!(
-            self.queue.is_empty(),
-            "every inner effect is routed within its step"
-        );
-        let Some(raft) = &self.raft else { return };
-        let running = matches!(self.phase, Phase::Running | Phase::Stopping { .. });
-        if !running {
-            return;
-        }
-        let applied = self.kv.applied().index;
-        assert!(
-            raft.base().id.index <= self.storage.stored.max(applied),
-            "N1: the log begins no later than the state reaches"
+            self.links.is_empty(),
+            "H1: what follows from a notice follows in its step"
         );
         assert!(
-            applied <= raft.committed().max(applied),
-            "only committed entries are applied"
+            self.clients.len() <= REQUESTS_OPEN_MAX.saturating_add(1),
+            "H2: open requests have a bound"
         );
-        debug_assert!(
-            self.requests.is_consistent(),
-            "N2: every request has one place"
+        assert!(
+            self.parts.parked() <= self.clients.len(),
+            "H3: who waits for a part that recovers is open"
+        );
+        let ended = self.has_ended();
+        assert!(
+            !ended || self.clients.len() == 0,
+            "H4: nobody waits for a part that has ended"
+        );
+        assert_eq!(
+            ended, self.told_stopped,
+            "H5: the shell is told once when all parts have ended"
         );
     }
 }

@@ -1,76 +1,59 @@
 //! The composition root: [`Node`] is the one machine that shells drive.
 //!
 //! # Purpose
-//! A node owns the machines of the protocols, routes events to them and lifts
-//! their effects. It adds what lies between them and nothing else: which record
-//! of the write-ahead log belongs to which write of Raft, which entry answers
-//! which client, when the log may be compacted, and how a snapshot of the state
-//! is opened, sent, staged and swapped in.
+//! A node is made of parts ([`crate::part`]): which, says one table. The node hands each
+//! event to its part, lifts the effects of parts, keeps who waits for which of them, and
+//! carries the notices of one along the links to others. It knows no protocol.
 //!
 //! ```text
-//!  Request ──► requests ──► Raft ──Persist──► Wal ──File──► shell
-//!                 ▲           │◄──Persisted─────┘◄─completion──┘
-//!                 │           ├──Send──► shell ──► peers
-//!              Outcome ◄── Kv ◄──Apply
-//!                              └──StoreOps──► StoreCommit ──► shell
+//!            ┌───────────────────── node ─────────────────────┐
+//!  Message ──► parts ──► cluster ──notice──► links ──► ledger │──► Send, Io, Connect
+//!  Request ──► clients ──►   │                            │   │──► Reply, Stream
+//!  Io ───────►               └──► Health ◄────────────────┘   │──► Health, Stopped
+//!            └─────────────────────────────────────────────────┘
 //! ```
 //!
-//! # Persistence
-//! | what | where | before |
-//! |---|---|---|
-//! | term, vote, entries, base | write-ahead log, one atomic batch per write of Raft | anything that Raft gates on it |
-//! | the sum of the log up to `base` | in the record of the base, and in snapshots | – |
-//! | the replicated state | the store, one atomic batch per group of applied entries, not synced | – (rebuildable from the log) |
-//! | the state up to `base` | the store, synced | the log is compacted to `base` |
-//! | an installed snapshot, with its base beside it | the store, synced, under a new generation | Raft drops the log before it |
+//! # Clients
+//! The shell chooses ids. A request goes to the part that its type names. While that
+//! part recovers the request is kept, up to a bound and a time. A part answers each
+//! request exactly once; a stream is any number of parts of an answer before that. A
+//! client that has cancelled is told nothing more. When a part ends, what is still open
+//! with it is answered here.
+//!
+//! # Ends
+//! A part that has halted gets nothing more, the others go on. A shutdown goes to all
+//! parts at once. What a shell makes of the health of a part is the same everywhere:
+//! when the cluster's part halts it shuts the rest down, when the ledger's does it stays.
 //!
 //! # Invariants
-//! N1. The log base never passes what is durable in the store.
-//! N2. Every open request has exactly one place: parked, forwarded, proposed,
-//! reading or waiting for a signed head; it leaves it with exactly one answer.
-//! N3. Nothing is applied while a snapshot is being installed.
-//! N4. Writes to the log carry consecutive numbers and complete in order.
-//! N5. A head is signed only if the tree over the log is known from the base up to
-//! exactly what is applied.
-//!
-//! # Adversary
-//! Peers are authenticated by the transport and trusted to crash, not to lie;
-//! still no message of theirs may make the node panic. Clients are hostile.
+//! H1 What follows from a notice follows in its step. H2 Open requests have a bound.
+//! H3 Who waits for a part that recovers is open. H4 Nobody waits for a part that has
+//! ended. H5 The shell is told once when all parts have ended.
 //!
 //! # Files
 //! | file | holds |
 //! |---|---|
-//! | `config.rs`, `event.rs`, `effect.rs`, `message.rs`, `request.rs` | the vocabulary |
-//! | `state.rs` | [`Node`] and what it remembers |
-//! | `step.rs` | the only mutator: routing of events and of the machines' effects |
-//! | `recovery.rs` | from files and store pages to a running Raft |
-//! | `requests/` | clients: propose, read, forward, park, time out |
-//! | `apply.rs` | committed entries into the state, answers and watches |
-//! | `log_tree.rs` | the tree over the applied log |
-//! | `attest.rs` | signed heads of the log, and proofs under them |
-//! | `storage.rs` | batches of the log and of the store, compaction |
-//! | `snapshots.rs` | snapshots to and from peers |
-//! | `records.rs` | the records of the write-ahead log |
-//! | `wire.rs` | the encoding of messages and events |
-//! | `invariants.rs` | N1 to N5 |
+//! | `parts.rs` | the table of parts, and what follows from it |
+//! | `links.rs` | who tells whom what |
+//! | `config.rs` `event.rs` `effect.rs` | what a node is built from, takes and asks for |
+//! | `state.rs` | [`Node`] |
+//! | `step.rs` | the only mutator |
+//! | `slot.rs` | a part in its place |
+//! | `clients.rs` | who waits for which part |
+//! | `wire.rs` | the encoding of events, for the flight recorder |
+//! | `invariants.rs` | H1 to H5 |
 
 pub mod config;
 pub mod effect;
 pub mod event;
-pub mod message;
-pub mod request;
 
-mod apply;
-mod attest;
+mod clients;
 mod invariants;
-mod log_tree;
-mod records;
-mod recovery;
-mod requests;
-mod snapshots;
+mod links;
+mod parts;
+mod slot;
 mod state;
 mod step;
-mod storage;
 mod wire;
 
 #[cfg(test)]
@@ -79,6 +62,5 @@ mod tests;
 pub use config::Config;
 pub use effect::Effect;
 pub use event::Event;
-pub use message::{HeadShare, PeerMessage};
-pub use request::{AttestedHead, Changes, Consistency, Request, Response, Status};
+pub use parts::{Link, Message, Notice, PartId, Request, Response};
 pub use state::Node;

@@ -153,7 +153,8 @@ pub fn scan_is_ordered_and_half_open<H: Harness>(harness: &mut H) {
     commit(&mut store, 1, ops.collect(), false);
     let found = |from: &[u8], to: Option<&[u8]>| -> Vec<Bytes> {
         let page = store.scan(from, to, 1 << 20).expect("scan");
-        page.into_iter().map(|(key, _)| key).collect()
+        assert!(page.is_last, "it has room for all");
+        page.pairs.into_iter().map(|(key, _)| key).collect()
     };
     let expected: [&[u8]; 6] = [b"\0", b"a", b"a\0", b"\x80", b"\xff", b"\xff\xff"];
     assert_eq!(found(b"", None), expected, "all, in bytewise order");
@@ -198,10 +199,14 @@ pub fn scan_pages_cover_everything<H: Harness>(harness: &mut H) {
     // Each pair is 100 bytes, so "about" leaves room for one pair too many.
     let page = store.scan(b"", None, 1000).expect("scan");
     assert!(
-        (10..=11).contains(&page.len()),
+        (10..=11).contains(&page.pairs.len()),
         "a page of 1000 bytes has {} pairs",
-        page.len()
+        page.pairs.len()
     );
+    assert!(!page.is_last, "more follow");
+    // A range that a page fills exactly ends with it.
+    let page = store.scan(b"", Some(b"key00010"), 1000).expect("scan");
+    assert_eq!((page.pairs.len(), page.is_last), (10, true));
 }
 
 /// The largest value that the layer above writes comes back whole.
@@ -315,13 +320,14 @@ fn scan_all<S: Store<Error: Debug>>(store: &S, bytes_max: usize) -> Vec<(Bytes, 
     let mut from = Vec::new();
     loop {
         let page = store.scan(&from, None, bytes_max).expect("scan");
-        let Some((last, _)) = page.last() else {
+        all.extend(page.pairs);
+        if page.is_last {
             return all;
-        };
+        }
+        let (last, _) = all.last().expect("a page that is not the last has pairs");
         // The least key behind `last`.
         from = last.to_vec();
         from.push(0);
-        all.extend(page);
     }
 }
 

@@ -13,9 +13,6 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use crate::codec::{DecodeError, Reader, Writer};
-use crate::limits::{RECORDED_LIST_MAX, STORE_KEY_BYTES_MAX};
-
 /// The number of a batch, counted from 1 at each start of the node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct StoreSeq(pub u64);
@@ -75,35 +72,45 @@ pub trait Store {
     /// Pairs with `from <= key`, and `key < to` if `to` is given, in key order,
     /// until about `bytes_max` bytes of keys and values are collected (at least
     /// one pair if there is any).
-    fn scan(
-        &self,
-        from: &[u8],
-        to: Option<&[u8]>,
+    fn scan(&self, from: &[u8], to: Option<&[u8]>, bytes_max: usize) -> Result<Page, Self::Error>;
+}
+
+/// Pairs that a scan found.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Page {
+    /// The pairs, in key order.
+    pub pairs: Vec<(Bytes, Bytes)>,
+    /// Whether no further pair lies in the range.
+    pub is_last: bool,
+}
+
+impl Page {
+    /// What an empty range holds.
+    pub const NONE: Self = Self {
+        pairs: Vec::new(),
+        is_last: true,
+    };
+
+    /// Takes pairs until about `bytes_max` bytes are collected, and looks whether
+    /// there is another one.
+    pub fn collect<E>(
+        pairs: impl Iterator<Item = Result<(Bytes, Bytes), E>>,
         bytes_max: usize,
-    ) -> Result<Vec<(Bytes, Bytes)>, Self::Error>;
-}
-
-/// Encodes what an engine has read, for the flight recorder.
-pub(crate) fn encode_pairs(pairs: &[(Bytes, Bytes)], writer: &mut Writer) {
-    writer.length(pairs.len());
-    for (key, value) in pairs {
-        writer.blob(key);
-        writer.blob(value);
+    ) -> Result<Self, E> {
+        let mut page = Self {
+            pairs: Vec::new(),
+            is_last: true,
+        };
+        let mut bytes = 0_usize;
+        for pair in pairs {
+            let (key, value) = pair?;
+            if bytes >= bytes_max && !page.pairs.is_empty() {
+                page.is_last = false;
+                break;
+            }
+            bytes = bytes.saturating_add(key.len()).saturating_add(value.len());
+            page.pairs.push((key, value));
+        }
+        Ok(page)
     }
-}
-
-/// Decodes what [`encode_pairs`] wrote, values of at most so many bytes.
-pub(crate) fn decode_pairs(
-    reader: &mut Reader<'_>,
-    value_bytes_max: usize,
-) -> Result<Vec<(Bytes, Bytes)>, DecodeError> {
-    let count = reader.length(RECORDED_LIST_MAX)?;
-    (0..count)
-        .map(|_| {
-            Ok((
-                reader.blob(STORE_KEY_BYTES_MAX)?,
-                reader.blob(value_bytes_max)?,
-            ))
-        })
-        .collect()
 }

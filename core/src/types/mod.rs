@@ -4,4 +4,4 @@ mod ids;
 mod time;
 
 pub use ids::{Chain, ClusterId, Index, LogId, NodeId, RequestId, Revision, Term};
-pub use time::{Span, Time};
+pub use time::{Span, Time, WallTime};

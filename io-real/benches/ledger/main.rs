@@ -24,7 +24,8 @@ mod net;
 
 use std::time::{Duration, Instant};
 
-use decube_io_real::host::{Counter, NodeHandle};
+use decube_core::ledger::{Request, Response};
+use decube_io_real::host::NodeHandle;
 use tokio::runtime::{Builder, Runtime};
 
 use cpu::Cpu;
@@ -101,12 +102,12 @@ fn measure(row: &str, load: Load, is_alone: bool, length: Duration) {
     let running = clients.start(&targets);
     std::thread::sleep(warm_up);
     let (begin, cpu) = (Instant::now(), Cpu::now());
-    let (operations, blocks) = counts(&targets[0]);
+    let (operations, blocks) = counts(&runtime, &targets[0]);
     let seen = running.mark();
     std::thread::sleep(length);
     let latencies = running.since(seen);
     let (operations, blocks) = {
-        let (operations_now, blocks_now) = counts(&targets[0]);
+        let (operations_now, blocks_now) = counts(&runtime, &targets[0]);
         (operations_now - operations, blocks_now - blocks)
     };
     let (took, cpu) = (begin.elapsed(), Cpu::now().since(&cpu));
@@ -130,10 +131,9 @@ fn measure(row: &str, load: Load, is_alone: bool, length: Duration) {
 }
 
 /// Final operations and blocks of a node so far.
-fn counts(handle: &NodeHandle) -> (u64, u64) {
-    let metrics = handle.metrics();
-    (
-        metrics.get(Counter::LedgerOperations),
-        metrics.get(Counter::LedgerBlocks),
-    )
+fn counts(runtime: &Runtime, handle: &NodeHandle) -> (u64, u64) {
+    match runtime.block_on(handle.ledger(Request::Status)) {
+        Ok(Response::Status(status)) => (status.final_operations, status.final_blocks),
+        other => panic!("the ledger runs: {other:?}"),
+    }
 }

@@ -7,22 +7,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use decube_core::cluster;
 use decube_core::crypto::{
     ChainId, P256Signer, PublicKey, SharedSigner, SharedVerifier, Signature, Verifier, VerifyError,
 };
-use decube_core::ledger::{self, Genesis, Member, Params, ReadId, TimeMs};
-use decube_core::node::{Config, Node};
+use decube_core::io::{FileOp, FileOpId, FileResult, Read, Volume};
+use decube_core::ledger::{self, Genesis, Member, Params, TimeMs};
+use decube_core::node::{Config, Node, PartId};
 use decube_core::raft::Membership;
-use decube_core::store::StoreBatch;
+use decube_core::store::{Page, StoreBatch};
 use decube_core::types::{ClusterId, NodeId, Span};
-use decube_core::wal::{FileOp, FileOpId, FileResult};
 use decube_io_real::data_dir::{DataDir, NodeKeys};
 use decube_io_real::disk::{Directory, DiskThread};
 use decube_io_real::host::{self, HostConfig, NodeHandle};
 use decube_io_real::network::InProcessHub;
 use decube_io_real::network::libp2p::{Libp2pConfig, start};
 use decube_io_real::ports::{
-    Disk, DiskEvent, LedgerPorts, Network, NetworkEvent, Ports, StoreEvent, StoreQueue, SystemClock,
+    Disk, DiskEvent, Network, NetworkEvent, Ports, StoreEvent, StoreQueue, SystemClock, VolumePorts,
 };
 use decube_io_real::store::{EmbeddedStore, StoreThread};
 use decube_io_real::verifier::FastVerifier;
@@ -45,6 +46,9 @@ pub struct Nodes {
 
 /// A device with what it tells.
 type Opened<T, E> = (T, mpsc::UnboundedReceiver<E>);
+
+/// The devices of a volume.
+type Devices<D, S> = (Opened<D, DiskEvent>, Opened<S, StoreEvent>);
 
 /// What all nodes are given.
 struct Plan {
@@ -99,12 +103,10 @@ impl Plan {
         ledger.signer = Some(signer.clone());
         ledger.verifier = verifier;
         ledger.wait_timeout = Span::from_secs(120);
-        let mut config = Config::new(id, cluster(id), alone, 1);
+        ledger.peers = self.ids().into_iter().collect();
+        let mut config = cluster::Config::new(id, cluster(id), alone, 1);
         config.signer = Some(signer);
-        config.ledger = Some(ledger);
-        config.foreign = self.ids();
-        config.foreign.remove(&id);
-        config
+        Config::of_cluster(config).with_ledger(ledger)
     }
 
     /// Starts a node as the product does.
@@ -115,47 +117,44 @@ impl Plan {
         network_events: mpsc::Receiver<NetworkEvent>,
     ) -> NodeHandle {
         let data = DataDir::open(&self.root.path().join(number.to_string())).unwrap();
-        let dirs = data.ledger().unwrap();
         let config = self.config(number, SharedVerifier::new(FastVerifier));
-        let own = (disk(&data.wal()), store(&data.store()));
-        let ledgers = (disk(&dirs.wal), store(&dirs.store));
-        self.spawn(config, (network, network_events), own, ledgers)
+        let volumes = Volume::ALL.map(|volume| {
+            let dirs = data.volume(volume).unwrap();
+            (volume, (disk(&dirs.wal), store(&dirs.store)))
+        });
+        self.spawn(config, (network, network_events), volumes)
     }
 
     /// Starts a node that checks no signatures and has no disk.
     fn simulate(&self, number: usize, hub: &InProcessHub) -> NodeHandle {
         let config = self.config(number, SharedVerifier::new(Trusting));
-        let network = hub.attach(config.id);
-        let nothing = || (NoDisk::new(), NoStore::new());
-        self.spawn(config, network, nothing(), nothing())
+        let network = hub.attach_in(config.node, cluster(config.node));
+        let volumes = Volume::ALL.map(|volume| (volume, (NoDisk::new(), NoStore::new())));
+        self.spawn(config, network, volumes)
     }
 
-    /// Starts a node on these ports: disk and store of its own, and of the ledger.
+    /// Starts a node on these volumes.
     fn spawn<N: Network, D: Disk, S: StoreQueue>(
         &self,
         config: Config,
         (network, network_events): (N, mpsc::Receiver<NetworkEvent>),
-        (own_disk, own_store): (Opened<D, DiskEvent>, Opened<S, StoreEvent>),
-        (ledger_disk, ledger_store): (Opened<D, DiskEvent>, Opened<S, StoreEvent>),
+        volumes: [(Volume, Devices<D, S>); Volume::ALL.len()],
     ) -> NodeHandle {
+        let attach = |((disk, disk_events), (store, store_events))| VolumePorts {
+            disk,
+            disk_events,
+            store,
+            store_events,
+            is_used: false,
+        };
+        let volumes = volumes.map(|(volume, opened)| (volume, attach(opened)));
         let ports = Ports {
             network,
             network_events,
-            disk: own_disk.0,
-            disk_events: own_disk.1,
-            store: own_store.0,
-            store_events: own_store.1,
+            volumes: BTreeMap::from(volumes),
             clock: SystemClock,
-            ledger: Some(LedgerPorts {
-                peers: self.ids(),
-                disk: ledger_disk.0,
-                disk_events: ledger_disk.1,
-                store: ledger_store.0,
-                store_events: ledger_store.1,
-            }),
         };
-        let host = HostConfig::new(config.id);
-        host::spawn(host, Node::new(config), ports, ()).0
+        host::spawn(HostConfig::default(), Node::new(config), ports, ()).0
     }
 
     fn into_nodes(
@@ -191,7 +190,8 @@ pub fn with_simulated_peers(runtime: &Runtime) -> Nodes {
     let thread = std::thread::Builder::new().name("peers".into());
     let thread = thread.spawn(work).unwrap();
     let handle = runtime.block_on(async {
-        let (network, events) = hub.attach(plan.keys[0].node_id());
+        let id = plan.keys[0].node_id();
+        let (network, events) = hub.attach_in(id, cluster(id));
         let handle = plan.start(0, network, events);
         ready(&handle).await;
         handle
@@ -260,7 +260,7 @@ impl Nodes {
 
 async fn ready(handle: &NodeHandle) {
     let mut status = handle.status();
-    let wait = status.wait_for(|status| status.ledger_ready);
+    let wait = status.wait_for(|status| status.is_serving(PartId::Ledger));
     let waited = tokio::time::timeout(Duration::from_secs(60), wait).await;
     waited.expect("the ledger is ready in a minute").unwrap();
 }
@@ -327,17 +327,9 @@ impl StoreQueue for NoStore {
         let _ = self.0.send(StoreEvent::Committed(batch.seq));
     }
 
-    fn scan(&mut self, _: Bytes) {
-        let page = StoreEvent::Page {
-            pairs: Vec::new(),
-            done: true,
-        };
-        let _ = self.0.send(page);
-    }
-
-    fn read(&mut self, id: ReadId, _: Bytes, _: Bytes, _: usize) {
-        let pairs = Vec::new();
-        let _ = self.0.send(StoreEvent::Read { id, pairs });
+    fn read(&mut self, read: Read) {
+        let (id, page) = (read.id, Page::NONE);
+        let _ = self.0.send(StoreEvent::Read { id, page });
     }
 
     async fn close(self) {}

@@ -6,8 +6,9 @@
 //! | `FORMAT` | the version of the layout |
 //! | `keys/identity.key` | the P-256 key that the node is known by |
 //! | `keys/transport.key` | the Ed25519 key that its connections are known by |
-//! | `wal/` | the write-ahead log |
-//! | `store/` | the key-value engine |
+//! | `keys/*-began` | marks: something was made durable in this volume |
+//! | `wal/`, `store/` | the volume of the cluster: write-ahead log and key-value engine |
+//! | `ledger/wal/`, `ledger/store/` | that of the ledger |
 //! | `journal/` | the flight recorder, if it records |
 //!
 //! Whoever holds two processes on one log has lost it, so a second start is
@@ -24,6 +25,10 @@ mod tests;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+
+use decube_core::io::{FileError, FileOp, FileResult, Volume};
+
+use crate::disk::FileSystem;
 
 pub use keys::{NodeKeys, create_key, read_key};
 pub use lock::DirLock;
@@ -105,15 +110,21 @@ pub enum DataDirError {
     },
 }
 
-/// Where the ledger keeps what it has.
+/// Where a volume is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LedgerDirs {
+pub struct VolumeDirs {
     /// The files of its log.
     pub wal: PathBuf,
     /// Its key-value engine.
     pub store: PathBuf,
-    /// The log is gone although the node's key may have signed before.
-    pub is_lost: bool,
+    /// The file that says that something was made durable in the volume. It lies beside
+    /// the keys: who restores those after a loss of the disk restores it as well, or has
+    /// to say that the node has promised something before.
+    pub mark: PathBuf,
+    /// Whether there is such a mark.
+    pub is_used: bool,
+    /// Whether the log holds no file at all.
+    pub is_empty: bool,
 }
 
 impl DataDir {
@@ -137,49 +148,75 @@ impl DataDir {
         &self.path
     }
 
-    /// Where the files of the write-ahead log are.
-    pub fn wal(&self) -> PathBuf {
-        self.path.join("wal")
-    }
-
-    /// Where the key-value engine is.
-    pub fn store(&self) -> PathBuf {
-        self.path.join("store")
-    }
-
-    /// The directories of the ledger, made at the first call.
+    /// The directories of a volume, made at the first call.
     ///
     /// # Errors
     /// The file system refused.
-    pub fn ledger(&self) -> Result<LedgerDirs, DataDirError> {
-        let path = self.path.join("ledger");
+    pub fn volume(&self, volume: Volume) -> Result<VolumeDirs, DataDirError> {
+        let (path, mark) = match volume {
+            Volume::Cluster => (self.path.clone(), "cluster-began"),
+            Volume::Ledger => (self.path.join("ledger"), "ledger-began"),
+        };
         let (wal, store) = (path.join("wal"), path.join("store"));
         for part in [&path, &wal, &store] {
             durable::create_directory(part)?;
         }
-        let is_empty = fs::read_dir(&wal).map_err(io_error(&wal))?.next().is_none();
-        // The mark lies beside the keys: who restores those after a loss of the
-        // disk restores it as well, or has to say that the key has signed before.
-        let mark = self.path.join("keys").join("ledger-began");
-        let has_begun = mark.try_exists().map_err(io_error(&mark))?;
-        if !has_begun {
-            durable::write_file(&mark, b"this node has signed on a ledger\n", 0o600)?;
-        }
-        Ok(LedgerDirs {
+        let mark = self.path.join("keys").join(mark);
+        Ok(VolumeDirs {
+            is_used: mark.try_exists().map_err(io_error(&mark))?,
+            is_empty: is_empty(&wal)?,
             wal,
             store,
-            is_lost: is_empty && has_begun,
+            mark,
         })
     }
 
     /// The keys of the node, made at the first call ever.
     pub fn keys(&self) -> Result<NodeKeys, DataDirError> {
-        let holds_log = fs::read_dir(self.wal())
-            .map_err(io_error(&self.wal()))?
-            .next()
-            .is_some();
+        let holds_log = !is_empty(&self.path.join("wal"))?;
         keys::load_or_create(&self.path.join("keys"), holds_log)
     }
+}
+
+/// Writes the mark of a volume when something is made durable in it for the first time,
+/// before anybody hears of that: nothing rests on a volume whose loss would go unnoticed.
+#[derive(Debug)]
+pub struct Marking<F> {
+    files: F,
+    /// The mark that is still to be written.
+    mark: Option<PathBuf>,
+}
+
+impl<F> Marking<F> {
+    /// Files of a volume that is kept there.
+    pub fn new(files: F, dirs: &VolumeDirs) -> Self {
+        let mark = (!dirs.is_used).then(|| dirs.mark.clone());
+        Self { files, mark }
+    }
+}
+
+impl<F: FileSystem> FileSystem for Marking<F> {
+    fn perform(&mut self, op: FileOp) -> FileResult {
+        let is_sync = matches!(op, FileOp::Sync { .. });
+        let result = self.files.perform(op);
+        if !is_sync || result != FileResult::Done {
+            return result;
+        }
+        if let Some(mark) = &self.mark {
+            let said = b"something was made durable in this volume\n";
+            if let Err(error) = durable::write_file(mark, said, 0o600) {
+                tracing::error!(%error, "the mark of a volume can not be written");
+                return FileResult::Failed(FileError::Io);
+            }
+            self.mark = None;
+        }
+        result
+    }
+}
+
+fn is_empty(directory: &Path) -> Result<bool, DataDirError> {
+    let mut entries = fs::read_dir(directory).map_err(io_error(directory))?;
+    Ok(entries.next().is_none())
 }
 
 fn check_format(path: &Path) -> Result<(), DataDirError> {

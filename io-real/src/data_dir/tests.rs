@@ -5,7 +5,10 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 
 use tempfile::TempDir;
 
-use super::{DataDir, DataDirError};
+use decube_core::io::{FileError, FileName, FileOp, FileResult, Volume};
+
+use super::{DataDir, DataDirError, Marking, VolumeDirs};
+use crate::disk::FileSystem;
 
 #[test]
 fn a_new_directory_is_made_and_opens_again_with_the_same_keys() {
@@ -13,7 +16,8 @@ fn a_new_directory_is_made_and_opens_again_with_the_same_keys() {
     let path = place.path().join("a/b");
     let data = DataDir::open(&path).unwrap();
     let keys = data.keys().unwrap();
-    assert!(data.wal().is_dir() && data.store().is_dir());
+    let dirs = data.volume(Volume::Cluster).unwrap();
+    assert!(dirs.wal.is_dir() && dirs.store.is_dir());
     for name in ["identity.key", "transport.key"] {
         let mode = fs::metadata(path.join("keys").join(name)).unwrap().mode();
         assert_eq!(mode & 0o777, 0o600, "{name}");
@@ -120,10 +124,57 @@ fn a_log_without_the_identity_that_wrote_it_is_refused() {
     let place = TempDir::new().unwrap();
     let data = DataDir::open(place.path()).unwrap();
     data.keys().unwrap();
-    fs::write(data.wal().join("segment-1"), b"votes").unwrap();
+    fs::write(
+        data.volume(Volume::Cluster).unwrap().wal.join("segment-1"),
+        b"votes",
+    )
+    .unwrap();
     fs::remove_file(place.path().join("keys/transport.key")).unwrap();
     data.keys().expect("a lost transport key is replaced");
     fs::remove_file(place.path().join("keys/identity.key")).unwrap();
     let error = data.keys().unwrap_err();
     assert!(matches!(error, DataDirError::LostKey { .. }), "{error}");
+}
+
+/// Counts what it is asked for and says that it is done.
+#[derive(Default)]
+struct Obedient(u64);
+
+impl FileSystem for Obedient {
+    fn perform(&mut self, _: FileOp) -> FileResult {
+        self.0 += 1;
+        FileResult::Done
+    }
+}
+
+#[test]
+fn a_volume_is_marked_when_something_is_durable_and_before_that_is_told() {
+    let place = TempDir::new().unwrap();
+    let data = DataDir::open(place.path()).unwrap();
+    data.keys().unwrap();
+    let file = FileName::Segment(1);
+    for volume in Volume::ALL {
+        let dirs = data.volume(volume).unwrap();
+        assert!(!dirs.is_used && dirs.is_empty);
+        let mut files = Marking::new(Obedient::default(), &dirs);
+        files.perform(FileOp::Create { file, len: 4096 });
+        assert!(!data.volume(volume).unwrap().is_used, "nothing is durable");
+        files.perform(FileOp::Sync { file });
+        assert!(data.volume(volume).unwrap().is_used);
+    }
+}
+
+#[test]
+fn a_volume_that_can_not_be_marked_is_not_written_to() {
+    let place = TempDir::new().unwrap();
+    let data = DataDir::open(place.path()).unwrap();
+    let dirs = data.volume(Volume::Cluster).unwrap();
+    let dirs = VolumeDirs {
+        mark: place.path().join("nowhere/cluster-began"),
+        ..dirs
+    };
+    let mut files = Marking::new(Obedient::default(), &dirs);
+    let file = FileName::Segment(1);
+    let failed = FileResult::Failed(FileError::Io);
+    assert_eq!(files.perform(FileOp::Sync { file }), failed);
 }

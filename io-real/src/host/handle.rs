@@ -4,16 +4,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
-use decube_core::ledger::{self, FinalBlock};
-use decube_core::node::{Changes, Request, Response};
+use decube_core::cluster::{self, Changes};
+use decube_core::ledger;
+use decube_core::node::{Request, Response};
 use decube_core::raft::Refusal;
 use decube_core::types::{RequestId, Revision};
-use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
-use super::WATCH_QUEUE_MAX;
-use super::ledger::LedgerAsk;
+use super::STREAM_QUEUE_MAX;
 use super::metrics::{Counter, Metrics};
-use super::requests::{Ask, ChangeSender, Waiter};
+use super::requests::{Ask, StreamSender, Waiter};
 use super::status::{HostExit, HostStatus};
 
 /// A client's way to a node. Cheap to clone; when the last one is dropped the
@@ -25,8 +25,29 @@ pub struct NodeHandle {
     status: watch::Receiver<HostStatus>,
     metrics: Arc<Metrics>,
     next_id: Arc<AtomicU64>,
-    ledger: mpsc::Sender<LedgerAsk>,
-    blocks: broadcast::Sender<Arc<FinalBlock>>,
+}
+
+/// A handle that does not keep its host from stopping.
+#[derive(Debug, Clone)]
+pub(super) struct WeakHandle {
+    requests: mpsc::WeakSender<Ask>,
+    control: mpsc::WeakUnboundedSender<Control>,
+    status: watch::Receiver<HostStatus>,
+    metrics: Arc<Metrics>,
+    next_id: Arc<AtomicU64>,
+}
+
+impl WeakHandle {
+    /// A handle, if there is still another one.
+    pub(super) fn upgrade(&self) -> Option<NodeHandle> {
+        Some(NodeHandle {
+            requests: self.requests.upgrade()?,
+            control: self.control.upgrade()?,
+            status: self.status.clone(),
+            metrics: self.metrics.clone(),
+            next_id: self.next_id.clone(),
+        })
+    }
 }
 
 /// The host has ended. A request that was open may have happened or not.
@@ -34,13 +55,30 @@ pub struct NodeHandle {
 #[error("the node has stopped; the request may or may not have been carried out")]
 pub struct HostGone;
 
+/// Parts of an answer as they come. Dropping it ends the stream on the node.
+#[derive(Debug)]
+pub struct Answers {
+    queue: mpsc::Receiver<Response>,
+    end: Arc<OnceLock<StreamEnd>>,
+    _cancel: CancelOnDrop,
+}
+
+/// Why a stream gives no more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StreamEnd {
+    /// The node's last answer.
+    Answered(Box<Response>),
+    /// The parts were taken more slowly than they came.
+    Lagged,
+    /// The host has ended.
+    HostGone,
+}
+
 /// A running watch. Dropping it ends it on the node.
 #[derive(Debug)]
 pub struct Watch {
     revision: Revision,
-    changes: mpsc::Receiver<Changes>,
-    end: Arc<OnceLock<WatchEnd>>,
-    _cancel: CancelOnDrop,
+    answers: Answers,
 }
 
 /// Why a watch gives no more changes.
@@ -73,8 +111,6 @@ pub enum WatchEnd {
 pub(super) enum Control {
     /// Nobody waits for this request any more.
     Cancel(RequestId),
-    /// Nobody waits for this question to the ledger any more.
-    CancelLedger(RequestId),
     /// Stop gracefully.
     Shutdown,
 }
@@ -86,8 +122,6 @@ pub(super) struct HandlePorts {
     pub(super) control: mpsc::UnboundedReceiver<Control>,
     pub(super) status: watch::Sender<HostStatus>,
     pub(super) metrics: Arc<Metrics>,
-    pub(super) ledger: mpsc::Receiver<LedgerAsk>,
-    pub(super) blocks: broadcast::Sender<Arc<FinalBlock>>,
 }
 
 impl NodeHandle {
@@ -96,70 +130,74 @@ impl NodeHandle {
         let (control, control_rx) = mpsc::unbounded_channel();
         let (status_tx, status) = watch::channel(HostStatus::default());
         let metrics = Arc::new(Metrics::default());
-        let (ledger, ledger_rx) = mpsc::channel(queue_max);
-        let blocks = super::ledger::blocks();
         let handle = Self {
             requests,
             control,
             status,
             metrics: metrics.clone(),
             next_id: Arc::new(AtomicU64::new(1)),
-            ledger,
-            blocks: blocks.clone(),
         };
         let ports = HandlePorts {
             requests: requests_rx,
             control: control_rx,
             status: status_tx,
             metrics,
-            ledger: ledger_rx,
-            blocks,
         };
         (handle, ports)
     }
 
-    /// Asks the node and waits for its answer. A full queue is answered
-    /// `Refused(Busy)` at once. Dropping the future cancels the request, which
-    /// does not undo it.
-    pub async fn request(&self, request: Request) -> Result<Response, HostGone> {
-        match self.ask(request, None)? {
-            Asked::Busy => Ok(Response::Refused(Refusal::Busy)),
-            Asked::Waiting(answer, mut cancel) => {
-                let response = answer.await.map_err(|_| HostGone);
+    /// Asks the node and waits for its answer. A full queue is answered at once: busy.
+    /// Dropping the future cancels the request, which does not undo it.
+    pub async fn request(&self, request: impl Into<Request>) -> Result<Response, HostGone> {
+        let request = request.into();
+        let part = request.part();
+        let (answer, answered) = oneshot::channel();
+        match self.ask(request, Waiter::Once(answer))? {
+            None => Ok(Response::busy(part)),
+            Some(mut cancel) => {
+                let response = answered.await.map_err(|_| HostGone);
                 cancel.disarm();
                 response
             }
         }
     }
 
-    /// Asks the ledger and waits for its answer. Dropping the future cancels the
-    /// question, which does not undo a submission.
-    pub async fn ledger(&self, request: ledger::Request) -> Result<ledger::Response, HostGone> {
-        let id = RequestId(self.next_id.fetch_add(1, Ordering::Relaxed));
-        let (answer, answered) = oneshot::channel();
-        let ask = LedgerAsk {
-            id,
-            request,
-            answer,
-        };
-        match self.ledger.try_send(ask) {
-            Ok(()) => {}
-            Err(mpsc::error::TrySendError::Full(_)) => return Ok(ledger::Response::Busy),
-            Err(mpsc::error::TrySendError::Closed(_)) => return Err(HostGone),
+    /// Asks the node's part in its cluster; otherwise like [`NodeHandle::request`].
+    pub async fn cluster(&self, request: cluster::Request) -> Result<cluster::Response, HostGone> {
+        match self.request(request).await? {
+            Response::Cluster(response) => Ok(response),
+            Response::Ledger(other) => unreachable!("the cluster was asked: {other:?}"),
         }
-        let mut cancel = CancelOnDrop {
-            control: self.control.clone(),
-            message: Some(Control::CancelLedger(id)),
-        };
-        let response = answered.await.map_err(|_| HostGone);
-        cancel.disarm();
-        response
     }
 
-    /// Final blocks as they come, from now on. Who takes them too slowly is told how
-    /// many it missed and asks for them.
-    pub fn blocks(&self) -> broadcast::Receiver<Arc<FinalBlock>> {
-        self.blocks.subscribe()
+    /// Asks the node's part in the ledger; otherwise like [`NodeHandle::request`].
+    pub async fn ledger(&self, request: ledger::Request) -> Result<ledger::Response, HostGone> {
+        match self.request(request).await? {
+            Response::Ledger(response) => Ok(response),
+            Response::Cluster(other) => unreachable!("the ledger was asked: {other:?}"),
+        }
+    }
+
+    /// Asks the node for a stream. It queues [`STREAM_QUEUE_MAX`] parts for a slow
+    /// reader, and ends then.
+    pub fn stream(&self, request: impl Into<Request>) -> Result<Answers, StreamEnd> {
+        let request = request.into();
+        let part = request.part();
+        let (sender, queue) = mpsc::channel(STREAM_QUEUE_MAX);
+        let end = Arc::new(OnceLock::new());
+        let waiter = Waiter::Stream(StreamSender {
+            queue: sender,
+            end: end.clone(),
+        });
+        match self.ask(request, waiter) {
+            Err(HostGone) => Err(StreamEnd::HostGone),
+            Ok(None) => Err(StreamEnd::Answered(Box::new(Response::busy(part)))),
+            Ok(Some(cancel)) => Ok(Answers {
+                queue,
+                end,
+                _cancel: cancel,
+            }),
+        }
     }
 
     /// Follows the changes of keys in `from..to` (to the end without `to`), from
@@ -170,35 +208,24 @@ impl NodeHandle {
         to: Option<Bytes>,
         since: Revision,
     ) -> Result<Watch, WatchEnd> {
-        let (queue, changes) = mpsc::channel(WATCH_QUEUE_MAX);
-        let end = Arc::new(OnceLock::new());
-        let sender = ChangeSender {
-            queue,
-            end: end.clone(),
-        };
-        let request = Request::Watch { from, to, since };
-        let asked = self
-            .ask(request, Some(sender))
-            .map_err(|HostGone| WatchEnd::HostGone)?;
-        let Asked::Waiting(answer, mut cancel) = asked else {
-            return Err(WatchEnd::Refused(Refusal::Busy));
-        };
-        let refusal = match answer.await {
-            Ok(Response::Watching { revision }) => {
-                return Ok(Watch {
-                    revision,
-                    changes,
-                    end,
-                    _cancel: cancel,
-                });
+        let request = cluster::Request::Watch { from, to, since };
+        let mut answers = self.stream(request)?;
+        match answers.next().await? {
+            Response::Cluster(cluster::Response::Watching { revision }) => {
+                Ok(Watch { revision, answers })
             }
-            Ok(Response::Compacted { oldest }) => WatchEnd::Compacted { oldest },
-            Ok(Response::Refused(refusal)) => WatchEnd::Refused(refusal),
-            Ok(_) => WatchEnd::Ended,
-            Err(_) => WatchEnd::HostGone,
-        };
-        cancel.disarm();
-        Err(refusal)
+            _ => Err(WatchEnd::Ended),
+        }
+    }
+
+    pub(super) fn downgrade(&self) -> WeakHandle {
+        WeakHandle {
+            requests: self.requests.downgrade(),
+            control: self.control.downgrade(),
+            status: self.status.clone(),
+            metrics: self.metrics.clone(),
+            next_id: self.next_id.clone(),
+        }
     }
 
     /// The state of the host, and a way to wait for it to change.
@@ -228,31 +255,35 @@ impl NodeHandle {
         status.borrow().exit.clone()
     }
 
-    fn ask(&self, request: Request, changes: Option<ChangeSender>) -> Result<Asked, HostGone> {
+    /// Queues a request; nothing if the queue is full.
+    fn ask(&self, request: Request, waiter: Waiter) -> Result<Option<CancelOnDrop>, HostGone> {
         // Ids only have to be unique in this process; order means nothing.
         let id = RequestId(self.next_id.fetch_add(1, Ordering::Relaxed));
-        let (answer, answered) = oneshot::channel();
-        let waiter = Waiter {
-            answer: Some(answer),
-            changes,
-        };
-        match self.requests.try_send(Ask {
+        let ask = Ask {
             id,
             request,
             waiter,
-        }) {
-            Ok(()) => Ok(Asked::Waiting(
-                answered,
-                CancelOnDrop {
-                    control: self.control.clone(),
-                    message: Some(Control::Cancel(id)),
-                },
-            )),
+        };
+        match self.requests.try_send(ask) {
+            Ok(()) => Ok(Some(CancelOnDrop {
+                control: self.control.clone(),
+                message: Some(Control::Cancel(id)),
+            })),
             Err(mpsc::error::TrySendError::Full(_)) => {
                 self.metrics.add(Counter::RequestsRefused, 1);
-                Ok(Asked::Busy)
+                Ok(None)
             }
             Err(mpsc::error::TrySendError::Closed(_)) => Err(HostGone),
+        }
+    }
+}
+
+impl Answers {
+    /// The next part of the answer. Cancel-safe. After an error there are no more.
+    pub async fn next(&mut self) -> Result<Response, StreamEnd> {
+        match self.queue.recv().await {
+            Some(response) => Ok(response),
+            None => Err(self.end.get().cloned().unwrap_or(StreamEnd::HostGone)),
         }
     }
 }
@@ -265,16 +296,27 @@ impl Watch {
 
     /// The next changes. Cancel-safe. After an error there are no more.
     pub async fn next(&mut self) -> Result<Changes, WatchEnd> {
-        match self.changes.recv().await {
-            Some(changes) => Ok(changes),
-            None => Err(self.end.get().copied().unwrap_or(WatchEnd::HostGone)),
+        match self.answers.next().await? {
+            Response::Cluster(cluster::Response::Changed(changes)) => Ok(changes),
+            _ => Err(WatchEnd::Ended),
         }
     }
 }
 
-enum Asked {
-    Busy,
-    Waiting(oneshot::Receiver<Response>, CancelOnDrop),
+impl From<StreamEnd> for WatchEnd {
+    fn from(end: StreamEnd) -> Self {
+        match end {
+            StreamEnd::Answered(response) => match *response {
+                Response::Cluster(cluster::Response::Compacted { oldest }) => {
+                    Self::Compacted { oldest }
+                }
+                Response::Cluster(cluster::Response::Refused(refusal)) => Self::Refused(refusal),
+                _ => Self::Ended,
+            },
+            StreamEnd::Lagged => Self::Lagged,
+            StreamEnd::HostGone => Self::HostGone,
+        }
+    }
 }
 
 /// Tells the host when the asker loses interest.

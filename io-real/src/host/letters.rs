@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use decube_core::codec::Encode as _;
-use decube_core::node::PeerMessage;
+use decube_core::node::Message;
 use decube_core::types::NodeId;
 
 use super::metrics::{Counter, Metrics};
@@ -14,7 +14,7 @@ use crate::ports::Network;
 #[derive(Debug, Default)]
 pub(super) struct Letters {
     /// The last one, kept until the next: at most one message's worth of memory.
-    last: Option<(PeerMessage, Bytes)>,
+    last: Option<(Message, Bytes)>,
 }
 
 impl Letters {
@@ -22,7 +22,7 @@ impl Letters {
     pub(super) fn send(
         &mut self,
         to: NodeId,
-        message: PeerMessage,
+        message: Message,
         network: &mut impl Network,
         metrics: &Metrics,
     ) {
@@ -37,7 +37,7 @@ impl Letters {
         }
     }
 
-    fn encode(&mut self, message: PeerMessage) -> Bytes {
+    fn encode(&mut self, message: Message) -> Bytes {
         match &self.last {
             Some((last, bytes)) if *last == message => bytes.clone(),
             _ => {

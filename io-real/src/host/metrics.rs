@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use decube_core::io::Volume;
+
 /// A counter of a host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(usize)]
@@ -17,28 +19,20 @@ pub enum Counter {
     EffectsSend,
     /// `Reply` effects.
     EffectsReply,
-    /// `Changed` effects.
-    EffectsChanged,
-    /// `File` effects.
-    EffectsFile,
-    /// `StoreCommit` and `StoreScan` effects.
-    EffectsStore,
+    /// `Stream` effects.
+    EffectsStream,
+    /// `Io` effects.
+    EffectsIo,
     /// All other effects.
     EffectsOther,
-    /// Orders of the ledger.
-    EffectsLedger,
-    /// Blocks of the ledger that became final.
-    LedgerBlocks,
-    /// Operations in them.
-    LedgerOperations,
     /// Requests taken from clients.
     Requests,
     /// Requests refused because a queue was full.
     RequestsRefused,
     /// Requests whose client went away before the answer.
     RequestsCancelled,
-    /// Watches ended because the watcher was too slow or gone.
-    WatchesEnded,
+    /// Streams ended because whoever reads them was too slow or gone.
+    StreamsEnded,
     /// Messages from peers.
     MessagesIn,
     /// Their bytes.
@@ -51,27 +45,56 @@ pub enum Counter {
     MessageBytesOut,
     /// Messages that the network did not take.
     MessagesDropped,
+}
+
+/// How many counters there are.
+const COUNTERS: usize = Counter::MessagesDropped as usize + 1;
+
+/// A counter of a volume.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(usize)]
+pub enum VolumeCounter {
     /// Bytes written to the files of the log.
-    FileBytesWritten,
+    BytesWritten,
     /// Syncs of the files of the log.
-    FileSyncs,
+    Syncs,
     /// File operations that failed.
     FileErrors,
     /// Batches committed to the store.
     StoreCommits,
-    /// Pages read from the store.
-    StorePages,
+    /// Reads of the store.
+    StoreReads,
 }
 
-/// How many counters there are.
-const COUNTERS: usize = Counter::StorePages as usize + 1;
+const VOLUME_COUNTERS: usize = VolumeCounter::StoreReads as usize + 1;
+
+/// What is counted of one volume.
+#[derive(Debug, Default)]
+pub struct VolumeMetrics {
+    counters: [AtomicU64; VOLUME_COUNTERS],
+    /// Orders that are not carried out yet.
+    open: AtomicU64,
+    /// Time from the order of a sync to its completion, queueing included.
+    pub sync_latency: Histogram,
+}
+
+impl VolumeMetrics {
+    /// The value of a counter.
+    pub fn get(&self, counter: VolumeCounter) -> u64 {
+        self.counters[counter as usize].load(Ordering::Relaxed)
+    }
+
+    /// Orders that are not carried out yet.
+    pub fn open(&self) -> u64 {
+        self.open.load(Ordering::Relaxed)
+    }
+}
 
 /// All counters of a host. Shared with every handle.
 #[derive(Debug, Default)]
 pub struct Metrics {
     counters: [AtomicU64; COUNTERS],
-    /// Time from the order of a sync to its completion, queueing included.
-    pub sync_latency: Histogram,
+    volumes: [VolumeMetrics; Volume::ALL.len()],
     /// Events per turn.
     pub turn_events: Histogram,
 }
@@ -86,6 +109,21 @@ impl Metrics {
     /// The value of a counter.
     pub fn get(&self, counter: Counter) -> u64 {
         self.counters[counter as usize].load(Ordering::Relaxed)
+    }
+
+    /// What is counted of a volume.
+    pub fn of(&self, volume: Volume) -> &VolumeMetrics {
+        &self.volumes[volume as usize]
+    }
+
+    /// Raises a counter of a volume.
+    pub fn add_of(&self, volume: Volume, counter: VolumeCounter, amount: u64) {
+        self.of(volume).counters[counter as usize].fetch_add(amount, Ordering::Relaxed);
+    }
+
+    pub(super) fn set_open(&self, volume: Volume, open: usize) {
+        let open = u64::try_from(open).unwrap_or(u64::MAX);
+        self.of(volume).open.store(open, Ordering::Relaxed);
     }
 }
 

@@ -19,47 +19,48 @@
 //! simulated runtime controls it. The wall clock enters as `Event::Clock` before
 //! the start and once a second.
 //!
-//! A host ends in one of the ways of [`HostExit`]. After `Halted` nothing that
-//! was not acknowledged may be believed: the process must end, and the next one
-//! recovers from the disk.
+//! A host ends in one of the ways of [`HostExit`]. When the part in the cluster halts,
+//! the others are shut down and the process must end: nothing that was not acknowledged
+//! may be believed, and the next process recovers from the disk. When the part in the
+//! ledger halts, the node goes on without it, and its status says so.
 //!
 //! | file | holds |
 //! |---|---|
 //! | `run.rs` | the task |
-//! | `handle.rs` | [`NodeHandle`], [`Watch`] |
+//! | `handle.rs` | [`NodeHandle`], [`Answers`], [`Watch`] |
 //! | `requests.rs` | who waits for which answer |
 //! | `letters.rs` | messages on their way out |
-//! | `ledger.rs` | the ledger's orders, clients and followers |
+//! | `volume.rs` | the volumes on their adapters |
+//! | `view.rs` | what clients inside of the process follow all the time |
 //! | `status.rs` | [`HostStatus`], [`HostExit`] |
 //! | `metrics.rs` | [`Metrics`] |
 //! | `recorder.rs` | [`Recorder`], the hook of the flight recorder |
 
 mod handle;
-mod ledger;
 mod letters;
 mod metrics;
 mod recorder;
 mod requests;
 mod run;
 mod status;
+mod view;
+mod volume;
 
 #[cfg(test)]
 mod tests;
 
-pub use handle::{HostGone, NodeHandle, Watch, WatchEnd};
-pub use metrics::{Counter, Histogram, HistogramSnapshot, Metrics};
+pub use handle::{Answers, HostGone, NodeHandle, StreamEnd, Watch, WatchEnd};
+pub use metrics::{Counter, Histogram, HistogramSnapshot, Metrics, VolumeCounter, VolumeMetrics};
 pub use recorder::Recorder;
 pub use run::{HostConfig, spawn};
 pub use status::{HostExit, HostStatus};
+pub use view::{BLOCKS_KEPT, follow_blocks, follow_cluster};
 
 /// Events that one turn takes before a due wake.
 pub const EVENTS_PER_TURN_MAX: usize = 1024;
 /// Open file and store orders above which the host takes no new work.
 pub const ORDERS_OPEN_MAX: usize = 4096;
-/// Final blocks that a slow follower of the ledger may be behind before it has to
-/// ask for what it missed.
-pub const LEDGER_BLOCKS_KEPT: usize = 256;
 /// Requests that wait to be taken by the host.
 pub const REQUEST_QUEUE_MAX: usize = 4096;
-/// Change sets that wait for a slow watcher before its watch is ended.
-pub const WATCH_QUEUE_MAX: usize = 256;
+/// Parts of an answer that wait for a slow reader before its stream is ended.
+pub const STREAM_QUEUE_MAX: usize = 256;

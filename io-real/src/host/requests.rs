@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use decube_core::limits::REQUESTS_OPEN_MAX;
-use decube_core::node::{Changes, Request, Response};
+use decube_core::node::{Request, Response};
 use decube_core::types::RequestId;
 use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{mpsc, oneshot};
 
-use super::handle::WatchEnd;
+use super::handle::StreamEnd;
 
 /// A request on its way from a handle to the host.
 #[derive(Debug)]
@@ -21,31 +21,31 @@ pub(super) struct Ask {
 
 /// Where the answers to a request go.
 #[derive(Debug)]
-pub(super) struct Waiter {
-    /// Taken by the first answer.
-    pub(super) answer: Option<oneshot::Sender<Response>>,
-    /// For a watch: where its changes go.
-    pub(super) changes: Option<ChangeSender>,
+pub(super) enum Waiter {
+    /// To who waits for one.
+    Once(oneshot::Sender<Response>),
+    /// To who reads a stream of them.
+    Stream(StreamSender),
 }
 
-/// The host's end of a watch.
+/// The host's end of a stream.
 #[derive(Debug)]
-pub(super) struct ChangeSender {
-    pub(super) queue: mpsc::Sender<Changes>,
+pub(super) struct StreamSender {
+    pub(super) queue: mpsc::Sender<Response>,
     /// Set once, before `queue` is dropped.
-    pub(super) end: Arc<OnceLock<WatchEnd>>,
+    pub(super) end: Arc<OnceLock<StreamEnd>>,
 }
 
-/// What became of changes for a watcher.
+/// What became of a part of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Delivery {
     /// Queued.
     Queued,
-    /// Nobody watches any more, or too slowly: the machine should be told.
+    /// Nobody reads any more, or too slowly: the machine should be told.
     Ended,
 }
 
-/// All requests that the machine has not answered, and all watches.
+/// All requests that the machine has not answered.
 #[derive(Debug, Default)]
 pub(super) struct Requests {
     open: BTreeMap<RequestId, Waiter>,
@@ -69,37 +69,33 @@ impl Requests {
         self.open.remove(&id).is_some()
     }
 
-    /// Passes an answer on. An answer to a request that nobody waits for any
+    /// Passes the last answer on. An answer to a request that nobody waits for any
     /// more is dropped: its cancellation crossed the answer.
     pub(super) fn answer(&mut self, id: RequestId, response: Response) {
-        let Some(waiter) = self.open.get_mut(&id) else {
-            return;
-        };
-        let goes_on = waiter.changes.is_some() && matches!(response, Response::Watching { .. });
-        match waiter.answer.take() {
+        match self.open.remove(&id) {
+            None => {}
             // A receiver that is gone has sent a cancellation of its own.
-            Some(answer) => drop(answer.send(response)),
-            None => waiter.end_watch(response),
-        }
-        if !goes_on {
-            self.open.remove(&id);
+            Some(Waiter::Once(answer)) => drop(answer.send(response)),
+            // Only the first end counts.
+            Some(Waiter::Stream(stream)) => {
+                drop(stream.end.set(StreamEnd::Answered(Box::new(response))));
+            }
         }
     }
 
-    /// Passes changes on to a watcher.
-    pub(super) fn changed(&mut self, id: RequestId, changes: Changes) -> Delivery {
-        let Some(waiter) = self.open.get_mut(&id) else {
+    /// Passes a part of an answer on.
+    pub(super) fn stream(&mut self, id: RequestId, response: Response) -> Delivery {
+        let Some(Waiter::Stream(stream)) = self.open.get(&id) else {
+            // Who asked for one answer and gets a stream is told nothing, and ends it.
+            self.open.remove(&id);
             return Delivery::Ended;
         };
-        let Some(watcher) = &waiter.changes else {
-            return Delivery::Ended;
-        };
-        match watcher.queue.try_send(changes) {
+        match stream.queue.try_send(response) {
             Ok(()) => Delivery::Queued,
             Err(error) => {
                 if matches!(error, mpsc::error::TrySendError::Full(_)) {
                     // Only the first end counts, and none was set before.
-                    let _ = watcher.end.set(WatchEnd::Lagged);
+                    let _ = stream.end.set(StreamEnd::Lagged);
                 }
                 self.open.remove(&id);
                 Delivery::Ended
@@ -107,7 +103,7 @@ impl Requests {
         }
     }
 
-    /// How many requests and watches are open.
+    /// How many requests are open.
     pub(super) fn len(&self) -> usize {
         self.open.len()
     }
@@ -116,18 +112,20 @@ impl Requests {
 impl Waiter {
     /// Whether the asker is gone already.
     pub(super) fn is_abandoned(&self) -> bool {
-        self.answer.as_ref().is_none_or(oneshot::Sender::is_closed)
+        match self {
+            Self::Once(answer) => answer.is_closed(),
+            Self::Stream(stream) => stream.queue.is_closed(),
+        }
     }
 
-    /// A second answer to a watch ends it.
-    fn end_watch(&self, response: Response) {
-        if let Some(watcher) = &self.changes {
-            let end = match response {
-                Response::Compacted { oldest } => WatchEnd::Compacted { oldest },
-                _ => WatchEnd::Ended,
-            };
-            // Only the first end counts.
-            let _ = watcher.end.set(end);
+    /// Answers without asking the machine.
+    pub(super) fn refuse(self, response: Response) {
+        match self {
+            // A client that left meanwhile does not miss the answer.
+            Self::Once(answer) => drop(answer.send(response)),
+            Self::Stream(stream) => {
+                drop(stream.end.set(StreamEnd::Answered(Box::new(response))));
+            }
         }
     }
 }

@@ -1,43 +1,31 @@
 //! What a host tells everyone about itself.
 
-use decube_core::raft::{Membership, Role};
-use decube_core::types::{NodeId, Term};
+use std::collections::BTreeMap;
+
+use decube_core::node::PartId;
+use decube_core::part::{Health, Reason};
 
 /// The state of a host, as of the last turn.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct HostStatus {
-    /// The node's role in its cluster.
-    pub role: Role,
-    /// Its term.
-    pub term: Term,
-    /// The leader, if known.
-    pub leader: Option<NodeId>,
-    /// Recovery is complete and requests are served.
-    pub ready: bool,
-    /// Why the node halted itself, if it did.
-    pub halted: Option<&'static str>,
-    /// Who takes part in the cluster, as far as the node knows.
-    pub membership: Membership,
-    /// The ledger serves.
-    pub ledger_ready: bool,
-    /// Why the ledger halted, if it did.
-    pub ledger_halted: Option<&'static str>,
+    /// The health of each part that has told it.
+    pub parts: BTreeMap<PartId, Health>,
     /// How the host ended, if it has.
     pub exit: Option<HostExit>,
 }
 
-impl Default for HostStatus {
-    fn default() -> Self {
-        Self {
-            role: Role::Follower,
-            term: Term::default(),
-            leader: None,
-            ready: false,
-            halted: None,
-            membership: Membership::default(),
-            ledger_ready: false,
-            ledger_halted: None,
-            exit: None,
+impl HostStatus {
+    /// Whether a part has recovered and serves.
+    pub fn is_serving(&self, part: PartId) -> bool {
+        let health = self.parts.get(&part);
+        self.exit.is_none() && health.is_some_and(Health::is_serving)
+    }
+
+    /// Why a part halted, if it did.
+    pub fn halted(&self, part: PartId) -> Option<&Reason> {
+        match self.parts.get(&part) {
+            Some(Health::Halted(reason)) => Some(reason),
+            _ => None,
         }
     }
 }
@@ -50,8 +38,9 @@ pub enum HostExit {
     /// The machine was asked to stop and did not in time. Nothing acknowledged
     /// is lost, but leadership was not handed over.
     ShutdownTimedOut,
-    /// The machine gave up, for this reason. The process must end.
-    Halted(&'static str),
+    /// The part without which a node is of no use gave up, for this reason. The
+    /// process must end.
+    Halted(Reason),
     /// An adapter's thread is gone. The process must end.
     AdapterGone(&'static str),
 }

@@ -1,7 +1,10 @@
 //! The node's configuration as a record.
 
+use bytes::Bytes;
+use decube_core::cluster;
 use decube_core::codec::{Decode as _, Encode};
-use decube_core::crypto::{KeyError, PublicKey};
+use decube_core::crypto::{KeyError, PublicKey, SharedSigner};
+use decube_core::ledger;
 use decube_core::node::Config;
 use decube_core::raft::Membership;
 use decube_core::types::{ClusterId, NodeId, Span};
@@ -13,12 +16,16 @@ use sha2::{Digest as _, Sha256};
 
 use super::{FORMAT, first_8};
 
+/// The header of a segment. Nodes in no cluster are not recorded.
 pub(super) fn header(config: &Config, segment: u64) -> Header {
     let mut header = Header {
         format: FORMAT,
         segment,
         program: env!("CARGO_PKG_VERSION").to_owned(),
-        config: Some(record(config)),
+        config: config
+            .cluster
+            .as_ref()
+            .map(|cluster| record(cluster, config.ledger.as_ref())),
         checksum: 0,
     };
     header.checksum = checksum(&header);
@@ -38,7 +45,7 @@ fn checksum(header: &Header) -> u64 {
     first_8(Sha256::digest(unsummed.encode_to_vec()).into())
 }
 
-fn record(config: &Config) -> Recorded {
+fn record(config: &cluster::Config, ledger: Option<&ledger::Config>) -> Recorded {
     let raft = &config.raft;
     let count = |value: usize| u64::try_from(value).unwrap_or(u64::MAX);
     Recorded {
@@ -50,26 +57,14 @@ fn record(config: &Config) -> Recorded {
         wal_segment_bytes: config.wal_segment_bytes,
         log_entries_max: config.log_entries_max,
         log_trailing_entries: config.log_trailing_entries,
-        signer_key: config
-            .signer
-            .as_ref()
-            .map(|signer| signer.public_key().to_compressed().to_vec().into())
-            .unwrap_or_default(),
+        signer_key: public_key(config.signer.as_ref()),
+        voting_key: public_key(ledger.and_then(|ledger| ledger.voting_key.as_ref())),
         voter_keys: config
             .voter_keys
             .values()
             .map(|key| key.to_compressed().to_vec().into())
             .collect(),
-        ledger: config
-            .ledger
-            .as_ref()
-            .map(Encode::to_bytes)
-            .unwrap_or_default(),
-        foreign: config
-            .foreign
-            .iter()
-            .map(|node| node.0.to_be_bytes().to_vec().into())
-            .collect(),
+        ledger: ledger.map(Encode::to_bytes).unwrap_or_default(),
         raft: Some(Raft {
             seed: raft.seed,
             heartbeat_nanos: raft.heartbeat.0,
@@ -83,6 +78,12 @@ fn record(config: &Config) -> Recorded {
     }
 }
 
+/// The public half of a key, or nothing.
+fn public_key(signer: Option<&SharedSigner>) -> Bytes {
+    let key = signer.map(|signer| signer.public_key().to_compressed().to_vec());
+    key.unwrap_or_default().into()
+}
+
 /// The configuration that a header records, if it records one: without the key
 /// that the node signs with, which is never written.
 pub(super) fn config(header: &Header) -> Option<Config> {
@@ -93,7 +94,7 @@ pub(super) fn config(header: &Header) -> Option<Config> {
     let node = NodeId(id(&recorded.node)?);
     let cluster = ClusterId(id(&recorded.cluster)?);
     let bootstrap = Membership::from_bytes(&recorded.bootstrap).ok()?;
-    let mut config = Config::new(node, cluster, bootstrap, recorded.seed);
+    let mut config = cluster::Config::new(node, cluster, bootstrap, recorded.seed);
     config.request_timeout = Span(recorded.request_timeout_nanos);
     config.wal_segment_bytes = recorded.wal_segment_bytes;
     config.log_entries_max = recorded.log_entries_max;
@@ -110,21 +111,32 @@ pub(super) fn config(header: &Header) -> Option<Config> {
         let key = PublicKey::from_compressed(key.as_ref().try_into().ok()?).ok()?;
         config.voter_keys.insert(key.node_id(), key);
     }
-    if !recorded.ledger.is_empty() {
-        config.ledger = Some(decube_core::ledger::Config::from_bytes(&recorded.ledger).ok()?);
+    let config = Config::of_cluster(config);
+    if recorded.ledger.is_empty() {
+        return Some(config);
     }
-    for node in &recorded.foreign {
-        config.foreign.insert(NodeId(id(node)?));
-    }
-    Some(config)
+    let ledger = ledger::Config::from_bytes(&recorded.ledger).ok()?;
+    (ledger.node == config.node).then(|| config.with_ledger(ledger))
 }
 
-/// The public half of the key that the recorded node signed with.
-pub(super) fn signer_key(header: &Header) -> Result<Option<PublicKey>, KeyError> {
-    let key = header.config.as_ref().map(|config| &config.signer_key);
-    let Some(key) = key.filter(|key| !key.is_empty()) else {
-        return Ok(None);
+/// The public halves of the keys that the recorded node signed with: its own, and a
+/// further one that it voted with.
+pub(super) fn signer_keys(
+    header: &Header,
+) -> Result<(Option<PublicKey>, Option<PublicKey>), KeyError> {
+    let Some(config) = &header.config else {
+        return Ok((None, None));
     };
-    let key = key.as_ref().try_into().map_err(|_| KeyError::Form)?;
+    Ok((
+        decode_key(&config.signer_key)?,
+        decode_key(&config.voting_key)?,
+    ))
+}
+
+fn decode_key(key: &[u8]) -> Result<Option<PublicKey>, KeyError> {
+    if key.is_empty() {
+        return Ok(None);
+    }
+    let key = key.try_into().map_err(|_| KeyError::Form)?;
     PublicKey::from_compressed(key).map(Some)
 }

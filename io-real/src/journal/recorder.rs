@@ -69,8 +69,8 @@ impl JournalConfig {
 }
 
 impl JournalRecorder {
-    /// Makes room and begins a run of a node that is built from `node`. The signer
-    /// in `node` is replaced by one that also tells the recorder what it signs.
+    /// Makes room and begins a run of a node that is built from `node`. The signers
+    /// in `node` are replaced by ones that also tell the recorder what they sign.
     pub fn start(config: &JournalConfig, node: &mut Config) -> io::Result<Self> {
         private_directory()
             .recursive(true)
@@ -87,13 +87,12 @@ impl JournalRecorder {
         let (records, queue) = sync_channel(QUEUE_MAX);
         let mut writer = Writer::open(run, node.clone(), config.segment_bytes)?;
         let signatures = Signatures::default();
-        if let Some(signer) = node.signer.take() {
-            node.signer = Some(signatures.kept_from(signer));
-            // The ledger signs with the same key, so its signatures are kept in one
-            // row with the others.
-            if let Some(ledger) = &mut node.ledger {
-                ledger.signer = node.signer.clone();
-            }
+        // The signatures of all parts and of all keys are kept in one row.
+        let cluster = node.cluster.as_mut().map(|cluster| &mut cluster.signer);
+        let ledger = node.ledger.as_mut();
+        let ledger = ledger.map(|ledger| [&mut ledger.signer, &mut ledger.voting_key]);
+        for signer in cluster.into_iter().chain(ledger.into_iter().flatten()) {
+            *signer = signer.take().map(|signer| signatures.kept_from(signer));
         }
         let thread = thread::Builder::new()
             .name("journal".into())

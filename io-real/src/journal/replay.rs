@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use bytes::{Buf as _, Bytes};
 use decube_core::codec::Decode as _;
+use decube_core::crypto::PublicKey;
 use decube_core::crypto::Signature;
 use decube_core::machine::{Machine, Outbox};
 use decube_core::node::{Config, Effect, Event};
@@ -143,12 +144,16 @@ impl Recording {
         let header = read_header(first)?;
         let config = header::config(&header);
         let mut config = config.ok_or_else(|| invalid(first, "its header is incomplete"))?;
-        let key = header::signer_key(&header);
-        let key = key.map_err(|_| invalid(first, "the public key in its header is none"))?;
+        let keys = header::signer_keys(&header);
+        let (own, voting) =
+            keys.map_err(|_| invalid(first, "a public key in its header is none"))?;
         let signatures = Signatures::default();
-        config.signer = key.map(|key| signatures.given_by(key));
+        let given = |key: Option<PublicKey>| key.map(|key| signatures.given_by(key));
+        if let Some(cluster) = &mut config.cluster {
+            cluster.signer = given(own);
+        }
         if let Some(ledger) = &mut config.ledger {
-            ledger.signer = config.signer.clone();
+            (ledger.signer, ledger.voting_key) = (given(own), given(voting));
         }
         Ok(Self {
             signatures,

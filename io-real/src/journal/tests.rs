@@ -4,12 +4,14 @@ use std::fs;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
+use decube_core::cluster::{self, Request};
 use decube_core::crypto::{P256Signer, SecretBytes, SecretKey, SharedSigner, Signer as _};
-use decube_core::kv::LogTime;
+use decube_core::io::{Done, Io, Read};
 use decube_core::machine::{Machine as _, Outbox};
-use decube_core::node::{Config, Effect, Event, Node, Request, Response};
+use decube_core::node::{Config, Effect, Event, Node, Response};
 use decube_core::raft::Membership;
-use decube_core::types::{ClusterId, NodeId, RequestId, Time};
+use decube_core::store::Page;
+use decube_core::types::{ClusterId, NodeId, RequestId, Time, WallTime};
 use decube_proto::journal::Record;
 use decube_proto::journal::record::Body;
 use prost::Message as _;
@@ -19,15 +21,19 @@ use super::{JournalConfig, JournalRecorder, Recording, Replay, ReplayEnd, Replay
 use crate::disk::{Directory, FileSystem as _};
 use crate::host::Recorder as _;
 
+const START: Event = Event::Start {
+    used: std::collections::BTreeSet::new(),
+};
+
 fn config() -> Config {
     let voters = vec![NodeId(1)];
     let bootstrap = Membership {
         voters,
         ..Membership::default()
     };
-    let mut config = Config::new(NodeId(1), ClusterId(7), bootstrap, 42);
+    let mut config = cluster::Config::new(NodeId(1), ClusterId(7), bootstrap, 42);
     config.wal_segment_bytes = 1 << 20;
-    config
+    Config::of_cluster(config)
 }
 
 /// Runs a node on real files and records it; returns where the run is.
@@ -40,15 +46,15 @@ fn record_of(mut config: Config, place: &TempDir, journal: &JournalConfig, steps
     let wal = TempDir::new().unwrap();
     let mut files = Directory::open(wal.path()).unwrap();
     let mut recorder = JournalRecorder::start(journal, &mut config).unwrap();
-    let asks = config.signer.is_some();
+    let asks = of_cluster(&config).signer.is_some();
     let mut node = Node::new(config);
     let mut out = Outbox::new();
     let mut events: std::collections::VecDeque<_> =
-        [Event::Clock { wall: LogTime(9) }, Event::Start].into();
+        [Event::Clock { wall: WallTime(9) }, START].into();
     for step in 0..steps {
         let now = Time(step * 10_000_000);
         if asks && step > steps / 2 && step % 10 == 0 {
-            let (id, request) = (RequestId(step), Request::LogHead);
+            let (id, request) = (RequestId(step), Request::LogHead.into());
             events.push_front(Event::Request { id, request });
         }
         let event = events.pop_front().unwrap_or(Event::Wake);
@@ -56,20 +62,21 @@ fn record_of(mut config: Config, place: &TempDir, journal: &JournalConfig, steps
         node.step(now, event, &mut out);
         recorder.effects(out.as_slice());
         for effect in out.drain() {
-            match effect {
-                Effect::File { id, op } => {
+            let Effect::Io { volume, io } = effect else {
+                continue;
+            };
+            let done = match io {
+                Io::File { id, op } => {
                     let result = files.perform(op);
-                    events.push_back(Event::File { id, result });
+                    Done::File { id, result }
                 }
-                Effect::StoreScan { .. } => {
-                    let (pairs, done) = (Vec::new(), true);
-                    events.push_back(Event::StorePage { pairs, done });
+                Io::Read(Read { id, .. }) => {
+                    let page = Page::NONE;
+                    Done::Read { id, page }
                 }
-                Effect::StoreCommit(batch) => {
-                    events.push_back(Event::StoreCommitted { seq: batch.seq });
-                }
-                _ => {}
-            }
+                Io::Commit(batch) => Done::Committed { seq: batch.seq },
+            };
+            events.push_back(Event::Io { volume, done });
         }
     }
     recorder.close();
@@ -117,10 +124,10 @@ fn a_run_replays_over_all_its_segments() {
 fn a_node_that_answers_otherwise_is_found_out() {
     let place = TempDir::new().unwrap();
     let run = record(&place, &JournalConfig::new(place.path()), 300);
-    let other = Node::new(Config {
-        wal_segment_bytes: 2 << 20,
-        ..config()
-    });
+    let mut other = config();
+    let cluster = other.cluster.as_mut().unwrap();
+    cluster.wal_segment_bytes = 2 << 20;
+    let other = Node::new(other);
     let recording = Recording::open(&run).unwrap();
     let error = recording.replay(other, |_| ControlFlow::Continue(()));
     let error = error.unwrap_err();
@@ -192,16 +199,20 @@ fn signing() -> Config {
         voters: vec![id],
         ..Membership::default()
     };
-    let mut config = Config::new(id, ClusterId(7), bootstrap, 42);
+    let mut config = cluster::Config::new(id, ClusterId(7), bootstrap, 42);
     config.wal_segment_bytes = 1 << 20;
     config.voter_keys.insert(id, *signer.public_key());
     config.signer = Some(SharedSigner::new(signer));
-    config
+    Config::of_cluster(config)
+}
+
+fn of_cluster(config: &Config) -> &cluster::Config {
+    config.cluster.as_ref().unwrap()
 }
 
 fn heads(effects: &[Effect]) -> usize {
     let head = |effect: &&Effect| {
-        matches!(effect, Effect::Reply { response: Response::LogHead(made), .. }
+        matches!(effect, Effect::Reply { response: Response::Cluster(cluster::Response::LogHead(made)), .. }
             if made.signed.signatures.len() == 1)
     };
     effects.iter().filter(head).count()
@@ -217,11 +228,12 @@ fn a_node_that_signs_replays_without_its_key() {
     let run = record_of(signing(), &place, &journal, 300);
     let recording = Recording::open(&run).unwrap();
     assert_eq!(
-        recording.config().signer,
-        signing().signer,
+        of_cluster(recording.config()).signer,
+        of_cluster(&signing()).signer,
         "the same public key"
     );
-    assert_eq!(recording.config().voter_keys, signing().voter_keys);
+    let known = &of_cluster(recording.config()).voter_keys;
+    assert_eq!(*known, of_cluster(&signing()).voter_keys);
     for _ in 0..2 {
         let mut signed = 0;
         let node = Node::new(recording.config().clone());

@@ -5,10 +5,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use decube_core::limits::MESSAGE_BYTES_MAX;
-use decube_core::types::NodeId;
+use decube_core::part::Scope;
+use decube_core::types::{ClusterId, NodeId};
 use tokio::sync::mpsc;
 
-use crate::ports::{Dropped, Network, NetworkEvent};
+use crate::ports::{Dropped, Network, NetworkEvent, Peer};
 
 /// Messages that wait for a host.
 const QUEUE_MAX: usize = 1024;
@@ -33,6 +34,7 @@ struct Attached {
     /// Tells a host from an earlier one under the same id.
     generation: u64,
     inbox: mpsc::Sender<NetworkEvent>,
+    cluster: ClusterId,
     /// Whom it wants to be connected to.
     peers: BTreeSet<NodeId>,
 }
@@ -51,8 +53,18 @@ impl InProcessHub {
         Self::default()
     }
 
-    /// Attaches a node. A node that was attached under this id is cut off.
+    /// Attaches a node of the one cluster that there is. A node that was attached under
+    /// this id is cut off.
     pub fn attach(&self, node: NodeId) -> (InProcess, mpsc::Receiver<NetworkEvent>) {
+        self.attach_in(node, ClusterId::default())
+    }
+
+    /// Attaches a node of one of several clusters.
+    pub fn attach_in(
+        &self,
+        node: NodeId,
+        cluster: ClusterId,
+    ) -> (InProcess, mpsc::Receiver<NetworkEvent>) {
         let (inbox, events) = mpsc::channel(QUEUE_MAX);
         let mut hub = self.lock();
         hub.detach(node);
@@ -61,6 +73,7 @@ impl InProcessHub {
         let attached = Attached {
             generation,
             inbox,
+            cluster,
             peers: BTreeSet::new(),
         };
         hub.nodes.insert(node, attached);
@@ -94,6 +107,17 @@ impl InProcessHub {
     }
 }
 
+impl Attached {
+    /// Another node, as the transport of this one presents it.
+    fn sees(&self, node: NodeId, cluster: ClusterId) -> Peer {
+        let scope = match self.cluster == cluster {
+            true => Scope::Cluster,
+            false => Scope::Global,
+        };
+        Peer { node, scope }
+    }
+}
+
 impl Hub {
     fn detach(&mut self, node: NodeId) {
         let Some(gone) = self.nodes.remove(&node) else {
@@ -104,15 +128,19 @@ impl Hub {
                 && attached.peers.contains(&node)
             {
                 // A full inbox misses the news, as a silent crash would.
-                let _ = attached.inbox.try_send(NetworkEvent::Down(node));
+                let _ = attached
+                    .inbox
+                    .try_send(NetworkEvent::Down(Peer::of_cluster(node)));
             }
         }
     }
 
-    fn tell_both(&self, a: NodeId, b: NodeId, event: fn(NodeId) -> NetworkEvent) {
+    fn tell_both(&self, a: NodeId, b: NodeId, event: fn(Peer) -> NetworkEvent) {
         for (to, about) in [(a, b), (b, a)] {
-            if let Some(attached) = self.nodes.get(&to) {
-                let _ = attached.inbox.try_send(event(about));
+            if let (Some(attached), Some(peer)) = (self.nodes.get(&to), self.nodes.get(&about)) {
+                let _ = attached
+                    .inbox
+                    .try_send(event(attached.sees(about, peer.cluster)));
             }
         }
     }
@@ -130,9 +158,9 @@ impl Network for InProcess {
             return Ok(());
         }
         let receiver = hub.nodes.get(&to).ok_or(Dropped::NotConnected)?;
-        let from = self.node;
+        let own = hub.nodes.get(&self.node).map(|own| own.cluster);
         let event = NetworkEvent::Message {
-            from,
+            from: receiver.sees(self.node, own.unwrap_or_default()),
             bytes: message,
         };
         receiver

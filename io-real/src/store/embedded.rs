@@ -9,7 +9,7 @@ use std::fs::File;
 use std::path::Path;
 
 use bytes::Bytes;
-use decube_core::store::{Store, StoreBatch, StoreOp};
+use decube_core::store::{Page, Store, StoreBatch, StoreOp};
 use redb::{
     Builder, Database, Durability, ReadableDatabase, StorageBackend, Table, TableDefinition,
 };
@@ -98,27 +98,21 @@ impl Store for EmbeddedStore {
         from: &[u8],
         to: Option<&[u8]>,
         bytes_max: usize,
-    ) -> Result<Vec<(Bytes, Bytes)>, EmbeddedError> {
+    ) -> Result<Page, EmbeddedError> {
         if to.is_some_and(|to| to <= from) {
-            return Ok(Vec::new());
+            return Ok(Page::NONE);
         }
         let table = self.database.begin_read()?.open_table(PAIRS)?;
         let range = match to {
             Some(to) => table.range(from..to)?,
             None => table.range(from..)?,
         };
-        let mut page = Vec::new();
-        let mut bytes = 0_usize;
-        for pair in range {
+        let copy = |bytes: &[u8]| Bytes::copy_from_slice(bytes);
+        let pairs = range.map(|pair| {
             let (key, value) = pair?;
-            let (key, value) = (key.value(), value.value());
-            bytes = bytes.saturating_add(key.len() + value.len());
-            page.push((Bytes::copy_from_slice(key), Bytes::copy_from_slice(value)));
-            if bytes >= bytes_max {
-                break;
-            }
-        }
-        Ok(page)
+            Ok((copy(key.value()), copy(value.value())))
+        });
+        Page::collect(pairs, bytes_max)
     }
 }
 

@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use std::ops::Bound;
 
 use bytes::Bytes;
-use decube_core::store::{Store, StoreBatch, StoreOp};
+use decube_core::store::{Page, Store, StoreBatch, StoreOp};
 
 /// Keeps everything in memory and loses it when dropped.
 #[derive(Debug, Clone, Default)]
@@ -41,25 +41,11 @@ impl Store for MemoryStore {
         Ok(self.pairs.get(key).cloned())
     }
 
-    fn scan(
-        &self,
-        from: &[u8],
-        to: Option<&[u8]>,
-        bytes_max: usize,
-    ) -> Result<Vec<(Bytes, Bytes)>, Infallible> {
-        let mut page = Vec::new();
-        let mut bytes = 0_usize;
+    fn scan(&self, from: &[u8], to: Option<&[u8]>, bytes_max: usize) -> Result<Page, Infallible> {
         let range = (Bound::Included(from), Bound::Unbounded);
-        for (key, value) in self.pairs.range::<[u8], _>(range) {
-            if to.is_some_and(|to| key[..] >= *to) {
-                break;
-            }
-            bytes = bytes.saturating_add(key.len() + value.len());
-            page.push((key.clone(), value.clone()));
-            if bytes >= bytes_max {
-                break;
-            }
-        }
-        Ok(page)
+        let pairs = self.pairs.range::<[u8], _>(range);
+        let wanted = pairs.take_while(|(key, _)| to.is_none_or(|to| key[..] < *to));
+        let wanted = wanted.map(|(key, value)| Ok((key.clone(), value.clone())));
+        Page::collect(wanted, bytes_max)
     }
 }

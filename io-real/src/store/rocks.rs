@@ -21,7 +21,7 @@
 use std::path::Path;
 
 use bytes::Bytes;
-use decube_core::store::{Store, StoreBatch, StoreOp};
+use decube_core::store::{Page, Store, StoreBatch, StoreOp};
 use rocksdb::properties::BACKGROUND_ERRORS;
 use rocksdb::{
     BlockBasedOptions, Cache, DB, DBCompressionType, DBRecoveryMode, Direction, FlushOptions,
@@ -118,31 +118,20 @@ impl Store for RocksStore {
         Ok(self.database.get(key)?.map(Bytes::from))
     }
 
-    fn scan(
-        &self,
-        from: &[u8],
-        to: Option<&[u8]>,
-        bytes_max: usize,
-    ) -> Result<Vec<(Bytes, Bytes)>, RocksError> {
+    fn scan(&self, from: &[u8], to: Option<&[u8]>, bytes_max: usize) -> Result<Page, RocksError> {
         if to.is_some_and(|to| to <= from) {
-            return Ok(Vec::new());
+            return Ok(Page::NONE);
         }
         let mut options = ReadOptions::default();
         if let Some(to) = to {
             options.set_iterate_upper_bound(to);
         }
         let first = IteratorMode::From(from, Direction::Forward);
-        let mut page = Vec::new();
-        let mut bytes = 0_usize;
-        for pair in self.database.iterator_opt(first, options) {
+        let pairs = self.database.iterator_opt(first, options).map(|pair| {
             let (key, value) = pair?;
-            bytes = bytes.saturating_add(key.len() + value.len());
-            page.push((Bytes::from(key), Bytes::from(value)));
-            if bytes >= bytes_max {
-                break;
-            }
-        }
-        Ok(page)
+            Ok((Bytes::from(key), Bytes::from(value)))
+        });
+        Page::collect(pairs, bytes_max)
     }
 }
 

@@ -5,9 +5,7 @@ use std::io;
 use std::sync::mpsc as std_mpsc;
 use std::thread;
 
-use bytes::Bytes;
-use decube_core::ledger::ReadId;
-use decube_core::limits::STORE_PAGE_BYTES;
+use decube_core::io::Read;
 use decube_core::store::{Store, StoreBatch, StoreOp, StoreSeq};
 use tokio::sync::{mpsc, oneshot};
 
@@ -26,16 +24,7 @@ pub struct StoreThread {
 #[derive(Debug)]
 enum Order {
     Commit(StoreBatch),
-    Scan { from: Bytes },
     Read(Read),
-}
-
-#[derive(Debug)]
-struct Read {
-    id: ReadId,
-    from: Bytes,
-    to: Bytes,
-    bytes_max: usize,
 }
 
 impl StoreThread {
@@ -74,17 +63,8 @@ impl StoreQueue for StoreThread {
         let _ = self.orders.send(Order::Commit(batch));
     }
 
-    fn scan(&mut self, from: Bytes) {
-        let _ = self.orders.send(Order::Scan { from });
-    }
-
-    fn read(&mut self, id: ReadId, from: Bytes, to: Bytes, bytes_max: usize) {
-        let _ = self.orders.send(Order::Read(Read {
-            id,
-            from,
-            to,
-            bytes_max,
-        }));
+    fn read(&mut self, read: Read) {
+        let _ = self.orders.send(Order::Read(read));
     }
 
     async fn close(self) {
@@ -114,7 +94,6 @@ impl<S: Store<Error: Display>> Worker<S> {
             };
             match order {
                 Order::Commit(first) => next = self.commit(first)?,
-                Order::Scan { from } => self.scan(&from)?,
                 Order::Read(read) => self.read(&read)?,
             }
         }
@@ -152,28 +131,16 @@ impl<S: Store<Error: Display>> Worker<S> {
         Ok(next)
     }
 
-    fn scan(&mut self, from: &Bytes) -> Result<(), String> {
-        let first = match from.is_empty() {
-            true => Vec::new(),
-            false => successor(from),
-        };
-        let page = self.store.scan(&first, None, STORE_PAGE_BYTES);
-        let pairs = page.map_err(|error| error.to_string())?;
-        let done = match pairs.last() {
-            None => true,
-            Some((last, _)) => {
-                let rest = self.store.scan(&successor(last), None, 1);
-                rest.map_err(|error| error.to_string())?.is_empty()
-            }
-        };
-        self.tell(StoreEvent::Page { pairs, done });
-        Ok(())
-    }
-
     fn read(&mut self, read: &Read) -> Result<(), String> {
-        let pairs = self.store.scan(&read.from, Some(&read.to), read.bytes_max);
-        let pairs = pairs.map_err(|error| error.to_string())?;
-        self.tell(StoreEvent::Read { id: read.id, pairs });
+        let Read {
+            id,
+            from,
+            to,
+            bytes_max,
+        } = read;
+        let page = self.store.scan(from, to.as_deref(), *bytes_max);
+        let page = page.map_err(|error| error.to_string())?;
+        self.tell(StoreEvent::Read { id: *id, page });
         Ok(())
     }
 
@@ -181,14 +148,6 @@ impl<S: Store<Error: Display>> Worker<S> {
         // A host that is gone needs no answers; its batches are committed still.
         let _ = self.events.send(event);
     }
-}
-
-/// The least key behind `key`.
-fn successor(key: &[u8]) -> Vec<u8> {
-    let mut next = Vec::with_capacity(key.len() + 1);
-    next.extend_from_slice(key);
-    next.push(0);
-    next
 }
 
 fn size_of_ops(ops: &[StoreOp]) -> usize {

@@ -6,15 +6,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use decube_core::cluster::{Config, Consistency, Request, Response, Status};
+use decube_core::io::{FileOp, FileResult, Volume};
 use decube_core::kv::{Command, Condition, Found, Op, Query};
-use decube_core::node::{Config, Consistency, Node, Request, Response};
+use decube_core::node::{self, Node, PartId};
 use decube_core::raft::{Membership, Role};
 use decube_core::types::{ClusterId, NodeId};
-use decube_core::wal::{FileOp, FileResult};
-use decube_io_real::data_dir::{DataDir, NodeKeys};
+use decube_io_real::data_dir::{DataDir, Marking, NodeKeys};
 use decube_io_real::disk::{Directory, DiskThread, FileSystem};
 use decube_io_real::host::{self, HostConfig, HostExit, NodeHandle};
-use decube_io_real::ports::{Network, NetworkEvent, Ports, SystemClock};
+use decube_io_real::ports::{Network, NetworkEvent, Ports, SystemClock, VolumePorts};
 use decube_io_real::store::{EmbeddedStore, StoreThread};
 use tempfile::TempDir;
 use tokio::sync::mpsc;
@@ -117,20 +118,24 @@ impl<F: Fabric> Cluster<F> {
         let data = DataDir::open(&place.path).unwrap();
         assert_eq!(data.keys().unwrap().node_id(), id, "a node keeps its name");
         let disk = Arc::new(());
-        let directory = Tracked(Directory::open(&data.wal()).unwrap(), disk.clone());
-        let (wal, disk_events) = DiskThread::start(directory).unwrap();
-        let store = EmbeddedStore::open(&data.store()).unwrap();
+        let dirs = data.volume(Volume::Cluster).unwrap();
+        let directory = Tracked(Directory::open(&dirs.wal).unwrap(), disk.clone());
+        let (wal, disk_events) = DiskThread::start(Marking::new(directory, &dirs)).unwrap();
+        let store = EmbeddedStore::open(&dirs.store).unwrap();
         let (store, store_events) = StoreThread::start(store).unwrap();
         let (network, network_events) = self.fabric.attach(&place.keys);
-        let ports = Ports {
-            network,
-            network_events,
+        let volume = VolumePorts {
             disk: wal,
             disk_events,
             store,
             store_events,
+            is_used: dirs.is_used,
+        };
+        let ports = Ports {
+            network,
+            network_events,
+            volumes: BTreeMap::from([(Volume::Cluster, volume)]),
             clock: SystemClock,
-            ledger: None,
         };
         let cluster = ClusterId::from_name("test");
         let mut config = Config::new(id, cluster, self.members.clone(), 7);
@@ -138,9 +143,10 @@ impl<F: Fabric> Cluster<F> {
         let host = HostConfig {
             // The last nodes of a cluster have nobody to hand leadership to.
             shutdown_timeout: Duration::from_secs(2),
-            ..HostConfig::new(id)
+            ..HostConfig::default()
         };
-        let (handle, task) = host::spawn(host, Node::new(config), ports, ());
+        let node = Node::new(node::Config::of_cluster(config));
+        let (handle, task) = host::spawn(host, node, ports, ());
         place.running = Some(Running {
             handle,
             task,
@@ -184,22 +190,16 @@ impl<F: Fabric> Cluster<F> {
     pub async fn leader(&self) -> NodeId {
         let mut found = None;
         patiently("a leader is elected", async || {
-            let running = self
-                .nodes
-                .values()
-                .filter_map(|place| place.running.as_ref());
-            let statuses: Vec<_> = running
-                .map(|r| r.handle.status().borrow().clone())
-                .collect();
-            found = self.ids().into_iter().find(|id| {
-                self.nodes[id].running.as_ref().is_some_and(|running| {
-                    let status = running.handle.status().borrow().clone();
-                    let believed = statuses
-                        .iter()
-                        .filter(|other| other.leader == Some(*id) && other.term == status.term);
-                    status.ready && status.role == Role::Leader && believed.count() > 1
-                })
-            });
+            let mut statuses = Vec::new();
+            for place in self.nodes.values() {
+                statuses.extend(status(place).await);
+            }
+            let is_leader = |status: &&Status| {
+                let believes =
+                    |one: &&Status| one.leader == Some(status.node) && one.term == status.term;
+                status.role == Role::Leader && statuses.iter().filter(believes).count() > 1
+            };
+            found = statuses.iter().find(is_leader).map(|status| status.node);
             found.is_some()
         })
         .await;
@@ -218,7 +218,7 @@ impl<F: Fabric> Cluster<F> {
         patiently("a write is committed", async || {
             let request = Request::Write(Command::Once { op: op.clone() });
             matches!(
-                handle.request(request).await.unwrap(),
+                handle.cluster(request).await.unwrap(),
                 Response::Written { .. }
             )
         })
@@ -235,7 +235,7 @@ impl<F: Fabric> Cluster<F> {
                 query: Query::Get { key: key.clone() },
                 consistency: Consistency::Linearizable,
             };
-            let Response::Read(answer) = handle.request(request).await.unwrap() else {
+            let Response::Read(answer) = handle.cluster(request).await.unwrap() else {
                 return false;
             };
             let Found::One(pair) = answer.found else {
@@ -246,6 +246,19 @@ impl<F: Fabric> Cluster<F> {
         })
         .await;
         value
+    }
+}
+
+/// What a running node that has recovered says of itself.
+async fn status(place: &Place) -> Option<Status> {
+    let running = place.running.as_ref()?;
+    let serves = running.handle.status().borrow().is_serving(PartId::Cluster);
+    if !serves {
+        return None;
+    }
+    match running.handle.cluster(Request::Status).await {
+        Ok(Response::Status(status)) => Some(status),
+        _ => None,
     }
 }
 

@@ -9,8 +9,8 @@ mod answers;
 mod guards;
 
 use bytes::Bytes;
+use decube_core::cluster::{Consistency, Request, Response};
 use decube_core::kv::{Answer, Command, Condition, Found, Op, Outcome, Pair, Query, SessionId};
-use decube_core::node::{Consistency, Request, Response};
 use decube_core::raft::Refusal;
 use decube_core::types::{Index, LogId, RequestId, Revision, Span};
 

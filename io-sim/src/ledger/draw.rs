@@ -56,7 +56,6 @@ impl SimConfig {
         // Only what checksums find: a validator whose disk forgets votes unnoticed lies.
         self.read_fail_ppm = 0;
         self.transfers = 0;
-        self.shutdowns = 0;
         self.corrupt_ppm = 0;
         self.delay_mean_us = self.delay_mean_us.min(self.delta_ms * 500);
         self.wall_offset_ms_max = self.wall_offset_ms_max.min(1_500);

@@ -2,6 +2,8 @@
 
 use super::host::Part;
 use super::{Happening, LedgerWorld, MILLI};
+use decube_core::node::Event;
+
 use crate::check::raft::Finding;
 use crate::disk::Disk;
 use crate::plan::{Fault, FaultKind};
@@ -33,7 +35,11 @@ impl LedgerWorld {
                     self.network.clog(slot, to, self.now + fault.duration);
                 }
             }
-            FaultKind::Kill | FaultKind::Shutdown => self.doom(slot, false, &fault),
+            FaultKind::Kill => self.doom(slot, false, &fault),
+            FaultKind::Shutdown => {
+                self.hosts[slot].stop_down = fault.duration;
+                return self.give(slot, Event::Shutdown);
+            }
             FaultKind::PowerLoss => self.doom(slot, true, &fault),
             FaultKind::Blackout => self.blackout(&fault),
             FaultKind::Pause => self.pause(slot, fault.duration),
@@ -87,7 +93,7 @@ impl LedgerWorld {
 
     /// Kills a process: now, or between two effects of its next step.
     fn doom(&mut self, slot: usize, power: bool, fault: &Fault) {
-        if self.hosts[slot].ledger.is_none() {
+        if !self.hosts[slot].is_up() {
             return;
         }
         let down = fault.duration;
@@ -101,7 +107,7 @@ impl LedgerWorld {
 
     fn blackout(&mut self, fault: &Fault) {
         for slot in 0..self.hosts.len() {
-            if self.hosts[slot].ledger.is_some() {
+            if self.hosts[slot].is_up() {
                 self.crash(slot, true);
                 let stagger = u64::try_from(slot).expect("few slots") * (fault.args[0] + 1) * MILLI;
                 self.boot_after(slot, fault.duration + stagger);

@@ -150,7 +150,7 @@ impl LedgerWorld {
             .iter()
             .filter(|host| host.is_honest() && !host.dead)
             .all(|host| {
-                let tip = host.ledger.as_ref().and_then(Ledger::tip);
+                let tip = host.ledger().and_then(Ledger::tip);
                 tip.is_some_and(|tip| tip.height >= height)
             })
     }
@@ -170,7 +170,7 @@ impl LedgerWorld {
         let asked: Vec<_> = known.into_iter().rev().step_by(step).collect();
         let living = |slot: &usize| {
             let host = &self.hosts[*slot];
-            host.is_honest() && host.ledger.is_some()
+            host.is_honest() && host.is_up()
         };
         let slots: Vec<usize> = (0..self.hosts.len()).filter(living).collect();
         let asked: Vec<_> = asked
@@ -240,7 +240,7 @@ impl LedgerWorld {
                 true => "",
                 false => " (lies)",
             };
-            let state = match &host.ledger {
+            let state = match host.ledger() {
                 None if host.dead => "dead".to_owned(),
                 None => "down".to_owned(),
                 Some(ledger) => {

@@ -1,21 +1,20 @@
-//! A slot: what outlives a process of the ledger, and the process.
+//! A slot: what outlives a process of a node, and the process.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use bytes::Bytes;
 use decube_core::bft::{Epoch, ValidatorSet};
 use decube_core::crypto::SharedSigner;
-use decube_core::ledger::{Event, Ledger, ReadId};
-use decube_core::store::StoreBatch;
+use decube_core::io::FileOpId;
+use decube_core::ledger::Ledger;
+use decube_core::node::{Event, Node};
 use decube_core::types::{NodeId, RequestId};
-use decube_core::wal::FileOpId;
 
 use super::liar::Liar;
 use super::load::Caller;
 use crate::clock::Clock;
 use crate::disk::Disk;
-use crate::shell::Doom;
+use crate::shell::{Doom, Exit, StoreTask};
 use crate::store::SimStore;
 
 /// What a slot is to the others.
@@ -29,20 +28,6 @@ pub(super) enum Part {
     Twin,
 }
 
-/// A task of the store, in order.
-#[derive(Debug, Clone)]
-pub(super) enum StoreTask {
-    /// Commit a batch.
-    Commit(StoreBatch),
-    /// Read pairs.
-    Read {
-        id: ReadId,
-        from: Bytes,
-        to: Bytes,
-        bytes_max: usize,
-    },
-}
-
 /// One slot.
 #[derive(Debug)]
 pub(super) struct Host {
@@ -53,7 +38,7 @@ pub(super) struct Host {
     pub(super) voting_key: Option<SharedSigner>,
     pub(super) part: Part,
     /// The running process.
-    pub(super) ledger: Option<Ledger>,
+    pub(super) process_node: Option<Node>,
     /// Counts processes, so that what belongs to a dead one can be told.
     pub(super) process: u64,
     pub(super) clock: Clock,
@@ -78,7 +63,9 @@ pub(super) struct Host {
     /// The next wake that is queued.
     pub(super) wake: Option<u64>,
     /// Why the process ends after this step.
-    pub(super) exits: Option<&'static str>,
+    pub(super) exits: Option<Exit>,
+    /// How long it stays down after the graceful stop under way.
+    pub(super) stop_down: u64,
     /// The operation whose failure the process can not survive.
     pub(super) fatal: Option<FileOpId>,
     /// That failure was reported: it must halt in this step.
@@ -101,7 +88,7 @@ impl Host {
             key,
             voting_key: None,
             part: Part::Honest,
-            ledger: None,
+            process_node: None,
             process: 0,
             clock: Clock::new(0, 0, 0, 0),
             wall_offset: 0,
@@ -119,6 +106,7 @@ impl Host {
             open: BTreeMap::new(),
             wake: None,
             exits: None,
+            stop_down: 0,
             fatal: None,
             must_halt: false,
             ready: None,
@@ -126,6 +114,16 @@ impl Host {
             futile_starts: 0,
             dead: false,
         }
+    }
+
+    /// The running process's part in the ledger.
+    pub(super) fn ledger(&self) -> Option<&Ledger> {
+        self.process_node.as_ref().and_then(Node::ledger)
+    }
+
+    /// Whether a process runs.
+    pub(super) const fn is_up(&self) -> bool {
+        self.process_node.is_some()
     }
 
     /// Whether it lost its disk and is not sure of its way back for ever. One that is
@@ -138,7 +136,7 @@ impl Host {
 
     /// Notes where it is, and whether it was let in again.
     pub(super) fn note_progress(&mut self) {
-        if let Some(bft) = self.ledger.as_ref().and_then(Ledger::bft) {
+        if let Some(bft) = self.ledger().and_then(Ledger::bft) {
             self.set = Some(bft.epoch().validators.clone());
         }
         if self.has_lost_disk && self.rejoined_in.is_none() {
@@ -148,7 +146,7 @@ impl Host {
 
     /// The epoch in which it takes part in votes, if it does.
     fn votes_in(&self) -> Option<Epoch> {
-        let bft = self.ledger.as_ref().and_then(Ledger::bft)?;
+        let bft = self.ledger().and_then(Ledger::bft)?;
         let votes = bft.validator().is_some() && bft.is_running() && !bft.is_silent();
         votes.then(|| bft.epoch().epoch)
     }

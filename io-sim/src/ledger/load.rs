@@ -186,7 +186,7 @@ impl LedgerWorld {
     fn pick_slot(&mut self, client: usize) -> Option<usize> {
         let hosts = self.hosts.iter().enumerate();
         let open: Vec<usize> = hosts
-            .filter(|(_, host)| host.is_honest() && host.ledger.is_some())
+            .filter(|(_, host)| host.is_honest() && host.is_up())
             .map(|(slot, _)| slot)
             .collect();
         let entity = u64::try_from(client).expect("few clients");

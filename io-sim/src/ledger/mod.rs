@@ -2,7 +2,7 @@
 //! clients and governors, in one queue of virtual time.
 //!
 //! Network, disks, stores, clocks, plan of faults, traces and minimiser are those of
-//! [`crate::world`]; the machine is [`Ledger`], its own log and store included. A
+//! [`crate::world`]; the machines are nodes that are in no cluster. A
 //! liar is an honest process whose words pass through [`liar`] on their way out,
 //! which holds its key and no other; so its lies fit the situation. Twins are two
 //! honest processes with one key that hear different halves of the others (Bano et
@@ -36,9 +36,10 @@ mod step;
 use std::sync::Arc;
 
 use decube_core::crypto::fake::FakeAuthority;
-use decube_core::ledger::{Effect, Event, Genesis, Ledger, Member, Message, Request};
+use decube_core::ledger::{Genesis, Ledger, Member, Message, Request};
 use decube_core::machine::Outbox;
 use decube_core::mutant::Mutant;
+use decube_core::node::{Effect, Event};
 use decube_core::types::{NodeId, RequestId};
 
 use crate::check::ledger::LedgerChecker;
@@ -338,7 +339,7 @@ impl LedgerWorld {
     /// The running honest process that has the most final blocks.
     fn furthest(&self) -> Option<&Ledger> {
         let honest = self.hosts.iter().filter(|host| host.is_honest());
-        let running = honest.filter_map(|host| host.ledger.as_ref());
+        let running = honest.filter_map(|host| host.ledger());
         running
             .filter(|ledger| ledger.world().is_some())
             .max_by_key(|ledger| ledger.tip().map(|tip| tip.height))
@@ -378,10 +379,10 @@ impl LedgerWorld {
             return;
         }
         for host in &mut self.hosts {
-            if let Some(ledger) = &host.ledger
+            if let Some(node) = &host.process_node
                 && std::mem::take(&mut host.stepped)
             {
-                self.rolling.add(first_word(&ledger.digest().0));
+                self.rolling.add(first_word(&node.digest()));
             }
         }
         let hash = self.rolling.checkpoint();
@@ -399,8 +400,8 @@ impl LedgerWorld {
 
     fn finish(mut self) -> Outcome {
         for host in &self.hosts {
-            if let Some(ledger) = &host.ledger {
-                self.rolling.add(first_word(&ledger.digest().0));
+            if let Some(node) = &host.process_node {
+                self.rolling.add(first_word(&node.digest()));
             }
         }
         self.rolling.add(self.events);

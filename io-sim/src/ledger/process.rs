@@ -1,9 +1,13 @@
 //! Processes: they boot, crash, pause, halt, and are started again.
 
+use std::collections::BTreeSet;
+
 use decube_core::bft::{Relay, Timing};
 use decube_core::crypto::SharedVerifier;
-use decube_core::ledger::{Config, Event, Ledger, Proposals, TimeMs};
-use decube_core::types::Span;
+use decube_core::io::Volume;
+use decube_core::ledger::{Config, Proposals};
+use decube_core::node::{self, Event, Node};
+use decube_core::types::{Span, WallTime};
 
 use super::host::{Host, Part};
 use super::load::Answer;
@@ -14,7 +18,7 @@ use crate::shell::{FUTILE_STARTS_MAX, new_clock};
 impl LedgerWorld {
     /// Starts the process of a slot, unless one runs.
     pub(super) fn boot(&mut self, slot: usize) -> Result<(), Finding> {
-        if self.hosts[slot].ledger.is_some() || self.hosts[slot].dead {
+        if self.hosts[slot].is_up() || self.hosts[slot].dead {
             return Ok(());
         }
         let process = self.hosts[slot].process;
@@ -22,12 +26,16 @@ impl LedgerWorld {
         let host = &mut self.hosts[slot];
         let offset = &mut host.wall_offset;
         host.clock = new_clock(self.seed, &self.config, (slot, process), self.now, offset);
-        host.ledger = Some(Ledger::new(config));
+        host.process_node = Some(Node::new(node::Config::of_ledger(config)));
+        let used = match host.has_lost_disk {
+            true => BTreeSet::from([Volume::Ledger]),
+            false => BTreeSet::new(),
+        };
         self.checker.started(slot);
         self.coverage.boots += 1;
         let wall = self.wall(slot);
         self.step(slot, Event::Clock { wall })?;
-        self.give(slot, Event::Start)?;
+        self.give(slot, Event::Start { used })?;
         let period = self.config.clock_period_ms.max(1) * MILLI;
         self.schedule(self.now + period, Happening::Clock { slot, process });
         Ok(())
@@ -38,7 +46,7 @@ impl LedgerWorld {
         let host = &mut self.hosts[slot];
         host.disk.crash(&self.config, power);
         host.store.crash(power);
-        if host.ledger.take().is_none() {
+        if host.process_node.take().is_none() {
             return;
         }
         host.process += 1;
@@ -62,7 +70,7 @@ impl LedgerWorld {
 
     /// A process halted: a supervisor starts it again, for a while. A device that
     /// failed is taken out of its cache's hands: the machine is reset as well.
-    pub(super) fn halted(&mut self, slot: usize, reason: &'static str) {
+    pub(super) fn halted(&mut self, slot: usize, reason: &str) {
         self.coverage.halts += 1;
         if self.log.is_some() {
             self.describe(slot, "!!", reason);
@@ -81,7 +89,7 @@ impl LedgerWorld {
     }
 
     pub(super) fn pause(&mut self, slot: usize, duration: u64) {
-        if self.hosts[slot].ledger.is_some() && !self.hosts[slot].paused {
+        if self.hosts[slot].is_up() && !self.hosts[slot].paused {
             self.hosts[slot].paused = true;
             self.schedule(self.now + duration, Happening::Resume { slot });
         }
@@ -95,7 +103,7 @@ impl LedgerWorld {
         let process = self.hosts[slot].process;
         while let Some(event) = self.hosts[slot].backlog.pop_front() {
             self.step(slot, event)?;
-            if self.hosts[slot].process != process || self.hosts[slot].ledger.is_none() {
+            if self.hosts[slot].process != process || !self.hosts[slot].is_up() {
                 return Ok(());
             }
         }
@@ -105,7 +113,7 @@ impl LedgerWorld {
 
     pub(super) fn tell_clock(&mut self, slot: usize, process: u64) -> Result<(), Finding> {
         let host = &self.hosts[slot];
-        if host.process != process || host.ledger.is_none() {
+        if host.process != process || !host.is_up() {
             return Ok(());
         }
         let wall = self.wall(slot);
@@ -114,8 +122,8 @@ impl LedgerWorld {
         self.give(slot, Event::Clock { wall })
     }
 
-    fn wall(&self, slot: usize) -> TimeMs {
-        TimeMs(self.hosts[slot].clock.wall(self.now) / MILLI)
+    fn wall(&self, slot: usize) -> WallTime {
+        WallTime(self.hosts[slot].clock.wall(self.now))
     }
 
     fn node_config(&self, slot: usize) -> Config {
@@ -125,7 +133,6 @@ impl LedgerWorld {
             key,
             voting_key,
             part,
-            has_lost_disk,
             ..
         } = &self.hosts[slot];
         let mut config = Config::new(*node, self.genesis.clone());
@@ -155,7 +162,6 @@ impl LedgerWorld {
         if slot % 2 == 1 {
             config.retain_blocks = settings.retain_blocks;
         }
-        config.lost_disk = *has_lost_disk;
         config.mutant = self.mutant;
         config
     }

@@ -2,8 +2,10 @@
 //! whom of two twins one hears.
 
 use decube_core::codec::{Decode as _, Encode as _};
-use decube_core::ledger::{Event, Message, Response};
+use decube_core::ledger::{Message, Response};
 use decube_core::limits::MESSAGE_BYTES_MAX;
+use decube_core::node::{self, Event};
+use decube_core::part::Scope;
 use decube_core::types::{NodeId, RequestId};
 
 use super::host::Part;
@@ -81,7 +83,13 @@ impl LedgerWorld {
                 .send(&self.config, self.now, slot, target, size);
             for at in [fate.first, fate.second].into_iter().flatten() {
                 let message = message.clone();
-                let event = Box::new(Event::Message { from, message });
+                let message = message.into();
+                let scope = Scope::Global;
+                let event = Box::new(Event::Message {
+                    from,
+                    scope,
+                    message,
+                });
                 self.schedule(
                     at,
                     Happening::Deliver {
@@ -117,7 +125,11 @@ impl LedgerWorld {
     /// A message arrives.
     pub(super) fn deliver(&mut self, slot: usize, event: Event) -> Result<(), Finding> {
         if let Part::Liar(_) = &self.hosts[slot].part
-            && let Event::Message { from, message } = &event
+            && let Event::Message {
+                from,
+                message: node::Message::Ledger(message),
+                ..
+            } = &event
         {
             let (from, message) = (*from, message.clone());
             let lies = self.with_liar(slot, |liar, scene| liar.on_heard(scene, from, &message));
@@ -146,7 +158,8 @@ impl LedgerWorld {
         act: impl FnOnce(&mut super::liar::Liar, &Scene<'_>) -> Vec<Lie>,
     ) -> Vec<Lie> {
         let host = &mut self.hosts[slot];
-        let (Part::Liar(liar), Some(ledger)) = (&mut host.part, &host.ledger) else {
+        let ledger = host.process_node.as_ref().and_then(node::Node::ledger);
+        let (Part::Liar(liar), Some(ledger)) = (&mut host.part, ledger) else {
             return Vec::new();
         };
         let Some(bft) = ledger.bft().filter(|_| !host.paused) else {
@@ -205,11 +218,12 @@ impl LedgerWorld {
         id: RequestId,
         request: decube_core::ledger::Request,
     ) -> Result<(), Finding> {
-        if self.hosts[slot].ledger.is_none() {
+        if !self.hosts[slot].is_up() {
             self.tell(caller, id, Answer::NoConnection);
             return Ok(());
         }
         self.hosts[slot].open.insert(id, caller);
+        let request = request.into();
         self.give(slot, Event::Request { id, request })
     }
 }

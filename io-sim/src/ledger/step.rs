@@ -1,24 +1,23 @@
 //! One step of one node, and what becomes of its effects.
 
-use decube_core::bft;
-use decube_core::ledger::{Effect, Event, Message};
+use decube_core::io::{Done, FileOp, FileOpId, FileResult, Io, Volume};
 use decube_core::limits::{LEDGER_POOL_BYTES_MAX, REQUESTS_OPEN_MAX};
 use decube_core::machine::Machine;
-use decube_core::store::{Store, StoreBatch};
-use decube_core::wal::{FileOp, FileOpId, FileResult};
+use decube_core::node::{Effect, Event, Message, Notice, Response};
+use decube_core::part::Health;
+use decube_core::{bft, ledger};
 
-use super::host::StoreTask;
 use super::{Happening, LedgerWorld};
 use crate::check::raft::Finding;
 use crate::fingerprint::{self, Fold};
 use crate::rng::{Domain, Keyed};
-use crate::shell::{DISK_QUEUE_MAX, STEPS_PER_INSTANT_MAX, guarded, wake_at};
+use crate::shell::{DISK_QUEUE_MAX, Exit, STEPS_PER_INSTANT_MAX, StoreTask, guarded, wake_at};
 
 impl LedgerWorld {
     /// Gives a node an event, now or when it is resumed.
     pub(super) fn give(&mut self, slot: usize, event: Event) -> Result<(), Finding> {
         let host = &mut self.hosts[slot];
-        if host.ledger.is_none() {
+        if !host.is_up() {
             return Ok(());
         }
         if host.paused {
@@ -44,30 +43,33 @@ impl LedgerWorld {
         }
         let entity = u64::try_from(slot).expect("few slots");
         let mut fold = Fold(self.now ^ entity << 56);
-        fingerprint::ledger_event(&mut fold, &event);
+        fingerprint::event(&mut fold, &event);
         let mut out = std::mem::take(&mut self.outbox);
         let host = &mut self.hosts[slot];
         if host.is_honest()
-            && let (Some(ledger), Event::Message { from, message }) = (&host.ledger, &event)
-            && let Message::Bft(bft::Message::Vote(vote)) = message
+            && let Some(ledger) = host.ledger()
+            && let Event::Message { from, message, .. } = &event
+            && let Message::Ledger(ledger::Message::Bft(bft::Message::Vote(vote))) = message
         {
             self.checker.hearing(slot, *from, vote, ledger);
         }
-        if let Event::File { id, .. } = &event {
+        if let Event::Io {
+            done: Done::File { id, .. },
+            ..
+        } = &event
+        {
             host.must_halt |= host.fatal == Some(*id);
         }
         host.stepped = true;
         let local = host.clock.local(self.now);
-        let ledger = host
-            .ledger
-            .as_mut()
-            .expect("only a running node takes a step");
-        guarded(slot, || ledger.step(local, event, &mut out))?;
+        let node = host.process_node.as_mut();
+        let node = node.expect("only a running node takes a step");
+        guarded(slot, || node.step(local, event, &mut out))?;
         let cut = host.doom.filter(|_| !out.is_empty()).map(|doom| {
             let draw = self.crash_point.at(entity, self.events);
             (draw.index(out.len() + 1), doom)
         });
-        let mut result = Ok(());
+        let mut result = self.notices(slot, &mut fold);
         for (number, effect) in out.drain().enumerate() {
             if cut.is_some_and(|(point, _)| number >= point) || result.is_err() {
                 continue;
@@ -75,7 +77,7 @@ impl LedgerWorld {
             if logged {
                 self.describe(slot, "<<", &format!("{effect:?}"));
             }
-            fingerprint::ledger_effect(&mut fold, &effect);
+            fingerprint::effect(&mut fold, &effect);
             result = self.effect(slot, effect);
         }
         self.outbox = out;
@@ -98,7 +100,7 @@ impl LedgerWorld {
     fn look(&mut self, slot: usize) -> Result<(), Finding> {
         self.hosts[slot].note_progress();
         let host = &self.hosts[slot];
-        let ledger = host.ledger.as_ref().expect("it took a step");
+        let ledger = host.ledger().expect("it took a step");
         if host.is_honest() {
             self.checker.stepped(slot, ledger)?;
         }
@@ -121,7 +123,12 @@ impl LedgerWorld {
             return Err(("halt-on-failure", message));
         }
         match host.exits.take() {
-            Some(reason) => self.halted(slot, reason),
+            Some(Exit::Stopped) => {
+                let down = host.stop_down;
+                self.crash(slot, false);
+                self.boot_after(slot, down);
+            }
+            Some(Exit::Halted(reason)) => self.halted(slot, &reason),
             None => self.schedule_wake(slot),
         }
         Ok(())
@@ -129,7 +136,7 @@ impl LedgerWorld {
 
     pub(super) fn schedule_wake(&mut self, slot: usize) {
         let host = &self.hosts[slot];
-        let Some(deadline) = host.ledger.as_ref().and_then(Machine::deadline) else {
+        let Some(deadline) = host.process_node.as_ref().and_then(Machine::deadline) else {
             return;
         };
         let due = (self.now, deadline);
@@ -153,7 +160,7 @@ impl LedgerWorld {
         if host.paused {
             return Ok(());
         }
-        let deadline = host.ledger.as_ref().and_then(Machine::deadline);
+        let deadline = host.process_node.as_ref().and_then(Machine::deadline);
         match deadline {
             Some(deadline) if deadline <= host.clock.local(now) => self.step(slot, Event::Wake),
             _ => {
@@ -163,57 +170,73 @@ impl LedgerWorld {
         }
     }
 
-    fn effect(&mut self, slot: usize, effect: Effect) -> Result<(), Finding> {
-        match effect {
-            Effect::Send { to, message } => return self.send(slot, to, message),
-            Effect::Reply { id, response } => return self.reply(slot, id, response),
-            Effect::Final(block) => {
-                let host = &self.hosts[slot];
-                if host.is_honest() {
-                    let ledger = host.ledger.as_ref().expect("it took a step");
-                    self.checker.on_final(slot, &block, ledger)?;
+    /// What the parts of a node told each other in its step.
+    fn notices(&mut self, slot: usize, fold: &mut Fold) -> Result<(), Finding> {
+        let host = &self.hosts[slot];
+        let node = host.process_node.as_ref().expect("it took a step");
+        let ledger = node.ledger().expect("it has no other part");
+        for notice in node.notices() {
+            fingerprint::notice(fold, notice);
+            match notice {
+                Notice::Ledger(ledger::Notice::Final(block)) if host.is_honest() => {
+                    self.checker.on_final(slot, block, ledger)?;
                 }
-            }
-            Effect::StateFetched { height } => {
-                self.coverage.states_fetched += 1;
-                self.checker.fetched(slot, height);
-            }
-            Effect::File { id, op } => self.file(slot, id, op),
-            Effect::StoreCommit(batch) => self.store(slot, StoreTask::Commit(batch)),
-            Effect::StoreRead {
-                id,
-                from,
-                to,
-                bytes_max,
-            } => {
-                let task = StoreTask::Read {
-                    id,
-                    from,
-                    to,
-                    bytes_max,
-                };
-                self.store(slot, task);
-            }
-            Effect::Ready => self.hosts[slot].ready = Some(self.events),
-            Effect::SafetyViolation { culprits } => {
-                if self.hosts[slot].is_honest() {
-                    return self.checker.on_accusation(slot, &culprits);
+                Notice::Ledger(ledger::Notice::Replaced { at }) => {
+                    self.coverage.states_fetched += 1;
+                    self.checker.fetched(slot, *at);
                 }
+                Notice::Ledger(ledger::Notice::Forked { culprits }) if host.is_honest() => {
+                    self.checker.on_accusation(slot, culprits)?;
+                }
+                Notice::Ledger(_) => {}
+                Notice::Cluster(notice) => match *notice {},
             }
-            Effect::Halted { reason } => return self.on_halted(slot, reason),
         }
         Ok(())
     }
 
-    fn on_halted(&mut self, slot: usize, reason: &'static str) -> Result<(), Finding> {
+    fn effect(&mut self, slot: usize, effect: Effect) -> Result<(), Finding> {
+        match effect {
+            Effect::Send { to, message } => return self.send(slot, to, of_ledger(message)?),
+            Effect::Reply { id, response } => {
+                let Response::Ledger(response) = response else {
+                    return Err(("answer-kind", format!("the ledger was asked: {response:?}")));
+                };
+                return self.reply(slot, id, response);
+            }
+            Effect::Stream { id, response } => {
+                let message = format!("nobody follows as {id}: {response:?}");
+                return Err(("answer-kind", message));
+            }
+            Effect::Io { io, .. } => match io {
+                Io::File { id, op } => self.file(slot, id, op),
+                Io::Commit(batch) => self.store(slot, StoreTask::Commit(batch)),
+                Io::Read(read) => self.store(slot, StoreTask::Read(read)),
+            },
+            Effect::Health { health, .. } => return self.on_health(slot, health),
+            Effect::Connect { .. } => {}
+            // One that halted said so before.
+            Effect::Stopped => _ = self.hosts[slot].exits.get_or_insert(Exit::Stopped),
+        }
+        Ok(())
+    }
+
+    fn on_health(&mut self, slot: usize, health: Health) -> Result<(), Finding> {
+        let event = self.events;
         let fork = self.config.fork == 1;
         let host = &mut self.hosts[slot];
-        host.exits = Some(reason);
-        if host.must_halt || host.damaged || fork || !host.is_honest() {
-            return Ok(());
+        match health {
+            Health::Ready | Health::Degraded(_) => _ = host.ready.get_or_insert(event),
+            Health::Halted(reason) => {
+                let message = format!("slot {slot} halts although its disk is sound: {reason}");
+                host.exits = Some(Exit::Halted(reason));
+                if !host.must_halt && !host.damaged && !fork && host.is_honest() {
+                    return Err(("needless-halt", message));
+                }
+            }
+            Health::Starting | Health::Stopping | Health::Stopped => {}
         }
-        let message = format!("slot {slot} halts although its disk is sound: {reason}");
-        Err(("needless-halt", message))
+        Ok(())
     }
 
     fn file(&mut self, slot: usize, id: FileOpId, op: FileOp) {
@@ -245,7 +268,7 @@ impl LedgerWorld {
         }
         self.coverage.disk_failures += u64::from(failed);
         self.schedule_disk(slot);
-        self.give(slot, Event::File { id, result })
+        self.give(slot, of_volume(Done::File { id, result }))
     }
 
     fn store(&mut self, slot: usize, task: StoreTask) {
@@ -259,10 +282,12 @@ impl LedgerWorld {
     fn schedule_store(&mut self, slot: usize) {
         let entity = u64::try_from(slot).expect("few slots") | 1 << 32;
         let host = &mut self.hosts[slot];
-        let mean = match host.store_tasks.front() {
-            None => return,
-            Some(StoreTask::Commit(batch)) if batch.sync => self.config.sync_mean_us,
-            Some(_) => self.config.store_mean_us,
+        let Some(task) = host.store_tasks.front() else {
+            return;
+        };
+        let mean = match task.is_sync() {
+            true => self.config.sync_mean_us,
+            false => self.config.store_mean_us,
         };
         host.store_operations += 1;
         let draw = Keyed::new(self.seed, Domain::DiskDelay).at(entity, host.store_operations);
@@ -277,26 +302,24 @@ impl LedgerWorld {
             return Ok(());
         }
         let task = host.store_tasks.pop_front().expect("a task was under way");
-        let event = match task {
-            StoreTask::Commit(batch) => committed(&mut host.store, &batch),
-            StoreTask::Read {
-                id,
-                from,
-                to,
-                bytes_max,
-            } => match host.store.scan(&from, Some(&to), bytes_max) {
-                Ok(pairs) => Event::StoreRead { id, pairs },
-                Err(_) => Event::StoreFailed,
-            },
-        };
+        let done = task.carry_out(&mut host.store);
         self.schedule_store(slot);
-        self.give(slot, event)
+        self.give(slot, of_volume(done))
     }
 }
 
-fn committed(store: &mut impl Store, batch: &StoreBatch) -> Event {
-    match store.commit(batch) {
-        Ok(()) => Event::StoreCommitted { seq: batch.seq },
-        Err(_) => Event::StoreFailed,
+/// The one volume of a slot has done something.
+const fn of_volume(done: Done) -> Event {
+    Event::Io {
+        volume: Volume::Ledger,
+        done,
+    }
+}
+
+/// What these nodes say to each other: they are in no cluster.
+fn of_ledger(message: Message) -> Result<ledger::Message, Finding> {
+    match message {
+        Message::Ledger(message) => Ok(message),
+        other => Err(("other-part", format!("in no cluster: {other:?}"))),
     }
 }

@@ -27,7 +27,10 @@ fn a_power_loss_keeps_a_prefix_of_whole_batches() {
             store.commit(&batch).expect("it can not fail");
         }
         store.crash(true);
-        let pairs = store.scan(b"", None, 1 << 20).expect("it can not fail");
+        let pairs = store
+            .scan(b"", None, 1 << 20)
+            .expect("it can not fail")
+            .pairs;
         assert_eq!(pairs.len() % 2, 0, "no half of a batch");
         let kept = pairs.len() / 2;
         assert!((4..=10).contains(&kept), "the synced ones survive");
@@ -79,18 +82,26 @@ fn scans_are_ordered_bounded_and_never_empty_without_need() {
         sync: false,
     };
     store.commit(&remove).expect("it can not fail");
-    let all = store.scan(b"", None, 1 << 20).expect("it can not fail");
+    let all = store
+        .scan(b"", None, 1 << 20)
+        .expect("it can not fail")
+        .pairs;
     let keys: Vec<&[u8]> = all.iter().map(|(key, _)| key.as_ref()).collect();
     assert_eq!(keys, [&b"k1/a"[..], b"k1/b", b"k4/a", b"k4/b", b"k5/b"]);
     assert_eq!(
         store
             .scan(b"k1/b", Some(b"k4/b"), 1 << 20)
             .expect("it can not fail")
+            .pairs
             .len(),
         2
     );
     assert_eq!(
-        store.scan(b"k4", None, 1).expect("it can not fail").len(),
+        store
+            .scan(b"k4", None, 1)
+            .expect("it can not fail")
+            .pairs
+            .len(),
         1
     );
 }

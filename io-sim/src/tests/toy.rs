@@ -5,10 +5,13 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
+use decube_core::cluster::{self, Request, Response};
+use decube_core::io::{Done, Io, Volume};
 use decube_core::kv::{Answer, Command, Condition, Found, Op, Outcome, Pair, Query};
 use decube_core::machine::{Machine, Outbox};
 use decube_core::mutant::Mutant;
-use decube_core::node::{Config, Effect, Event, PeerMessage, Request, Response};
+use decube_core::node::{self, Effect, Event, PartId};
+use decube_core::part::Health;
 use decube_core::raft::{Membership, Refusal, Role};
 use decube_core::types::{Chain, Index, LogId, NodeId, RequestId, Revision, Term, Time};
 use decube_core::wal::{FileName, FileOp, FileOpId, FileResult};
@@ -22,7 +25,7 @@ const RECORD: usize = 32;
 
 #[derive(Debug)]
 pub(crate) struct Toy {
-    config: Config,
+    config: cluster::Config,
     map: BTreeMap<Bytes, (Bytes, u64)>,
     revision: u64,
     offset: u64,
@@ -45,7 +48,9 @@ impl Toy {
     fn file(&mut self, op: FileOp, out: &mut Outbox<Effect>) -> FileOpId {
         self.operation += 1;
         let id = FileOpId(self.operation);
-        out.push(Effect::File { id, op });
+        let volume = Volume::Cluster;
+        let io = Io::File { id, op };
+        out.push(Effect::Io { volume, io });
         id
     }
 
@@ -57,10 +62,13 @@ impl Toy {
         out: &mut Outbox<Effect>,
     ) {
         match from {
-            None => out.push(Effect::Reply { id, response }),
+            None => out.push(Effect::Reply {
+                id,
+                response: response.into(),
+            }),
             Some(to) => out.push(Effect::Send {
                 to,
-                message: PeerMessage::ForwardReply { id, response },
+                message: cluster::Message::ForwardReply { id, response }.into(),
             }),
         }
     }
@@ -75,7 +83,7 @@ impl Toy {
         if !self.is_primary() {
             self.passed_on.insert(id, ());
             let term = Term(1);
-            let message = PeerMessage::Forward { id, term, request };
+            let message = cluster::Message::Forward { id, term, request }.into();
             out.push(Effect::Send {
                 to: NodeId(1),
                 message,
@@ -205,9 +213,8 @@ impl Toy {
         match result {
             FileResult::Failed(_) => {
                 self.halted = true;
-                out.push(Effect::Halted {
-                    reason: "the disk failed",
-                });
+                out.push(health(Health::Halted("the disk failed".into())));
+                out.push(Effect::Stopped);
             }
             FileResult::Listed(files) if files.is_empty() => {
                 self.file(
@@ -238,7 +245,7 @@ impl Toy {
             FileResult::Done if self.loading => {
                 self.loading = false;
                 self.ready = true;
-                out.push(Effect::Ready);
+                out.push(health(Health::Ready));
             }
             FileResult::Done => {
                 let (done, rest) = std::mem::take(&mut self.waiting)
@@ -254,32 +261,47 @@ impl Toy {
     }
 }
 
+const fn health(health: Health) -> Effect {
+    let part = PartId::Cluster;
+    Effect::Health { part, health }
+}
+
 impl Machine for Toy {
     type Event = Event;
     type Effect = Effect;
 
     fn step(&mut self, _now: Time, event: Event, out: &mut Outbox<Effect>) {
         match event {
-            Event::Start if self.is_primary() => _ = self.file(FileOp::List, out),
-            Event::Start => out.push(Effect::Ready),
-            Event::Request { id, request } => self.request(None, id, request, out),
-            Event::Message { from, message } => match message {
-                PeerMessage::Forward { id, request, .. } => {
+            Event::Start { .. } if self.is_primary() => _ = self.file(FileOp::List, out),
+            Event::Start { .. } => out.push(health(Health::Ready)),
+            Event::Request {
+                id,
+                request: node::Request::Cluster(request),
+            } => self.request(None, id, request, out),
+            Event::Message {
+                from,
+                message: node::Message::Cluster(message),
+                ..
+            } => match message {
+                cluster::Message::Forward { id, request, .. } => {
                     if self.taken.insert((from, id), ()).is_none() {
                         self.request(Some(from), id, request, out);
                     }
                 }
-                PeerMessage::ForwardReply { id, response } => {
+                cluster::Message::ForwardReply { id, response } => {
                     if self.passed_on.remove(&id).is_some() {
+                        let response = response.into();
                         out.push(Effect::Reply { id, response });
                     }
                 }
-                PeerMessage::Raft(_)
-                | PeerMessage::HeadRequest { .. }
-                | PeerMessage::HeadReply { .. }
-                | PeerMessage::Ledger(_) => {}
+                cluster::Message::Raft(_)
+                | cluster::Message::HeadRequest { .. }
+                | cluster::Message::HeadReply { .. } => {}
             },
-            Event::File { id, result } if !self.halted => self.file_done(id, result, out),
+            Event::Io {
+                done: Done::File { id, result },
+                ..
+            } if !self.halted => self.file_done(id, result, out),
             Event::Shutdown => out.push(Effect::Stopped),
             _ => {}
         }
@@ -291,9 +313,9 @@ impl Machine for Toy {
 }
 
 impl Subject for Toy {
-    fn build(config: Config) -> Self {
+    fn build(config: node::Config) -> Self {
         Self {
-            config,
+            config: config.cluster.expect("toys make a cluster"),
             map: BTreeMap::new(),
             revision: 0,
             offset: 0,
@@ -337,11 +359,11 @@ impl Subject for Toy {
         None
     }
 
-    fn over_the_wire(message: PeerMessage) -> Result<PeerMessage, String> {
+    fn over_the_wire(message: node::Message) -> Result<node::Message, String> {
         Ok(message)
     }
 
-    fn damaged_on_the_wire(_message: &PeerMessage, _flips: Draw) -> Result<bool, String> {
+    fn damaged_on_the_wire(_message: &node::Message, _flips: Draw) -> Result<bool, String> {
         Ok(false)
     }
 

@@ -1,7 +1,8 @@
 //! Situations met, seen from outside: on messages, answers and roles.
 
+use decube_core::cluster::{self, Response};
 use decube_core::kv::Outcome as Written;
-use decube_core::node::{PeerMessage, Response};
+use decube_core::node::Message;
 use decube_core::raft::{AppendResult, Body, Role, SnapshotResult};
 use decube_core::{bft, ledger};
 
@@ -11,17 +12,14 @@ use crate::subject::Subject;
 
 impl Coverage {
     /// A message leaves.
-    pub(super) fn message(&mut self, message: &PeerMessage) {
+    pub(super) fn message(&mut self, message: &Message) {
         let message = match message {
-            PeerMessage::Raft(message) => message,
-            PeerMessage::Forward { .. } => {
+            Message::Cluster(cluster::Message::Raft(message)) => message,
+            Message::Cluster(cluster::Message::Forward { .. }) => {
                 self.forwards += 1;
                 return;
             }
-            PeerMessage::ForwardReply { .. }
-            | PeerMessage::HeadRequest { .. }
-            | PeerMessage::HeadReply { .. }
-            | PeerMessage::Ledger(_) => return,
+            Message::Cluster(_) | Message::Ledger(_) => return,
         };
         let count = match &message.body {
             Body::Snapshot { .. } => &mut self.snapshot_chunks,
@@ -80,9 +78,12 @@ impl Coverage {
 }
 
 impl<S: Subject> World<S> {
-    /// A node shows another role than before.
-    pub(super) fn cover_role(&mut self, slot: usize, role: Role) {
+    /// What a node shows after a step.
+    pub(super) fn cover_state(&mut self, slot: usize, role: Option<Role>, is_joint: bool) {
         let host = &mut self.hosts[slot];
+        let was_joint = std::mem::replace(&mut host.was_joint, is_joint);
+        self.coverage.joint_memberships += u64::from(is_joint && !was_joint);
+        let Some(role) = role else { return };
         let before = host.role.replace(role);
         let left = |was: Role| before == Some(was) && role != was;
         self.coverage.elections += u64::from(role == Role::Leader && before != Some(role));

@@ -1,6 +1,7 @@
 //! Carrying out the plan of faults.
 
-use decube_core::node::{Event, Request};
+use decube_core::cluster::Request;
+use decube_core::node::Event;
 use decube_core::raft::{Membership, Role};
 use decube_core::types::NodeId;
 

@@ -2,33 +2,24 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use bytes::Bytes;
+use decube_core::io::FileOpId;
 use decube_core::node::Event;
 use decube_core::raft::Role;
-use decube_core::store::StoreBatch;
 use decube_core::types::RequestId;
-use decube_core::wal::FileOpId;
 
 use crate::clock::Clock;
 use crate::disk::Disk;
-use crate::shell::Doom;
+use crate::shell::{Doom, Exit, StoreTask};
 use crate::store::SimStore;
 use crate::subject::Subject;
-
-/// A task of the store, in order.
-#[derive(Debug, Clone)]
-pub(super) enum StoreTask {
-    /// Commit a batch.
-    Commit(StoreBatch),
-    /// Read a page.
-    Scan(Bytes),
-}
 
 /// One slot.
 #[derive(Debug)]
 pub(super) struct Host<S: Subject> {
     /// The running process.
     pub(super) subject: Option<S>,
+    /// Whether its log was ever synced.
+    pub(super) used: bool,
     /// Counts processes, so that what belongs to a dead one can be told.
     pub(super) process: u64,
     pub(super) clock: Clock,
@@ -41,6 +32,8 @@ pub(super) struct Host<S: Subject> {
     /// Whether it took a step since the last checkpoint.
     pub(super) stepped: bool,
     pub(super) paused: bool,
+    /// Whether its membership was joint when it was looked at last.
+    pub(super) was_joint: bool,
     /// The role that it showed last.
     pub(super) role: Option<Role>,
     /// What happened while it was paused.
@@ -73,20 +66,12 @@ pub(super) struct Host<S: Subject> {
     pub(super) stop_down: u64,
 }
 
-/// Why a process ends by itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Exit {
-    /// A graceful stop is complete.
-    Stopped,
-    /// It halted.
-    Halted(&'static str),
-}
-
 impl<S: Subject> Host<S> {
     pub(super) fn new(seed: u64, slot: usize) -> Self {
         let entity = u64::try_from(slot).expect("few slots");
         Self {
             subject: None,
+            used: false,
             process: 0,
             clock: Clock::new(0, 0, 0, 0),
             disk: Disk::new(seed, entity),
@@ -96,6 +81,7 @@ impl<S: Subject> Host<S> {
             sync_asked: VecDeque::new(),
             stepped: false,
             paused: false,
+            was_joint: false,
             role: None,
             backlog: VecDeque::new(),
             doom: None,

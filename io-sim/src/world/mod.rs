@@ -28,9 +28,10 @@ mod watch;
 pub(crate) use heal::calm;
 pub use outcome::{Checkpoint, Coverage, Outcome, Violation};
 
+use decube_core::cluster::Request;
 use decube_core::machine::Outbox;
 use decube_core::mutant::Mutant;
-use decube_core::node::{Effect, Event, Request};
+use decube_core::node::{Effect, Event};
 use decube_core::types::RequestId;
 
 use crate::check::linear::{self, Verdict};

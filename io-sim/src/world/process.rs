@@ -1,9 +1,13 @@
 //! Processes: they boot, crash, pause, halt, and are started again.
 
-use decube_core::kv::LogTime;
+use std::collections::BTreeSet;
+
+use decube_core::cluster;
+use decube_core::io::Volume;
 use decube_core::node::{Config, Event};
+use decube_core::part::Scope;
 use decube_core::raft::Membership;
-use decube_core::types::{ClusterId, Span};
+use decube_core::types::{ClusterId, Span, WallTime};
 
 use super::{Happening, World};
 use crate::check::raft::{Finding, slot_id};
@@ -25,11 +29,18 @@ impl<S: Subject> World<S> {
         let offset = &mut host.wall_offset;
         host.clock = new_clock(self.seed, &self.config, (slot, process), self.now, offset);
         host.subject = Some(S::build(config));
-        let wall = LogTime(host.clock.wall(self.now));
+        let wall = WallTime(host.clock.wall(self.now));
         self.checker.started(slot);
         self.coverage.boots += 1;
         self.step(slot, Event::Clock { wall })?;
-        self.give(slot, Event::Start)?;
+        // A shell whose data directory is older than the mark knows nothing of it.
+        let entity = u64::try_from(slot).expect("few slots");
+        let mark = Keyed::new(self.seed, Domain::NodeSeed).at(entity | 1 << 34, 0);
+        let used = match self.hosts[slot].used && mark.below(4) == 0 {
+            true => BTreeSet::from([Volume::Cluster]),
+            false => BTreeSet::new(),
+        };
+        self.give(slot, Event::Start { used })?;
         let period = self.config.clock_period_ms.max(1) * MILLI;
         self.schedule(self.now + period, Happening::Clock { slot, process });
         self.announce(slot, true);
@@ -52,6 +63,7 @@ impl<S: Subject> World<S> {
         host.backlog.clear();
         host.paused = false;
         host.role = None;
+        host.was_joint = false;
         host.watchers.clear();
         host.doom = None;
         host.wakes = [None; 2];
@@ -74,7 +86,7 @@ impl<S: Subject> World<S> {
 
     /// A process halted: a supervisor starts it again, for a while. A device that
     /// failed is taken out of its cache's hands: the machine is reset as well.
-    pub(super) fn halted(&mut self, slot: usize, reason: &'static str) {
+    pub(super) fn halted(&mut self, slot: usize, reason: &str) {
         self.coverage.halts += 1;
         if self.log.is_some() {
             self.describe(slot, "!!", reason);
@@ -121,7 +133,7 @@ impl<S: Subject> World<S> {
         if host.process != process || host.subject.is_none() {
             return Ok(());
         }
-        let wall = LogTime(host.clock.wall(self.now));
+        let wall = WallTime(host.clock.wall(self.now));
         let period = self.config.clock_period_ms.max(1) * MILLI;
         self.schedule(self.now + period, Happening::Clock { slot, process });
         self.give(slot, Event::Clock { wall })
@@ -137,11 +149,10 @@ impl<S: Subject> World<S> {
         if self.hosts[slot].process != process {
             return Ok(());
         }
-        let peer = slot_id(peer);
-        let event = if up {
-            Event::PeerUp { peer }
-        } else {
-            Event::PeerDown { peer }
+        let event = Event::Peer {
+            peer: slot_id(peer),
+            scope: Scope::Cluster,
+            is_up: up,
         };
         self.give(slot, event)
     }
@@ -192,7 +203,7 @@ impl<S: Subject> World<S> {
             Membership::default()
         };
         let id = slot_id(slot);
-        let mut config = Config::new(id, cluster, bootstrap, seed);
+        let mut config = cluster::Config::new(id, cluster, bootstrap, seed);
         config.request_timeout = Span::from_millis(settings.request_timeout_ms);
         config.wal_segment_bytes = settings.wal_segment_bytes;
         config.log_entries_max = settings.log_entries_max;
@@ -203,7 +214,7 @@ impl<S: Subject> World<S> {
         config.raft.election_timeout_min = Span::from_millis(settings.election_ms);
         config.raft.append_entries_max = small(settings.append_entries_max);
         config.raft.inflight_messages_max = small(settings.inflight_max);
-        config
+        Config::of_cluster(config)
     }
 }
 

@@ -2,22 +2,22 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use bytes::Bytes;
-use decube_core::limits::{REQUESTS_OPEN_MAX, STORE_PAGE_BYTES};
+use decube_core::cluster::{Request, Response};
+use decube_core::io::{Done, FileOp, FileOpId, FileResult, Io, Volume};
+use decube_core::limits::REQUESTS_OPEN_MAX;
 use decube_core::machine::Machine;
-use decube_core::node::{Effect, Event, PeerMessage, Request, Response};
-
-use decube_core::store::{Store, StoreBatch};
+use decube_core::node::{self, Effect, Event, Message};
+use decube_core::part::{Health, Scope};
 use decube_core::types::{NodeId, RequestId};
-use decube_core::wal::{FileOp, FileOpId, FileResult};
 
-use super::host::{Exit, StoreTask};
 use super::{Happening, World};
 use crate::check::raft::{Finding, id_slot, slot_id};
 use crate::client::Ending;
 use crate::fingerprint::{self, Fold, message_size};
 use crate::rng::{Domain, Keyed};
-use crate::shell::{DISK_QUEUE_MAX, STEPS_PER_INSTANT_MAX, guarded, line, panic_message, wake_at};
+use crate::shell::{
+    DISK_QUEUE_MAX, Exit, STEPS_PER_INSTANT_MAX, StoreTask, guarded, line, panic_message, wake_at,
+};
 use crate::subject::Subject;
 
 /// Wakes that are further ahead are queued once for many deadlines.
@@ -59,7 +59,11 @@ impl<S: Subject> World<S> {
         self.checker.begin(self.events);
         let mut out = std::mem::take(&mut self.outbox);
         let host = &mut self.hosts[slot];
-        if let Event::File { id, .. } = &event {
+        if let Event::Io {
+            done: Done::File { id, .. },
+            ..
+        } = &event
+        {
             host.must_halt |= host.fatal == Some(*id);
         }
         host.stepped = true;
@@ -111,6 +115,10 @@ impl<S: Subject> World<S> {
             .as_ref()
             .expect("a node that took a step is running");
         self.checker.stepped(slot, subject)?;
+        let role = subject.facts().map(|facts| facts.role);
+        let is_joint = subject
+            .membership()
+            .is_some_and(|membership| !membership.outgoing.is_empty());
         if host.disk.queued() > DISK_QUEUE_MAX || host.open.len() > REQUESTS_OPEN_MAX {
             return Err((
                 "bounded",
@@ -121,6 +129,7 @@ impl<S: Subject> World<S> {
                 ),
             ));
         }
+        self.cover_state(slot, role, is_joint);
         Ok(())
     }
 
@@ -144,7 +153,7 @@ impl<S: Subject> World<S> {
                 self.crash(slot, false);
                 self.boot_after(slot, down);
             }
-            Some(Exit::Halted(reason)) => self.halted(slot, reason),
+            Some(Exit::Halted(reason)) => self.halted(slot, &reason),
             None => self.schedule_wake(slot),
         }
         Ok(())
@@ -188,53 +197,42 @@ impl<S: Subject> World<S> {
 
     fn effect(&mut self, slot: usize, effect: Effect) -> Result<(), Finding> {
         match effect {
-            Effect::Send { to, message } => self.send(slot, to, message),
-            Effect::Reply { id, response } => self.reply(slot, id, response),
-            Effect::Changed { id, changes } => self.changed(slot, id, &changes.changes),
-            Effect::MembershipChanged { membership } => {
-                self.coverage.joint_memberships += u64::from(!membership.outgoing.is_empty());
-                Ok(())
-            }
-            Effect::File { id, op } => {
-                self.file(slot, id, op);
-                Ok(())
-            }
-            Effect::StoreCommit(batch) => {
-                self.store(slot, StoreTask::Commit(batch));
-                Ok(())
-            }
-            Effect::StoreScan { from } => {
-                self.store(slot, StoreTask::Scan(from));
-                Ok(())
-            }
-            Effect::RoleChanged { role, .. } => {
-                self.cover_role(slot, role);
-                Ok(())
-            }
-            Effect::Ledger(_) => unreachable!("scenarios of one cluster have no ledger"),
-            Effect::Ready => {
-                self.hosts[slot].ready = Some(self.events);
-                Ok(())
-            }
-            Effect::Stopped => {
-                self.hosts[slot].exits = Some(Exit::Stopped);
-                Ok(())
-            }
-            Effect::Halted { reason } => {
-                let host = &mut self.hosts[slot];
+            Effect::Send { to, message } => return self.send(slot, to, message),
+            Effect::Reply { id, response } => return self.reply(slot, id, of_cluster(response)?),
+            Effect::Stream { id, response } => return self.stream(slot, id, of_cluster(response)?),
+            Effect::Io { io, .. } => match io {
+                Io::File { id, op } => self.file(slot, id, op),
+                Io::Commit(batch) => self.store(slot, StoreTask::Commit(batch)),
+                Io::Read(read) => self.store(slot, StoreTask::Read(read)),
+            },
+            Effect::Health { health, .. } => return self.on_health(slot, health),
+            Effect::Connect { .. } => {}
+            // One that halted said so before.
+            Effect::Stopped => _ = self.hosts[slot].exits.get_or_insert(Exit::Stopped),
+        }
+        Ok(())
+    }
+
+    fn on_health(&mut self, slot: usize, health: Health) -> Result<(), Finding> {
+        let event = self.events;
+        let host = &mut self.hosts[slot];
+        match health {
+            Health::Ready | Health::Degraded(_) => _ = host.ready.get_or_insert(event),
+            Health::Halted(reason) => {
+                let message = format!("slot {slot} halts although its disk is sound: {reason}");
                 host.exits = Some(Exit::Halted(reason));
                 // A contradiction between logs halts as well: on sound disks it
                 // can only come from a broken rule.
-                if host.must_halt || host.damaged {
-                    return Ok(());
+                if !host.must_halt && !host.damaged {
+                    return Err(("needless-halt", message));
                 }
-                let message = format!("slot {slot} halts although its disk is sound: {reason}");
-                Err(("needless-halt", message))
             }
+            Health::Starting | Health::Stopping | Health::Stopped => {}
         }
+        Ok(())
     }
 
-    fn send(&mut self, slot: usize, to: NodeId, message: PeerMessage) -> Result<(), Finding> {
+    fn send(&mut self, slot: usize, to: NodeId, message: Message) -> Result<(), Finding> {
         self.checker.sending(slot, to, &message)?;
         self.coverage.message(&message);
         let Some(target) = id_slot(to, self.hosts.len()) else {
@@ -265,22 +263,17 @@ impl<S: Subject> World<S> {
         let slot = target;
         if let Some(second) = second {
             let message = message.clone();
-            let event = Box::new(Event::Message { from, message });
+            let event = Box::new(said(from, message));
             self.schedule(second, Happening::Deliver { slot, event });
         }
-        let event = Box::new(Event::Message { from, message });
+        let event = Box::new(said(from, message));
         self.schedule(first, Happening::Deliver { slot, event });
         Ok(())
     }
 
     /// A frame with flipped bits. The transport authenticates frames and drops
     /// it; what is tried here is that the decoder could stand it as well.
-    fn damage_frame(
-        &mut self,
-        from: usize,
-        to: usize,
-        message: &PeerMessage,
-    ) -> Result<(), Finding> {
+    fn damage_frame(&mut self, from: usize, to: usize, message: &Message) -> Result<(), Finding> {
         let link = u64::try_from(from * self.hosts.len() + to).expect("few links");
         let flips = Keyed::new(self.seed, Domain::Corrupt).at(link | 1 << 48, self.events);
         let message = AssertUnwindSafe(message);
@@ -314,6 +307,15 @@ impl<S: Subject> World<S> {
         Ok(())
     }
 
+    /// A part of an answer: only watches have more than one.
+    fn stream(&mut self, slot: usize, id: RequestId, response: Response) -> Result<(), Finding> {
+        match response {
+            Response::Changed(changes) => self.changed(slot, id, &changes.changes),
+            Response::Watching { revision } => self.watching(slot, id, revision),
+            other => Err(("answer-kind", format!("a stream of {other:?}"))),
+        }
+    }
+
     pub(super) fn take_call(
         &mut self,
         client: Option<usize>,
@@ -330,14 +332,20 @@ impl<S: Subject> World<S> {
             return Ok(());
         }
         self.hosts[slot].open.insert(id, client);
+        let request = request.into();
         self.give(slot, Event::Request { id, request })
     }
 
     pub(super) fn cancel(&mut self, slot: usize, id: RequestId) -> Result<(), Finding> {
-        if self.hosts[slot].open.contains_key(&id) {
-            return self.give(slot, Event::Cancel { id });
+        let host = &mut self.hosts[slot];
+        if host.open.remove(&id).is_none() {
+            return Ok(());
         }
-        Ok(())
+        if host.paused {
+            // It may answer before it hears of this.
+            host.open.insert(id, None);
+        }
+        self.give(slot, Event::Cancel { id })
     }
 
     fn file(&mut self, slot: usize, id: FileOpId, op: FileOp) {
@@ -371,6 +379,7 @@ impl<S: Subject> World<S> {
         if host.sync_asked.front().is_some_and(|(sync, _)| *sync == id) {
             let (_, asked) = host.sync_asked.pop_front().expect("it has a front");
             if result == FileResult::Done {
+                host.used = true;
                 self.checker.synced(slot, asked);
             }
         }
@@ -384,7 +393,8 @@ impl<S: Subject> World<S> {
             self.checker.damaged(slot);
             self.hosts[slot].damaged = true;
         }
-        self.give(slot, Event::File { id, result })
+        let done = Done::File { id, result };
+        self.give(slot, of_volume(done))
     }
 
     fn store(&mut self, slot: usize, task: StoreTask) {
@@ -401,9 +411,9 @@ impl<S: Subject> World<S> {
         let Some(task) = host.store_tasks.front() else {
             return;
         };
-        let mean = match task {
-            StoreTask::Commit(batch) if batch.sync => self.config.sync_mean_us,
-            _ => self.config.store_mean_us,
+        let mean = match task.is_sync() {
+            true => self.config.sync_mean_us,
+            false => self.config.store_mean_us,
         };
         host.store_operations += 1;
         let draw = Keyed::new(self.seed, Domain::DiskDelay).at(entity, host.store_operations);
@@ -418,12 +428,9 @@ impl<S: Subject> World<S> {
             return Ok(());
         }
         let task = host.store_tasks.pop_front().expect("a task was under way");
-        let event = match task {
-            StoreTask::Commit(batch) => committed(&mut host.store, &batch),
-            StoreTask::Scan(from) => scanned(&host.store, &from),
-        };
+        let done = task.carry_out(&mut host.store);
         self.schedule_store(slot);
-        self.give(slot, event)
+        self.give(slot, of_volume(done))
     }
 
     pub(super) fn describe(&mut self, slot: usize, mark: &str, what: &str) {
@@ -432,34 +439,27 @@ impl<S: Subject> World<S> {
     }
 }
 
-fn committed(store: &mut impl Store, batch: &StoreBatch) -> Event {
-    match store.commit(batch) {
-        Ok(()) => Event::StoreCommitted { seq: batch.seq },
-        Err(_) => Event::StoreFailed,
+/// A peer of the one cluster says something.
+fn said(from: NodeId, message: Message) -> Event {
+    Event::Message {
+        from,
+        scope: Scope::Cluster,
+        message,
     }
 }
 
-/// A page of the store; `from` itself is left out unless it is empty.
-fn scanned(store: &impl Store, from: &Bytes) -> Event {
-    let start = if from.is_empty() {
-        Vec::new()
-    } else {
-        after(from)
-    };
-    let Ok(pairs) = store.scan(&start, None, STORE_PAGE_BYTES) else {
-        return Event::StoreFailed;
-    };
-    let more = pairs.last().is_some_and(|(last, _)| {
-        store
-            .scan(&after(last), None, 1)
-            .is_ok_and(|rest| !rest.is_empty())
-    });
-    Event::StorePage { pairs, done: !more }
+/// The one volume of a slot has done something.
+const fn of_volume(done: Done) -> Event {
+    Event::Io {
+        volume: Volume::Cluster,
+        done,
+    }
 }
 
-/// The first key after `key`.
-fn after(key: &[u8]) -> Vec<u8> {
-    let mut next = key.to_vec();
-    next.push(0);
-    next
+/// What a part answers: scenarios of one cluster have no other.
+fn of_cluster(response: node::Response) -> Result<Response, Finding> {
+    match response {
+        node::Response::Cluster(response) => Ok(response),
+        other => Err(("answer-kind", format!("the cluster was asked: {other:?}"))),
+    }
 }

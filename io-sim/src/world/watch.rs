@@ -1,8 +1,9 @@
 //! Watchers: each follows the keys of all clients through one node, and turns to
 //! another one now and then.
 
+use decube_core::cluster::{Request, Response};
 use decube_core::kv::Change;
-use decube_core::node::{Event, Request, Response};
+use decube_core::node::Event;
 use decube_core::types::{RequestId, Revision};
 
 use super::{Happening, World};
@@ -58,6 +59,7 @@ impl<S: Subject> World<S> {
             to: Some(keys_end()),
             since: Revision(self.watches.next(watcher)),
         };
+        let request = request.into();
         self.give(slot, Event::Request { id, request })
     }
 
@@ -69,14 +71,11 @@ impl<S: Subject> World<S> {
         watcher: Option<usize>,
         response: &Response,
     ) -> Result<(), Finding> {
+        self.hosts[slot].watchers.remove(&id);
         let Some(watcher) = watcher else {
             return Ok(());
         };
         match response {
-            Response::Watching { revision } => {
-                self.watches.began(watcher, revision.0);
-                return Ok(());
-            }
             Response::Compacted { .. } => {
                 self.coverage.watches_compacted += 1;
                 self.watches.lost(watcher);
@@ -86,7 +85,24 @@ impl<S: Subject> World<S> {
                 return Err(("answer-kind", format!("a watch was answered {other:?}")));
             }
         }
-        self.hosts[slot].watchers.remove(&id);
+        Ok(())
+    }
+
+    /// A watch has begun.
+    pub(super) fn watching(
+        &mut self,
+        slot: usize,
+        id: RequestId,
+        revision: Revision,
+    ) -> Result<(), Finding> {
+        match self.hosts[slot].watchers.get(&id) {
+            Some(Some(watcher)) => self.watches.began(*watcher, revision.0),
+            Some(None) => {}
+            None => {
+                let message = format!("slot {slot} begins a watch {id} of nobody");
+                return Err(("watch-order", message));
+            }
+        }
         Ok(())
     }
 

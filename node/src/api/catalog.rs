@@ -8,9 +8,9 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use decube_core::cluster::Consistency;
 use decube_core::kv::{Condition, Op, Outcome, Pair};
 use decube_core::limits::{KV_RANGE_PAIRS_MAX, KV_VALUE_BYTES_MAX};
-use decube_core::node::Consistency;
 use decube_core::types::Revision;
 use serde_json::{Map, Value, json};
 

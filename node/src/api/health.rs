@@ -4,6 +4,8 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use decube_core::node::PartId;
+use decube_core::part::Health as PartHealth;
 use decube_core::raft::Role;
 use serde_json::{Value, json};
 
@@ -12,11 +14,12 @@ use super::error::{ApiError, ApiResult, Code, ERRORS};
 use super::extract::Captured;
 use super::status::role_name;
 use super::text;
+use crate::backend::Health;
 
 /// `GET /health`, in upstream's shape. 503 only when the node has halted.
 pub async fn health(State(gateway): State<Shared>) -> (StatusCode, Json<Value>) {
     let health = gateway.backend.health();
-    let (status, word) = match (health.halted, health.serving()) {
+    let (status, word) = match (health.halted(PartId::Cluster), health.serving()) {
         (Some(_), _) => (StatusCode::SERVICE_UNAVAILABLE, "halted"),
         (None, true) => (StatusCode::OK, "healthy"),
         (None, false) => (StatusCode::OK, "degraded"),
@@ -31,7 +34,7 @@ pub async fn health(State(gateway): State<Shared>) -> (StatusCode, Json<Value>) 
 
 /// `GET /livez`: the process answers and the node has not halted.
 pub async fn live(State(gateway): State<Shared>) -> (StatusCode, &'static str) {
-    match gateway.backend.health().halted {
+    match gateway.backend.health().halted(PartId::Cluster) {
         None => (StatusCode::OK, "ok\n"),
         Some(_) => (StatusCode::SERVICE_UNAVAILABLE, "halted\n"),
     }
@@ -41,11 +44,11 @@ pub async fn live(State(gateway): State<Shared>) -> (StatusCode, &'static str) {
 pub async fn ready(State(gateway): State<Shared>) -> (StatusCode, Json<Value>) {
     let health = gateway.backend.health();
     let stopping = *gateway.stopping.borrow();
-    let ledger = match (&gateway.info.genesis, health.ledger_ready) {
+    let ledger = match (&gateway.info.genesis, health.is_serving(PartId::Ledger)) {
         (None, _) => "none",
         (Some(_), true) => "ready",
-        // The rest of the node serves on without it; its log and `/health` tell.
-        (Some(_), false) if health.ledger_halted.is_some() => "halted",
+        // The rest of the node serves on without it; `parts` says why.
+        (Some(_), false) if health.halted(PartId::Ledger).is_some() => "halted",
         (Some(_), false) => "starting",
     };
     let ready = health.serving() && !stopping && ledger != "starting";
@@ -56,14 +59,38 @@ pub async fn ready(State(gateway): State<Shared>) -> (StatusCode, Json<Value>) {
     };
     let body = json!({
         "ready": ready,
-        "recovered": health.ready,
+        "recovered": health.is_serving(PartId::Cluster),
         "leader_known": health.leader.is_some(),
         "ledger": ledger,
         "role": role_name(health.role),
-        "halted": health.halted,
+        "halted": health.halted(PartId::Cluster),
+        "parts": parts_json(&health),
         "stopping": stopping,
     });
     (status, Json(body))
+}
+
+/// How each part of a node is, by name.
+pub(super) fn parts_json(health: &Health) -> Value {
+    let parts = health.parts.iter();
+    let parts = parts.map(|(part, health)| (part.name().to_owned(), health_json(health)));
+    Value::Object(parts.collect())
+}
+
+/// How a part is: `{"state": ..., "reason": ...}`, the reason where there is one.
+pub fn health_json(health: &PartHealth) -> Value {
+    let (state, reason) = match health {
+        PartHealth::Starting => ("starting", None),
+        PartHealth::Ready => ("ready", None),
+        PartHealth::Degraded(reason) => ("degraded", Some(reason)),
+        PartHealth::Stopping => ("stopping", None),
+        PartHealth::Stopped => ("stopped", None),
+        PartHealth::Halted(reason) => ("halted", Some(reason)),
+    };
+    match reason {
+        None => json!({"state": state}),
+        Some(reason) => json!({"state": state, "reason": reason}),
+    }
 }
 
 /// `GET /errors/{slug}`: what an error means and what to do, without a network.

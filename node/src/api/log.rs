@@ -3,8 +3,8 @@
 
 use axum::Json;
 use axum::extract::State;
+use decube_core::cluster::{AttestedHead, Request, Response};
 use decube_core::limits::LOG_PROOF_ENTRIES_MAX;
-use decube_core::node::{AttestedHead, Request, Response};
 use decube_core::types::{Index, NodeId};
 use serde_json::Value;
 

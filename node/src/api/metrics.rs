@@ -11,8 +11,8 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::http::{HeaderValue, Method, header};
 use axum::response::{IntoResponse, Response};
+use decube_core::cluster::{Request, Response as Answer, Status};
 use decube_core::ledger::{LedgerStatus, Request as LedgerRequest, Response as LedgerAnswer};
-use decube_core::node::{Request, Response as Answer, Status};
 use decube_core::raft::Role;
 
 use super::Shared;
@@ -220,6 +220,16 @@ impl Page {
     fn ledger_counters(&mut self, status: &LedgerStatus) {
         let bad = status.bad_signatures.iter().map(|(_, count)| count);
         let counters = [
+            (
+                "gcl_blocks_total",
+                "Blocks of the ledger that became final since this node started.",
+                status.final_blocks,
+            ),
+            (
+                "gcl_operations_total",
+                "Operations in them.",
+                status.final_operations,
+            ),
             (
                 "decube_ledger_pool_evicted_total",
                 "Transactions that had to make room for those of others.",

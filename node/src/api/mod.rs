@@ -53,6 +53,7 @@ mod watch;
 
 pub use error::{ApiError, Code, ERRORS};
 pub use gateway::{ApiLimits, Gateway, NodeInfo};
+pub use health::health_json;
 pub use ledger_edge::Edge;
 pub use server::{Server, ServerConfig};
 

@@ -4,7 +4,8 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use decube_core::node::{Request, Response as Answer, Status};
+use decube_core::cluster::{Request, Response as Answer, Status};
+use decube_core::node::PartId;
 use decube_core::raft::{Membership, Role};
 use decube_core::types::NodeId;
 use serde_json::{Value, json};
@@ -12,6 +13,7 @@ use serde_json::{Value, json};
 use super::Shared;
 use super::error::{ApiError, ApiResult, Code};
 use super::extract::{Captured, JsonObject, node_id};
+use super::health::parts_json;
 use super::text;
 
 /// `GET /v1/status`: what this node knows.
@@ -28,7 +30,8 @@ pub async fn status(State(gateway): State<Shared>) -> ApiResult<Json<Value>> {
         "term": status.term.0,
         "leader": status.leader.map(|id| id.to_string()),
         "ready": health.serving(),
-        "halted": health.halted,
+        "halted": health.halted(PartId::Cluster),
+        "parts": parts_json(&health),
         "last_index": status.last.index.0,
         "committed_index": status.committed.0,
         "applied_index": status.applied.0,

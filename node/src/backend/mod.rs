@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use decube_core::cluster::{Changes, Request, Response};
 use decube_core::crypto::PublicKey;
 use decube_core::ledger::{self, FinalBlock};
-use decube_core::node::{Changes, Request, Response};
+use decube_core::node::PartId;
+use decube_core::part::Health as PartHealth;
 use decube_core::raft::{Membership, Refusal, Role};
 use decube_core::types::{NodeId, Revision, Term};
 use futures::future::BoxFuture;
@@ -88,23 +90,30 @@ pub struct Health {
     pub term: Term,
     /// The leader, if known.
     pub leader: Option<NodeId>,
-    /// Recovery is complete.
-    pub ready: bool,
-    /// Why the node halted itself, if it did.
-    pub halted: Option<&'static str>,
     /// Who takes part.
     pub membership: Membership,
-    /// The ledger serves.
-    pub ledger_ready: bool,
-    /// Why the ledger halted, if it did.
-    pub ledger_halted: Option<&'static str>,
+    /// How each part of the node is, as far as it has told.
+    pub parts: BTreeMap<PartId, PartHealth>,
 }
 
 impl Health {
     /// Whether requests can be expected to succeed: recovered, running, and in
     /// touch with a leader.
     pub fn serving(&self) -> bool {
-        self.ready && self.halted.is_none() && self.leader.is_some()
+        self.is_serving(PartId::Cluster) && self.leader.is_some()
+    }
+
+    /// Whether a part has recovered and serves.
+    pub fn is_serving(&self, part: PartId) -> bool {
+        self.parts.get(&part).is_some_and(PartHealth::is_serving)
+    }
+
+    /// Why a part halted, if it did.
+    pub fn halted(&self, part: PartId) -> Option<&str> {
+        match self.parts.get(&part) {
+            Some(PartHealth::Halted(reason)) => Some(reason),
+            _ => None,
+        }
     }
 
     /// All members but this node, each once.

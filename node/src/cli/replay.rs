@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::exit::{FAILED, Failure, INTEGRITY, NOT_FOUND, Outcome};
 use super::output::{self, Format};
+use crate::api::health_json;
 
 /// Events between two updates of the progress line.
 const PROGRESS_STEPS: u64 = 1024;
@@ -130,7 +131,7 @@ fn one(args: &ReplayArgs, run: &Path) -> Result<Option<Value>, Failure> {
 fn summary(run: &Path, recording: &Recording, replay: &Replay) -> Value {
     json!({
         "run": run.display().to_string(),
-        "node": recording.config().id.to_string(),
+        "node": recording.config().node.to_string(),
         "program": recording.program(),
         "events": replay.steps,
         "confirmed": replay.confirmed,
@@ -150,7 +151,15 @@ fn summary(run: &Path, recording: &Recording, replay: &Replay) -> Value {
 /// The event and the state of the node after it.
 fn describe(step: &Stepped<'_, Node>) -> Value {
     let node = step.machine;
-    let raft = node.raft();
+    let cluster = node
+        .cluster()
+        .expect("only nodes of a cluster are recorded");
+    let raft = cluster.raft();
+    let ledger = node.ledger();
+    let parts: serde_json::Map<String, Value> = node
+        .health()
+        .map(|(part, health)| (part.name().to_owned(), health_json(health)))
+        .collect();
     let index = |index: Option<u64>| index.map_or(Value::Null, Value::from);
     let effects: Vec<String> = step.effects.iter().map(short).collect();
     json!({
@@ -170,13 +179,15 @@ fn describe(step: &Stepped<'_, Node>) -> Value {
             "base": index(raft.map(|raft| raft.base().id.index.0)),
             "last": index(raft.map(|raft| raft.last().index.0)),
             "committed": index(raft.map(|raft| raft.committed().0)),
-            "applied": node.kv().applied().index.0,
+            "applied": cluster.kv().applied().index.0,
         },
-        "revision": node.kv().revision().0,
-        "state_bytes": node.kv().state_bytes(),
-        "state_digest": hex::encode(&node.kv().digest()),
+        "revision": cluster.kv().revision().0,
+        "state_bytes": cluster.kv().state_bytes(),
+        "state_digest": hex::encode(&cluster.kv().digest()),
         "node_digest": hex::encode(&node.digest()),
         "requests_open": node.requests_open(),
+        "parts": parts,
+        "ledger_height": index(ledger.and_then(|ledger| ledger.tip()).map(|tip| tip.height.0)),
     })
 }
 

@@ -32,6 +32,7 @@ pub async fn run(args: StatusArgs) -> Outcome {
         ),
         ("leader", field("leader")),
         ("ready", field("ready")),
+        ("parts", parts(&status["parts"])),
         (
             "log",
             format!(
@@ -70,6 +71,16 @@ pub async fn run(args: StatusArgs) -> Outcome {
         .collect();
     output::raw(b"\n")?;
     output::table(&["MEMBER", "ROLE", "MATCHED"], &rows)
+}
+
+/// Each part with its state, and the reason where something is wrong.
+fn parts(parts: &Value) -> String {
+    let parts = parts.as_object().into_iter().flatten();
+    let words = parts.map(|(name, health)| match health.get("reason") {
+        None => format!("{name} {}", cell(&health["state"])),
+        Some(reason) => format!("{name} {}: {}", cell(&health["state"]), cell(reason)),
+    });
+    words.collect::<Vec<_>>().join("; ")
 }
 
 /// How far a member's log is known to match; only a leader knows.

@@ -6,13 +6,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
+use decube_core::cluster::{Request, Response, Status};
 use decube_core::crypto::PublicKey;
+use decube_core::io::Volume;
 use decube_core::ledger::{self, FinalBlock};
 use decube_core::limits::SEGMENT_BYTES;
-use decube_core::node::{Request, Response};
+use decube_core::part::Health as PartHealth;
+use decube_core::raft::Role;
 use decube_core::types::{NodeId, Revision};
 use decube_io_real::blobs::{BlobError as StoreError, BlobStore};
-use decube_io_real::host::{self, Counter, HostGone, NodeHandle};
+use decube_io_real::host::{
+    self, Counter, HostGone, NodeHandle, VolumeCounter, VolumeMetrics, follow_blocks,
+    follow_cluster,
+};
 use decube_io_real::network::libp2p::Libp2pControl;
 use decube_io_real::network::libp2p::blob::{
     BlobBody, BlobClient, BlobHash, BlobService, BlobTransferError,
@@ -20,7 +26,7 @@ use decube_io_real::network::libp2p::blob::{
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt, stream};
 use tokio::io::AsyncReadExt;
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 
 use crate::backend::{Backend, Gone, Health, Sample, SampleValue, Watch, WatchEnd};
 use crate::blobs::{BlobError, Blobs, Body, PeerBlobs, PeerFailed, SegmentId, Stored};
@@ -30,6 +36,9 @@ pub struct HostBackend {
     id: NodeId,
     key: PublicKey,
     handle: NodeHandle,
+    /// What the node says of its cluster, once it has recovered.
+    cluster: watch::Receiver<Option<Status>>,
+    blocks: broadcast::Sender<Arc<FinalBlock>>,
     transport: Libp2pControl,
     leader_changes: LeaderChanges,
 }
@@ -47,6 +56,8 @@ impl HostBackend {
         Self {
             id: key.node_id(),
             key,
+            cluster: follow_cluster(handle.clone()),
+            blocks: follow_blocks(handle.clone()),
             handle,
             transport,
             leader_changes: LeaderChanges::default(),
@@ -54,9 +65,16 @@ impl HostBackend {
     }
 }
 
+impl HostBackend {
+    /// What the node says of its cluster, once it has recovered.
+    pub fn cluster(&self) -> watch::Receiver<Option<Status>> {
+        self.cluster.clone()
+    }
+}
+
 impl Backend for HostBackend {
     fn request(&self, request: Request) -> BoxFuture<'_, Result<Response, Gone>> {
-        async move { self.handle.request(request).await.map_err(|HostGone| Gone) }.boxed()
+        async move { self.handle.cluster(request).await.map_err(|HostGone| Gone) }.boxed()
     }
 
     fn watch(
@@ -92,21 +110,28 @@ impl Backend for HostBackend {
     }
 
     fn blocks(&self) -> broadcast::Receiver<Arc<FinalBlock>> {
-        self.handle.blocks()
+        self.blocks.subscribe()
     }
 
     fn health(&self) -> Health {
         let status = self.handle.status().borrow().clone();
+        let known = self.cluster.borrow().clone();
+        let parts = match status.exit {
+            None => status.parts,
+            // Only why it ended is of interest any more.
+            Some(_) => {
+                let ended = |health: &PartHealth| matches!(health, PartHealth::Halted(_));
+                let parts = status.parts.into_iter();
+                parts.filter(|(_, health)| ended(health)).collect()
+            }
+        };
         Health {
             node: self.id,
-            role: status.role,
-            term: status.term,
-            leader: status.leader,
-            ready: status.ready && status.exit.is_none(),
-            halted: status.halted,
-            membership: status.membership,
-            ledger_ready: status.ledger_ready && status.exit.is_none(),
-            ledger_halted: status.ledger_halted,
+            role: known.as_ref().map_or(Role::Follower, |known| known.role),
+            term: known.as_ref().map(|known| known.term).unwrap_or_default(),
+            leader: known.as_ref().and_then(|known| known.leader),
+            membership: known.map(|known| known.membership).unwrap_or_default(),
+            parts,
         }
     }
 
@@ -127,26 +152,100 @@ impl Backend for HostBackend {
             .iter()
             .map(|(name, help, which)| counter(*name, *help, *which))
             .collect();
-        let elections = self
-            .leader_changes
-            .observe(self.handle.status().borrow().term.0);
+        let term = self.cluster.borrow().as_ref().map(|known| known.term.0);
+        let elections = self.leader_changes.observe(term.unwrap_or(0));
         samples.push(Sample {
             name: "raft_leader_elections_total",
             help: "Terms begun since this node started, as far as it saw them.",
             value: SampleValue::Counter(elections),
         });
-        let syncs = metrics.sync_latency.snapshot();
-        samples.push(Sample {
-            name: "decube_raft_fsync_duration_seconds",
+        for (volume, names) in [
+            (Volume::Cluster, &CLUSTER_VOLUME),
+            (Volume::Ledger, &LEDGER_VOLUME),
+        ] {
+            samples.extend(volume_samples(metrics.of(volume), names));
+        }
+        samples
+    }
+}
+
+/// The names of what is counted of a volume.
+struct VolumeNames {
+    written: &'static str,
+    syncs: &'static str,
+    errors: &'static str,
+    commits: &'static str,
+    reads: &'static str,
+    open: &'static str,
+    latency: &'static str,
+}
+
+const CLUSTER_VOLUME: VolumeNames = VolumeNames {
+    written: "decube_raft_log_written_bytes_total",
+    syncs: "decube_raft_fsyncs_total",
+    errors: "decube_raft_file_errors_total",
+    commits: "decube_store_commits_total",
+    reads: "decube_store_reads_total",
+    open: "decube_raft_volume_orders_open",
+    latency: "decube_raft_fsync_duration_seconds",
+};
+
+const LEDGER_VOLUME: VolumeNames = VolumeNames {
+    written: "decube_ledger_log_written_bytes_total",
+    syncs: "decube_ledger_fsyncs_total",
+    errors: "decube_ledger_file_errors_total",
+    commits: "decube_ledger_store_commits_total",
+    reads: "decube_ledger_store_reads_total",
+    open: "decube_ledger_volume_orders_open",
+    latency: "decube_ledger_fsync_duration_seconds",
+};
+
+/// What is counted of a volume: of the cluster's Raft log and state, or of the ledger's
+/// log and blocks.
+fn volume_samples(metrics: &VolumeMetrics, names: &VolumeNames) -> Vec<Sample> {
+    let counter = |name, help, counter| Sample {
+        name,
+        help,
+        value: SampleValue::Counter(metrics.get(counter)),
+    };
+    let syncs = metrics.sync_latency.snapshot();
+    vec![
+        counter(
+            names.written,
+            "Bytes written to the log.",
+            VolumeCounter::BytesWritten,
+        ),
+        counter(names.syncs, "Syncs of the log.", VolumeCounter::Syncs),
+        counter(
+            names.errors,
+            "File operations that failed.",
+            VolumeCounter::FileErrors,
+        ),
+        counter(
+            names.commits,
+            "Batches committed to the store.",
+            VolumeCounter::StoreCommits,
+        ),
+        counter(
+            names.reads,
+            "Reads of the store.",
+            VolumeCounter::StoreReads,
+        ),
+        Sample {
+            name: names.open,
+            help: "Orders to log and store that are not carried out yet.",
+            value: SampleValue::Gauge(metrics.open()),
+        },
+        Sample {
+            name: names.latency,
             help: "Time from the order of a sync of the log to its completion.",
             value: SampleValue::Histogram {
                 buckets: cumulative(&syncs.buckets),
                 sum: seconds(syncs.sum),
                 count: syncs.count,
             },
-        });
-        samples
-    }
+        },
+    ]
 }
 
 impl LeaderChanges {
@@ -190,8 +289,8 @@ const COUNTERS: &[(&str, &str, Counter)] = &[
     ),
     (
         "decube_watches_ended_total",
-        "Watches ended for being slow or gone.",
-        Counter::WatchesEnded,
+        "Watches and other streams ended for being slow or gone.",
+        Counter::StreamsEnded,
     ),
     (
         "decube_peer_messages_received_total",
@@ -222,36 +321,6 @@ const COUNTERS: &[(&str, &str, Counter)] = &[
         "decube_peer_messages_dropped_total",
         "Messages that were not sent.",
         Counter::MessagesDropped,
-    ),
-    (
-        "decube_raft_log_written_bytes_total",
-        "Bytes written to the log.",
-        Counter::FileBytesWritten,
-    ),
-    (
-        "decube_raft_fsyncs_total",
-        "Syncs of the log.",
-        Counter::FileSyncs,
-    ),
-    (
-        "decube_raft_file_errors_total",
-        "File operations that failed.",
-        Counter::FileErrors,
-    ),
-    (
-        "gcl_blocks_total",
-        "Blocks of the ledger that became final since this node started.",
-        Counter::LedgerBlocks,
-    ),
-    (
-        "gcl_operations_total",
-        "Operations in them.",
-        Counter::LedgerOperations,
-    ),
-    (
-        "decube_store_commits_total",
-        "Batches committed to the store.",
-        Counter::StoreCommits,
     ),
 ];
 
@@ -349,25 +418,26 @@ fn store_error(error: StoreError) -> BlobError {
 /// The other members' stores over the transport.
 pub struct ClusterPeers {
     me: NodeId,
-    handle: NodeHandle,
+    cluster: watch::Receiver<Option<Status>>,
     client: BlobClient,
 }
 
 impl ClusterPeers {
     /// The members that the node knows, reached by its transport.
-    pub fn new(me: NodeId, handle: NodeHandle, client: BlobClient) -> Self {
-        Self { me, handle, client }
+    pub fn new(me: NodeId, cluster: watch::Receiver<Option<Status>>, client: BlobClient) -> Self {
+        Self {
+            me,
+            cluster,
+            client,
+        }
     }
 }
 
 impl PeerBlobs for ClusterPeers {
     fn members(&self) -> Vec<NodeId> {
-        let status = self.handle.status();
-        let membership = &status.borrow().membership;
-        let mut members: Vec<NodeId> = membership.voters.to_vec();
-        members.extend(membership.outgoing.iter().chain(&membership.learners));
-        members.sort_unstable();
-        members.dedup();
+        let known = self.cluster.borrow();
+        let members = known.as_ref().map(|known| known.membership.members());
+        let mut members = members.unwrap_or_default();
         members.retain(|id| *id != self.me);
         members
     }

@@ -26,17 +26,20 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use decube_core::cluster;
 use decube_core::crypto::{P256Signer, PublicKey, SharedSigner, SharedVerifier};
-use decube_core::node::{Config, Node};
+use decube_core::io::Volume;
+use decube_core::node::{Config, Node, PartId};
 use decube_core::raft::Membership;
 use decube_core::types::{ClusterId, NodeId, Span};
 use decube_io_real::blobs::{BlobConfig, BlobError, BlobStore};
-use decube_io_real::data_dir::{DataDir, DataDirError, NodeKeys};
+use decube_io_real::data_dir::{DataDir, DataDirError, Marking, NodeKeys};
 use decube_io_real::disk::{Directory, DiskThread};
 use decube_io_real::host::{self, HostConfig, HostExit, NodeHandle};
 use decube_io_real::journal::{JournalConfig, JournalRecorder};
 use decube_io_real::network::libp2p::{self, Libp2pConfig, NetworkError, PeerAddress};
-use decube_io_real::ports::{Ports, SystemClock};
+use decube_io_real::ports::{Ports, SystemClock, VolumePorts};
+use decube_io_real::store::StoreThread;
 use decube_io_real::verifier::FastVerifier;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -145,30 +148,22 @@ impl Prepared {
         let served = ServedBlobs::new(blobs.clone(), ledger::foreign(&settings));
         let (network, network_events, control) =
             libp2p::start(network, &keys, Arc::new(FastVerifier), served)?;
-        let files = Directory::open(&data.wal()).map_err(system("open the log"))?;
-        let (disk, disk_events) = DiskThread::start(files).map_err(system("start a thread"))?;
-        let (store, store_events) = engine::start(&settings.storage.engine, &data.store())?;
-        let ledger = ledger::prepare(&settings, &data, &keys)?;
-        let ledger_ports = ledger.as_ref().map(|part| part.ports(&settings));
+        let ledger = ledger::prepare(&settings, &keys)?;
         let ports = Ports {
-            ledger: ledger_ports.transpose()?,
             network,
             network_events,
-            disk,
-            disk_events,
-            store,
-            store_events,
+            volumes: open_volumes(&settings.storage.engine, &data, ledger.is_some())?,
             clock: SystemClock,
         };
         let mut config = core_config(&settings, &keys, ledger.as_ref())?;
         let recorder = recorder(&settings, &mut config)?;
-        let (handle, host) = host::spawn(HostConfig::new(id), Node::new(config), ports, recorder);
+        let (handle, host) = host::spawn(HostConfig::default(), Node::new(config), ports, recorder);
         let backend = Arc::new(HostBackend::new(
             keys.identity.public_key(),
             handle.clone(),
             control.clone(),
         ));
-        let peers = ClusterPeers::new(id, handle.clone(), control.blobs());
+        let peers = ClusterPeers::new(id, backend.cluster(), control.blobs());
         let replicated = ReplicatedBlobs::new(
             id,
             Arc::new(LocalStore(blobs)),
@@ -197,6 +192,49 @@ impl Prepared {
             data,
         })
     }
+}
+
+/// Opens the volume of each part that the node has.
+fn open_volumes(
+    engine: &str,
+    data: &DataDir,
+    has_ledger: bool,
+) -> Result<BTreeMap<Volume, VolumePorts<DiskThread, StoreThread>>, LaunchError> {
+    let wanted = Volume::ALL.into_iter();
+    let wanted = wanted.filter(|volume| has_ledger || *volume != Volume::Ledger);
+    let open = |volume| Ok((volume, open_volume(engine, data, volume)?));
+    wanted.map(open).collect()
+}
+
+/// Opens log and store of a volume.
+fn open_volume(
+    engine: &str,
+    data: &DataDir,
+    volume: Volume,
+) -> Result<VolumePorts<DiskThread, StoreThread>, LaunchError> {
+    let dirs = data.volume(volume)?;
+    let name = volume.name();
+    let failed = |what: &str| {
+        let what = format!("{what} of the {name} ({})", dirs.wal.display());
+        move |error: std::io::Error| LaunchError::System {
+            what,
+            reason: error.to_string(),
+        }
+    };
+    if dirs.is_used && dirs.is_empty {
+        tracing::warn!(volume = name, log = %dirs.wal.display(), "the log is gone");
+    }
+    let files = Directory::open(&dirs.wal).map_err(failed("open the log"))?;
+    let files = Marking::new(files, &dirs);
+    let (disk, disk_events) = DiskThread::start(files).map_err(failed("serve the log"))?;
+    let (store, store_events) = engine::start(engine, &dirs.store)?;
+    Ok(VolumePorts {
+        disk,
+        disk_events,
+        store,
+        store_events,
+        is_used: dirs.is_used,
+    })
 }
 
 /// Whom the node speaks to, and where.
@@ -242,7 +280,7 @@ impl Running {
     pub fn serving(&self) -> bool {
         let health = self.gateway.backend.health();
         let has_ledger = self.gateway.info.genesis.is_some();
-        health.serving() && (!has_ledger || health.ledger_ready)
+        health.serving() && (!has_ledger || health.is_serving(PartId::Ledger))
     }
 
     /// Waits until the node ends by itself, which it does only when it must.
@@ -291,18 +329,20 @@ fn core_config(
     let mut seed = [0; 8];
     getrandom::fill(&mut seed).map_err(system("read random bytes"))?;
     let name = ClusterId::from_name(&cluster.id);
-    let mut config = Config::new(id, name, bootstrap, u64::from_be_bytes(seed));
+    let mut config = cluster::Config::new(id, name, bootstrap, u64::from_be_bytes(seed));
     config.raft.heartbeat = span(cluster.heartbeat);
     config.raft.election_timeout_min = span(cluster.election_timeout);
     config.raft.append_entries_max = cluster.append_entries_max;
     config.request_timeout = span(cluster.request_timeout);
     config.log_entries_max = cluster.log_entries_max;
     config.signer = Some(SharedSigner::new(P256Signer::new(&keys.identity)));
-    config.ledger = ledger.map(|ledger| ledger.config.clone());
-    config.foreign = ledger::foreign(settings);
     config.head_verifier = SharedVerifier::new(FastVerifier);
     config.log_trailing_entries = config.log_trailing_entries.min(cluster.log_entries_max / 2);
-    Ok(config)
+    let config = Config::of_cluster(config);
+    Ok(match ledger {
+        Some(ledger) => config.with_ledger(ledger.config.clone()),
+        None => config,
+    })
 }
 
 /// The flight recorder, if the settings ask for one.

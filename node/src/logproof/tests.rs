@@ -4,13 +4,13 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
+use decube_core::cluster::AttestedHead;
 use decube_core::codec::Encode as _;
 use decube_core::crypto::{
     P256Signer, P256Verifier, PublicKey, SecretBytes, SecretKey, Signer as _,
 };
 use decube_core::kv::{Command, Condition, Envelope, LogTime, Op};
 use decube_core::merkle::Tree;
-use decube_core::node::AttestedHead;
 use decube_core::proof::{LogHead, LogProof, Payload, ProofEntry, SignedHead, verify_log_proof};
 use decube_core::raft::{EntryKind, Membership};
 use decube_core::types::{ClusterId, Index, NodeId, Term};

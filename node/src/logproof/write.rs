@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use decube_core::cluster::AttestedHead;
 use decube_core::crypto::{PublicKey, hex};
-use decube_core::node::AttestedHead;
 use decube_core::proof::{LogHead, LogProof, Payload, ProofEntry, SignedHead};
 use decube_core::raft::EntryKind;
 use decube_core::types::NodeId;

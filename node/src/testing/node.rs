@@ -5,13 +5,15 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
+use decube_core::cluster::{Changes, Request, Response, Status};
 use decube_core::crypto::PublicKey;
 use decube_core::kv::{
     Answer, Change, Command, Condition, FencingToken, Found, LeaseId, LogTime, Op, Outcome, Pair,
     Query, SessionId,
 };
 use decube_core::ledger;
-use decube_core::node::{Changes, Request, Response, Status};
+use decube_core::node::PartId;
+use decube_core::part::Health as PartHealth;
 use decube_core::raft::{Membership, Refusal, Role};
 use decube_core::types::{Index, LogId, NodeId, Revision, Term};
 use futures::future::BoxFuture;
@@ -174,11 +176,8 @@ impl Backend for MockNode {
             role: Role::Leader,
             term: Term(7),
             leader: Some(NodeId(1)),
-            ready: true,
-            halted: None,
             membership: members(),
-            ledger_ready: false,
-            ledger_halted: None,
+            parts: BTreeMap::from([(PartId::Cluster, PartHealth::Ready)]),
         })
     }
 
@@ -228,7 +227,7 @@ impl State {
             Request::Watch { .. } => Response::Watching {
                 revision: Revision(self.index),
             },
-            Request::Status => Response::Status(Status {
+            Request::Status | Request::FollowStatus => Response::Status(Status {
                 node: NodeId(1),
                 role: Role::Leader,
                 term: Term(7),

@@ -21,7 +21,7 @@ pub mod record {
 /// The first record of every segment.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Header {
-    /// 3.
+    /// 7.
     #[prost(uint32, tag = "1")]
     pub format: u32,
     /// Counts the segments of a run from 1.
@@ -68,9 +68,10 @@ pub struct Config {
     /// The canonical encoding of the configuration of the ledger; empty without one.
     #[prost(bytes = "bytes", tag = "12")]
     pub ledger: ::prost::bytes::Bytes,
-    /// Nodes of other clusters, 16 bytes each.
-    #[prost(bytes = "bytes", repeated, tag = "13")]
-    pub foreign: ::prost::alloc::vec::Vec<::prost::bytes::Bytes>,
+    /// The further compressed public key that the node votes with on the ledger; empty
+    /// if it has none.
+    #[prost(bytes = "bytes", tag = "14")]
+    pub voting_key: ::prost::bytes::Bytes,
 }
 /// Nested message and enum types in `Config`.
 pub mod config {

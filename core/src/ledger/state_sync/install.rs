@@ -6,10 +6,11 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use super::super::branch::{Branch, Branches};
-use super::super::effect::Effect;
+use super::super::effect::{Effect, Notice};
 use super::super::history::History;
 use super::super::pruning::Pruning;
 use super::super::record::{block_key, end_of, header_key, state_key, tile_key};
+use super::super::request::Response;
 use super::super::session::Executed;
 use super::super::state::{Inner, Ledger, Parked};
 use super::super::types::TimeMs;
@@ -122,9 +123,8 @@ impl Ledger {
         for transaction in expired {
             self.answer_expired(&transaction, out);
         }
-        out.push(Effect::StateFetched {
-            height: branch.height,
-        });
+        self.end_followers(Response::Replaced { at: branch.height }, out);
+        out.push(Effect::Notice(Notice::Replaced { at: branch.height }));
     }
 
     /// How many states this node has fetched instead of executing blocks. For

@@ -19,8 +19,9 @@ use crate::ledger::state_sync::SyncMessage;
 use crate::ledger::*;
 use crate::machine::{Machine, Outbox};
 use crate::mutant::Mutant;
+use crate::part::{Health, Reason};
 use crate::proof::ledger::EpochEnd;
-use crate::types::{ClusterId, NodeId, RequestId, Span, Time};
+use crate::types::{ClusterId, NodeId, RequestId, Span, Time, WallTime};
 
 /// Wall-clock time at the beginning of every test.
 pub const BEGIN_MS: u64 = 1_700_000_000_000;
@@ -74,7 +75,7 @@ pub struct Slot {
     life: u64,
     /// When the disk has done what it was asked for.
     disk_free_at: Time,
-    pub halted: Option<&'static str>,
+    pub halted: Option<Reason>,
     pub heights: Vec<Height>,
 }
 
@@ -94,6 +95,8 @@ pub struct Cluster {
     pub checker: Checker,
     pub authority: FakeAuthority,
     pub replies: BTreeMap<RequestId, Response>,
+    /// What clients were told before their last answer.
+    pub streams: BTreeMap<RequestId, Vec<Response>>,
     pub cut: BTreeSet<(usize, usize)>,
     pub lost: BTreeSet<usize>,
     /// Further keys of nodes, by their numbers.
@@ -137,6 +140,7 @@ impl Cluster {
             genesis,
             authority,
             replies: BTreeMap::new(),
+            streams: BTreeMap::new(),
             cut: BTreeSet::new(),
             lost: BTreeSet::new(),
             voting_keys: BTreeMap::new(),
@@ -192,13 +196,13 @@ impl Cluster {
         config.fetch_behind = self.knobs.fetch_behind;
         config.push_again = Span::from_millis(500);
         config.retain_blocks = self.knobs.retain.get(slot).copied().unwrap_or(0);
-        config.lost_disk = self.lost.contains(&slot);
         config.mutant = self.knobs.mutant;
         self.slots[slot].ledger = Some(Ledger::new(config));
         self.checker.on_restart(slot);
-        let wall = TimeMs(BEGIN_MS + self.now.0 / 1_000_000);
+        let wall = WallTime(BEGIN_MS * 1_000_000 + self.now.0);
         self.step(slot, Event::Clock { wall });
-        self.step(slot, Event::Start);
+        let is_used = self.lost.contains(&slot);
+        self.step(slot, Event::Start { is_used });
     }
 
     /// Kills a process.
@@ -236,34 +240,23 @@ impl Cluster {
                 let before = self.replies.insert(id, response);
                 assert!(before.is_none(), "one answer for each request");
             }
-            Effect::Final(block) => self.on_final(slot, &block),
-            Effect::File { id, op } => {
-                let result = self.slots[slot].disk.execute(op);
-                self.after_disk(slot, Event::File { id, result });
+            Effect::Stream { id, response } => {
+                self.streams.entry(id).or_default().push(response);
             }
-            Effect::StoreCommit(batch) => {
-                let seq = batch.seq;
-                self.slots[slot].disk.commit(batch);
-                self.after_disk(slot, Event::StoreCommitted { seq });
+            Effect::Notice(Notice::Final(block)) => self.on_final(slot, &block),
+            Effect::Io(io) => {
+                let done = self.slots[slot].disk.carry_out(io);
+                self.after_disk(slot, Event::Io(done));
             }
-            Effect::StoreRead {
-                id,
-                from,
-                to,
-                bytes_max,
-            } => {
-                let pairs = self.slots[slot].disk.read(&from, &to, bytes_max);
-                self.after_disk(slot, Event::StoreRead { id, pairs });
-            }
-            Effect::StateFetched { height } => {
+            Effect::Notice(Notice::Replaced { at }) => {
                 let ledger = self.slots[slot].ledger.as_ref().unwrap();
                 let (tip, state) = (ledger.tip().unwrap(), ledger.world().unwrap().root());
-                assert_eq!(tip.height, height);
+                assert_eq!(tip.height, at);
                 self.checker.on_fetched(slot, tip, state);
             }
-            Effect::Ready => {}
-            Effect::SafetyViolation { culprits } => panic!("a fork: {culprits:?}"),
-            Effect::Halted { reason } => self.slots[slot].halted = Some(reason),
+            Effect::Notice(Notice::Forked { culprits }) => panic!("a fork: {culprits:?}"),
+            Effect::Health(Health::Halted(reason)) => self.slots[slot].halted = Some(reason),
+            Effect::Health(_) | Effect::Peers => {}
         }
     }
 

@@ -7,7 +7,8 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use crate::store::{StoreBatch, StoreOp};
+use crate::io::{Done, Io};
+use crate::store::{Page, StoreBatch, StoreOp};
 use crate::wal::{FileError, FileName, FileOp, FileResult};
 
 /// The disk of one node.
@@ -22,6 +23,28 @@ pub struct Disk {
 }
 
 impl Disk {
+    pub fn carry_out(&mut self, io: Io) -> Done {
+        match io {
+            Io::File { id, op } => {
+                let result = self.execute(op);
+                Done::File { id, result }
+            }
+            Io::Commit(batch) => {
+                let seq = batch.seq;
+                self.commit(batch);
+                Done::Committed { seq }
+            }
+            Io::Read(read) => {
+                let to = read.to.expect("the ledger reads ranges");
+                let pairs = self.read(&read.from, &to, read.bytes_max);
+                let last = pairs.last().map(|(key, _)| key);
+                let is_last = last == self.store.range(read.from..to).next_back().map(|(k, _)| k);
+                let page = Page { pairs, is_last };
+                Done::Read { id: read.id, page }
+            }
+        }
+    }
+
     pub fn execute(&mut self, op: FileOp) -> FileResult {
         let at = |offset: u64| usize::try_from(offset).expect("small files");
         match op {

@@ -185,7 +185,7 @@ fn a_damaged_history_is_found_before_anything_is_proven_from_it() {
     cluster.slots[1].disk.damage(&tiles[1]);
     cluster.start(1);
     cluster.run_for(Span::from_millis(100));
-    let reason = cluster.slots[1].halted.expect("it halts");
+    let reason = cluster.slots[1].halted.take().expect("it halts");
     assert!(reason.contains("damaged"), "{reason}");
 }
 

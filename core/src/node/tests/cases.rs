@@ -4,8 +4,10 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use super::cluster::{Cluster, Disk, members};
+use crate::cluster::{Consistency, Request, Response};
+use crate::io::{Done, Volume};
 use crate::kv::{Command, Condition, Found, Op, Outcome, Query, SessionId};
-use crate::node::{Consistency, Event, Request, Response};
+use crate::node::Event;
 use crate::raft::{Membership, Refusal, Role};
 use crate::types::{Index, NodeId, Revision, Span};
 
@@ -104,7 +106,7 @@ fn what_was_acknowledged_survives_a_restart_of_every_node() {
         cluster
             .hosts
             .values()
-            .map(|host| host.node.kv().digest())
+            .map(|host| host.cluster().kv().digest())
             .collect()
     };
     assert!(
@@ -243,7 +245,7 @@ fn a_node_that_lags_does_not_repeat_what_a_watcher_saw() {
     for number in 0..5 {
         expect_written(cluster.ask(leader, write(&format!("w{number}"), "v")));
     }
-    let since = cluster.hosts[&leader].node.kv().revision();
+    let since = cluster.hosts[&leader].cluster().kv().revision();
     let watch = Request::Watch {
         from: Bytes::from_static(b"w"),
         to: None,
@@ -251,7 +253,7 @@ fn a_node_that_lags_does_not_repeat_what_a_watcher_saw() {
     };
     let id = cluster.request(behind, watch);
     cluster.run_until("the watch", |cluster| cluster.replies.contains_key(&id));
-    assert!(cluster.hosts[&behind].node.kv().revision() < since);
+    assert!(cluster.hosts[&behind].cluster().kv().revision() < since);
     cluster.cut.clear();
     expect_written(cluster.ask(leader, write("w5", "v")));
     cluster.run_for(Span::from_secs(1));
@@ -276,18 +278,25 @@ fn the_log_is_compacted_and_a_lagging_node_gets_a_snapshot() {
     for number in 0..200 {
         expect_written(cluster.ask(leader, write(&format!("k{number}"), "v")));
     }
-    let base = cluster.hosts[&leader].node.raft().unwrap().base().id.index;
+    let base = cluster.hosts[&leader]
+        .cluster()
+        .raft()
+        .unwrap()
+        .base()
+        .id
+        .index;
     assert!(base > Index(100), "the log was compacted: base {base}");
     cluster.cut.clear();
     cluster.run_until("the lagging node to catch up", |cluster| {
-        let applied = |id: &NodeId| cluster.hosts[id].node.kv().applied();
+        let applied = |id: &NodeId| cluster.hosts[id].cluster().kv().applied();
         applied(&behind) == applied(&leader)
     });
-    let digest = |id: &NodeId| cluster.hosts[id].node.kv().digest();
+    let digest = |id: &NodeId| cluster.hosts[id].cluster().kv().digest();
     assert_eq!(digest(&behind), digest(&leader));
     cluster.restart(behind);
     cluster.run_until("the restarted node to catch up", |cluster| {
-        cluster.hosts[&behind].node.kv().digest() == cluster.hosts[&leader].node.kv().digest()
+        cluster.hosts[&behind].cluster().kv().digest()
+            == cluster.hosts[&leader].cluster().kv().digest()
     });
 }
 
@@ -304,12 +313,17 @@ fn a_node_joins_as_a_learner_and_becomes_a_voter() {
         Response::Accepted
     );
     cluster.run_until("the learner to catch up", |cluster| {
-        cluster.hosts[&NodeId(4)].node.kv().applied() == cluster.hosts[&leader].node.kv().applied()
+        cluster.hosts[&NodeId(4)].cluster().kv().applied()
+            == cluster.hosts[&leader].cluster().kv().applied()
     });
     let response = cluster.ask(leader, Request::ChangeMembership(members(4)));
     assert_eq!(response, Response::Accepted);
     cluster.run_until("the joint membership to be left", |cluster| {
-        let membership = cluster.hosts[&NodeId(4)].node.raft().unwrap().membership();
+        let membership = cluster.hosts[&NodeId(4)]
+            .cluster()
+            .raft()
+            .unwrap()
+            .membership();
         membership.voters.len() == 4 && membership.outgoing.is_empty()
     });
 }
@@ -335,7 +349,13 @@ fn leadership_is_handed_over_on_request_and_at_shutdown() {
 fn a_failing_disk_halts_the_node_and_not_the_cluster() {
     let mut cluster = Cluster::new(3);
     let leader = cluster.elect();
-    cluster.event(leader, Event::StoreFailed);
+    cluster.event(
+        leader,
+        Event::Io {
+            volume: Volume::Cluster,
+            done: Done::Failed,
+        },
+    );
     cluster.run_until("the halt", |cluster| {
         cluster.hosts[&leader].halted.is_some()
     });
@@ -361,14 +381,14 @@ fn a_node_that_lost_its_state_gets_it_back_from_the_leader() {
     cluster.restart(victim);
     cluster.run_until("the repair", |cluster| {
         let host = &cluster.hosts[&victim];
-        host.node.kv().applied() == cluster.hosts[&leader].node.kv().applied()
+        host.cluster().kv().applied() == cluster.hosts[&leader].cluster().kv().applied()
             && host
-                .node
+                .cluster()
                 .raft()
                 .is_some_and(|raft| raft.role() == Role::Follower)
     });
     assert_eq!(
-        cluster.hosts[&victim].node.kv().digest(),
-        cluster.hosts[&leader].node.kv().digest()
+        cluster.hosts[&victim].cluster().kv().digest(),
+        cluster.hosts[&leader].cluster().kv().digest()
     );
 }

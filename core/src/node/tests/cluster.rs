@@ -6,12 +6,14 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use crate::kv::LogTime;
+use crate::cluster::{self, Changes, Config, Request, Response};
+use crate::io::{Done, Io, Volume};
 use crate::machine::{Machine, Outbox};
-use crate::node::{Config, Effect, Event, Node, Request, Response};
+use crate::node::{self, Effect, Event, Node, PartId};
+use crate::part::{Health, Reason, Scope};
 use crate::raft::{Membership, Role};
-use crate::store::StoreOp;
-use crate::types::{ClusterId, NodeId, RequestId, Span, Time};
+use crate::store::{Page, StoreOp};
+use crate::types::{ClusterId, NodeId, RequestId, Span, Time, WallTime};
 use crate::wal::{FileError, FileName, FileOp, FileResult};
 
 pub(super) const CLUSTER: ClusterId = ClusterId(7);
@@ -26,7 +28,7 @@ pub(super) struct Disk {
 pub(super) struct Host {
     pub(super) node: Node,
     pub(super) disk: Disk,
-    pub(super) halted: Option<&'static str>,
+    pub(super) halted: Option<Reason>,
     pub(super) stopped: bool,
     pub(super) ready: bool,
 }
@@ -35,7 +37,9 @@ pub(super) struct Cluster {
     pub(super) now: Time,
     pub(super) hosts: BTreeMap<NodeId, Host>,
     pub(super) replies: BTreeMap<RequestId, Response>,
-    pub(super) changed: Vec<(RequestId, crate::node::Changes)>,
+    pub(super) changed: Vec<(RequestId, Changes)>,
+    /// Requests that were told the beginning of a stream.
+    streams: BTreeSet<RequestId>,
     /// Nodes that no message leaves or reaches.
     pub(super) cut: BTreeSet<NodeId>,
     /// Configuration changes that tests make for all nodes.
@@ -67,6 +71,7 @@ impl Cluster {
             hosts: BTreeMap::new(),
             replies: BTreeMap::new(),
             changed: Vec::new(),
+            streams: BTreeSet::new(),
             cut: BTreeSet::new(),
             tune,
             inbox: VecDeque::new(),
@@ -83,7 +88,11 @@ impl Cluster {
         let mut config = Config::new(id, CLUSTER, bootstrap, 42);
         config.wal_segment_bytes = 1 << 20;
         (self.tune)(&mut config);
-        let node = Node::new(config);
+        let node = Node::new(node::Config::of_cluster(config));
+        let used = match disk.files.is_empty() {
+            true => BTreeSet::new(),
+            false => BTreeSet::from([Volume::Cluster]),
+        };
         let host = Host {
             node,
             disk,
@@ -92,22 +101,23 @@ impl Cluster {
             ready: false,
         };
         self.hosts.insert(id, host);
-        let wall = LogTime(1_700_000_000_000_000_000_u64.saturating_add(self.now.0));
+        let wall = WallTime(1_700_000_000_000_000_000_u64.saturating_add(self.now.0));
         self.inbox.push_back((id, Event::Clock { wall }));
-        self.inbox.push_back((id, Event::Start));
+        self.inbox.push_back((id, Event::Start { used }));
     }
 
     /// Kills the process and starts it again on what its disk holds.
     pub(super) fn restart(&mut self, id: NodeId) {
         let host = self.hosts.remove(&id).expect("it exists");
         self.inbox.retain(|(to, _)| *to != id);
-        let bootstrap = host.node.config().bootstrap.clone();
+        let bootstrap = host.cluster().config().bootstrap.clone();
         self.start(id, bootstrap, host.disk);
     }
 
     pub(super) fn request(&mut self, to: NodeId, request: Request) -> RequestId {
         self.next_request += 1;
         let id = RequestId(self.next_request);
+        let request = request.into();
         self.inbox.push_back((to, Event::Request { id, request }));
         id
     }
@@ -124,12 +134,16 @@ impl Cluster {
     }
 
     pub(super) fn leader(&self) -> Option<NodeId> {
-        let leads = |host: &Host| host.node.raft().is_some_and(|r| r.role() == Role::Leader);
+        let leads = |host: &Host| {
+            host.cluster()
+                .raft()
+                .is_some_and(|r| r.role() == Role::Leader)
+        };
         let mut leaders: Vec<(crate::types::Term, NodeId)> = self
             .hosts
             .iter()
             .filter(|(id, host)| leads(host) && !self.cut.contains(id))
-            .map(|(id, host)| (host.node.raft().expect("it leads").term(), *id))
+            .map(|(id, host)| (host.cluster().raft().expect("it leads").term(), *id))
             .collect();
         leaders.sort();
         leaders.last().map(|(_, id)| *id)
@@ -191,47 +205,80 @@ impl Cluster {
         match effect {
             Effect::Send { to, message } => {
                 if !self.cut.contains(&id) && !self.cut.contains(&to) {
-                    self.inbox
-                        .push_back((to, Event::Message { from: id, message }));
+                    let (from, scope) = (id, Scope::Cluster);
+                    let event = Event::Message {
+                        from,
+                        scope,
+                        message,
+                    };
+                    self.inbox.push_back((to, event));
                 }
             }
             Effect::Reply { id, response } => {
+                let node::Response::Cluster(response) = response else {
+                    panic!("another part answers: {response:?}")
+                };
                 let before = self.replies.insert(id, response);
-                assert!(before.is_none(), "one answer for each request");
+                let began = self.streams.remove(&id);
+                assert!(before.is_none() || began, "one answer for each request");
             }
-            Effect::Changed { id, changes } => self.changed.push((id, changes)),
-            Effect::File { id: op_id, op } => {
-                let result = host.disk.execute(op);
-                self.inbox
-                    .push_back((id, Event::File { id: op_id, result }));
+            Effect::Stream { id, response } => match response {
+                node::Response::Cluster(Response::Changed(changes)) => {
+                    self.changed.push((id, changes));
+                }
+                node::Response::Cluster(response) => {
+                    self.streams.insert(id);
+                    self.replies.insert(id, response);
+                }
+                node::Response::Ledger(_) => panic!("these nodes have no ledger"),
+            },
+            Effect::Io { volume, io } => {
+                assert_eq!(volume, Volume::Cluster);
+                let done = host.disk.carry_out(io);
+                self.inbox.push_back((id, Event::Io { volume, done }));
             }
-            Effect::StoreCommit(batch) => {
-                batch.ops.into_iter().for_each(|op| host.disk.store_op(op));
-                self.inbox
-                    .push_back((id, Event::StoreCommitted { seq: batch.seq }));
+            Effect::Health { part, health } => {
+                assert_eq!(part, PartId::Cluster);
+                match health {
+                    Health::Halted(reason) => host.halted = Some(reason),
+                    Health::Stopped => host.stopped = true,
+                    health => host.ready |= health != Health::Starting,
+                }
             }
-            Effect::StoreScan { from } => {
-                let pairs: Vec<_> = host
-                    .disk
-                    .store
-                    .range(from.clone()..)
-                    .filter(|(key, _)| from.is_empty() || **key != from)
-                    .take(10)
-                    .map(|(key, value)| (key.clone(), value.clone()))
-                    .collect();
-                let done = pairs.len() < 10;
-                self.inbox.push_back((id, Event::StorePage { pairs, done }));
-            }
-            Effect::Halted { reason } => host.halted = Some(reason),
-            Effect::Stopped => host.stopped = true,
-            Effect::Ready => host.ready = true,
-            Effect::Ledger(_) => panic!("these nodes have no ledger"),
-            Effect::RoleChanged { .. } | Effect::MembershipChanged { .. } => {}
+            Effect::Connect { .. } | Effect::Stopped => {}
         }
     }
 }
 
+impl Host {
+    pub(super) fn cluster(&self) -> &cluster::Cluster {
+        self.node.cluster().expect("these nodes have no other part")
+    }
+}
+
 impl Disk {
+    fn carry_out(&mut self, io: Io) -> Done {
+        match io {
+            Io::File { id, op } => {
+                let result = self.execute(op);
+                Done::File { id, result }
+            }
+            Io::Commit(batch) => {
+                batch.ops.into_iter().for_each(|op| self.store_op(op));
+                Done::Committed { seq: batch.seq }
+            }
+            Io::Read(read) => {
+                let pairs = self.store.range(read.from..).take(10);
+                let pairs: Vec<_> = pairs.map(|(k, v)| (k.clone(), v.clone())).collect();
+                let is_last = pairs.len() < 10;
+                Done::Read {
+                    id: read.id,
+                    page: Page { pairs, is_last },
+                }
+            }
+        }
+    }
+
     fn execute(&mut self, op: FileOp) -> FileResult {
         let at = |offset: u64| usize::try_from(offset).expect("small files");
         match op {

@@ -7,17 +7,28 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use super::cluster::{CLUSTER, Cluster, Disk};
+use crate::cluster::{Config, HeadShare, Message, Request, Response};
 use crate::codec::{Decode, Encode};
 use crate::crypto::fake::{FakeAuthority, FakeSigner};
 use crate::crypto::{
     P256Signer, PublicKey, SecretBytes, SecretKey, SharedSigner, SharedVerifier, Signer,
 };
+use crate::io::{Done, Volume};
 use crate::kv::{Command, Condition, Op};
 use crate::limits::{LOG_PROOF_ENTRIES_MAX, MESSAGE_BYTES_MAX};
-use crate::node::{Config, Event, HeadShare, PeerMessage, Request, Response};
+use crate::node::Event;
+use crate::part::Scope;
 use crate::proof::{LogProof, Payload, ProvenEntries, SignedHead, TrustedVoters, verify_log_proof};
 use crate::raft::{Membership, Refusal};
 use crate::types::{Index, NodeId, RequestId, Span};
+
+fn said(from: NodeId, message: Message) -> Event {
+    Event::Message {
+        from,
+        scope: Scope::Cluster,
+        message: message.into(),
+    }
+}
 
 fn authority() -> FakeAuthority {
     FakeAuthority::new(77)
@@ -120,7 +131,10 @@ fn verify(proof: &LogProof) -> ProvenEntries {
 fn check(cluster: &Cluster, proof: &LogProof) {
     let proven = verify(proof);
     for (id, proven) in proven.iter() {
-        let logs = cluster.hosts.values().filter_map(|host| host.node.raft());
+        let logs = cluster
+            .hosts
+            .values()
+            .filter_map(|host| host.cluster().raft());
         for entry in logs.filter_map(|raft| raft.entry(id.index)) {
             assert_eq!(entry.id, id);
             assert_eq!(proven.payload, Payload::Data(entry.data.clone()));
@@ -134,7 +148,7 @@ fn others(cluster: &Cluster, than: NodeId) -> Vec<NodeId> {
 }
 
 fn applied(cluster: &Cluster, id: NodeId) -> Index {
-    cluster.hosts[&id].node.kv().applied().index
+    cluster.hosts[&id].cluster().kv().applied().index
 }
 
 fn level_up(cluster: &mut Cluster, id: NodeId, index: Index) {
@@ -160,7 +174,7 @@ fn every_node_proves_the_log() {
         let head = head_of(cluster.ask(at, Request::LogHead));
         assert!(head.head.size >= last && head.signatures.len() >= 2);
     }
-    let disagreements = |host: &super::cluster::Host| host.node.head_disagreements();
+    let disagreements = |host: &super::cluster::Host| host.cluster().head_disagreements();
     assert!(cluster.hosts.values().all(|host| disagreements(host) == 0));
 }
 
@@ -200,7 +214,7 @@ fn a_restarted_node_proves_what_it_proved_before() {
     let leader = cluster.elect();
     for at in cluster.hosts.keys().copied().collect::<Vec<_>>() {
         level_up(&mut cluster, at, last);
-        let base = cluster.hosts[&at].node.raft().unwrap().base().id.index;
+        let base = cluster.hosts[&at].cluster().raft().unwrap().base().id.index;
         assert!(base > Index(50), "the log was compacted: {base}");
         let proof = proof_of(cluster.ask(at, prove(base.next(), 100)));
         check(&cluster, &proof);
@@ -215,7 +229,13 @@ fn entries_that_are_compacted_or_not_applied_are_named() {
     let mut cluster = cluster(compacting);
     let leader = cluster.elect();
     let last = fill(&mut cluster, leader, 100);
-    let base = cluster.hosts[&leader].node.raft().unwrap().base().id.index;
+    let base = cluster.hosts[&leader]
+        .cluster()
+        .raft()
+        .unwrap()
+        .base()
+        .id
+        .index;
     let range = Response::NoLogProof {
         first: base.next(),
         last,
@@ -244,7 +264,13 @@ fn a_node_that_got_a_snapshot_signs_and_proves() {
     let last = fill(&mut cluster, leader, 150);
     cluster.cut.clear();
     level_up(&mut cluster, behind, last);
-    let base = cluster.hosts[&behind].node.raft().unwrap().base().id.index;
+    let base = cluster.hosts[&behind]
+        .cluster()
+        .raft()
+        .unwrap()
+        .base()
+        .id
+        .index;
     assert!(base > Index(100), "it was a snapshot: {base}");
     let last = fill(&mut cluster, leader, 3);
     level_up(&mut cluster, behind, last);
@@ -255,7 +281,7 @@ fn a_node_that_got_a_snapshot_signs_and_proves() {
     }
     cluster.restart(behind);
     level_up(&mut cluster, behind, last);
-    assert!(cluster.hosts[&behind].node.knows_log_tree());
+    assert!(cluster.hosts[&behind].cluster().knows_log_tree());
     let proof = proof_of(cluster.ask(behind, prove(last, 1)));
     check(&cluster, &proof);
 }
@@ -278,7 +304,7 @@ fn a_node_that_lost_its_state_proves_again_after_the_repair() {
     level_up(&mut cluster, victim, last);
     let proof = proof_of(cluster.ask(victim, prove(last, 1)));
     check(&cluster, &proof);
-    assert_eq!(cluster.hosts[&victim].node.head_disagreements(), 0);
+    assert_eq!(cluster.hosts[&victim].cluster().head_disagreements(), 0);
 }
 
 #[test]
@@ -357,14 +383,14 @@ fn forged_shares_are_not_used() {
             (leader, Some(share(wrong_head, &stranger))),
             (first, Some(share(wrong_head, &first_signer))),
         ] {
-            let message = PeerMessage::HeadReply { id, share };
-            cluster.event(leader, Event::Message { from, message });
+            let message = Message::HeadReply { id, share };
+            cluster.event(leader, said(from, message));
         }
     }
     cluster.run_for(Span::from_millis(100));
     assert!(!cluster.replies.contains_key(&asked));
     assert_eq!(
-        cluster.hosts[&leader].node.head_disagreements(),
+        cluster.hosts[&leader].cluster().head_disagreements(),
         1,
         "only the voter's own lie is counted, once"
     );
@@ -427,19 +453,13 @@ fn a_learner_proves_and_does_not_sign() {
     let trusted = TrustedVoters::new(CLUSTER, epoch, &keys(0..3)).unwrap();
     verify_log_proof(&authority().verifier(), &trusted, None, &proof).unwrap();
     // Asked directly, the learner says that it will not.
-    let message = PeerMessage::HeadRequest {
+    let message = Message::HeadRequest {
         id: RequestId(1),
         size: last,
     };
-    cluster.event(
-        node(3),
-        Event::Message {
-            from: leader,
-            message,
-        },
-    );
+    cluster.event(node(3), said(leader, message));
     cluster.run_for(Span::from_millis(50));
-    assert_eq!(cluster.hosts[&leader].node.head_disagreements(), 0);
+    assert_eq!(cluster.hosts[&leader].cluster().head_disagreements(), 0);
 }
 
 #[test]
@@ -456,7 +476,11 @@ fn a_grown_cluster_signs_under_its_new_membership() {
     let response = cluster.ask(leader, Request::ChangeMembership(voters(0..4)));
     assert_eq!(response, Response::Accepted);
     cluster.run_until("the joint membership to be left", |cluster| {
-        let membership = cluster.hosts[&node(3)].node.raft().unwrap().membership();
+        let membership = cluster.hosts[&node(3)]
+            .cluster()
+            .raft()
+            .unwrap()
+            .membership();
         membership.voters.len() == 4 && membership.outgoing.is_empty()
     });
     let last = fill(&mut cluster, leader, 1);
@@ -490,11 +514,11 @@ fn requests_from_strangers_and_for_the_future_are_bounded() {
     let peer = others(&cluster, leader)[0];
     for number in 0..1000 {
         for from in [peer, NodeId(99)] {
-            let message = PeerMessage::HeadRequest {
+            let message = Message::HeadRequest {
                 id: RequestId(number),
                 size: Index(u64::MAX - number),
             };
-            cluster.event(leader, Event::Message { from, message });
+            cluster.event(leader, said(from, message));
         }
     }
     cluster.run_for(Span::from_secs(1));
@@ -516,7 +540,13 @@ fn a_cancelled_client_and_a_stopped_node_leave_nothing_open() {
     assert_eq!(cluster.hosts[&leader].node.requests_open(), 0);
     let stays = cluster.request(leader, Request::LogHead);
     cluster.run_for(Span::from_millis(10));
-    cluster.event(leader, Event::StoreFailed);
+    cluster.event(
+        leader,
+        Event::Io {
+            volume: Volume::Cluster,
+            done: Done::Failed,
+        },
+    );
     cluster.run_for(Span::from_millis(10));
     assert!(!cluster.replies.contains_key(&gone));
     let unavailable = Response::Refused(Refusal::Unavailable);

@@ -1,19 +1,24 @@
 use alloc::boxed::Box;
+use alloc::collections::BTreeSet;
 use alloc::vec;
 use alloc::vec::Vec;
 
 use bytes::Bytes;
 use proptest::prelude::*;
 
+use crate::cluster::{AttestedHead, Changes, Consistency, HeadShare, Message, Request, Response};
 use crate::codec::{Decode, Encode};
 use crate::crypto::fake::FakeAuthority;
 use crate::crypto::{Digest, Signer};
-use crate::kv::{Command, LogTime, Query};
-use crate::node::{AttestedHead, Consistency, Event, HeadShare, PeerMessage, Request, Response};
+use crate::io::{Done, ReadId, Volume};
+use crate::kv::{self, Command, Query};
+use crate::ledger;
+use crate::node::Event;
+use crate::part::Scope;
 use crate::proof::{HeadSignature, LogHead, LogProof, Payload, ProofEntry, SignedHead};
 use crate::raft::{EntryKind, Membership, Refusal};
-use crate::store::StoreSeq;
-use crate::types::{ClusterId, Index, LogId, NodeId, RequestId, Revision, Term};
+use crate::store::{Page, StoreSeq};
+use crate::types::{ClusterId, Index, LogId, NodeId, RequestId, Revision, Term, WallTime};
 use crate::wal::{FileError, FileName, FileOpId, FileResult};
 
 fn requests() -> Vec<Request> {
@@ -36,6 +41,7 @@ fn requests() -> Vec<Request> {
             ..Membership::default()
         }),
         Request::TransferLeadership { to: NodeId(2) },
+        Request::FollowStatus,
         Request::LogHead,
         Request::ProveLog {
             first: Index(3),
@@ -46,80 +52,95 @@ fn requests() -> Vec<Request> {
 
 fn events() -> Vec<Event> {
     let mut events = vec![
-        Event::Start,
+        Event::Start {
+            used: BTreeSet::new(),
+        },
+        Event::Start {
+            used: BTreeSet::from(Volume::ALL),
+        },
         Event::Wake,
-        Event::Clock { wall: LogTime(5) },
-        Event::PeerUp { peer: NodeId(3) },
-        Event::PeerDown { peer: NodeId(3) },
+        Event::Clock { wall: WallTime(5) },
         Event::Cancel { id: RequestId(1) },
-        Event::File {
-            id: FileOpId(1),
-            result: FileResult::Done,
-        },
-        Event::File {
-            id: FileOpId(2),
-            result: FileResult::Listed(vec![
-                (FileName::Superblock(1), 512),
-                (FileName::Segment(7), 1 << 20),
-            ]),
-        },
-        Event::File {
-            id: FileOpId(3),
-            result: FileResult::Data(Bytes::from_static(b"data")),
-        },
-        Event::File {
-            id: FileOpId(4),
-            result: FileResult::Failed(FileError::Full),
-        },
-        Event::StoreCommitted { seq: StoreSeq(4) },
-        Event::StorePage {
-            pairs: vec![(Bytes::from_static(b"k"), Bytes::from_static(b"v"))],
-            done: true,
-        },
-        Event::StoreFailed,
         Event::Shutdown,
     ];
+    for (scope, is_up) in [(Scope::Cluster, true), (Scope::Global, false)] {
+        let peer = NodeId(3);
+        events.push(Event::Peer { peer, scope, is_up });
+    }
+    for (volume, done) in Volume::ALL.into_iter().cycle().zip(dones()) {
+        events.push(Event::Io { volume, done });
+    }
+    events.push(Event::Request {
+        id: RequestId(6),
+        request: ledger::Request::Follow.into(),
+    });
     for request in requests() {
         events.push(Event::Request {
             id: RequestId(6),
-            request: request.clone(),
+            request: request.clone().into(),
         });
-        let message = PeerMessage::Forward {
+        let message = Message::Forward {
             id: RequestId(8),
             term: Term(2),
             request,
         };
-        events.push(Event::Message {
-            from: NodeId(2),
-            message,
-        });
+        events.push(said(message));
     }
     for response in responses() {
-        let message = PeerMessage::ForwardReply {
+        let message = Message::ForwardReply {
             id: RequestId(8),
             response,
         };
-        events.push(Event::Message {
-            from: NodeId(2),
-            message,
-        });
+        events.push(said(message));
     }
     for share in [None, Some(share())] {
-        let message = PeerMessage::HeadReply {
+        let message = Message::HeadReply {
             id: RequestId(8),
             share,
         };
-        let from = NodeId(2);
-        events.push(Event::Message { from, message });
+        events.push(said(message));
     }
-    events.push(Event::Message {
-        from: NodeId(2),
-        message: PeerMessage::HeadRequest {
-            id: RequestId(8),
-            size: Index(9),
-        },
-    });
+    events.push(said(Message::HeadRequest {
+        id: RequestId(8),
+        size: Index(9),
+    }));
     events
+}
+
+fn said(message: Message) -> Event {
+    Event::Message {
+        from: NodeId(2),
+        scope: Scope::Cluster,
+        message: message.into(),
+    }
+}
+
+fn dones() -> Vec<Done> {
+    let file = |id, result| Done::File {
+        id: FileOpId(id),
+        result,
+    };
+    vec![
+        file(1, FileResult::Done),
+        file(
+            2,
+            FileResult::Listed(vec![
+                (FileName::Superblock(1), 512),
+                (FileName::Segment(7), 1 << 20),
+            ]),
+        ),
+        file(3, FileResult::Data(Bytes::from_static(b"data"))),
+        file(4, FileResult::Failed(FileError::Full)),
+        Done::Committed { seq: StoreSeq(4) },
+        Done::Read {
+            id: ReadId(5),
+            page: Page {
+                pairs: vec![(Bytes::from_static(b"k"), Bytes::from_static(b"v"))],
+                is_last: true,
+            },
+        },
+        Done::Failed,
+    ]
 }
 
 fn share() -> HeadShare {
@@ -149,6 +170,9 @@ fn responses() -> Vec<Response> {
         Response::Compacted {
             oldest: Revision(4),
         },
+        Response::Changed(Changes {
+            changes: Vec::new(),
+        }),
         Response::Accepted,
         Response::Unknown,
         Response::NoLogProof {
@@ -180,7 +204,7 @@ fn responses() -> Vec<Response> {
         Response::Refused(Refusal::NotCaughtUp { node: NodeId(4) }),
         Response::Written {
             at: LogId::new(Term(1), Index(2)),
-            outcome: crate::kv::Outcome::Ticked,
+            outcome: kv::Outcome::Ticked,
         },
     ]
 }
@@ -208,7 +232,7 @@ fn every_prefix_of_an_event_is_refused() {
 proptest! {
     #[test]
     fn no_bytes_make_the_decoder_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-        if let Ok(message) = PeerMessage::from_slice(&bytes) {
+        if let Ok(message) = Message::from_slice(&bytes) {
             prop_assert_eq!(message.to_bytes().to_vec(), bytes);
         }
     }

@@ -1,5 +1,6 @@
 use std::collections::BTreeSet;
 
+use decube_core::cluster;
 use decube_core::types::{Index, RequestId};
 
 use super::*;
@@ -25,9 +26,9 @@ impl Network for Kept {
     async fn close(self) {}
 }
 
-fn message(size: u64) -> PeerMessage {
+fn message(size: u64) -> Message {
     let (id, size) = (RequestId(1), Index(size));
-    PeerMessage::HeadRequest { id, size }
+    cluster::Message::HeadRequest { id, size }.into()
 }
 
 #[test]

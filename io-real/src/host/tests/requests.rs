@@ -1,11 +1,13 @@
 //! Requests: answers, refusals, and clients that go away.
 
+use decube_core::cluster::Response;
+use decube_core::io::{FileOp, FileOpId, FileResult};
 use decube_core::limits::REQUESTS_OPEN_MAX;
-use decube_core::node::{Effect, Event, Response};
+use decube_core::node::{Event, PartId};
+use decube_core::part::Health;
 use decube_core::raft::Refusal;
-use decube_core::wal::{FileOp, FileOpId, FileResult};
 
-use super::toy::{accept, join_all, start, tick};
+use super::toy::{START, accept, file, health, join_all, reply, start, tick};
 use crate::host::{Counter, HostGone, ORDERS_OPEN_MAX, REQUEST_QUEUE_MAX};
 use crate::network::InProcessHub;
 use crate::ports::DiskEvent;
@@ -18,23 +20,23 @@ async fn each_request_gets_its_own_answer() {
                 true => Response::Accepted,
                 false => Response::Unknown,
             };
-            out.push(Effect::Reply { id: *id, response });
+            out.push(reply(*id, response));
         }
         None
     });
-    assert_eq!(rig.handle.request(tick()).await, Ok(Response::Unknown));
+    assert_eq!(rig.handle.cluster(tick()).await, Ok(Response::Unknown));
     assert_eq!(
-        rig.handle.clone().request(tick()).await,
+        rig.handle.clone().cluster(tick()).await,
         Ok(Response::Accepted)
     );
-    assert_eq!(rig.handle.request(tick()).await, Ok(Response::Unknown));
+    assert_eq!(rig.handle.cluster(tick()).await, Ok(Response::Unknown));
 }
 
 #[tokio::test]
 async fn a_client_that_goes_away_cancels_its_request() {
     let rig = start(&InProcessHub::new(), false, |_, _, _| None);
     let client = rig.handle.clone();
-    let asking = tokio::spawn(async move { client.request(tick()).await });
+    let asking = tokio::spawn(async move { client.cluster(tick()).await });
     let id = loop {
         tokio::task::yield_now().await;
         if let Some(Event::Request { id, .. }) = rig.events().last() {
@@ -52,27 +54,23 @@ async fn a_client_that_goes_away_cancels_its_request() {
 async fn a_full_queue_refuses_at_once() {
     // The disk answers nothing, so the host stops taking work.
     let rig = start(&InProcessHub::new(), true, |_, event, out| {
-        if *event == Event::Start {
+        if *event == START {
             for number in 0..ORDERS_OPEN_MAX {
-                let id = FileOpId(number as u64);
-                out.push(Effect::File {
-                    id,
-                    op: FileOp::List,
-                });
+                out.push(file(number as u64, FileOp::List));
             }
-            out.push(Effect::Ready);
+            out.push(health(Health::Ready));
         }
         accept(event, out);
         None
     });
     rig.handle
         .status()
-        .wait_for(|status| status.ready)
+        .wait_for(|status| status.is_serving(PartId::Cluster))
         .await
         .unwrap();
     // The queue takes its fill, the one request more is refused, and when the
     // disk moves on all the others are served.
-    let asks = (0..=REQUEST_QUEUE_MAX).map(|_| rig.handle.request(tick()));
+    let asks = (0..=REQUEST_QUEUE_MAX).map(|_| rig.handle.cluster(tick()));
     let mut asks = Box::pin(join_all(asks.map(Box::pin).collect()));
     let mut disk = Some(rig.disk.clone());
     let answers = std::future::poll_fn(|cx| {
@@ -96,7 +94,7 @@ async fn a_full_queue_refuses_at_once() {
             .iter()
             .all(|answer| *answer == Ok(Response::Accepted))
     );
-    assert_eq!(rig.handle.request(tick()).await, Ok(Response::Accepted));
+    assert_eq!(rig.handle.cluster(tick()).await, Ok(Response::Accepted));
 }
 
 #[tokio::test]
@@ -107,14 +105,14 @@ async fn open_requests_are_bounded() {
     for _ in 0..REQUESTS_OPEN_MAX / wave {
         for _ in 0..wave {
             let client = rig.handle.clone();
-            waiting.spawn(async move { client.request(tick()).await });
+            waiting.spawn(async move { client.cluster(tick()).await });
         }
         let goal = (waiting.len()) as u64;
         while rig.handle.metrics().get(Counter::Requests) < goal {
             tokio::task::yield_now().await;
         }
     }
-    let answer = rig.handle.request(tick()).await;
+    let answer = rig.handle.cluster(tick()).await;
     assert_eq!(answer, Ok(Response::Refused(Refusal::Busy)));
 }
 
@@ -122,7 +120,7 @@ async fn open_requests_are_bounded() {
 async fn a_host_that_is_gone_says_so() {
     let rig = start(&InProcessHub::new(), false, |_, _, _| None);
     let client = rig.handle.clone();
-    let open = tokio::spawn(async move { client.request(tick()).await });
+    let open = tokio::spawn(async move { client.cluster(tick()).await });
     while !rig
         .events()
         .iter()
@@ -132,6 +130,6 @@ async fn a_host_that_is_gone_says_so() {
     }
     rig.task.abort();
     assert_eq!(open.await.unwrap(), Err(HostGone));
-    assert_eq!(rig.handle.request(tick()).await, Err(HostGone));
+    assert_eq!(rig.handle.cluster(tick()).await, Err(HostGone));
     assert_eq!(rig.handle.ended().await, None);
 }

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use decube_core::node::Response;
-use decube_core::node::{Effect, Event};
+use decube_core::cluster::Response;
+use decube_core::node::{Effect, Event, PartId};
+use decube_core::part::Health;
 use decube_core::raft::Refusal;
 
-use super::toy::{accept, start, tick};
+use super::toy::{FAILED, accept, health, start, tick};
 use crate::host::HostExit;
 use crate::network::InProcessHub;
 
@@ -51,7 +52,7 @@ async fn a_machine_that_does_not_stop_is_left() {
     while !rig.events().contains(&Event::Shutdown) {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
-    let refused = rig.handle.request(tick()).await;
+    let refused = rig.handle.cluster(tick()).await;
     assert_eq!(
         refused,
         Ok(Response::Refused(Refusal::Unavailable)),
@@ -77,17 +78,15 @@ async fn a_halted_machine_ends_the_host_and_gets_no_more_events() {
     let rig = start(&InProcessHub::new(), false, |_, event, out| {
         assert_ne!(*event, Event::Wake, "no event after a halt");
         if matches!(event, Event::Request { .. }) {
-            let reason = "the disk failed";
-            out.push(Effect::Halted { reason });
+            out.push(health(Health::Halted(FAILED)));
+            out.push(Effect::Stopped);
         }
         matches!(event, Event::Request { .. }).then_some(decube_core::types::Time::ZERO)
     });
-    assert!(rig.handle.request(tick()).await.is_err());
-    assert_eq!(
-        rig.handle.ended().await,
-        Some(HostExit::Halted("the disk failed"))
-    );
-    assert_eq!(rig.handle.status().borrow().halted, Some("the disk failed"));
+    assert!(rig.handle.cluster(tick()).await.is_err());
+    assert_eq!(rig.handle.ended().await, Some(HostExit::Halted(FAILED)));
+    let status = rig.handle.status();
+    assert_eq!(status.borrow().halted(PartId::Cluster), Some(&FAILED));
 }
 
 #[tokio::test]
@@ -99,7 +98,51 @@ async fn a_panicking_machine_takes_the_host_down() {
         );
         None
     });
-    assert!(rig.handle.request(tick()).await.is_err());
+    assert!(rig.handle.cluster(tick()).await.is_err());
     assert_eq!(rig.handle.ended().await, None);
     assert!(rig.task.await.unwrap_err().is_panic());
+}
+
+/// Without its part in the cluster a node is of no use: the other parts are shut down,
+/// and only then the process ends.
+#[tokio::test]
+async fn a_halted_cluster_shuts_the_other_parts_down() {
+    let rig = start(&InProcessHub::new(), false, |_, event, out| {
+        match event {
+            Event::Request { .. } => out.push(health(Health::Halted(FAILED))),
+            Event::Shutdown => out.push(Effect::Stopped),
+            _ => {}
+        }
+        None
+    });
+    assert!(rig.handle.request(tick()).await.is_err());
+    assert_eq!(
+        rig.handle.ended().await,
+        Some(HostExit::Halted(FAILED)),
+        "the reason is that of the halt"
+    );
+    let events = rig.events();
+    let shutdowns = events.iter().filter(|event| **event == Event::Shutdown);
+    assert_eq!(shutdowns.count(), 1);
+}
+
+/// The node goes on without the ledger, and says so.
+#[tokio::test]
+async fn a_halted_ledger_leaves_the_node_running() {
+    let rig = start(&InProcessHub::new(), false, |_, event, out| {
+        match event {
+            Event::Start { .. } => out.push(Effect::Health {
+                part: PartId::Ledger,
+                health: Health::Halted(FAILED),
+            }),
+            Event::Shutdown => out.push(Effect::Stopped),
+            _ => {}
+        }
+        accept(event, out);
+        None
+    });
+    assert_eq!(rig.handle.cluster(tick()).await, Ok(Response::Accepted));
+    let status = rig.handle.status();
+    assert_eq!(status.borrow().halted(PartId::Ledger), Some(&FAILED));
+    assert_eq!(rig.handle.shutdown().await, Some(HostExit::Stopped));
 }

@@ -1,20 +1,22 @@
 //! A machine that writes down what it is given and answers from a script.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use decube_core::kv::{Command, LogTime};
+use decube_core::cluster::{Request, Response};
+use decube_core::io::{Done, FileOp, FileOpId, FileResult, Io, Volume};
+use decube_core::kv::Command;
 use decube_core::machine::{Machine, Outbox};
-use decube_core::node::{Effect, Event, Request, Response};
-use decube_core::types::{NodeId, Time};
-use decube_core::wal::{FileOp, FileOpId, FileResult};
+use decube_core::node::{Effect, Event, PartId};
+use decube_core::part::{Health, Reason};
+use decube_core::types::{NodeId, RequestId, Time, WallTime};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::host::{HostConfig, HostExit, NodeHandle, spawn};
 use crate::network::InProcessHub;
-use crate::ports::{Disk, DiskEvent, Ports, WallClock};
+use crate::ports::{Disk, DiskEvent, Ports, VolumePorts, WallClock};
 use crate::store::{MemoryStore, StoreThread};
 
 /// Every event as its time and itself.
@@ -64,8 +66,8 @@ impl Disk for ToyDisk {
 pub(super) struct Noon;
 
 impl WallClock for Noon {
-    fn now(&self) -> LogTime {
-        LogTime(12)
+    fn now(&self) -> WallTime {
+        WallTime(12)
     }
 }
 
@@ -82,7 +84,6 @@ pub(super) const NODE: NodeId = NodeId(1);
 
 pub(super) fn config() -> HostConfig {
     HostConfig {
-        node: NODE,
         shutdown_timeout: Duration::from_secs(3),
         clock_interval: Duration::from_secs(1),
     }
@@ -103,9 +104,7 @@ where
     let (network, network_events) = hub.attach(NODE);
     let (disk, disk_events) = mpsc::unbounded_channel();
     let (store, store_events) = StoreThread::start(MemoryStore::default()).unwrap();
-    let ports = Ports {
-        network,
-        network_events,
+    let volume = VolumePorts {
         disk: ToyDisk {
             events: disk.clone(),
             holds: disk_holds,
@@ -113,8 +112,13 @@ where
         disk_events,
         store,
         store_events,
+        is_used: false,
+    };
+    let ports = Ports {
+        network,
+        network_events,
+        volumes: BTreeMap::from([(Volume::Cluster, volume)]),
         clock: Noon,
-        ledger: None,
     };
     let (handle, task) = spawn(config(), toy, ports, ());
     Rig {
@@ -136,10 +140,53 @@ impl Rig {
 /// Answers requests of the kind that only the toy gives a meaning to.
 pub(super) fn accept(event: &Event, out: &mut Outbox<Effect>) {
     if let Event::Request { id, .. } = event {
-        let response = Response::Accepted;
-        out.push(Effect::Reply { id: *id, response });
+        out.push(reply(*id, Response::Accepted));
     }
 }
+
+/// An answer of the one part that the toy plays.
+pub(super) fn reply(id: RequestId, response: Response) -> Effect {
+    let response = response.into();
+    Effect::Reply { id, response }
+}
+
+/// A part of an answer.
+pub(super) fn stream(id: RequestId, response: Response) -> Effect {
+    let response = response.into();
+    Effect::Stream { id, response }
+}
+
+/// An order to the one volume.
+pub(super) const fn order(io: Io) -> Effect {
+    let volume = Volume::Cluster;
+    Effect::Io { volume, io }
+}
+
+/// A file operation on it.
+pub(super) const fn file(id: u64, op: FileOp) -> Effect {
+    let id = FileOpId(id);
+    order(Io::File { id, op })
+}
+
+/// What became of an order.
+pub(super) const fn done(done: Done) -> Event {
+    let volume = Volume::Cluster;
+    Event::Io { volume, done }
+}
+
+/// The health of the one part.
+pub(super) const fn health(health: Health) -> Effect {
+    let part = PartId::Cluster;
+    Effect::Health { part, health }
+}
+
+/// What the toy halts with.
+pub(super) const FAILED: Reason = Reason::Borrowed("the disk failed");
+
+/// The first event but for the clock.
+pub(super) const START: Event = Event::Start {
+    used: BTreeSet::new(),
+};
 
 /// The smallest request.
 pub(super) fn tick() -> Request {

@@ -1,28 +1,25 @@
 //! Order and time: what a turn takes, and when the machine is woken.
 
 use bytes::Bytes;
+use decube_core::cluster::{self, Request};
 use decube_core::codec::Encode as _;
-use decube_core::kv::LogTime;
-use decube_core::node::{Effect, Event, PeerMessage, Request};
-use decube_core::raft::{Membership, Role};
-use decube_core::store::{StoreBatch, StoreSeq};
-use decube_core::types::{NodeId, RequestId, Span, Term, Time};
-use decube_core::wal::{FileName, FileOp, FileOpId, FileResult};
+use decube_core::io::{Done, FileName, FileOp, FileOpId, FileResult, Io, Read, ReadId, Volume};
+use decube_core::node::{Effect, Event, Message, PartId};
+use decube_core::part::{Health, Scope};
+use decube_core::store::{Page, StoreBatch, StoreSeq};
+use decube_core::types::{NodeId, RequestId, Span, Term, Time, WallTime};
 
-use super::toy::{NODE, accept, join_all, peers, start, tick};
-use crate::host::{Counter, HostExit};
+use super::toy::{NODE, START, accept, done, file, health, join_all, order, peers, start, tick};
+use crate::host::{Counter, HostExit, VolumeCounter};
 use crate::network::InProcessHub;
-use crate::ports::{DiskEvent, Network, NetworkEvent};
+use crate::ports::{DiskEvent, Network, NetworkEvent, Peer};
 
 #[tokio::test(start_paused = true)]
 async fn the_clock_comes_before_the_start_and_then_every_second() {
     let rig = start(&InProcessHub::new(), false, |_, _, _| None);
     tokio::time::sleep(std::time::Duration::from_millis(2500)).await;
-    let clock = Event::Clock { wall: LogTime(12) };
-    assert_eq!(
-        rig.events(),
-        [clock.clone(), Event::Start, clock.clone(), clock]
-    );
+    let clock = Event::Clock { wall: WallTime(12) };
+    assert_eq!(rig.events(), [clock.clone(), START, clock.clone(), clock]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -54,7 +51,7 @@ async fn what_waits_is_taken_before_a_wake_that_is_due() {
         (!matches!(event, Event::Wake)).then_some(now)
     });
     // All ten are queued before the host's task runs again.
-    let asks = (0..10).map(|_| rig.handle.request(tick()));
+    let asks = (0..10).map(|_| rig.handle.cluster(tick()));
     let answers: Vec<_> = asks.map(Box::pin).collect();
     for answer in join_all(answers).await {
         answer.unwrap();
@@ -76,12 +73,8 @@ async fn what_waits_is_taken_before_a_wake_that_is_due() {
 async fn a_flood_does_not_hold_a_due_wake_back() {
     // Each file operation that completes asks for the next: never drained.
     let rig = start(&InProcessHub::new(), false, |now, event, out| {
-        if matches!(event, Event::Start | Event::File { .. }) {
-            let id = FileOpId(7);
-            out.push(Effect::File {
-                id,
-                op: FileOp::List,
-            });
+        if matches!(event, Event::Start { .. } | Event::Io { .. }) {
+            out.push(file(7, FileOp::List));
         }
         if matches!(event, Event::Wake) {
             out.push(Effect::Stopped);
@@ -95,25 +88,22 @@ async fn a_flood_does_not_hold_a_due_wake_back() {
 async fn orders_go_out_and_completions_come_back() {
     let (mut waiting, mut stopping) = (3, false);
     let rig = start(&InProcessHub::new(), true, move |_, event, out| {
-        if *event == Event::Start {
-            let file = FileName::Segment(1);
-            out.push(Effect::File {
-                id: FileOpId(1),
-                op: FileOp::Sync { file },
-            });
-            let ops = Vec::new();
-            let seq = StoreSeq(1);
-            out.push(Effect::StoreCommit(StoreBatch {
-                seq,
-                ops,
+        if *event == START {
+            let name = FileName::Segment(1);
+            out.push(file(1, FileOp::Sync { file: name }));
+            out.push(order(Io::Commit(StoreBatch {
+                seq: StoreSeq(1),
+                ops: Vec::new(),
                 sync: true,
-            }));
-            out.push(Effect::StoreScan { from: Bytes::new() });
+            })));
+            out.push(order(Io::Read(Read {
+                id: ReadId(1),
+                from: Bytes::new(),
+                to: None,
+                bytes_max: 100,
+            })));
         }
-        waiting -= i32::from(matches!(
-            event,
-            Event::File { .. } | Event::StoreCommitted { .. } | Event::StorePage { .. }
-        ));
+        waiting -= i32::from(matches!(event, Event::Io { .. }));
         stopping |= *event == Event::Shutdown;
         if stopping && waiting == 0 {
             out.push(Effect::Stopped);
@@ -129,22 +119,22 @@ async fn orders_go_out_and_completions_come_back() {
         .unwrap();
     assert_eq!(rig.handle.shutdown().await, Some(HostExit::Stopped));
     let events = rig.events();
-    assert!(events.contains(&Event::File { id, result }));
-    let committed = events
-        .iter()
-        .position(|e| *e == Event::StoreCommitted { seq: StoreSeq(1) });
-    let page = Event::StorePage {
-        pairs: Vec::new(),
-        done: true,
-    };
-    let page = events.iter().position(|e| *e == page);
+    assert!(events.contains(&done(Done::File { id, result })));
+    let place = |what: Done| events.iter().position(|event| *event == done(what.clone()));
+    let committed = place(Done::Committed { seq: StoreSeq(1) });
+    let page = place(Done::Read {
+        id: ReadId(1),
+        page: Page::NONE,
+    });
     assert!(
         committed.unwrap() < page.unwrap(),
         "store orders complete in order"
     );
-    let metrics = rig.handle.metrics();
-    assert_eq!(metrics.get(Counter::FileSyncs), 1);
+    let metrics = rig.handle.metrics().of(Volume::Cluster);
+    assert_eq!(metrics.get(VolumeCounter::Syncs), 1);
+    assert_eq!(metrics.get(VolumeCounter::StoreCommits), 1);
     assert_eq!(metrics.sync_latency.snapshot().count, 1);
+    assert_eq!(metrics.open(), 0);
 }
 
 #[tokio::test]
@@ -154,14 +144,9 @@ async fn messages_go_both_ways_and_garbage_is_dropped() {
     peer.connect(&peers(&[1]));
     let rig = start(&hub, false, |_, event, out| {
         match event {
-            Event::Start => out.push(Effect::MembershipChanged {
-                membership: Membership {
-                    voters: vec![NODE, NodeId(2)],
-                    ..Membership::default()
-                },
-            }),
+            Event::Start { .. } => out.push(Effect::Connect { peers: peers(&[2]) }),
             // Echo.
-            Event::Message { from, message } => out.push(Effect::Send {
+            Event::Message { from, message, .. } => out.push(Effect::Send {
                 to: *from,
                 message: message.clone(),
             }),
@@ -169,25 +154,34 @@ async fn messages_go_both_ways_and_garbage_is_dropped() {
         }
         None
     });
-    assert_eq!(peer_events.recv().await, Some(NetworkEvent::Up(NODE)));
+    assert_eq!(
+        peer_events.recv().await,
+        Some(NetworkEvent::Up(Peer::of_cluster(NODE)))
+    );
     let (id, term, request) = (RequestId(5), Term(1), Request::Status);
-    let message = PeerMessage::Forward { id, term, request };
+    let message: Message = cluster::Message::Forward { id, term, request }.into();
     peer.send(NODE, Bytes::from_static(b"garbage")).unwrap();
     peer.send(NODE, message.to_bytes()).unwrap();
-    let from = NODE;
+    let from = Peer::of_cluster(NODE);
     let bytes = message.to_bytes();
     assert_eq!(
         peer_events.recv().await,
         Some(NetworkEvent::Message { from, bytes })
     );
     let events = rig.events();
-    let peer_up = Event::PeerUp { peer: NodeId(2) };
+    let (peer, scope) = (NodeId(2), Scope::Cluster);
+    let peer_up = Event::Peer {
+        peer,
+        scope,
+        is_up: true,
+    };
     assert_eq!(
         events[2..],
         [
             peer_up,
             Event::Message {
-                from: NodeId(2),
+                from: peer,
+                scope,
                 message
             }
         ]
@@ -197,28 +191,27 @@ async fn messages_go_both_ways_and_garbage_is_dropped() {
     assert_eq!(metrics.get(Counter::MessagesIn), 2);
     assert_eq!(metrics.get(Counter::MessagesOut), 1);
     rig.task.abort();
-    assert_eq!(peer_events.recv().await, Some(NetworkEvent::Down(NODE)));
+    assert_eq!(
+        peer_events.recv().await,
+        Some(NetworkEvent::Down(Peer::of_cluster(NODE)))
+    );
 }
 
 #[tokio::test]
 async fn the_status_follows_the_machine() {
-    let rig = start(&InProcessHub::new(), false, |_, event, out| {
-        if *event == Event::Start {
-            let (role, term, leader) = (Role::Leader, Term(3), Some(NODE));
-            out.push(Effect::RoleChanged { role, term, leader });
-            out.push(Effect::Ready);
+    let degraded = Health::Degraded("no leader".into());
+    let told = degraded.clone();
+    let rig = start(&InProcessHub::new(), false, move |_, event, out| {
+        if *event == START {
+            out.push(health(Health::Starting));
+            out.push(health(told.clone()));
         }
         None
     });
     let mut status = rig.handle.status();
-    let status = status
-        .wait_for(|status| status.ready)
-        .await
-        .unwrap()
-        .clone();
-    assert_eq!(
-        (status.role, status.term, status.leader),
-        (Role::Leader, Term(3), Some(NODE))
-    );
-    assert_eq!((status.halted, status.exit), (None, None));
+    let serving = status.wait_for(|status| status.is_serving(PartId::Cluster));
+    let status = serving.await.unwrap().clone();
+    assert_eq!(status.parts.get(&PartId::Cluster), Some(&degraded));
+    assert_eq!(status.halted(PartId::Cluster), None);
+    assert_eq!(status.exit, None);
 }

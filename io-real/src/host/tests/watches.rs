@@ -1,13 +1,14 @@
 //! Watches: changes in order, and every way a watch can end.
 
 use bytes::Bytes;
+use decube_core::cluster::{Changes, Request, Response};
 use decube_core::kv::Change;
-use decube_core::node::{Changes, Effect, Event, Request, Response};
+use decube_core::node::{self, Event};
 use decube_core::raft::Refusal;
 use decube_core::types::{RequestId, Revision};
 
-use super::toy::{Rig, start, tick};
-use crate::host::{WATCH_QUEUE_MAX, Watch, WatchEnd};
+use super::toy::{Rig, reply, start, stream, tick};
+use crate::host::{STREAM_QUEUE_MAX, Watch, WatchEnd};
 use crate::network::InProcessHub;
 
 fn changes(revision: u64) -> Changes {
@@ -29,22 +30,17 @@ fn watched() -> Rig {
         match event {
             Event::Request {
                 id,
-                request: Request::Watch { since, .. },
+                request: node::Request::Cluster(Request::Watch { since, .. }),
             } => {
                 watch = Some(*id);
                 let revision = *since;
-                let response = Response::Watching { revision };
-                out.push(Effect::Reply { id: *id, response });
+                out.push(stream(*id, Response::Watching { revision }));
             }
             Event::Request { id, .. } => {
                 revision += 1;
-                let changed = watch.map(|id| Effect::Changed {
-                    id,
-                    changes: changes(revision),
-                });
+                let changed = watch.map(|id| stream(id, Response::Changed(changes(revision))));
                 changed.into_iter().for_each(|effect| out.push(effect));
-                let response = Response::Accepted;
-                out.push(Effect::Reply { id: *id, response });
+                out.push(reply(*id, Response::Accepted));
             }
             Event::Cancel { id } if watch == Some(*id) => watch = None,
             _ => {}
@@ -67,7 +63,7 @@ fn watch_id(rig: &Rig) -> RequestId {
     let find = |event| match event {
         Event::Request {
             id,
-            request: Request::Watch { .. },
+            request: node::Request::Cluster(Request::Watch { .. }),
         } => Some(id),
         _ => None,
     };
@@ -79,7 +75,7 @@ async fn changes_arrive_in_order() {
     let rig = watched();
     let mut watch = watch(&rig).await;
     for revision in 1..=3 {
-        rig.handle.request(tick()).await.unwrap();
+        rig.handle.cluster(tick()).await.unwrap();
         assert_eq!(watch.next().await, Ok(changes(revision)));
     }
 }
@@ -90,7 +86,7 @@ async fn dropping_a_watch_ends_it_on_the_node() {
     let watch = watch(&rig).await;
     let id = watch_id(&rig);
     drop(watch);
-    rig.handle.request(tick()).await.unwrap();
+    rig.handle.cluster(tick()).await.unwrap();
     assert_eq!(
         rig.events()
             .iter()
@@ -104,8 +100,8 @@ async fn dropping_a_watch_ends_it_on_the_node() {
 async fn a_slow_watcher_is_ended_and_told_so() {
     let rig = watched();
     let mut watch = watch(&rig).await;
-    for _ in 0..WATCH_QUEUE_MAX + 5 {
-        rig.handle.request(tick()).await.unwrap();
+    for _ in 0..STREAM_QUEUE_MAX + 5 {
+        rig.handle.cluster(tick()).await.unwrap();
     }
     let id = watch_id(&rig);
     assert_eq!(
@@ -115,7 +111,7 @@ async fn a_slow_watcher_is_ended_and_told_so() {
             .count(),
         1
     );
-    for revision in 1..=WATCH_QUEUE_MAX as u64 {
+    for revision in 1..=STREAM_QUEUE_MAX as u64 {
         assert_eq!(
             watch.next().await,
             Ok(changes(revision)),
@@ -135,32 +131,33 @@ async fn a_watch_that_can_not_go_on_says_where_to_begin_again() {
     let oldest = Revision(40);
     let mut watch_id = None;
     let rig = start(&InProcessHub::new(), false, move |_, event, out| {
-        if let Event::Request { id, request } = event {
-            let watching = Response::Watching {
-                revision: Revision(7),
-            };
-            let response = match (request, watch_id) {
-                (Request::Watch { .. }, None) => watching,
-                (Request::Watch { .. }, Some(_)) => Response::Compacted { oldest },
-                _ => Response::Accepted,
-            };
-            if let (Request::Write(_), Some(id)) = (request, watch_id) {
-                out.push(Effect::Reply {
-                    id,
-                    response: Response::Compacted { oldest },
-                });
+        let Event::Request { id, request } = event else {
+            return None;
+        };
+        match (request, watch_id) {
+            (node::Request::Cluster(Request::Watch { .. }), None) => {
+                watch_id = Some(*id);
+                let revision = Revision(7);
+                out.push(stream(*id, Response::Watching { revision }));
             }
-            if matches!(request, Request::Watch { .. }) {
-                watch_id.get_or_insert(*id);
+            (node::Request::Cluster(Request::Watch { .. }), Some(_)) => {
+                out.push(reply(*id, Response::Compacted { oldest }));
             }
-            out.push(Effect::Reply { id: *id, response });
+            (_, watching) => {
+                let end = |id| reply(id, Response::Compacted { oldest });
+                watching
+                    .map(end)
+                    .into_iter()
+                    .for_each(|effect| out.push(effect));
+                out.push(reply(*id, Response::Accepted));
+            }
         }
         None
     });
     let mut running = watch(&rig).await;
     let refused = rig.handle.watch(Bytes::new(), None, Revision(1)).await;
     assert_eq!(refused.err(), Some(WatchEnd::Compacted { oldest }));
-    rig.handle.request(tick()).await.unwrap();
+    rig.handle.cluster(tick()).await.unwrap();
     assert_eq!(running.next().await, Err(WatchEnd::Compacted { oldest }));
 }
 
@@ -168,8 +165,7 @@ async fn a_watch_that_can_not_go_on_says_where_to_begin_again() {
 async fn a_refused_watch_gives_the_reason() {
     let rig = start(&InProcessHub::new(), false, |_, event, out| {
         if let Event::Request { id, .. } = event {
-            let response = Response::Refused(Refusal::Unavailable);
-            out.push(Effect::Reply { id: *id, response });
+            out.push(reply(*id, Response::Refused(Refusal::Unavailable)));
         }
         None
     });

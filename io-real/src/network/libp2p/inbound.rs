@@ -59,6 +59,7 @@ async fn receive(
             continue;
         }
         // A host that is behind stops the reading, and so the sender.
+        let from = shared.peer(from);
         let event = NetworkEvent::Message { from, bytes };
         let sent = shared.events.send(event).await;
         sent.map_err(|_| io::Error::from(io::ErrorKind::ConnectionAborted))?;

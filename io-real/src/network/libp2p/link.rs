@@ -130,13 +130,21 @@ impl LinkTask {
         bump(&self.shared.counters.links_up);
         // A closed channel of events means that the host is gone; the port that
         // holds this link goes with it.
-        let _ = self.shared.events.send(NetworkEvent::Up(self.node)).await;
+        let _ = self
+            .shared
+            .events
+            .send(NetworkEvent::Up(self.shared.peer(self.node)))
+            .await;
         let error = match pump(&mut self.queued, &self.state, stream).await {
             Ok(never) => match never {},
             Err(error) => error,
         };
         self.state.up.store(false, Ordering::Release);
-        let _ = self.shared.events.send(NetworkEvent::Down(self.node)).await;
+        let _ = self
+            .shared
+            .events
+            .send(NetworkEvent::Down(self.shared.peer(self.node)))
+            .await;
         error
     }
 

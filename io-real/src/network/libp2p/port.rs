@@ -156,7 +156,10 @@ impl Network for Libp2p {
             if link.is_up() {
                 // The link can not say it itself when it is cut off. A host whose
                 // queue is full learns it from the membership that it announced.
-                let _ = self.shared.events.try_send(NetworkEvent::Down(node));
+                let _ = self
+                    .shared
+                    .events
+                    .try_send(NetworkEvent::Down(self.shared.peer(node)));
             }
         }
         for node in peers {

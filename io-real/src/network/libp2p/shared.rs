@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use decube_core::crypto::{NodeCert, PublicKey, Verifier};
+use decube_core::part::Scope;
 use decube_core::types::{ClusterId, NodeId};
 use libp2p::PeerId;
 use tokio::sync::mpsc;
@@ -13,7 +14,7 @@ use tokio::sync::mpsc;
 use super::address::PeerAddress;
 use super::hello::{self, Refusal};
 use super::swarm::Command;
-use crate::ports::NetworkEvent;
+use crate::ports::{NetworkEvent, Peer};
 
 /// What all tasks of the transport know.
 pub(super) struct Shared {
@@ -91,6 +92,16 @@ impl Shared {
     #[cfg(test)]
     pub(super) fn set_foreign(&mut self, foreign: BTreeSet<NodeId>) {
         self.foreign = foreign;
+    }
+
+    /// A node that was identified, as the host sees it. Who is not configured as one of
+    /// another cluster has shown a certificate of this one.
+    pub(super) fn peer(&self, node: NodeId) -> Peer {
+        let scope = match self.foreign.contains(&node) {
+            true => Scope::Global,
+            false => Scope::Cluster,
+        };
+        Peer { node, scope }
     }
 
     /// This node's own first words.

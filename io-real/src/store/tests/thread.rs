@@ -3,8 +3,9 @@
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use bytes::Bytes;
+use decube_core::io::{Read, ReadId};
 use decube_core::limits::STORE_PAGE_BYTES;
-use decube_core::store::{Store, StoreBatch, StoreOp, StoreSeq};
+use decube_core::store::{Page, Store, StoreBatch, StoreOp, StoreSeq};
 
 use crate::ports::{StoreEvent, StoreQueue};
 use crate::store::{MemoryStore, StoreThread};
@@ -15,6 +16,16 @@ fn put(seq: u64, key: &str, value: Bytes) -> StoreBatch {
         seq: StoreSeq(seq),
         ops: vec![StoreOp::Put { key, value }],
         sync: false,
+    }
+}
+
+/// A page from here on.
+fn page(from: Bytes) -> Read {
+    Read {
+        id: ReadId(7),
+        from,
+        to: None,
+        bytes_max: STORE_PAGE_BYTES,
     }
 }
 
@@ -38,12 +49,7 @@ impl Store for Gated {
         self.inner.get(key).map_err(|never| match never {})
     }
 
-    fn scan(
-        &self,
-        from: &[u8],
-        to: Option<&[u8]>,
-        bytes_max: usize,
-    ) -> Result<Vec<(Bytes, Bytes)>, String> {
+    fn scan(&self, from: &[u8], to: Option<&[u8]>, bytes_max: usize) -> Result<Page, String> {
         self.inner
             .scan(from, to, bytes_max)
             .map_err(|never| match never {})
@@ -64,13 +70,15 @@ async fn pages_follow_each_other_to_the_end() {
     let mut found = Vec::new();
     let mut from = Bytes::new();
     loop {
-        thread.scan(from);
-        let Some(StoreEvent::Page { pairs, done }) = events.recv().await else {
+        thread.read(page(from));
+        let Some(StoreEvent::Read { id, page }) = events.recv().await else {
             panic!("a page was asked for");
         };
-        from = pairs.last().unwrap().0.clone();
-        found.extend(pairs.into_iter().map(|(key, _)| key));
-        if done {
+        assert_eq!(id, ReadId(7));
+        // The least key behind the last one.
+        from = [&page.pairs.last().unwrap().0[..], &[0]].concat().into();
+        found.extend(page.pairs.into_iter().map(|(key, _)| key));
+        if page.is_last {
             break;
         }
     }
@@ -81,9 +89,9 @@ async fn pages_follow_each_other_to_the_end() {
 #[tokio::test]
 async fn an_empty_store_is_one_empty_page() {
     let (mut thread, mut events) = StoreThread::start(MemoryStore::default()).unwrap();
-    thread.scan(Bytes::new());
-    let (pairs, done) = (Vec::new(), true);
-    assert_eq!(events.recv().await, Some(StoreEvent::Page { pairs, done }));
+    thread.read(page(Bytes::new()));
+    let (id, page) = (ReadId(7), Page::NONE);
+    assert_eq!(events.recv().await, Some(StoreEvent::Read { id, page }));
 }
 
 #[tokio::test]
@@ -104,7 +112,7 @@ async fn waiting_batches_share_one_commit_and_keep_their_order() {
         sync: true,
         ..put(3, "a", Bytes::from_static(b"3"))
     });
-    thread.scan(Bytes::new());
+    thread.read(page(Bytes::new()));
     thread.commit(put(4, "a", Bytes::from_static(b"4")));
     permit.send(Ok(())).unwrap();
     let group = committed.recv().unwrap();
@@ -119,8 +127,13 @@ async fn waiting_batches_share_one_commit_and_keep_their_order() {
             Some(StoreEvent::Committed(StoreSeq(seq)))
         );
     }
-    let pairs = vec![(Bytes::from_static(b"a"), Bytes::from_static(b"3"))];
-    let page = StoreEvent::Page { pairs, done: true };
+    let page = StoreEvent::Read {
+        id: ReadId(7),
+        page: Page {
+            pairs: vec![(Bytes::from_static(b"a"), Bytes::from_static(b"3"))],
+            is_last: true,
+        },
+    };
     assert_eq!(
         events.recv().await,
         Some(page),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use decube_core::bft::{Epoch, Statement, ValidatorIndex, View, Vote, VoteKind};
 use decube_core::ledger::Ledger;
+use decube_core::part::Part as _;
 use decube_core::types::NodeId;
 
 use super::LedgerChecker;
@@ -44,8 +45,11 @@ impl Lies {
 
 impl LedgerChecker {
     /// An honest node is about to hear a vote. What is of another view than its own,
-    /// or comes from somebody else, it may drop unread.
+    /// or comes from somebody else, it may drop unread, and everything while it stops.
     pub fn hearing(&mut self, slot: usize, from: NodeId, vote: &Vote, ledger: &Ledger) {
+        if !ledger.health().is_serving() {
+            return;
+        }
         let Some(bft) = ledger.bft().filter(|bft| bft.is_running()) else {
             return;
         };

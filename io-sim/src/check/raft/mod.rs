@@ -8,7 +8,8 @@ mod commits;
 
 use std::collections::{BTreeMap, VecDeque};
 
-use decube_core::node::PeerMessage;
+use decube_core::cluster;
+use decube_core::node::Message as Said;
 use decube_core::raft::{AppendResult, Body, Membership, Role};
 use decube_core::types::{Chain, Index, NodeId, Term};
 
@@ -126,13 +127,8 @@ impl RaftChecker {
     }
 
     /// A message leaves a node.
-    pub fn sending(
-        &mut self,
-        slot: usize,
-        to: NodeId,
-        message: &PeerMessage,
-    ) -> Result<(), Finding> {
-        let PeerMessage::Raft(message) = message else {
+    pub fn sending(&mut self, slot: usize, to: NodeId, message: &Said) -> Result<(), Finding> {
+        let Said::Cluster(cluster::Message::Raft(message)) = message else {
             return Ok(());
         };
         let me = slot_id(slot);

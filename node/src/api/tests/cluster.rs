@@ -1,7 +1,9 @@
 //! The node and its cluster over HTTP.
 
 use axum::body::Body;
-use decube_core::node::{Request, Response};
+use decube_core::cluster::{Request, Response};
+use decube_core::node::PartId;
+use decube_core::part::Health as PartHealth;
 use decube_core::raft::{Membership, Refusal, Role};
 use decube_core::types::NodeId;
 use serde_json::json;
@@ -125,7 +127,8 @@ async fn health_and_readiness_follow_the_node() {
         (answer.status.as_u16(), &answer.json()["status"]),
         (200, &json!("degraded"))
     );
-    health.halted = Some("the disk failed");
+    let halted = PartHealth::Halted("the disk failed".into());
+    health.parts.insert(PartId::Cluster, halted);
     api.node.set_health(health);
     assert_eq!(api.get("/livez").await.status, 503);
     assert_eq!(api.get("/health").await.status, 503);

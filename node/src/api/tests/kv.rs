@@ -2,7 +2,7 @@
 
 use axum::body::Body;
 use axum::http::Request;
-use decube_core::node::Response;
+use decube_core::cluster::Response;
 use decube_core::raft::Refusal;
 use http_body_util::BodyExt;
 use tower::ServiceExt;

@@ -4,10 +4,12 @@ use decube_core::bft::{Epoch, Header, Height, ValidatorIndex, View};
 use decube_core::crypto::{ChainId, Digest};
 use decube_core::ledger::{LedgerStatus, Located, Outcome, Request, Response, TxId, TxState};
 use decube_core::merkle::TreeSize;
+use decube_core::node::PartId;
+use decube_core::part::Health as PartHealth;
 use decube_core::types::NodeId;
+use serde_json::json;
 
 use super::Api;
-use crate::backend::Health;
 
 const HASH: &str = "0x0101010101010101010101010101010101010101010101010101010101010101";
 
@@ -28,6 +30,8 @@ fn status() -> LedgerStatus {
         is_voting: true,
         pooled: 0,
         pooled_bytes: 0,
+        final_blocks: 5,
+        final_operations: 6,
         evicted: 4,
         waiting: 5,
         bodies_asked: 6,
@@ -128,15 +132,21 @@ async fn a_node_is_ready_when_its_ledger_is() {
     let starting = api.get("/ready").await;
     assert_eq!(starting.status, 503);
     assert_eq!(starting.json()["ledger"], "starting");
-    for (ready, halted, word) in [(true, None, "ready"), (false, Some("damaged"), "halted")] {
-        api.node.set_health(Health {
-            ledger_ready: ready,
-            ledger_halted: halted,
-            ..api.gateway.backend.health()
-        });
+    for (ledger, word, part) in [
+        (PartHealth::Ready, "ready", json!({"state": "ready"})),
+        (
+            PartHealth::Halted("damaged".into()),
+            "halted",
+            json!({"state": "halted", "reason": "damaged"}),
+        ),
+    ] {
+        let mut health = api.gateway.backend.health();
+        health.parts.insert(PartId::Ledger, ledger);
+        api.node.set_health(health);
         let answer = api.get("/ready").await;
         assert_eq!(answer.status, 200, "{}", answer.text());
         assert_eq!(answer.json()["ledger"], word);
+        assert_eq!(answer.json()["parts"]["ledger"], part);
     }
 }
 

@@ -10,7 +10,7 @@ use super::super::hello::Refusal;
 use super::super::shared::Shared;
 use super::{ANY_PORT, Station};
 use crate::data_dir::NodeKeys;
-use crate::ports::NetworkEvent;
+use crate::ports::{NetworkEvent, Peer};
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -24,7 +24,7 @@ async fn a_stranger_is_refused_until_it_is_let_in() {
     }
     assert!(a.events.try_recv().is_err(), "not connected");
     b.let_in(a.id);
-    assert_eq!(a.next().await, NetworkEvent::Up(b.id));
+    assert_eq!(a.next().await, NetworkEvent::Up(Peer::of_cluster(b.id)));
 }
 
 #[tokio::test]

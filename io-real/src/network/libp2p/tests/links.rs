@@ -6,11 +6,14 @@ use bytes::Bytes;
 use decube_core::limits::MESSAGE_BYTES_MAX;
 
 use super::{Station, pair};
-use crate::ports::{Dropped, Network, NetworkEvent};
+use crate::ports::{Dropped, Network, NetworkEvent, Peer};
 
 fn message(from: &Station, bytes: &Bytes) -> NetworkEvent {
     let (from, bytes) = (from.id, bytes.clone());
-    NetworkEvent::Message { from, bytes }
+    NetworkEvent::Message {
+        from: Peer::of_cluster(from),
+        bytes,
+    }
 }
 
 #[tokio::test]
@@ -75,18 +78,18 @@ async fn a_peer_that_comes_back_is_found_again() {
     let (mut a, b) = pair().await;
     let (keys, address, id) = (b.keys.clone(), b.address, b.id);
     b.network.close().await;
-    assert_eq!(a.next().await, NetworkEvent::Down(id));
+    assert_eq!(a.next().await, NetworkEvent::Down(Peer::of_cluster(id)));
     assert_eq!(
         a.network.send(id, Bytes::from_static(b"x")),
         Err(Dropped::NotConnected)
     );
     let mut b = Station::with("test", keys, address, ()).await;
     b.reach_for(a.id, a.address);
-    assert_eq!(a.next().await, NetworkEvent::Up(id));
+    assert_eq!(a.next().await, NetworkEvent::Up(Peer::of_cluster(id)));
     a.network.send(id, Bytes::from_static(b"again")).unwrap();
     loop {
         match b.next().await {
-            NetworkEvent::Up(peer) => assert_eq!(peer, a.id),
+            NetworkEvent::Up(peer) => assert_eq!(peer.node, a.id),
             event => break assert_eq!(event, message(&a, &Bytes::from_static(b"again"))),
         }
     }
@@ -96,7 +99,7 @@ async fn a_peer_that_comes_back_is_found_again() {
 async fn a_peer_that_leaves_the_membership_is_cut_off() {
     let (mut a, mut b) = pair().await;
     a.network.connect(&BTreeSet::new());
-    assert_eq!(a.next().await, NetworkEvent::Down(b.id));
+    assert_eq!(a.next().await, NetworkEvent::Down(Peer::of_cluster(b.id)));
     assert_eq!(
         a.network.send(b.id, Bytes::from_static(b"x")),
         Err(Dropped::NotConnected)

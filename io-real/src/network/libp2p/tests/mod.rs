@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 use super::blob::BlobService;
 use super::{Libp2p, Libp2pConfig, Libp2pControl, start};
 use crate::data_dir::NodeKeys;
-use crate::ports::{Network, NetworkEvent};
+use crate::ports::{Network, NetworkEvent, Peer};
 
 /// A node that is nothing but its transport.
 struct Station {
@@ -82,7 +82,7 @@ async fn pair() -> (Station, Station) {
     let (mut a, mut b) = (Station::new().await, Station::new().await);
     a.reach_for(b.id, b.address);
     b.reach_for(a.id, a.address);
-    assert_eq!(a.next().await, NetworkEvent::Up(b.id));
-    assert_eq!(b.next().await, NetworkEvent::Up(a.id));
+    assert_eq!(a.next().await, NetworkEvent::Up(Peer::of_cluster(b.id)));
+    assert_eq!(b.next().await, NetworkEvent::Up(Peer::of_cluster(a.id)));
     (a, b)
 }

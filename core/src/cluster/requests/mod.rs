@@ -13,14 +13,14 @@ use alloc::vec::Vec;
 
 use sha2::{Digest as _, Sha256};
 
+use crate::cluster::effect::Effect;
+use crate::cluster::message::Message;
+use crate::cluster::request::{Consistency, Request, Response};
+use crate::cluster::state::{Cluster, Origin, Parked, Phase};
 use crate::codec::Encode;
 use crate::kv::{Command, Envelope, LogTime, Query};
 use crate::limits::REQUESTS_OPEN_MAX;
 use crate::machine::Outbox;
-use crate::node::effect::Effect;
-use crate::node::message::PeerMessage;
-use crate::node::request::{Consistency, Request, Response};
-use crate::node::state::{Node, Origin, Parked, Phase};
 use crate::raft::{self, Context, Refusal, Role};
 use crate::types::{Index, LogId, NodeId, RequestId, Span, Term, Time};
 
@@ -149,6 +149,13 @@ impl Requests {
         placed_known && reads_known && bounded
     }
 
+    /// Forgets a request that waits for a leader; whether there was one.
+    fn unpark(&mut self, id: RequestId) -> bool {
+        let before = self.parked.len();
+        self.parked.retain(|parked| parked.id != id);
+        self.parked.len() < before
+    }
+
     fn enter_raft(&mut self, origin: Option<Origin>, kind: Kind, deadline: Time) -> Context {
         self.next_context = self.next_context.checked_add(1).expect("contexts suffice");
         let context = Context(self.next_context);
@@ -200,7 +207,7 @@ impl Requests {
     }
 }
 
-impl Node {
+impl Cluster {
     /// A client of this node asks something.
     pub(super) fn on_request(
         &mut self,
@@ -211,8 +218,8 @@ impl Node {
     ) {
         match self.phase {
             Phase::Running => {}
-            Phase::New | Phase::Recovering(_) => return self.park(now, id, request, out),
-            Phase::Stopping { .. } | Phase::Ended => {
+            // The node keeps what comes before recovery is complete.
+            Phase::New | Phase::Recovering(_) | Phase::Stopping { .. } | Phase::Ended { .. } => {
                 return reply(id, Response::Refused(Refusal::Unavailable), out);
             }
         }
@@ -228,6 +235,7 @@ impl Node {
                 reply(id, Response::Read(self.kv.query(&query)), out);
             }
             Request::Watch { from, to, since } => self.watch(id, from, to, since, out),
+            Request::FollowStatus => self.follow_status(id, out),
             request @ (Request::LogHead | Request::ProveLog { .. }) => {
                 self.on_attest(now, id, &request, out);
             }
@@ -305,6 +313,7 @@ impl Node {
                 self.answer(origin, response, out);
             }
             Request::Status
+            | Request::FollowStatus
             | Request::Watch { .. }
             | Request::LogHead
             | Request::ProveLog { .. } => {
@@ -413,7 +422,7 @@ impl Node {
             Origin::Peer(to, id) => {
                 out.push(Effect::Send {
                     to,
-                    message: PeerMessage::ForwardReply { id, response },
+                    message: Message::ForwardReply { id, response },
                 });
             }
         }
@@ -522,7 +531,9 @@ impl Node {
         for parked in requests.parked {
             reply(parked.id, Response::Refused(Refusal::Unavailable), out);
         }
-        for client in self.attest.take_clients() {
+        let streams = core::mem::take(&mut self.watches).into_keys();
+        let streams = streams.chain(core::mem::take(&mut self.followers));
+        for client in self.attest.take_clients().chain(streams) {
             reply(client, Response::Refused(Refusal::Unavailable), out);
         }
     }
@@ -538,7 +549,12 @@ fn lost_answer(changes_state: bool) -> Response {
     }
 }
 
-/// Answers a client of this node.
+/// Tells a client of this node a part of its answer.
+pub(super) fn stream(id: RequestId, response: Response, out: &mut Outbox<Effect>) {
+    out.push(Effect::Stream { id, response });
+}
+
+/// Answers a client of this node, for the last time.
 pub(super) fn reply(id: RequestId, response: Response, out: &mut Outbox<Effect>) {
     out.push(Effect::Reply { id, response });
 }

@@ -1,15 +1,14 @@
-//! What nodes say to each other.
+//! What the nodes of a cluster say to each other.
 
 use super::request::{Request, Response};
 use crate::crypto::Signature;
-use crate::ledger;
 use crate::proof::LogHead;
 use crate::raft;
 use crate::types::{Index, RequestId, Term};
 
-/// A message between two nodes.
+/// A message between two nodes of a cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum PeerMessage {
+pub enum Message {
     /// Between the nodes' Raft machines.
     Raft(raft::Message),
     /// A request that only the leader can serve, passed on by another node.
@@ -24,15 +23,13 @@ pub enum PeerMessage {
         /// What a client asked.
         request: Request,
     },
-    /// The answer to [`PeerMessage::Forward`].
+    /// The answer to [`Message::Forward`].
     ForwardReply {
         /// The request.
         id: RequestId,
         /// Its answer.
         response: Response,
     },
-    /// Between the nodes of the ledger, which may be of different clusters.
-    Ledger(ledger::Message),
     /// Sign the head of the log at this size, once it is applied there.
     HeadRequest {
         /// Chosen by the sender, echoed in the answer.
@@ -40,7 +37,7 @@ pub enum PeerMessage {
         /// How many entries.
         size: Index,
     },
-    /// The answer to [`PeerMessage::HeadRequest`].
+    /// The answer to [`Message::HeadRequest`].
     HeadReply {
         /// The request.
         id: RequestId,

@@ -4,14 +4,15 @@ use alloc::vec::Vec;
 
 use super::effect::Effect;
 use super::request::{Changes, Response};
-use super::state::{Node, Ops};
+use super::requests::stream;
+use super::state::{Cluster, Ops};
 use crate::codec::Decode;
 use crate::kv::{Change, Envelope, Outcome};
 use crate::machine::Outbox;
 use crate::raft::{self, Entry, EntryKind, Refusal, Runs};
 use crate::types::Time;
 
-impl Node {
+impl Cluster {
     /// Applies a group of entries, as one batch of the store.
     pub(super) fn apply(&mut self, now: Time, entries: &Runs, out: &mut Outbox<Effect>) {
         assert!(
@@ -97,10 +98,7 @@ impl Node {
             };
             let changes: Vec<Change> = changes.iter().filter(wanted).cloned().collect();
             if !changes.is_empty() {
-                out.push(Effect::Changed {
-                    id: *id,
-                    changes: Changes { changes },
-                });
+                stream(*id, Response::Changed(Changes { changes }), out);
             }
         }
     }

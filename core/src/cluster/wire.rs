@@ -3,14 +3,14 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
+use crate::cluster::message::{HeadShare, Message};
+use crate::cluster::request::{AttestedHead, Changes, Consistency, Request, Response, Status};
 use crate::codec::{Decode, DecodeError, Encode, Reader, Writer};
 use crate::limits::{KV_KEY_BYTES_MAX, KV_RANGE_PAIRS_MAX, LEARNERS_MAX, VOTERS_MAX};
-use crate::node::message::{HeadShare, PeerMessage};
-use crate::node::request::{AttestedHead, Changes, Consistency, Request, Response, Status};
 use crate::raft::{Membership, Refusal, Role};
 use crate::types::{Index, NodeId};
 
-impl Encode for PeerMessage {
+impl Encode for Message {
     fn encode(&self, writer: &mut Writer) {
         match self {
             Self::Raft(message) => {
@@ -38,10 +38,6 @@ impl Encode for PeerMessage {
                 writer.put(id);
                 writer.put(share);
             }
-            Self::Ledger(message) => {
-                writer.u8(5);
-                writer.put(message);
-            }
         }
     }
 
@@ -53,7 +49,7 @@ impl Encode for PeerMessage {
     }
 }
 
-impl Decode for PeerMessage {
+impl Decode for Message {
     fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(match reader.u8()? {
             0 => Self::Raft(reader.get()?),
@@ -74,7 +70,6 @@ impl Decode for PeerMessage {
                 id: reader.get()?,
                 share: reader.get()?,
             },
-            5 => Self::Ledger(reader.get()?),
             tag => {
                 return Err(DecodeError::UnknownTag {
                     what: "peer message",
@@ -140,6 +135,7 @@ impl Encode for Request {
                 writer.put(first);
                 writer.u32(*count);
             }
+            Self::FollowStatus => writer.u8(8),
         }
     }
 }
@@ -182,6 +178,7 @@ impl Decode for Request {
                 first: reader.get()?,
                 count: reader.u32()?,
             },
+            8 => Self::FollowStatus,
             tag => {
                 return Err(DecodeError::UnknownTag {
                     what: "request",
@@ -236,6 +233,10 @@ impl Encode for Response {
                 writer.put(first);
                 writer.put(last);
             }
+            Self::Changed(changes) => {
+                writer.u8(11);
+                writer.put(changes);
+            }
         }
     }
 }
@@ -267,6 +268,7 @@ impl Decode for Response {
                 first: reader.get()?,
                 last: reader.get()?,
             },
+            11 => Self::Changed(reader.get()?),
             tag => {
                 return Err(DecodeError::UnknownTag {
                     what: "response",

@@ -9,7 +9,8 @@ use super::effect::Effect;
 use super::log_tree;
 use super::records;
 use super::request::Response;
-use super::state::Node;
+use super::requests::reply;
+use super::state::Cluster;
 use crate::kv::{Frozen, Kv, ReplaceOps, Staging, is_switch};
 use crate::machine::Outbox;
 use crate::raft::{self, SnapshotMeta};
@@ -54,7 +55,7 @@ impl Snapshots {
     }
 }
 
-impl Node {
+impl Cluster {
     /// Freezes the applied state for a peer.
     pub(super) fn open_snapshot(&mut self, now: Time, peer: NodeId) {
         let raft = self.raft.as_ref().expect("Raft asked for it");
@@ -202,10 +203,7 @@ impl Node {
     fn end_watches(&mut self, out: &mut Outbox<Effect>) {
         let oldest = self.kv.revision();
         for id in core::mem::take(&mut self.watches).into_keys() {
-            out.push(Effect::Reply {
-                id,
-                response: Response::Compacted { oldest },
-            });
+            reply(id, Response::Compacted { oldest }, out);
         }
     }
 }

@@ -3,12 +3,12 @@
 use alloc::vec::Vec;
 
 use super::{Forwarded, Place, Requests, lost_answer, reply};
+use crate::cluster::effect::Effect;
+use crate::cluster::message::Message;
+use crate::cluster::request::{Request, Response};
+use crate::cluster::state::{Cluster, Origin, Phase};
 use crate::limits::{FORWARDS_REMEMBERED, REQUESTS_OPEN_MAX};
 use crate::machine::Outbox;
-use crate::node::effect::Effect;
-use crate::node::message::PeerMessage;
-use crate::node::request::{Request, Response};
-use crate::node::state::{Node, Origin, Phase};
 use crate::raft::{Refusal, Role};
 use crate::types::{NodeId, RequestId, Term, Time};
 
@@ -30,8 +30,8 @@ impl Requests {
     }
 }
 
-impl Node {
-    pub(in crate::node) fn forward(
+impl Cluster {
+    pub(in crate::cluster) fn forward(
         &mut self,
         client: RequestId,
         request: Request,
@@ -56,12 +56,12 @@ impl Node {
             .push_back((deadline, Place::Forward(id)));
         out.push(Effect::Send {
             to,
-            message: PeerMessage::Forward { id, term, request },
+            message: Message::Forward { id, term, request },
         });
     }
 
     /// Another node passes a request of its client on.
-    pub(in crate::node) fn on_forward(
+    pub(in crate::cluster) fn on_forward(
         &mut self,
         now: Time,
         from: NodeId,
@@ -101,7 +101,7 @@ impl Node {
         self.answer(origin, response, out);
     }
 
-    pub(in crate::node) fn on_forward_reply(
+    pub(in crate::cluster) fn on_forward_reply(
         &mut self,
         from: NodeId,
         id: RequestId,
@@ -121,7 +121,11 @@ impl Node {
     }
 
     /// A peer is unreachable: what it was working on may or may not happen.
-    pub(in crate::node) fn forget_forwards_to(&mut self, peer: NodeId, out: &mut Outbox<Effect>) {
+    pub(in crate::cluster) fn forget_forwards_to(
+        &mut self,
+        peer: NodeId,
+        out: &mut Outbox<Effect>,
+    ) {
         let lost: Vec<RequestId> = self
             .requests
             .forwards

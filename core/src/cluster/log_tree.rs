@@ -13,14 +13,14 @@
 
 use bytes::Bytes;
 
-use super::state::Node;
+use super::state::Cluster;
 use crate::codec::{Decode, Encode};
 use crate::limits::SNAPSHOT_ANNEX_BYTES_MAX;
 use crate::proof::{AppliedLog, AppliedTree};
 use crate::raft::{Base, Runs};
 use crate::types::{ClusterId, LogId};
 
-impl Node {
+impl Cluster {
     /// The tree, if it is known up to exactly what is applied.
     pub(super) fn known_log_tree(&self) -> Option<&AppliedTree> {
         let tree = self.log_tree.as_ref()?;

@@ -7,7 +7,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::effect::Effect;
 use super::records;
-use super::state::{Node, Ops, Phase};
+use super::state::{Cluster, Ops, Phase};
+use crate::io::Io;
 use crate::kv::Generation;
 use crate::limits::PERSISTS_PENDING_MAX;
 use crate::machine::Outbox;
@@ -96,7 +97,7 @@ impl Storage {
     }
 }
 
-impl Node {
+impl Cluster {
     /// Appends one write of Raft to the log, as one atomic batch.
     pub(super) fn persist(&mut self, now: Time, persist: &Persist) {
         let prune_below = persist.base.as_ref().map(|base| base.id.index.next());
@@ -197,7 +198,7 @@ impl Node {
     ) -> StoreSeq {
         let seq = self.storage.next_store_seq();
         self.storage.store_pending.push_back((seq, upto, sync));
-        out.push(Effect::StoreCommit(StoreBatch { seq, ops, sync }));
+        out.push(Effect::Io(Io::Commit(StoreBatch { seq, ops, sync })));
         seq
     }
 

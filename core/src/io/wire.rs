@@ -1,106 +1,73 @@
-//! Events, as the flight recorder writes them.
+//! What volumes have done, as the flight recorder writes it.
 
+use super::{Done, FileError, FileName, FileOpId, FileResult, ReadId};
 use crate::codec::{Decode, DecodeError, Encode, Reader, Writer};
-use crate::kv::LogTime;
-use crate::limits::{MESSAGE_BYTES_MAX, RECORDED_LIST_MAX, WAL_READ_BYTES};
-use crate::node::Event;
-use crate::store::{StoreSeq, decode_pairs, encode_pairs};
-use crate::wal::{FileError, FileName, FileOpId, FileResult};
+use crate::limits::{MESSAGE_BYTES_MAX, RECORDED_LIST_MAX, STORE_KEY_BYTES_MAX, WAL_READ_BYTES};
+use crate::store::{Page, StoreSeq};
 
-impl Encode for Event {
+impl Encode for Done {
     fn encode(&self, writer: &mut Writer) {
         match self {
-            Self::Start => writer.u8(0),
-            Self::Wake => writer.u8(1),
-            Self::Clock { wall } => {
-                writer.u8(2);
-                writer.u64(wall.0);
-            }
-            Self::Message { from, message } => {
-                writer.u8(3);
-                writer.put(from);
-                writer.put(message);
-            }
-            Self::PeerUp { peer } => {
-                writer.u8(4);
-                writer.put(peer);
-            }
-            Self::PeerDown { peer } => {
-                writer.u8(5);
-                writer.put(peer);
-            }
-            Self::Request { id, request } => {
-                writer.u8(6);
-                writer.put(id);
-                writer.put(request);
-            }
-            Self::Cancel { id } => {
-                writer.u8(7);
-                writer.put(id);
-            }
             Self::File { id, result } => {
-                writer.u8(8);
+                writer.u8(0);
                 writer.u64(id.0);
                 writer.put(result);
             }
-            Self::StoreCommitted { seq } => {
-                writer.u8(9);
+            Self::Committed { seq } => {
+                writer.u8(1);
                 writer.u64(seq.0);
             }
-            Self::StorePage { pairs, done } => {
-                writer.u8(10);
-                encode_pairs(pairs, writer);
-                writer.bool(*done);
+            Self::Read { id, page } => {
+                writer.u8(2);
+                writer.u64(id.0);
+                writer.put(page);
             }
-            Self::StoreFailed => writer.u8(11),
-            Self::Shutdown => writer.u8(12),
-            Self::Ledger(event) => {
-                writer.u8(13);
-                writer.put(event);
-            }
+            Self::Failed => writer.u8(3),
         }
     }
 }
 
-impl Decode for Event {
+impl Decode for Done {
     fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(match reader.u8()? {
-            0 => Self::Start,
-            1 => Self::Wake,
-            2 => Self::Clock {
-                wall: LogTime(reader.u64()?),
-            },
-            3 => Self::Message {
-                from: reader.get()?,
-                message: reader.get()?,
-            },
-            4 => Self::PeerUp {
-                peer: reader.get()?,
-            },
-            5 => Self::PeerDown {
-                peer: reader.get()?,
-            },
-            6 => Self::Request {
-                id: reader.get()?,
-                request: reader.get()?,
-            },
-            7 => Self::Cancel { id: reader.get()? },
-            8 => Self::File {
+            0 => Self::File {
                 id: FileOpId(reader.u64()?),
                 result: reader.get()?,
             },
-            9 => Self::StoreCommitted {
+            1 => Self::Committed {
                 seq: StoreSeq(reader.u64()?),
             },
-            10 => Self::StorePage {
-                pairs: decode_pairs(reader, MESSAGE_BYTES_MAX)?,
-                done: reader.bool()?,
+            2 => Self::Read {
+                id: ReadId(reader.u64()?),
+                page: reader.get()?,
             },
-            11 => Self::StoreFailed,
-            12 => Self::Shutdown,
-            13 => Self::Ledger(reader.get()?),
-            tag => return Err(DecodeError::UnknownTag { what: "event", tag }),
+            3 => Self::Failed,
+            tag => return Err(DecodeError::UnknownTag { what: "done", tag }),
         })
+    }
+}
+
+impl Encode for Page {
+    fn encode(&self, writer: &mut Writer) {
+        writer.length(self.pairs.len());
+        for (key, value) in &self.pairs {
+            writer.blob(key);
+            writer.blob(value);
+        }
+        writer.bool(self.is_last);
+    }
+}
+
+impl Decode for Page {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let count = reader.length(RECORDED_LIST_MAX)?;
+        let pair = |_| {
+            let key = reader.blob(STORE_KEY_BYTES_MAX)?;
+            Ok((key, reader.blob(2 * MESSAGE_BYTES_MAX)?))
+        };
+        let pairs = (0..count).map(pair).collect::<Result<_, DecodeError>>()?;
+        let is_last = reader.bool()?;
+        Ok(Self { pairs, is_last })
     }
 }
 

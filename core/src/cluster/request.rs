@@ -1,4 +1,4 @@
-//! What clients ask of a node, and what they are answered. The REST gateway, the
+//! What clients ask of a cluster, and what they are answered. The REST gateway, the
 //! CLI and the simulator's clients speak the same requests.
 
 use alloc::boxed::Box;
@@ -31,8 +31,9 @@ pub enum Request {
         consistency: Consistency,
     },
     /// Follow the changes of keys in `from..to` with revisions from `since` on.
-    /// Answered by [`Response::Watching`], then by `Effect::Changed` until
-    /// `Event::Cancel`. Served by the node asked, from its own applied state.
+    /// A stream: [`Response::Watching`], then [`Response::Changed`] until it is
+    /// cancelled; [`Response::Compacted`] ends it. Served by the node asked, from its
+    /// own applied state.
     Watch {
         /// The first key.
         from: bytes::Bytes,
@@ -43,6 +44,9 @@ pub enum Request {
     },
     /// What this node knows of itself and its cluster.
     Status,
+    /// The same, and again whenever role, term, leader or membership change: a stream
+    /// of [`Response::Status`].
+    FollowStatus,
     /// Change who takes part.
     ChangeMembership(Membership),
     /// Hand leadership to another voter.
@@ -81,6 +85,8 @@ pub enum Response {
         /// The revision of the state when it began.
         revision: Revision,
     },
+    /// What a watch reports.
+    Changed(Changes),
     /// The watch can not begin (or go on): its history is gone. List the keys
     /// and watch from the revision of the list.
     Compacted {

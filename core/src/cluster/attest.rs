@@ -16,10 +16,10 @@ use alloc::vec::Vec;
 use sha2::{Digest as _, Sha256};
 
 use super::effect::Effect;
-use super::message::{HeadShare, PeerMessage};
+use super::message::{HeadShare, Message};
 use super::request::{AttestedHead, Request, Response};
 use super::requests::reply;
-use super::state::{Node, Phase};
+use super::state::{Cluster, Phase};
 use crate::crypto::Signature;
 use crate::limits::{
     HEAD_REQUESTS_PER_PEER_MAX, HEADS_GATHERED_MAX, LOG_PROOF_BYTES_MAX, LOG_PROOF_ENTRIES_MAX,
@@ -99,11 +99,14 @@ impl Attest {
         self.disagreements
     }
 
-    pub(super) fn cancel(&mut self, id: RequestId) {
+    /// Forgets a client; whether it waited here.
+    pub(super) fn cancel(&mut self, id: RequestId) -> bool {
+        let before = self.open();
         for made in self.gathering.values_mut() {
             made.clients.retain(|client| client.id != id);
         }
         self.gathering.retain(|_, made| !made.clients.is_empty());
+        self.open() < before
     }
 
     /// A peer is gone: it does not wait for shares any more.
@@ -171,7 +174,7 @@ impl Gathering {
     }
 }
 
-impl Node {
+impl Cluster {
     /// A client asks for a signed head, or for entries under one.
     pub(super) fn on_attest(
         &mut self,
@@ -255,7 +258,7 @@ impl Node {
         let voters = made.membership.members();
         for to in voters.into_iter().filter(|node| made.awaits(*node)) {
             assert_ne!(to, self.config.id, "its own share is there, or declined");
-            let message = PeerMessage::HeadRequest { id, size };
+            let message = Message::HeadRequest { id, size };
             out.push(Effect::Send { to, message });
         }
     }
@@ -274,7 +277,7 @@ impl Node {
         }
         if size <= self.kv.applied().index {
             let share = self.share_at(size);
-            let message = PeerMessage::HeadReply { id, share };
+            let message = Message::HeadReply { id, share };
             out.push(Effect::Send { to: from, message });
             return;
         }

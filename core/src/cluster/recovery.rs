@@ -8,18 +8,28 @@ use bytes::Bytes;
 
 use super::effect::Effect;
 use super::records::{self, BaseRecord, Content};
-use super::state::{Inner, Node, Ops, Phase};
+use super::state::{Cluster, Inner, Ops, Phase};
 use crate::codec::Decode as _;
+use crate::io::{Io, Read, ReadId};
 use crate::kv::{Kv, Loader, wipe_ops};
+use crate::limits::STORE_PAGE_BYTES;
 use crate::machine::Outbox;
 use crate::proof::AppliedLog;
 use crate::raft::{Base, Entry, HardState, Raft, Recovered};
+use crate::store::Page;
 use crate::types::{Index, LogId, Time};
 use crate::wal;
+
+/// Votes and acknowledgements of an earlier life are gone with the log: the node could
+/// vote twice in a term (Raft paper §5.2).
+const LOST: &str = "the log of this node is gone although it was used before: replace the node by \
+                    one with a new id, or bring its data directory back";
 
 /// What has been read so far.
 #[derive(Debug)]
 pub(super) struct Recovery {
+    /// Whether the volume was used before.
+    is_used: bool,
     wal: Option<wal::Recovered>,
     loader: Option<Loader>,
     store: Option<StoreImage>,
@@ -40,14 +50,15 @@ enum StoreImage {
     Damaged,
 }
 
-impl Node {
+impl Cluster {
     /// Begins to read the log and the store, side by side.
-    pub(super) fn start(&mut self, now: Time, out: &mut Outbox<Effect>) {
+    pub(super) fn start(&mut self, now: Time, is_used: bool, out: &mut Outbox<Effect>) {
         assert!(matches!(self.phase, Phase::New), "a node starts once");
         self.requests.seed_forward_ids(self.clock.wall);
         self.attest.seed_ids(self.clock.wall.0);
         let loader = Some(Loader::new(self.config.kv_config()));
         self.phase = Phase::Recovering(Box::new(Recovery {
+            is_used,
             wal: None,
             loader,
             store: None,
@@ -55,7 +66,7 @@ impl Node {
             cleanup: Ops::new(),
         }));
         self.step_wal(now, wal::Event::Start);
-        out.push(Effect::StoreScan { from: Bytes::new() });
+        self.read_page(Bytes::new(), out);
     }
 
     pub(super) fn on_wal_recovered(
@@ -74,8 +85,7 @@ impl Node {
     pub(super) fn on_store_page(
         &mut self,
         now: Time,
-        mut pairs: Vec<(Bytes, Bytes)>,
-        done: bool,
+        Page { mut pairs, is_last }: Page,
         out: &mut Outbox<Effect>,
     ) {
         let Phase::Recovering(recovery) = &mut self.phase else {
@@ -91,10 +101,10 @@ impl Node {
         }
         loader.push(pairs);
         if let Some(from) = next
-            && !done
+            && !is_last
         {
             recovery.loader = Some(loader);
-            out.push(Effect::StoreScan { from });
+            self.read_page(after(&from), out);
             return;
         }
         self.storage.set_generation(loader.next_generation());
@@ -114,6 +124,7 @@ impl Node {
         if recovery.wal.is_none() || recovery.store.is_none() {
             return;
         }
+        let is_used = recovery.is_used;
         let log = recovery.wal.take().expect("checked above");
         let store = recovery.store.take().expect("checked above");
         let cleanup = core::mem::take(&mut recovery.cleanup);
@@ -131,6 +142,7 @@ impl Node {
         self.storage.log_sum = replay.sum.take();
         let mut recovered = match replay.finish(&log, self.kv.applied()) {
             Some(recovered) => recovered,
+            None if is_used => return self.halt(LOST, out),
             None => self.bootstrap(now),
         };
         let mut installed_sum = None;
@@ -188,8 +200,23 @@ impl Node {
         self.begin_log_tree(&base, sum);
         self.follow_log();
         self.phase = Phase::Running;
-        out.push(Effect::Ready);
+        out.push(Effect::Peers);
     }
+
+    /// Reads a page of the store. There is one read at a time.
+    fn read_page(&self, from: Bytes, out: &mut Outbox<Effect>) {
+        out.push(Effect::Io(Io::Read(Read {
+            id: ReadId::default(),
+            from,
+            to: None,
+            bytes_max: STORE_PAGE_BYTES,
+        })));
+    }
+}
+
+/// The first key behind `key`.
+fn after(key: &[u8]) -> Bytes {
+    [key, &[0]].concat().into()
 }
 
 /// The log, record by record.

@@ -1,0 +1,254 @@
+//! What a node remembers.
+
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::vec::Vec;
+
+use sha2::{Digest as _, Sha256};
+
+use super::attest::Attest;
+use super::config::Config;
+use super::recovery::Recovery;
+use super::requests::Requests;
+use super::snapshots::Snapshots;
+use super::storage::Storage;
+use super::{Request, Status};
+use crate::kv::{Kv, LogTime};
+use crate::machine::Outbox;
+use crate::part::{Health, Reason};
+use crate::proof::AppliedTree;
+use crate::raft::{self, Raft};
+use crate::types::{NodeId, RequestId, Revision, Span, Time};
+use crate::wal::{self, Wal};
+
+/// A node's part in its cluster: feed it [`super::Event::Clock`], then
+/// [`super::Event::Start`], then whatever happens.
+#[derive(Debug)]
+pub struct Cluster {
+    pub(super) config: Config,
+    pub(super) phase: Phase,
+    pub(super) clock: Clock,
+    pub(super) wal: Wal,
+    /// Present from the end of recovery on.
+    pub(super) raft: Option<Raft>,
+    pub(super) kv: Kv,
+    pub(super) storage: Storage,
+    pub(super) requests: Requests,
+    pub(super) watches: BTreeMap<RequestId, Watch>,
+    pub(super) snapshots: Snapshots,
+    /// The tree over the applied log, if its sum at the base is known.
+    pub(super) log_tree: Option<AppliedTree>,
+    pub(super) attest: Attest,
+    /// Clients that follow [`Request::FollowStatus`].
+    pub(super) followers: BTreeSet<RequestId>,
+    /// The health that was told last.
+    pub(super) told_health: Health,
+    /// Set while an own `Tick` is on its way through the log.
+    pub(super) tick_in_flight: bool,
+    /// Effects of the inner machines that are not routed yet. Empty between steps.
+    pub(super) queue: VecDeque<Inner>,
+    pub(super) raft_out: Outbox<raft::Effect>,
+    pub(super) wal_out: Outbox<wal::Effect>,
+}
+
+/// An effect of an inner machine.
+#[derive(Debug)]
+pub(super) enum Inner {
+    Raft(raft::Effect),
+    Wal(wal::Effect),
+}
+
+/// How far the node is in its life.
+#[derive(Debug)]
+pub(super) enum Phase {
+    /// Before `Event::Start`.
+    New,
+    /// Reading the disk.
+    Recovering(alloc::boxed::Box<Recovery>),
+    /// Taking part.
+    Running,
+    /// Stopping gracefully; leadership is given up until the deadline at most.
+    Stopping {
+        /// When to stop waiting for another leader.
+        transfer_deadline: Time,
+        /// The synced store batch that is waited for, once it is under way.
+        last_batch: Option<crate::store::StoreSeq>,
+    },
+    /// Stopped, or halted for good.
+    Ended {
+        /// Why it halted, if it did.
+        halted: Option<Reason>,
+    },
+}
+
+/// A client that follows changes.
+#[derive(Debug)]
+pub(super) struct Watch {
+    pub(super) from: bytes::Bytes,
+    pub(super) to: Option<bytes::Bytes>,
+    /// The first revision wanted. This node may be behind it: the watcher may have
+    /// followed another one before.
+    pub(super) since: Revision,
+}
+
+/// The wall clock, extrapolated from the last reading.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Clock {
+    pub(super) wall: LogTime,
+    pub(super) read_at: Time,
+}
+
+impl Clock {
+    /// The wall time now.
+    pub(super) fn wall_at(&self, now: Time) -> LogTime {
+        LogTime(
+            self.wall
+                .0
+                .saturating_add(now.saturating_since(self.read_at).0),
+        )
+    }
+
+    /// When the wall clock will show `wall`, if it does not already.
+    pub(super) fn time_of(&self, wall: LogTime) -> Time {
+        self.read_at
+            .saturating_add(Span(wall.0.saturating_sub(self.wall.0)))
+    }
+}
+
+impl Cluster {
+    /// A node that has not started.
+    pub fn new(config: Config) -> Self {
+        assert_eq!(config.id, config.raft.id, "one identity");
+        assert_eq!(config.cluster, config.raft.cluster, "one cluster");
+        let key = config.signer.as_ref().map(|signer| signer.public_key());
+        assert!(
+            key.is_none_or(|key| key.node_id() == config.id),
+            "a node signs with the key that its id follows from"
+        );
+        let kv = Kv::new(config.kv_config());
+        let wal = Wal::new(config.wal_config());
+        Self {
+            phase: Phase::New,
+            clock: Clock::default(),
+            wal,
+            raft: None,
+            kv,
+            storage: Storage::default(),
+            requests: Requests::default(),
+            watches: BTreeMap::new(),
+            snapshots: Snapshots::default(),
+            log_tree: None,
+            attest: Attest::default(),
+            followers: BTreeSet::new(),
+            told_health: Health::Starting,
+            config,
+            tick_in_flight: false,
+            queue: VecDeque::new(),
+            raft_out: Outbox::new(),
+            wal_out: Outbox::new(),
+        }
+    }
+
+    /// What the node was built from.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Its Raft machine, once recovery is complete. For checkers and metrics.
+    pub fn raft(&self) -> Option<&Raft> {
+        self.raft.as_ref()
+    }
+
+    /// Its copy of the replicated state. For checkers and metrics.
+    pub fn kv(&self) -> &Kv {
+        &self.kv
+    }
+
+    /// How many requests wait for an answer. For checkers and metrics.
+    pub fn requests_open(&self) -> usize {
+        self.requests.open().saturating_add(self.attest.open())
+    }
+
+    /// Shares of heads that contradicted this node's log or did not verify. Above
+    /// zero somebody is misconfigured, damaged or lies.
+    pub fn head_disagreements(&self) -> u64 {
+        self.attest.disagreements()
+    }
+
+    /// Whether the node knows the tree over its log, so that it can sign heads
+    /// and prove entries. For checkers and metrics.
+    pub fn knows_log_tree(&self) -> bool {
+        self.known_log_tree().is_some()
+    }
+
+    /// Whether the node has stopped or halted and takes nothing more.
+    pub fn has_ended(&self) -> bool {
+        matches!(self.phase, Phase::Ended { .. })
+    }
+
+    /// See [`Part::digest`](crate::part::Part::digest).
+    pub(super) fn fingerprint(&self) -> [u8; 32] {
+        let mut hasher = Sha256::new();
+        if let Some(raft) = &self.raft {
+            hasher.update(raft.digest());
+        }
+        hasher.update(self.kv.digest());
+        self.storage.digest_into(&mut hasher);
+        self.requests.digest_into(&mut hasher);
+        self.attest.digest_into(&mut hasher);
+        let tree = self.log_tree.as_ref();
+        let ends = tree.map_or([u64::MAX; 2], |tree| [tree.begin().0, tree.last().index.0]);
+        ends.iter().for_each(|end| hasher.update(end.to_be_bytes()));
+        hasher.finalize().into()
+    }
+
+    /// What the node knows of itself, for `Request::Status`.
+    pub(super) fn status(&self) -> Option<Status> {
+        let raft = self.raft.as_ref()?;
+        Some(Status {
+            node: self.config.id,
+            role: raft.role(),
+            term: raft.term(),
+            leader: raft.leader(),
+            last: raft.last(),
+            committed: raft.committed(),
+            applied: self.kv.applied().index,
+            base: raft.base().id.index,
+            stored: self.storage.stored,
+            revision: self.revision(),
+            state_bytes: self.kv.state_bytes(),
+            membership: raft.membership().clone(),
+            matched: raft.matched(),
+        })
+    }
+
+    /// The revision of the state.
+    pub(super) fn revision(&self) -> Revision {
+        self.kv.revision()
+    }
+
+    /// The leader of the current term and the term, if one is known.
+    pub(super) fn known_leader(&self) -> Option<(NodeId, crate::types::Term)> {
+        let raft = self.raft.as_ref()?;
+        raft.leader().map(|leader| (leader, raft.term()))
+    }
+}
+
+/// Who waits for an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// A client of this node.
+    Client(RequestId),
+    /// A client of another node.
+    Peer(NodeId, RequestId),
+}
+
+/// A request that no leader could be found for yet.
+#[derive(Debug)]
+pub(super) struct Parked {
+    pub(super) id: RequestId,
+    pub(super) request: Request,
+    pub(super) deadline: Time,
+}
+
+/// Buffers that are reused from step to step.
+pub(super) type Ops = Vec<crate::store::StoreOp>;

@@ -1,0 +1,374 @@
+//! Which parts a node has: one line each.
+//!
+//! The macro makes what follows from the table: the node's messages, requests,
+//! responses, notices and links as sums of those of its parts, and the ways from the
+//! node to each part. To add a protocol is a line here, its folder, and its links in
+//! [`links`](super::links).
+
+use alloc::collections::BTreeSet;
+
+use sha2::{Digest as _, Sha256};
+
+use super::slot::{Context, Signal, Slot};
+use crate::cluster::{self, Cluster};
+use crate::codec::{Decode, DecodeError, Encode, Reader, Writer};
+use crate::io::Volume;
+use crate::ledger::{self, Ledger};
+use crate::part::{Health, Part, Scope};
+use crate::types::{NodeId, RequestId, Time};
+
+/// A part as the node knows it: its place in the table.
+pub(super) trait InNode: Part {
+    /// Which part it is.
+    const ID: PartId;
+
+    /// One of its messages as one of the node's.
+    fn message(message: Self::Message) -> Message;
+
+    /// One of its answers as one of the node's.
+    fn response(response: Self::Response) -> Response;
+
+    /// One of its notices as one of the node's.
+    fn notice(notice: Self::Notice) -> Notice;
+}
+
+macro_rules! parts {
+    ($(
+        $(#[$doc:meta])*
+        $field:ident: $Variant:ident = $tag:literal, $module:ident, $name:literal;
+    )+) => {
+        /// A part of a node.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum PartId {
+            $($(#[$doc])* $Variant,)+
+        }
+
+        impl PartId {
+            /// All of them, in the order in which a node starts them.
+            pub const ALL: [Self; [$($tag),+].len()] = [$(Self::$Variant),+];
+
+            /// What people call it.
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$Variant => $name,)+
+                }
+            }
+
+            /// What encodings begin with.
+            pub(super) const fn tag(self) -> u8 {
+                match self {
+                    $(Self::$Variant => $tag,)+
+                }
+            }
+
+            /// Its volume.
+            pub const fn volume(self) -> Volume {
+                match self {
+                    $(Self::$Variant => Volume::$Variant,)+
+                }
+            }
+
+            /// The part that a volume belongs to.
+            pub const fn of(volume: Volume) -> Self {
+                match volume {
+                    $(Volume::$Variant => Self::$Variant,)+
+                }
+            }
+
+            /// The part that an encoded message is for, if there is such a part.
+            pub fn of_message(bytes: &[u8]) -> Option<Self> {
+                match bytes.first()? {
+                    $($tag => Some(Self::$Variant),)+
+                    _ => None,
+                }
+            }
+        }
+
+        /// A message between two nodes. Its encoding begins with the part.
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        pub enum Message {
+            $($(#[$doc])* $Variant($module::Message),)+
+        }
+
+        /// What a client asks of a node.
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        pub enum Request {
+            $($(#[$doc])* $Variant($module::Request),)+
+        }
+
+        /// What a client is answered.
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        pub enum Response {
+            $($(#[$doc])* $Variant($module::Response),)+
+        }
+
+        /// What a part lets others know.
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        pub enum Notice {
+            $($(#[$doc])* $Variant($module::Notice),)+
+        }
+
+        /// What a part has to be told.
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        pub enum Link {
+            $($(#[$doc])* $Variant($module::Link),)+
+        }
+
+        impl Message {
+            /// The part that it is for.
+            pub const fn part(&self) -> PartId {
+                match self {
+                    $(Self::$Variant(_) => PartId::$Variant,)+
+                }
+            }
+        }
+
+        impl Encode for Message {
+            fn encode(&self, writer: &mut Writer) {
+                match self {
+                    $(Self::$Variant(message) => {
+                        writer.u8($tag);
+                        writer.put(message);
+                    })+
+                }
+            }
+
+            fn size_hint(&self) -> usize {
+                match self {
+                    $(Self::$Variant(message) => message.size_hint().saturating_add(1),)+
+                }
+            }
+        }
+
+        impl Decode for Message {
+            fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+                match reader.u8()? {
+                    $($tag => Ok(Self::$Variant(reader.get()?)),)+
+                    tag => Err(DecodeError::UnknownTag { what: "part", tag }),
+                }
+            }
+        }
+
+        impl Request {
+            /// The part that it is for.
+            pub const fn part(&self) -> PartId {
+                match self {
+                    $(Self::$Variant(_) => PartId::$Variant,)+
+                }
+            }
+
+            /// Whether it may change something.
+            pub fn is_change(&self) -> bool {
+                match self {
+                    $(Self::$Variant(request) => $Variant::is_change(request),)+
+                }
+            }
+        }
+
+        impl Encode for Request {
+            fn encode(&self, writer: &mut Writer) {
+                match self {
+                    $(Self::$Variant(request) => {
+                        writer.u8($tag);
+                        writer.put(request);
+                    })+
+                }
+            }
+        }
+
+        impl Decode for Request {
+            fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+                match reader.u8()? {
+                    $($tag => Ok(Self::$Variant(reader.get()?)),)+
+                    tag => Err(DecodeError::UnknownTag { what: "part", tag }),
+                }
+            }
+        }
+
+        $(
+            impl From<$module::Request> for Request {
+                fn from(request: $module::Request) -> Self {
+                    Self::$Variant(request)
+                }
+            }
+
+            impl From<$module::Response> for Response {
+                fn from(response: $module::Response) -> Self {
+                    Self::$Variant(response)
+                }
+            }
+
+            impl From<$module::Message> for Message {
+                fn from(message: $module::Message) -> Self {
+                    Self::$Variant(message)
+                }
+            }
+
+            impl InNode for $Variant {
+                const ID: PartId = PartId::$Variant;
+
+                fn message(message: Self::Message) -> Message {
+                    Message::$Variant(message)
+                }
+
+                fn response(response: Self::Response) -> Response {
+                    Response::$Variant(response)
+                }
+
+                fn notice(notice: Self::Notice) -> Notice {
+                    Notice::$Variant(notice)
+                }
+            }
+        )+
+
+        /// The parts of one node. Which are there is fixed at its start.
+        #[derive(Debug)]
+        pub(super) struct Parts {
+            $(pub(super) $field: Option<Slot<$Variant>>,)+
+        }
+
+        impl Response {
+            /// What a client of a part is told that is not there, or has ended: nothing
+            /// was done.
+            pub fn unavailable(part: PartId) -> Self {
+                match part {
+                    $(PartId::$Variant => Self::$Variant($Variant::unavailable()),)+
+                }
+            }
+
+            /// What a client of a part is told when too much is asked at once: nothing
+            /// was done.
+            pub fn busy(part: PartId) -> Self {
+                match part {
+                    $(PartId::$Variant => Self::$Variant($Variant::busy()),)+
+                }
+            }
+
+            /// What is told of a change when nobody can say any more what became of it.
+            pub(super) fn unknown(part: PartId) -> Self {
+                match part {
+                    $(PartId::$Variant => Self::$Variant($Variant::unknown()),)+
+                }
+            }
+        }
+
+        impl Parts {
+            /// The health of each part that is there, in the order of the table.
+            pub(super) fn health(&self) -> impl Iterator<Item = (PartId, &Health)> {
+                [$(self.$field.as_ref().map(|slot| (PartId::$Variant, slot.health())),)+]
+                    .into_iter()
+                    .flatten()
+            }
+
+            /// Tells all parts, in the order of the table.
+            pub(super) fn signal_all(&mut self, signal: &Signal, cx: &mut Context<'_>) {
+                $(if let Some(slot) = &mut self.$field {
+                    slot.signal(signal.clone(), cx);
+                })+
+            }
+
+            /// Tells one part.
+            pub(super) fn signal(&mut self, part: PartId, signal: Signal, cx: &mut Context<'_>) {
+                match part {
+                    $(PartId::$Variant => if let Some(slot) = &mut self.$field {
+                        slot.signal(signal, cx);
+                    })+
+                }
+            }
+
+            /// A peer speaks to a part.
+            pub(super) fn message(
+                &mut self,
+                from: NodeId,
+                scope: Scope,
+                message: Message,
+                cx: &mut Context<'_>,
+            ) {
+                match message {
+                    $(Message::$Variant(message) => if let Some(slot) = &mut self.$field {
+                        slot.message(from, scope, message, cx);
+                    })+
+                }
+            }
+
+            /// A client asks a part, which is there.
+            pub(super) fn request(
+                &mut self,
+                id: RequestId,
+                request: Request,
+                cx: &mut Context<'_>,
+            ) {
+                match request {
+                    $(Request::$Variant(request) => {
+                        let slot = self.$field.as_mut().expect("the caller asks who is there");
+                        slot.request(id, request, cx);
+                    })+
+                }
+            }
+
+            /// A part is told what follows from another.
+            pub(super) fn link(&mut self, link: Link, cx: &mut Context<'_>) {
+                match link {
+                    $(Link::$Variant(link) => if let Some(slot) = &mut self.$field {
+                        slot.link(link, cx);
+                    })+
+                }
+            }
+
+            /// Whether a part is there and takes requests: it has not ended.
+            pub(super) fn is_open(&self, part: PartId) -> bool {
+                match part {
+                    $(PartId::$Variant => {
+                        self.$field.as_ref().is_some_and(|slot| !slot.health().has_ended())
+                    })+
+                }
+            }
+
+            /// Whether a part takes messages and requests now.
+            pub(super) fn accepts(&self, part: PartId) -> bool {
+                match part {
+                    $(PartId::$Variant => {
+                        self.$field.as_ref().is_none_or(|slot| slot.part().accepts())
+                    })+
+                }
+            }
+
+            /// The earliest deadline of all parts.
+            pub(super) fn deadline(&self) -> Option<Time> {
+                let each = [$(self.$field.as_ref().and_then(Slot::deadline)),+];
+                each.into_iter().flatten().min()
+            }
+
+            /// Whom the parts want to be connected to.
+            pub(super) fn peers(&self) -> BTreeSet<NodeId> {
+                let mut peers = BTreeSet::new();
+                $(if let Some(slot) = &self.$field {
+                    peers.extend(slot.peers());
+                })+
+                peers
+            }
+
+            /// Adds everything that decides the future of the parts.
+            pub(super) fn digest_into(&self, hasher: &mut Sha256) {
+                $(match &self.$field {
+                    Some(slot) => slot.digest_into(hasher),
+                    None => hasher.update([u8::MAX]),
+                })+
+            }
+
+            /// Requests that are kept until a part has recovered.
+            pub(super) fn parked(&self) -> usize {
+                let each = [$(self.$field.as_ref().map_or(0, Slot::parked)),+];
+                each.into_iter().fold(0, usize::saturating_add)
+            }
+
+        }
+    };
+}
+
+parts! {
+    /// Raft, the replicated state, and the log's proofs.
+    cluster: Cluster = 0, cluster, "cluster";
+    /// The ledger of all clusters.
+    ledger: Ledger = 1, ledger, "ledger";
+}
