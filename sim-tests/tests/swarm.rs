@@ -58,7 +58,7 @@ fn run_fixed() -> bool {
     let runs = FIXED_SEEDS * u64::try_from(scenarios.len()).expect("few scenarios");
     let start = Instant::now();
     let report = runner::swarm(&scenarios, 1, Mutant::None, |_, total| {
-        if total.runs == runs {
+        if total.total().runs == runs {
             ControlFlow::Break(())
         } else {
             ControlFlow::Continue(())
@@ -74,7 +74,7 @@ fn misses_marks(report: &SwarmReport) -> bool {
     if std::env::var("DECUBE_SCENARIO").is_ok() {
         return false;
     }
-    let unmet = report.coverage.unmet();
+    let unmet = report.total().coverage.unmet();
     let missing: Vec<_> = unmet
         .iter()
         .filter(|mark| !RARE_MARKS.contains(mark))
@@ -110,10 +110,11 @@ fn tell(what: &str, report: &SwarmReport, elapsed: Duration) -> bool {
     let millis = u64::try_from(elapsed.as_millis())
         .unwrap_or(u64::MAX)
         .max(1);
+    let total = report.total();
     say(&format!(
         "{what}: {} events/s, {} s of virtual time per second, {} s",
-        report.events * 1_000 / millis,
-        report.simulated / 1_000_000 / millis,
+        total.events * 1_000 / millis,
+        total.simulated / 1_000_000 / millis,
         millis / 1_000
     ));
     say(&report.to_string());
