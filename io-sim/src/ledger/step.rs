@@ -206,7 +206,7 @@ impl LedgerWorld {
     }
 
     fn on_halted(&mut self, slot: usize, reason: &'static str) -> Result<(), Finding> {
-        let fork = self.config.fork == 1;
+        let fork = self.config.may_fork();
         let host = &mut self.hosts[slot];
         host.exits = Some(reason);
         if host.must_halt || host.damaged || fork || !host.is_honest() {
