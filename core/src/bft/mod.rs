@@ -79,8 +79,9 @@
 //! Less than a third of the power does anything it likes, together, and knows
 //! everything. The network delays, drops, doubles and reorders. Any number of
 //! honest validators crash and come back with their disks. A node that sees two
-//! certificates that contradict each other knows that more lie, reports
-//! [`Effect::SafetyViolation`] and votes no more.
+//! certificates that contradict each other, or a final block that does not rest on
+//! what it has committed, knows that more lie, reports [`Effect::SafetyViolation`] and
+//! votes no more.
 //!
 //! # Beyond a third
 //! Nobody honest is ever convicted, however many lie: an honest validator signs at

@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::cert::{Cert, Proven};
+use super::commit::BROKEN;
 use super::effect::{Effect, Record};
 use super::evidence::{self, Evidence};
 use super::message::Message;
@@ -241,7 +242,7 @@ impl Bft {
         more.retain(|evidence| !named.contains(evidence.culprit()));
         culprits.extend(more);
         out.push(Effect::SafetyViolation { certs, culprits });
-        self.phase = Phase::Halted("the ledger is broken: more than a third of the power lies");
+        self.phase = Phase::Halted(BROKEN);
         true
     }
 

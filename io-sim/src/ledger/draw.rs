@@ -129,5 +129,8 @@ impl SimConfig {
         if s.chance(250_000) {
             self.fork = 2;
         }
+        if s.chance(300_000) {
+            self.strategies |= 1 << 4;
+        }
     }
 }

@@ -17,7 +17,7 @@ use super::fork::Fork;
 use crate::config::SimConfig;
 use crate::disk::Disk;
 
-/// Four validators, of which slot 3 is a liar, and others where it is said.
+/// Four validators, of which slot 3 is a liar, or those that a test names.
 struct Court {
     authority: FakeAuthority,
     genesis: Genesis,

@@ -1,11 +1,12 @@
 //! Whom a fork convicts: what two certificates of one view show together, and what one
 //! node alone can see.
 
+use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use super::cluster::CHAIN;
-use super::solo::{Keys, Solo};
+use super::solo::{DELTA, Keys, Solo};
 use crate::bft::*;
 use crate::mutant::Mutant;
 
@@ -83,4 +84,56 @@ fn who_stops_names_whom_it_heard_lie() {
     let culprits = solo.culprits.expect("it saw the ledger broken");
     let named: Vec<u16> = culprits.iter().map(|one| one.culprit().0).collect();
     assert_eq!(named, [liar]);
+}
+
+/// Validator 0 has committed a block of view 1 when a quorum finalises this.
+fn after_a_final_block<'a>(keys: &'a Keys, blocks: &[Block]) -> Solo<'a> {
+    let signers = [1, 2, 3, 4, 5];
+    let mut solo = Solo::new(keys, 0, Mutant::None);
+    let [first, ..] = two_blocks(keys);
+    for block in [&[first], blocks].concat() {
+        let last = keys.on(VoteKind::Finalize, &block);
+        solo.hear_cert(1, keys.cert(&signers, last));
+        solo.hear(1, Message::Block(Box::new(block)));
+        solo.wait(DELTA);
+    }
+    solo
+}
+
+/// Two sides of a fork in different views: no two certificates of one view contradict
+/// each other.
+#[test]
+fn who_sees_a_final_block_beside_what_it_committed_stops() {
+    let keys = Keys::new(&POWERS);
+    let [_, beside] = two_blocks(&keys);
+    let header = Header {
+        view: View(2),
+        proposer: ValidatorIndex(keys.leader(2)),
+        ..*beside.header()
+    };
+    let beside = Block::new(header, beside.items().to_vec()).expect("the same items");
+    let child = keys.block(3, beside.place(), &[b"three"]);
+    for blocks in [&[beside.clone()][..], &[beside, child]] {
+        let solo = after_a_final_block(&keys, blocks);
+        assert_eq!(solo.commits.len(), 1);
+        assert_eq!(solo.culprits, Some(Vec::new()), "{} blocks", blocks.len());
+        assert!(solo.bft.halt_reason().is_some());
+    }
+}
+
+/// A quorum of liars can finalise what no honest validator would have notarised.
+#[test]
+fn who_sees_a_final_block_of_a_wrong_height_stops() {
+    let keys = Keys::new(&POWERS);
+    let [first, _] = two_blocks(&keys);
+    let good = keys.block(2, first.place(), &[b"two"]);
+    let header = Header {
+        height: good.header().height.next(),
+        ..*good.header()
+    };
+    let bad = Block::new(header, good.items().to_vec()).expect("the same items");
+    let solo = after_a_final_block(&keys, &[bad]);
+    assert_eq!(solo.commits.len(), 1);
+    assert_eq!(solo.culprits, Some(Vec::new()));
+    assert_eq!(after_a_final_block(&keys, &[good]).commits.len(), 2);
 }
