@@ -208,7 +208,8 @@ settings! {
     twins = 0;
     /// The ways in which the others lie, as a bit set.
     strategies = 0;
-    /// 1: so many lie that the ledger may fork, and the guilty must be named.
+    /// 1: so many lie that the ledger may fork, and the guilty must be named. 2: so many
+    /// that they are a quorum by themselves; nobody honest may be accused.
     fork = 0;
     /// The delay of a message that validators reckon with.
     delta_ms = 250;

@@ -56,7 +56,7 @@ impl Scenario {
             Self::WholeNode => "everything at once, damaged disks included",
             Self::BftByzantine => "validators of the ledger lie while everything else fails",
             Self::BftFork => {
-                "more than a third of the validators lies: forks convict their authors"
+                "more than a third of the validators lies: forks convict their authors, and nobody honest"
             }
         }
     }

@@ -68,6 +68,6 @@ fn main() {
         }
     }
     let seconds = start.elapsed().as_secs_f64();
-    let rate = total.events as f64 / seconds;
+    let rate = total.total().events as f64 / seconds;
     println!("{total}{failures} failures, {seconds:.1} s, {rate:.0} events/s");
 }

@@ -5,6 +5,8 @@
 //! and what the suites share: reading the environment, and printing that appears
 //! in plain `cargo test` output.
 
+pub mod swarm;
+
 use std::io::Write;
 
 #[global_allocator]

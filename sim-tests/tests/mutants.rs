@@ -4,11 +4,14 @@
 //! The table names the scenario that hunts each bug and how many seeds it may
 //! take. `DECUBE_MUTANT=Name` hunts one only.
 
+use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use decube_core::mutant::Mutant;
 use decube_io_sim::runner::{RunSpec, run};
 use decube_io_sim::scenario::Scenario;
+use decube_sim_tests::swarm::on_all_processors;
 use decube_sim_tests::{quiet_panics, say};
 
 struct Planted {
@@ -41,15 +44,21 @@ fn table() -> Vec<Planted> {
 fn main() {
     quiet_panics();
     let only = std::env::var("DECUBE_MUTANT").ok();
-    let mut survivors = 0;
+    let survivors = AtomicU64::new(0);
     let start = Instant::now();
-    for planted in table() {
-        let name = format!("{:?}", planted.mutant);
-        if only.as_ref().is_none_or(|only| *only == name) && !hunt(&name, &planted) {
-            survivors += 1;
-        }
-    }
     let hunted = table();
+    on_all_processors(|number| {
+        let planted = usize::try_from(number).ok().and_then(|at| hunted.get(at));
+        let Some(planted) = planted else {
+            return ControlFlow::Break(());
+        };
+        let name = format!("{:?}", planted.mutant);
+        if only.as_ref().is_none_or(|only| *only == name) && !hunt(&name, planted) {
+            survivors.fetch_add(1, Ordering::Relaxed);
+        }
+        ControlFlow::Continue(())
+    });
+    let survivors = survivors.into_inner();
     let missed = |mutant: &Mutant| hunted.iter().all(|planted| planted.mutant != *mutant);
     let missed: Vec<Mutant> = Mutant::ALL.into_iter().filter(missed).collect();
     say(&format!(

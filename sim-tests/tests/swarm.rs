@@ -1,32 +1,34 @@
-//! The swarm: fixed seeds first, then fresh ones until the time is up.
+//! The swarm: fixed seeds first, then fresh ones, which each run of the tests draws anew.
 //!
-//! Wall time decides only how many seeds run, never whether one passes.
-//! `DECUBE_SEED=N` (and `DECUBE_SCENARIO=name`) runs one seed, described;
-//! `DECUBE_SIM_SECONDS=N` sets the time; `DECUBE_SWARM_SEED=N` the first fresh
-//! seed, such as a hash of the commit.
+//! | variable | effect |
+//! |---|---|
+//! | `DECUBE_SEED=N` | one seed, described |
+//! | `DECUBE_SCENARIO=name` | one scenario instead of all |
+//! | `DECUBE_SWARM_SEED=N` | fresh seeds begin with this one: repeats a batch |
+//! | `DECUBE_SWARM_SEEDS=N` | so many fresh seeds for each scenario |
+//! | `DECUBE_SIM_SECONDS=N` | as many fresh seeds as fit in this time |
+//!
+//! With any of the last three the fixed seeds are left out.
 
-use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
-use decube_core::mutant::Mutant;
 use decube_io_sim::runner::{self, RunSpec, SwarmReport};
 use decube_io_sim::scenario::Scenario;
+use decube_sim_tests::swarm::{self, Batch, Until};
 use decube_sim_tests::{number_from_env, quiet_panics, say};
 
 /// Seeds that every run of the suite covers, in every scenario.
 const FIXED_SEEDS: u64 = 12;
 /// Situations that not every set of seeds meets.
-const RARE_MARKS: [&str; 1] = ["keys_undecided"];
-/// How long fresh seeds are run.
-const SECONDS: u64 = 50;
-/// Where fresh seeds begin when nothing else is asked for.
-const FIRST_FRESH_SEED: u64 = 1_000;
+const RARE_MARKS: [&str; 2] = ["keys_undecided", "forks_unproven"];
+/// Fresh seeds for each scenario.
+const FRESH_SEEDS: u64 = 100;
 
 fn main() {
     quiet_panics();
     let failed = match number_from_env("DECUBE_SEED") {
         Some(seed) => run_one(seed),
-        None => run_fixed() || run_fresh(),
+        None => run_batches(),
     };
     if failed {
         std::process::exit(1);
@@ -53,19 +55,21 @@ fn run_one(seed: u64) -> bool {
     failed
 }
 
+fn run_batches() -> bool {
+    let first = number_from_env("DECUBE_SWARM_SEED");
+    let seeds = number_from_env("DECUBE_SWARM_SEEDS");
+    let seconds = number_from_env("DECUBE_SIM_SECONDS");
+    let until = match seconds {
+        Some(seconds) => Until::Elapsed(Duration::from_secs(seconds)),
+        None => Until::Seeds(seeds.unwrap_or(FRESH_SEEDS)),
+    };
+    let is_fresh_only = first.is_some() || seeds.is_some() || seconds.is_some();
+    (!is_fresh_only && run_fixed()) || run_fresh(first.unwrap_or_else(swarm::drawn_seed), until)
+}
+
 fn run_fixed() -> bool {
-    let scenarios = scenarios();
-    let runs = FIXED_SEEDS * u64::try_from(scenarios.len()).expect("few scenarios");
-    let start = Instant::now();
-    let report = runner::swarm(&scenarios, 1, Mutant::None, |_, total| {
-        if total.runs == runs {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
-        }
-    });
-    let failed = tell("fixed seeds", &report, start.elapsed());
-    failed || misses_marks(&report)
+    let report = run_batch("fixed", 1, Until::Seeds(FIXED_SEEDS));
+    report.failure.is_some() || misses_marks(&report)
 }
 
 /// A situation that the fixed seeds do not meet is one that the suite does not
@@ -74,7 +78,7 @@ fn misses_marks(report: &SwarmReport) -> bool {
     if std::env::var("DECUBE_SCENARIO").is_ok() {
         return false;
     }
-    let unmet = report.coverage.unmet();
+    let unmet = report.total().coverage.unmet();
     let missing: Vec<_> = unmet
         .iter()
         .filter(|mark| !RARE_MARKS.contains(mark))
@@ -87,35 +91,37 @@ fn misses_marks(report: &SwarmReport) -> bool {
     !missing.is_empty()
 }
 
-fn run_fresh() -> bool {
-    let seconds = number_from_env("DECUBE_SIM_SECONDS").unwrap_or(SECONDS);
-    let first = number_from_env("DECUBE_SWARM_SEED").unwrap_or(FIRST_FRESH_SEED);
-    let start = Instant::now();
-    let budget = Duration::from_secs(seconds);
-    let report = runner::swarm(&scenarios(), first, Mutant::None, |_, _| {
-        if start.elapsed() >= budget {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
-        }
-    });
-    tell(
-        &format!("fresh seeds from {first}"),
-        &report,
-        start.elapsed(),
-    )
+fn run_fresh(first: u64, until: Until) -> bool {
+    // Said before they run: a batch that is cut short can be repeated as well.
+    say(&format!("the first fresh seed is {first}"));
+    let report = run_batch("fresh", first, until);
+    if let Some((_, last)) = report.total().seeds {
+        say(&format!(
+            "all fresh seeds again: DECUBE_SWARM_SEED={first} DECUBE_SWARM_SEEDS={} \
+             cargo test -p sim-tests --test swarm",
+            last - first + 1
+        ));
+    }
+    report.failure.is_some()
 }
 
-fn tell(what: &str, report: &SwarmReport, elapsed: Duration) -> bool {
-    let millis = u64::try_from(elapsed.as_millis())
+fn run_batch(what: &str, first_seed: u64, until: Until) -> SwarmReport {
+    let start = Instant::now();
+    let report = swarm::run(&Batch {
+        scenarios: &scenarios(),
+        first_seed,
+        until,
+    });
+    let millis = u64::try_from(start.elapsed().as_millis())
         .unwrap_or(u64::MAX)
         .max(1);
+    let total = report.total();
     say(&format!(
-        "{what}: {} events/s, {} s of virtual time per second, {} s",
-        report.events * 1_000 / millis,
-        report.simulated / 1_000_000 / millis,
+        "{what} seeds: {} events/s, {} s of virtual time per second, {} s",
+        total.events * 1_000 / millis,
+        total.simulated / 1_000_000 / millis,
         millis / 1_000
     ));
     say(&report.to_string());
-    report.failure.is_some()
+    report
 }

@@ -4,27 +4,38 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::block::{Block, Header};
-use super::effect::{Committed, Record};
+use super::block::{Block, BlockRef, Header};
+use super::cert::Proven;
+use super::effect::{Committed, Effect, Record};
 use super::gate::Held;
 use super::state::{Bft, Phase};
-use super::types::View;
+use super::types::{Height, View};
 use crate::crypto::Digest;
 use crate::limits::VIEWS_KEPT;
+use crate::machine::Outbox;
 use crate::mutant::Mutant;
+
+/// Why a node stops that sees what only too many liars can bring about.
+pub(super) const BROKEN: &str = "the ledger is broken: more than a third of the power lies";
+
+/// What is final does not rest on what is committed.
+struct Broken;
 
 impl Bft {
     /// Commits up to the highest finalization, if every block on the way is here.
-    pub(super) fn commit_ready(&mut self) {
+    pub(super) fn commit_ready(&mut self, out: &mut Outbox<Effect>) {
         let Some(finalization) = self.last_final.clone() else {
             return;
         };
         let last = finalization.statement.block;
-        if !self.has_started() || last.height <= self.committed.height {
+        // Blocks that were asked for by height can be ahead of the highest certificate.
+        if !self.has_started() || last.view <= self.committed.view {
             return;
         }
-        let Some(mut chain) = self.chain_down_from(last.hash) else {
-            return;
+        let mut chain = match self.chain_down_from(last) {
+            Ok(Some(chain)) => chain,
+            Ok(None) => return,
+            Err(Broken) => return self.stop_as_broken(finalization, out),
         };
         let headers: Vec<Header> = chain
             .iter()
@@ -49,20 +60,39 @@ impl Bft {
         }
     }
 
-    /// The blocks from this one down to the child of the committed one.
-    fn chain_down_from(&self, hash: Digest) -> Option<Vec<Digest>> {
+    /// The blocks from this one down to the child of the committed one, if all are here.
+    fn chain_down_from(&self, last: BlockRef) -> Result<Option<Vec<Digest>>, Broken> {
         let mut chain = Vec::new();
-        let mut next = hash;
+        let (mut next, mut height) = (last.hash, last.height);
         while next != self.committed.hash {
-            let header = self.blocks.get(&next)?.block.header();
-            assert!(
-                header.height > self.committed.height,
-                "what is final rests on what is committed"
-            );
+            if height <= self.committed.height {
+                return Err(Broken);
+            }
+            let Some(known) = self.blocks.get(&next) else {
+                return Ok(None);
+            };
+            let header = known.block.header();
+            if header.height != height {
+                return Err(Broken);
+            }
             chain.push(next);
-            next = header.parent;
+            (next, height) = (header.parent, Height(height.0 - 1));
         }
-        Some(chain)
+        match height == self.committed.height {
+            true => Ok(Some(chain)),
+            false => Err(Broken),
+        }
+    }
+
+    /// A quorum finalised what does not rest on what is committed here: a fork over
+    /// several views, or a block that breaks the rules. Less than a third of liars can
+    /// not bring that about. Whom it convicts only the certificates of others show.
+    fn stop_as_broken(&mut self, finalization: Proven, out: &mut Outbox<Effect>) {
+        out.push(Effect::SafetyViolation {
+            certs: alloc::vec![finalization],
+            culprits: Vec::new(),
+        });
+        self.phase = Phase::Halted(BROKEN);
     }
 
     /// Hands one block to the application, as soon as it is durable here (D3).

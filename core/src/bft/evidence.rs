@@ -1,9 +1,9 @@
 //! Proof that a validator lied, and who is guilty of a fork.
 //!
 //! An honest validator signs at most one block per view and kind, and never both
-//! the nullification and the finalization of a view. A fork needs a quorum on
-//! each side, so at least a third of the power has broken one of the two rules,
-//! and its signatures show it (note §4.4). There is no third way to lie.
+//! the nullification and the finalization of a view: who signs both sides has lied,
+//! whoever else lies. When a fork leaves enough of such signatures to convict more than
+//! a third of the power, and when it does not, stands in `mod.rs`, "Beyond a third".
 
 use alloc::vec::Vec;
 
@@ -129,7 +129,8 @@ pub fn contradict(one: &Proven, other: &Proven) -> bool {
 }
 
 /// Who is guilty of a fork: hand in the certificates of both chains (those that
-/// certify blocks, and those that skip views). Each culprit comes once.
+/// certify blocks, and those that skip views), of as many honest validators as can be
+/// asked. One of them may hold too few. Each culprit comes once.
 pub fn forensics<'a>(certs: impl IntoIterator<Item = &'a Proven>) -> Vec<Evidence> {
     let certs: Vec<&Proven> = certs.into_iter().collect();
     let mut seen = Signers::NONE;

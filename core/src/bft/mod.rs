@@ -78,10 +78,39 @@
 //! # Adversary
 //! Less than a third of the power does anything it likes, together, and knows
 //! everything. The network delays, drops, doubles and reorders. Any number of
-//! honest validators crash and come back with their disks. Beyond a third nothing
-//! is promised but that a fork convicts its authors ([`forensics`]): a node that
-//! sees two certificates that contradict each other reports
-//! [`Effect::SafetyViolation`] and votes no more.
+//! honest validators crash and come back with their disks. A node that sees two
+//! certificates that contradict each other, or a final block that does not rest on
+//! what it has committed, knows that more lie, reports [`Effect::SafetyViolation`] and
+//! votes no more.
+//!
+//! # Beyond a third
+//! Nobody honest is ever convicted, however many lie: an honest validator signs at
+//! most one of the two votes of an [`Evidence`].
+//!
+//! While liars are no quorum by themselves (of 3t + 1 equal validators: t + 1 to 2t
+//! lie), they may fork the ledger, and then the certificates of honest validators
+//! convict more than a third of the power ([`forensics`]). Every certificate has an
+//! honest signer then. So whoever finalised a block holds its notarization (D2), and
+//! of every notarised block somebody honest has checked the footing (S3) and holds the
+//! certificates that it rests on. Of two final blocks, neither of which rests on the
+//! other, let B be the one of the earlier view v. The chain of the other one has in
+//! view v
+//! - nothing: v was given up, and nullification and finalization of v share more than
+//!   a third of the power, or
+//! - another block: the notarizations of both, or the finalizations of both, do.
+//!
+//! It can take the certificates of several nodes. The notarization of one block and
+//! the finalization of another of its view contradict each other and convict nobody:
+//! an honest signer of both has finalised what others notarised. The notarization of
+//! the second block convicts; each honest signer of its finalization has it. Neither
+//! does it last for ever: certificates are kept for [`VIEWS_KEPT`](crate::limits::VIEWS_KEPT)
+//! views.
+//!
+//! Liars that are a quorum can fork the ledger and be convicted of nothing. They
+//! notarise one block of a view, finalise another and build on the first: no honest
+//! validator has seen the missing notarization, and no liar has signed two votes that
+//! contradict each other. The bounds are those of PBFT and HotStuff (Sheng et al.,
+//! *BFT Protocol Forensics*, CCS 2021).
 //!
 //! # Bounds
 //! One vote per validator, kind and view; votes only up to the next view; blocks

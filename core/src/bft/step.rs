@@ -205,8 +205,8 @@ impl Bft {
     /// after a vote that brought nothing about, which most of them are.
     fn advance(&mut self, out: &mut Outbox<Effect>) {
         self.stirred = false;
-        self.commit_ready();
-        if self.has_ended() {
+        self.commit_ready(out);
+        if !self.has_started() {
             return;
         }
         self.rest();

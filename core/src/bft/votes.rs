@@ -4,12 +4,14 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::cert::{Cert, Proven};
+use super::commit::BROKEN;
 use super::effect::{Effect, Record};
 use super::evidence::{self, Evidence};
 use super::message::Message;
 use super::round::Round;
 use super::state::{Bft, Phase};
 use super::types::View;
+use super::validators::Signers;
 use super::vote::{Statement, Vote, VoteKind};
 use crate::limits::VIEWS_KEPT;
 use crate::machine::Outbox;
@@ -232,10 +234,15 @@ impl Bft {
         let mut certs: Vec<Proven> = round.certs().cloned().collect();
         certs.push(cert.clone());
         // A notarization and a finalization of another block convict nobody yet:
-        // an honest signer of both finalised what others notarised.
-        let culprits = evidence::forensics(&certs);
+        // an honest signer of both finalised what others notarised. Some of the guilty
+        // may have shown themselves to this node by single votes.
+        let mut culprits = evidence::forensics(&certs);
+        let named: Signers = culprits.iter().map(Evidence::culprit).collect();
+        let mut more = round.contradicted(cert);
+        more.retain(|evidence| !named.contains(evidence.culprit()));
+        culprits.extend(more);
         out.push(Effect::SafetyViolation { certs, culprits });
-        self.phase = Phase::Halted("the ledger is broken: more than a third of the power lies");
+        self.phase = Phase::Halted(BROKEN);
         true
     }
 

@@ -26,6 +26,11 @@ impl SimConfig {
         config
     }
 
+    /// Whether a third of the power or more lies.
+    pub const fn may_fork(&self) -> bool {
+        self.fork != 0
+    }
+
     fn draw_validators(&mut self, s: &mut Stream, ranges: &Ranges) {
         self.nodes = s.range(ranges.nodes.0, ranges.nodes.1);
         self.clusters = match s.coin() {
@@ -119,6 +124,12 @@ impl SimConfig {
         }
         if s.coin() {
             self.partitions = s.range(1, 4);
+        }
+        if s.chance(250_000) {
+            self.fork = 2;
+        }
+        if s.chance(300_000) {
+            self.strategies |= 1 << 4;
         }
     }
 }

@@ -94,6 +94,9 @@ pub(super) struct Liar {
     sides: BTreeMap<Digest, bool>,
     /// In such a run: who hears of the second of two blocks.
     second_side: BTreeSet<NodeId>,
+    /// A quorum of liars forks without two votes that contradict each other: it
+    /// notarises one block of a view and finalises the other.
+    leaves_no_proof: bool,
 }
 
 const HEARD_MAX: usize = 96;
@@ -116,15 +119,16 @@ impl Liar {
         config: &SimConfig,
         second_side: BTreeSet<NodeId>,
     ) -> Self {
+        let keyed = Keyed::new(seed, Domain::Liar);
         Self {
             key,
             chain,
             certs: VecDeque::new(),
             votes: VecDeque::new(),
             strategies: config.strategies,
-            fork: config.fork == 1,
+            fork: config.may_fork(),
             delta: config.delta_ms.max(1) * MILLI,
-            keyed: Keyed::new(seed, Domain::Liar),
+            keyed,
             entity: entity | 1 << 32,
             draws: 0,
             heard: Vec::new(),
@@ -134,6 +138,7 @@ impl Liar {
             spoken: VecDeque::new(),
             sides: BTreeMap::new(),
             second_side,
+            leaves_no_proof: config.fork == 2 && keyed.at(0, 1 << 55).coin(),
         }
     }
 
@@ -306,8 +311,8 @@ impl Liar {
             return;
         }
         for block in known {
-            for kind in [VoteKind::Notarize, VoteKind::Finalize] {
-                let vote = self.signed(Statement::on(kind, epoch, block), me);
+            for kind in self.kinds_for(&block) {
+                let vote = self.signed(Statement::on(*kind, epoch, block), me);
                 let message = Message::Bft(bft::Message::Vote(vote));
                 match self.fork {
                     true => self.spread_on_its_side(scene, block, &message, lies),
@@ -318,6 +323,15 @@ impl Liar {
         if !self.fork {
             let vote = self.signed(Statement::nullify(epoch, block.view), me);
             self.spread(scene, &Message::Bft(bft::Message::Vote(vote)), lies);
+        }
+    }
+
+    /// Which votes it casts for a block.
+    fn kinds_for(&self, block: &BlockRef) -> &'static [VoteKind] {
+        match (self.leaves_no_proof, self.sides.get(&block.hash)) {
+            (true, Some(true)) => &[VoteKind::Finalize],
+            (true, _) => &[VoteKind::Notarize],
+            (false, _) => &[VoteKind::Notarize, VoteKind::Finalize],
         }
     }
 

@@ -214,7 +214,7 @@ impl LedgerWorld {
     pub fn run(mut self) -> Outcome {
         self.run_until(self.config.horizon_ns());
         let is_open = self.violation.is_none() && !self.is_exhausted();
-        if is_open && self.config.fork == 0 {
+        if is_open && !self.config.may_fork() {
             self.converge();
         }
         self.finish()

@@ -75,7 +75,8 @@ pub(super) fn hosts(
 }
 
 /// As many of the wanted liars as the budget allows: less than a third of the power.
-/// In runs that are to fork, as many as it takes.
+/// In runs that are to fork, as many as it takes, but no quorum: a fork by a quorum of
+/// liars need not convict anybody. Where that is what the run is about, just a quorum.
 fn choose_liars(seed: u64, config: &SimConfig, genesis: &Genesis, hosts: &[Host]) -> Vec<usize> {
     let mut stream = Stream::new(seed, Domain::Liar);
     let mut order: Vec<usize> = (0..genesis.members.len()).collect();
@@ -84,9 +85,14 @@ fn choose_liars(seed: u64, config: &SimConfig, genesis: &Genesis, hosts: &[Host]
     let mut liars: Vec<usize> = Vec::new();
     for slot in order {
         let more = [liars.as_slice(), &[slot]].concat();
+        let members = &genesis.members;
         let may = match config.fork {
-            1 => !can_fork(&genesis.members, hosts, &liars),
-            _ => liars.len() < wanted && is_within_budget(&genesis.members, &named(hosts, &more)),
+            1 => !can_fork(members, hosts, &liars) && !is_quorum(members, &named(hosts, &more)),
+            2 => {
+                let is_last = more.len() == members.len();
+                !is_last && !is_quorum(members, &named(hosts, &liars))
+            }
+            _ => liars.len() < wanted && is_within_budget(members, &named(hosts, &more)),
         };
         if may {
             liars = more;

@@ -62,7 +62,7 @@ impl LedgerWorld {
 
     /// Gives a message to the network, for each process that has the name.
     pub(super) fn transmit(&mut self, slot: usize, to: NodeId, message: Message) {
-        if self.config.fork == 1
+        if self.config.may_fork()
             && let Err((checker, what)) = self.checker.on_anything(&message)
         {
             return self.violate(checker, what);

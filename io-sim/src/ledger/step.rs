@@ -223,7 +223,7 @@ impl LedgerWorld {
 
     fn on_health(&mut self, slot: usize, health: Health) -> Result<(), Finding> {
         let event = self.events;
-        let fork = self.config.fork == 1;
+        let fork = self.config.may_fork();
         let host = &mut self.hosts[slot];
         match health {
             Health::Ready | Health::Degraded(_) => _ = host.ready.get_or_insert(event),

@@ -17,7 +17,7 @@ mod shrink;
 mod trace;
 
 pub use replay::{Mode, ReplayError, ReplayReport, replay};
-pub use report::{RunReport, SwarmReport, mutant_from_name};
+pub use report::{RunReport, SwarmReport, Tally, mutant_from_name};
 pub use shrink::{Effort, Progress, Shrunk, Size, shrink};
 pub use trace::{record, setup_of};
 

@@ -1,5 +1,6 @@
 //! What runs report, for people.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use decube_core::mutant::Mutant;
@@ -10,6 +11,7 @@ use crate::config::SimConfig;
 use crate::disk::DiskStats;
 use crate::network::{DecisionKey, NetworkStats};
 use crate::plan::{Fault, FaultKind};
+use crate::scenario::Scenario;
 use crate::workload::Workload;
 use crate::world::{Coverage, Outcome};
 
@@ -30,31 +32,36 @@ pub struct RunReport {
     pub outcome: Outcome,
 }
 
-/// Many runs.
+/// Many runs, by scenario.
 #[derive(Debug, Clone, Default)]
 pub struct SwarmReport {
+    /// The runs of each scenario.
+    pub scenarios: BTreeMap<Scenario, Tally>,
+    /// The run that failed, explained.
+    pub failure: Option<Box<RunReport>>,
+}
+
+/// What some runs did, all together.
+#[derive(Debug, Clone, Default)]
+pub struct Tally {
     /// How many.
     pub runs: u64,
     /// The lowest and the highest seed.
     pub seeds: Option<(u64, u64)>,
-    /// Steps of nodes, all together.
+    /// Steps of nodes.
     pub events: u64,
-    /// Virtual time in nanoseconds, all together.
+    /// Virtual time in nanoseconds.
     pub simulated: u64,
     /// Operations that clients completed.
     pub completed: u64,
-    /// Messages given to networks.
-    pub messages: u64,
     /// Faults injected, by [`FaultKind::ordinal`].
     pub faults: [u64; FaultKind::COUNT],
-    /// What networks did, all together.
+    /// What networks did.
     pub network: NetworkStats,
-    /// What disks did, all together.
+    /// What disks did.
     pub disks: DiskStats,
     /// Situations met.
     pub coverage: Coverage,
-    /// The run that failed, explained.
-    pub failure: Option<Box<RunReport>>,
 }
 
 /// The planted bug with this name, as the enumeration spells it.
@@ -99,32 +106,53 @@ impl SwarmReport {
     /// Adds one run.
     pub fn add(&mut self, report: &RunReport) {
         let outcome = &report.outcome;
-        self.runs += 1;
         let seed = report.spec.seed;
-        let (low, high) = self.seeds.unwrap_or((seed, seed));
-        self.seeds = Some((low.min(seed), high.max(seed)));
-        self.events += outcome.events;
-        self.simulated += outcome.simulated;
-        self.completed += outcome.clients.completed;
-        self.messages += outcome.network.sent;
-        for (total, count) in self.faults.iter_mut().zip(outcome.faults) {
+        let tally = self.scenarios.entry(report.spec.scenario).or_default();
+        tally.add(&Tally {
+            runs: 1,
+            seeds: Some((seed, seed)),
+            events: outcome.events,
+            simulated: outcome.simulated,
+            completed: outcome.clients.completed,
+            faults: outcome.faults,
+            network: outcome.network,
+            disks: outcome.disks,
+            coverage: outcome.coverage,
+        });
+    }
+
+    /// All scenarios together.
+    pub fn total(&self) -> Tally {
+        let mut total = Tally::default();
+        for tally in self.scenarios.values() {
+            total.add(tally);
+        }
+        total
+    }
+}
+
+impl Tally {
+    fn add(&mut self, other: &Self) {
+        self.runs += other.runs;
+        let seeds = [self.seeds, other.seeds].into_iter().flatten();
+        self.seeds = seeds.reduce(|(low, high), (l, h)| (low.min(l), high.max(h)));
+        self.events += other.events;
+        self.simulated += other.simulated;
+        self.completed += other.completed;
+        for (total, count) in self.faults.iter_mut().zip(other.faults) {
             *total += count;
         }
-        self.network.add(&outcome.network);
-        self.disks.add(&outcome.disks);
-        self.coverage.add(&outcome.coverage);
+        self.network.add(&other.network);
+        self.disks.add(&other.disks);
+        self.coverage.add(&other.coverage);
     }
 
-    /// Faults of all kinds.
-    pub fn faults_total(&self) -> u64 {
-        let planned: u64 = self.faults.iter().sum();
-        let small: u64 = self.small_faults().iter().map(|(_, count)| count).sum();
-        planned + small
-    }
-
-    /// Faults that are not planned but drawn with each message or operation.
-    pub const fn small_faults(&self) -> [(&'static str, u64); 9] {
-        [
+    /// Every kind of fault with its count: those of the plan, and those that are drawn
+    /// with each message or operation.
+    pub fn faults(&self) -> Vec<(&'static str, u64)> {
+        let planned = FaultKind::all().into_iter().map(|(_, word)| word);
+        let mut all: Vec<_> = planned.zip(self.faults).collect();
+        all.extend([
             ("messages lost", self.network.lost),
             ("doubled", self.network.duplicated),
             ("reordered", self.network.reordered),
@@ -134,7 +162,8 @@ impl SwarmReport {
             ("syncs that lied", self.disks.lies),
             ("reads gone elsewhere", self.disks.misread),
             ("creations without space", self.disks.full),
-        ]
+        ]);
+        all
     }
 }
 
@@ -164,34 +193,36 @@ impl fmt::Display for RunReport {
     }
 }
 
-impl fmt::Display for SwarmReport {
+impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (low, high) = self.seeds.unwrap_or_default();
+        let faults = self.faults();
+        let injected: u64 = faults.iter().map(|(_, count)| count).sum();
         writeln!(
             f,
-            "{} runs of seeds {low} to {high}, {} events, {} s of virtual time, {} messages, {} operations answered, {} faults",
+            "{} runs of seeds {low} to {high}, {} events, {} s of virtual time, {} messages, {} operations answered, {injected} faults",
             self.runs,
             self.events,
             self.simulated / 1_000_000_000,
-            self.messages,
+            self.network.sent,
             self.completed,
-            self.faults_total()
         )?;
-        write!(f, "faults:")?;
-        for ((_, word), count) in FaultKind::all().iter().zip(self.faults) {
-            write!(f, " {word} {count},")?;
+        write_counts(f, "faults", faults)
+    }
+}
+
+impl fmt::Display for SwarmReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (scenario, tally) in &self.scenarios {
+            write!(f, "{}: {tally}", scenario.name())?;
         }
-        for (word, count) in self.small_faults() {
-            write!(f, " {word} {count},")?;
+        let total = self.total();
+        if self.scenarios.len() > 1 {
+            write!(f, "all: {total}")?;
         }
-        writeln!(f)?;
-        write!(f, "met:")?;
-        for (name, count) in self.coverage.pairs() {
-            write!(f, " {name} {count},")?;
-        }
-        writeln!(f)?;
-        let all = self.coverage.pairs().len();
-        let unmet = self.coverage.unmet();
+        let marks = total.coverage.pairs();
+        let (all, unmet) = (marks.len(), total.coverage.unmet());
+        write_counts(f, "met", marks)?;
         write!(f, "marks: {} of {all} met", all - unmet.len())?;
         match unmet.is_empty() {
             true => writeln!(f)?,
@@ -201,5 +232,19 @@ impl fmt::Display for SwarmReport {
             None => Ok(()),
             Some(failure) => write!(f, "{failure}"),
         }
+    }
+}
+
+/// What did not occur is left out: a scenario has its own faults.
+fn write_counts(
+    f: &mut fmt::Formatter<'_>,
+    what: &str,
+    counts: Vec<(&'static str, u64)>,
+) -> fmt::Result {
+    let met = counts.into_iter().filter(|(_, count)| *count > 0);
+    let met: Vec<String> = met.map(|(name, count)| format!("{name} {count}")).collect();
+    match met.is_empty() {
+        true => writeln!(f, "{what}: none"),
+        false => writeln!(f, "{what}: {}", met.join(", ")),
     }
 }

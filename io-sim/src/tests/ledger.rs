@@ -13,10 +13,11 @@ use decube_core::types::{ClusterId, NodeId};
 use decube_core::wal::{FileName, FileOp, FileOpId};
 
 use super::LedgerChecker;
+use super::fork::Fork;
 use crate::config::SimConfig;
 use crate::disk::Disk;
 
-/// Four validators, of which slot 3 is a liar.
+/// Four validators, of which slot 3 is a liar, or those that a test names.
 struct Court {
     authority: FakeAuthority,
     genesis: Genesis,
@@ -25,6 +26,10 @@ struct Court {
 
 impl Court {
     fn new(fork: bool) -> Self {
+        Self::with_liars(u64::from(fork), &[3])
+    }
+
+    fn with_liars(fork: u64, liars: &[usize]) -> Self {
         let authority = FakeAuthority::new(3);
         let key = |number: u64| *authority.signer(number).public_key();
         let member = |number: u64| {
@@ -38,9 +43,9 @@ impl Court {
             members: (0..4).map(member).collect(),
         };
         let nodes: Vec<NodeId> = (0..4).map(|number| key(number).node_id()).collect();
-        let honest = vec![true, true, true, false];
+        let honest = (0..4).map(|slot| !liars.contains(&slot)).collect();
         let config = SimConfig {
-            fork: u64::from(fork),
+            fork,
             ..SimConfig::default()
         };
         let verifier = authority.verifier();
@@ -266,4 +271,64 @@ fn accusations_must_show_a_lie_and_enough_liars() {
         .on_accusation(0, &[])
         .expect_err("no fork was expected");
     assert_eq!(name.0, "safety-violation");
+}
+
+/// A block that a quorum notarised, and another one of its view that a quorum finalised.
+fn half_of_a_fork(court: &Court) -> [Cert; 2] {
+    [
+        court.cert(&[0, 2, 3], on(VoteKind::Notarize, 1, 1)),
+        court.cert(&[1, 2, 3], on(VoteKind::Finalize, 1, 2)),
+    ]
+}
+
+#[test]
+fn a_fork_must_convict_while_liars_are_no_quorum() {
+    // Slot 1 is honest, and yet nobody has notarised what it finalised.
+    let mut court = Court::with_liars(1, &[2, 3]);
+    let [first, second] = half_of_a_fork(&court);
+    assert_eq!(court.hear_cert(first.clone()), None);
+    assert_eq!(court.hear_cert(second.clone()), Some("forensics"));
+    assert!(!court.checker.is_settled());
+    // With the notarization that slot 1 has seen both liars are named, whoever sent it,
+    // and even if the node that stops names nobody itself.
+    let mut court = Court::with_liars(1, &[2, 3]);
+    let seen = court.cert(&[1, 2, 3], on(VoteKind::Notarize, 1, 2));
+    let said = Message::Bft(bft::Message::Cert(Box::new(seen)));
+    assert!(court.checker.on_anything(&said).is_ok());
+    let clash = Message::Bft(bft::Message::Cert(Box::new(first)));
+    assert!(court.checker.on_anything(&clash).is_ok());
+    assert_eq!(court.checker.settled, Some(Fork::Convicted));
+    assert!(court.checker.on_accusation(1, &[]).is_ok());
+}
+
+#[test]
+fn votes_that_add_up_to_a_certificate_count_as_one() {
+    let mut court = Court::with_liars(1, &[2, 3]);
+    let vote = |court: &Court, slot, statement| {
+        let vote = court.vote(slot, statement);
+        Message::Bft(bft::Message::Vote(vote))
+    };
+    for name in [1, 2] {
+        for slot in [2, 3, usize::from(name - 1)] {
+            let said = vote(&court, slot, on(VoteKind::Finalize, 1, name));
+            assert!(!court.checker.is_settled());
+            assert!(court.checker.on_anything(&said).is_ok());
+        }
+    }
+    assert_eq!(court.checker.settled, Some(Fork::Convicted));
+}
+
+#[test]
+fn a_quorum_of_liars_may_fork_unconvicted_and_nobody_honest_is_accused() {
+    let mut court = Court::with_liars(2, &[1, 2, 3]);
+    let [first, second] = half_of_a_fork(&court);
+    assert_eq!(court.hear_cert(first), None);
+    assert_eq!(court.hear_cert(second), None);
+    assert_eq!(court.checker.settled, Some(Fork::Unproven));
+    let mut court = Court::with_liars(2, &[1, 2, 3]);
+    let mine = [1, 2].map(|name| court.vote(0, on(VoteKind::Finalize, 1, name)));
+    let [one, two] = mine;
+    let evidence = Evidence::of(one, two).expect("two blocks of one view");
+    let verdict = court.checker.on_accusation(1, &[evidence]);
+    assert_eq!(verdict.map_err(|(name, _)| name), Err("forensics"));
 }

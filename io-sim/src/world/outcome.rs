@@ -157,6 +157,8 @@ coverage! {
     receipts_checked,
     /// Forks whose authors were convicted.
     forks_convicted,
+    /// Forks by a quorum of liars that convict a third or less.
+    forks_unproven,
     /// Draws for order and delays.
     scheduled,
 }

@@ -185,10 +185,11 @@ async fn swarm(args: SwarmArgs) -> Outcome {
     let began = Instant::now();
     let work = tokio::task::spawn_blocking(move || {
         runner::swarm(&scenarios, first_seed, mutant, |_, total| {
-            shown.set_position(total.runs);
+            let runs = total.total().runs;
+            shown.set_position(runs);
             shown.set_message(speed(total, began));
             let late = deadline.is_some_and(|deadline| Instant::now() >= deadline);
-            match late || total.runs >= seeds || flag.load(Ordering::Relaxed) {
+            match late || runs >= seeds || flag.load(Ordering::Relaxed) {
                 true => ControlFlow::Break(()),
                 false => ControlFlow::Continue(()),
             }
@@ -346,6 +347,7 @@ fn read(path: &Path) -> Result<String, Failure> {
 }
 
 fn speed(total: &SwarmReport, began: Instant) -> String {
+    let total = total.total();
     let seconds = began.elapsed().as_secs_f64().max(0.001);
     let per_second = |number: u64| number as f64 / seconds;
     format!(

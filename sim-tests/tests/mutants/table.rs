@@ -31,6 +31,7 @@ vec![
     planted(Mutant::BftRepeatsNothing, Scenario::BftByzantine, 4),
     planted(Mutant::BftShowsNoLies, Scenario::BftByzantine, 12),
     planted(Mutant::BftSignerOutOfRange, Scenario::BftByzantine, 8),
+    planted(Mutant::BftSkipsUnchecked, Scenario::BftFork, 40).with(&[("strategies", 1 | 1 << 4 | 1 << 10)]),
     planted(Mutant::BftSyncCommitsAgain, Scenario::BftByzantine, 6),
     planted(Mutant::BftSyncLinksUnchecked, Scenario::BftByzantine, 8),
     planted(Mutant::BftSyncUnchecked, Scenario::BftByzantine, 8),

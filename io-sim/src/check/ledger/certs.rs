@@ -38,11 +38,11 @@ impl LedgerChecker {
     /// A good certificate exists.
     pub(super) fn take_cert(&mut self, cert: &Cert) -> Result<(), Finding> {
         let said = cert.statement;
-        let place = (said.epoch, said.block.view);
-        let known = self.certs.by_view.entry(place).or_default();
-        if known.iter().any(|one| one.statement == said) {
+        if self.is_known(&said) {
             return Ok(());
         }
+        let place = (said.epoch, said.block.view);
+        let known = self.certs.by_view.entry(place).or_default();
         let clash = known.iter().find(|one| clashes(&one.statement, &said));
         let clash = clash.cloned();
         known.push(cert.clone());
@@ -55,6 +55,13 @@ impl LedgerChecker {
                 Err(("I3, I4 one certified outcome of a view", message))
             }
         }
+    }
+
+    /// Whether a quorum is known to have signed this.
+    pub(super) fn is_known(&self, said: &Statement) -> bool {
+        let place = (said.epoch, said.block.view);
+        let known = self.certs.by_view.get(&place).into_iter().flatten();
+        known.into_iter().any(|one| one.statement == *said)
     }
 
     /// What is wrong with a certificate.

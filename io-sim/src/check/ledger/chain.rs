@@ -100,6 +100,7 @@ impl LedgerChecker {
             return Err(("I1 agreement", message));
         }
         self.take_cert(&block.finalization)?;
+        self.on_convictions(height, ledger)?;
         if self.fork {
             return Ok(());
         }
@@ -151,8 +152,16 @@ impl LedgerChecker {
                 format!("slot {slot} is in {state:?} after {height}, others in {first:?}");
             return Err(("I12 one state", message));
         }
+        Ok(())
+    }
+
+    /// The members after the last of the blocks that one step announces.
+    fn on_convictions(&mut self, height: Height, ledger: &Ledger) -> Result<(), Finding> {
+        let world = ledger.world().expect("it announces a block");
+        let is_last = ledger.tip().is_some_and(|tip| tip.height == height);
         let listed = world.tree().get(keys::MEMBERS);
-        if height <= self.chain.highest || self.chain.members.as_ref() == listed {
+        let is_old = height <= self.chain.highest || self.chain.members.as_ref() == listed;
+        if !is_last || is_old {
             return Ok(());
         }
         self.chain.members = listed.cloned();

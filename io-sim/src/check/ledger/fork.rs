@@ -1,45 +1,74 @@
-//! Runs in which more than a third lies. Nothing is promised but this: whoever forks
-//! the ledger leaves the signatures that convict it, and nobody else is convicted.
+//! Runs in which more than a third lies.
+//!
+//! Nobody honest is accused, however many lie. And while liars are no quorum by
+//! themselves, whoever forks the ledger leaves the signatures that convict it: the
+//! certificates of all honest nodes together name more than a third of the power. One
+//! node alone may hold too few, so what it names is only held to be true; and a quorum
+//! of liars can certify what no honest node has seen (`core/src/bft`, "Beyond a third").
 
 use std::collections::BTreeSet;
 
-use decube_core::bft::{self, Cert, Epoch, Evidence, Proven, ValidatorIndex, VoteKind, forensics};
+use decube_core::bft::{Cert, Epoch, Evidence, Proven, ValidatorIndex, VoteKind, forensics};
 use decube_core::ledger::Message;
 
-use super::{LedgerChecker, power_of, total_power};
+use super::{LedgerChecker, certs_of, power_of, total_power, vote_of};
 use crate::check::raft::Finding;
 
 const NAME: &str = "forensics";
 
+/// What became of a fork.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fork {
+    /// More than a third of the power was convicted.
+    Convicted,
+    /// A third or less was: a quorum lies.
+    Unproven,
+}
+
 impl LedgerChecker {
-    /// In a run that may fork: a vote that anybody sent. Who has the votes of a quorum
-    /// has a certificate, even if nobody ever sends it.
+    /// In a run that may fork: whatever anybody sends. Who has the votes of a quorum has
+    /// a certificate, even if nobody ever sends it.
     pub fn on_anything(&mut self, message: &Message) -> Result<(), Finding> {
-        let vote = match message {
-            Message::Bft(bft::Message::Vote(vote)) => *vote,
-            Message::Bft(bft::Message::Proposal(proposal)) => proposal.vote,
-            Message::Compact(compact) => compact.vote,
-            _ => return Ok(()),
-        };
-        let statement = vote.statement;
-        if !self.is_signed(&statement, vote.signer, &vote.signature) {
-            return Ok(());
+        if let Some(vote) = vote_of(message)
+            && self.is_signed(&vote.statement, vote.signer, &vote.signature)
+        {
+            let by_signer = self.tally.entry(vote.statement).or_default();
+            by_signer.insert(vote.signer, vote.signature);
+            let cert = Cert {
+                statement: vote.statement,
+                signers: by_signer.keys().copied().collect(),
+                signatures: by_signer.values().copied().collect(),
+            };
+            self.take_if_good(&cert)?;
         }
-        let by_signer = self.tally.entry(statement).or_default();
-        by_signer.insert(vote.signer, vote.signature);
-        let cert = Cert {
-            statement,
-            signers: by_signer.keys().copied().collect(),
-            signatures: by_signer.values().copied().collect(),
-        };
-        match self.judge(&cert) {
-            Ok(()) => self.take_cert(&cert),
-            Err(_) => Ok(()),
+        let mut certs = certs_of(message).into_iter();
+        certs.try_for_each(|cert| self.take_if_good(cert))
+    }
+
+    fn take_if_good(&mut self, cert: &Cert) -> Result<(), Finding> {
+        match self.is_known(&cert.statement) || self.judge(cert).is_err() {
+            true => Ok(()),
+            false => self.take_cert(cert),
         }
     }
 
     /// The ledger has forked: all certificates that were seen are handed to forensics.
     pub(super) fn convict(&mut self) -> Result<(), Finding> {
+        self.on_fork(&[])
+    }
+
+    /// An honest node halts because it has seen a fork, and names those of the guilty
+    /// that it knows.
+    pub fn on_accusation(&mut self, slot: usize, culprits: &[Evidence]) -> Result<(), Finding> {
+        if !self.fork {
+            let message = format!("slot {slot} saw a fork: {culprits:?}");
+            return Err(("safety-violation", message));
+        }
+        self.on_fork(culprits)
+    }
+
+    /// Judges a fork by those whom one node names and by all certificates together.
+    fn on_fork(&mut self, by_one: &[Evidence]) -> Result<(), Finding> {
         let mut proven = Vec::new();
         for cert in self.certs.by_view.values().flatten() {
             let epoch = cert.statement.epoch;
@@ -47,21 +76,27 @@ impl LedgerChecker {
             let cert = Proven::check(cert.clone(), self.chain_id, epoch, set, &self.verifier);
             proven.push(cert.map_err(|error| (NAME, format!("a sent certificate: {error}")))?);
         }
-        let culprits = forensics(&proven);
-        self.on_culprits(&culprits)
-    }
-
-    /// An honest node halts because it has seen a fork, and names the guilty.
-    pub fn on_accusation(&mut self, slot: usize, culprits: &[Evidence]) -> Result<(), Finding> {
-        if !self.fork {
-            let message = format!("slot {slot} saw a fork: {culprits:?}");
-            return Err(("safety-violation", message));
+        let culprits = [by_one, &forensics(&proven)].concat();
+        let named = self.named(&culprits)?;
+        let is_enough = named.iter().any(|(epoch, _)| {
+            let set = &self.sets[epoch];
+            let guilty = named.iter().filter(|(of, _)| of == epoch);
+            power_of(set, guilty.map(|(_, place)| *place)) * 3 > total_power(set)
+        });
+        if !is_enough && self.must_convict {
+            let message = format!("a fork by {culprits:?}: not more than a third is named");
+            return Err((NAME, message));
         }
-        self.on_culprits(culprits)
+        self.settled = Some(match is_enough {
+            true => Fork::Convicted,
+            false => Fork::Unproven,
+        });
+        Ok(())
     }
 
-    fn on_culprits(&mut self, culprits: &[Evidence]) -> Result<(), Finding> {
-        let mut named: BTreeSet<(Epoch, ValidatorIndex)> = BTreeSet::new();
+    /// Whom evidence names. It has to hold, and against nobody honest.
+    fn named(&self, culprits: &[Evidence]) -> Result<BTreeSet<(Epoch, ValidatorIndex)>, Finding> {
+        let mut named = BTreeSet::new();
         for evidence in culprits {
             let [first, second] = evidence.votes();
             let (a, b) = (&first.statement, &second.statement);
@@ -82,16 +117,6 @@ impl LedgerChecker {
             }
             named.insert((a.epoch, first.signer));
         }
-        let enough = named.iter().any(|(epoch, _)| {
-            let set = &self.sets[epoch];
-            let guilty = named.iter().filter(|(of, _)| of == epoch);
-            power_of(set, guilty.map(|(_, place)| *place)) * 3 > total_power(set)
-        });
-        if !enough {
-            let message = format!("a fork by {culprits:?}: not more than a third is named");
-            return Err((NAME, message));
-        }
-        self.settled = true;
-        Ok(())
+        Ok(named)
     }
 }

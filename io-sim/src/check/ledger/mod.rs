@@ -11,7 +11,7 @@
 //! | I14 nobody honest is convicted · lies that honest nodes hear are shown | `chain.rs`, `lies.rs` |
 //! | I15 epochs hand over to one set, and nobody votes in an earlier one | `votes.rs`, `chain.rs` |
 //! | I16 a light client believes only the real chain | `chain.rs` |
-//! | a fork convicts more than a third, and nobody honest | `fork.rs` |
+//! | a fork convicts more than a third, unless liars are a quorum, and nobody honest | `fork.rs` |
 //!
 //! Votes and certificates are judged by their bytes: what is signed is put together
 //! here, and power is counted here.
@@ -25,7 +25,7 @@ mod votes;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use decube_core::bft::{self, Epoch, Height, Statement, ValidatorIndex, ValidatorSet};
+use decube_core::bft::{self, Cert, Epoch, Height, Statement, ValidatorIndex, ValidatorSet, Vote};
 use decube_core::crypto::fake::FakeVerifier;
 use decube_core::crypto::{ChainId, Signature, Verifier as _};
 use decube_core::ledger::{Genesis, Ledger, Located, Message, TxId};
@@ -38,6 +38,7 @@ use crate::world::Coverage;
 
 use certs::Certs;
 use chain::Chain;
+use fork::Fork;
 use lies::Lies;
 use votes::Votes;
 
@@ -57,12 +58,14 @@ pub struct LedgerChecker {
     chain: Chain,
     /// What clients were told.
     acknowledged: BTreeMap<TxId, Height>,
-    /// More than a third lies: forks are expected, and must convict.
+    /// More than a third lies: forks are expected.
     fork: bool,
+    /// Liars are no quorum by themselves: a fork must convict.
+    must_convict: bool,
     /// In such a run, all votes that were sent.
     tally: BTreeMap<Statement, BTreeMap<ValidatorIndex, Signature>>,
-    /// A fork was seen and its authors were convicted: there is no more to see.
-    settled: bool,
+    /// A fork was seen and judged: there is no more to see.
+    settled: Option<Fork>,
 }
 
 impl LedgerChecker {
@@ -75,6 +78,10 @@ impl LedgerChecker {
         config: &SimConfig,
     ) -> Self {
         let slots = nodes.len();
+        let set = genesis.validators().expect("the genesis of a run is sound");
+        let liars = nodes.iter().zip(&honest).filter(|(_, honest)| !**honest);
+        let liars = liars.filter_map(|(node, _)| set.index_of(*node));
+        let must_convict = power_of(&set, liars) * 3 <= total_power(&set) * 2;
         Self {
             chain: Chain::new(genesis, slots),
             chain_id: genesis.chain(),
@@ -86,15 +93,16 @@ impl LedgerChecker {
             lies: Lies::new(slots),
             certs: Certs::default(),
             acknowledged: BTreeMap::new(),
-            fork: config.fork == 1,
+            fork: config.may_fork(),
+            must_convict,
             tally: BTreeMap::new(),
-            settled: false,
+            settled: None,
         }
     }
 
     /// Whether there is nothing more to be seen.
     pub const fn is_settled(&self) -> bool {
-        self.settled
+        self.settled.is_some()
     }
 
     /// The highest final block.
@@ -120,33 +128,10 @@ impl LedgerChecker {
 
     /// An honest node says something. `disk` is what it would find after a power loss.
     pub fn sending(&mut self, slot: usize, message: &Message, disk: &Disk) -> Result<(), Finding> {
-        let said = match message {
-            Message::Bft(said) => said,
-            Message::Compact(compact) => {
-                self.on_vote(slot, &compact.vote, disk)?;
-                let mut certs = compact.parent.iter().chain(&compact.skips);
-                return certs.try_for_each(|cert| self.on_cert(slot, cert));
-            }
-            _ => return Ok(()),
-        };
-        match said {
-            bft::Message::Vote(vote) => self.on_vote(slot, vote, disk)?,
-            bft::Message::Proposal(proposal) => self.on_vote(slot, &proposal.vote, disk)?,
-            _ => {}
+        if let Some(vote) = vote_of(message) {
+            self.on_vote(slot, vote, disk)?;
         }
-        let certs: Vec<&bft::Cert> = match said {
-            bft::Message::Proposal(proposal) => {
-                proposal.parent.iter().chain(&proposal.skips).collect()
-            }
-            bft::Message::Cert(cert) => vec![cert],
-            bft::Message::Status(status) => {
-                let entered = status.entered_by.iter();
-                entered.chain(&status.finalization).collect()
-            }
-            bft::Message::Blocks(blocks) => vec![&blocks.finalization],
-            _ => Vec::new(),
-        };
-        certs
+        certs_of(message)
             .into_iter()
             .try_for_each(|cert| self.on_cert(slot, cert))
     }
@@ -208,7 +193,8 @@ impl LedgerChecker {
         coverage.convictions += self.chain.convictions();
         coverage.lies_shown += self.lies.shown();
         coverage.views_given_up += self.certs.given_up();
-        coverage.forks_convicted += u64::from(self.settled);
+        coverage.forks_convicted += u64::from(self.settled == Some(Fork::Convicted));
+        coverage.forks_unproven += u64::from(self.settled == Some(Fork::Unproven));
     }
 
     /// Whether a validator of an epoch signed a statement: by its bytes.
@@ -253,6 +239,35 @@ impl LedgerChecker {
     fn is_honest_node(&self, node: NodeId) -> bool {
         let slot = self.nodes.iter().position(|one| *one == node);
         slot.is_some_and(|slot| self.honest[slot])
+    }
+}
+
+/// The vote in a message.
+const fn vote_of(message: &Message) -> Option<&Vote> {
+    match message {
+        Message::Bft(bft::Message::Vote(vote)) => Some(vote),
+        Message::Bft(bft::Message::Proposal(proposal)) => Some(&proposal.vote),
+        Message::Compact(compact) => Some(&compact.vote),
+        _ => None,
+    }
+}
+
+/// The certificates in a message.
+fn certs_of(message: &Message) -> Vec<&Cert> {
+    let said = match message {
+        Message::Bft(said) => said,
+        Message::Compact(compact) => return compact.parent.iter().chain(&compact.skips).collect(),
+        _ => return Vec::new(),
+    };
+    match said {
+        bft::Message::Proposal(proposal) => proposal.parent.iter().chain(&proposal.skips).collect(),
+        bft::Message::Cert(cert) => vec![cert],
+        bft::Message::Status(status) => {
+            let entered = status.entered_by.iter();
+            entered.chain(&status.finalization).collect()
+        }
+        bft::Message::Blocks(blocks) => vec![&blocks.finalization],
+        _ => Vec::new(),
     }
 }
 

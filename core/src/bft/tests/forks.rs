@@ -1,0 +1,139 @@
+//! Whom a fork convicts: what two certificates of one view show together, and what one
+//! node alone can see.
+
+use alloc::boxed::Box;
+use alloc::collections::BTreeSet;
+use alloc::vec::Vec;
+
+use super::cluster::CHAIN;
+use super::solo::{DELTA, Keys, Solo};
+use crate::bft::*;
+use crate::mutant::Mutant;
+
+/// Seven equal validators, so a quorum is five. The last three or more of them lie.
+const POWERS: [u64; 7] = [1; 7];
+
+fn two_blocks(keys: &Keys) -> [Block; 2] {
+    let root = keys.epoch.root();
+    [b"one", b"two"].map(|item| keys.block(1, root, &[&item[..]]))
+}
+
+fn proven(keys: &Keys, signers: &[u16], statement: Statement) -> Proven {
+    let set = &keys.epoch.validators;
+    let cert = keys.cert(signers, statement);
+    let verifier = keys.authority.verifier();
+    Proven::check(cert, CHAIN, keys.epoch.epoch, set, &verifier).expect("a quorum signed it")
+}
+
+fn guilty(certs: &[Proven]) -> BTreeSet<u16> {
+    let culprits = forensics(certs);
+    culprits.iter().map(|one| one.culprit().0).collect()
+}
+
+/// Three of seven lie. The honest 2 and 3 have notarised the first block, 0 and 1 the
+/// second one; 2 has seen that one notarised in time and finalises it as well.
+#[test]
+fn a_notarization_and_a_finalization_convict_nobody_until_the_other_notarization_comes() {
+    let keys = Keys::new(&POWERS);
+    let [one, two] = two_blocks(&keys);
+    let first = proven(&keys, &[2, 3, 4, 5, 6], keys.on(VoteKind::Notarize, &one));
+    let second = proven(&keys, &[0, 1, 4, 5, 6], keys.on(VoteKind::Notarize, &two));
+    let last = proven(
+        &keys,
+        &[0, 1, 2, 4, 5, 6],
+        keys.on(VoteKind::Finalize, &two),
+    );
+    assert!(contradict(&first, &last));
+    assert_eq!(guilty(&[first.clone(), last.clone()]), BTreeSet::new());
+    let liars = BTreeSet::from([4, 5, 6]);
+    assert_eq!(guilty(&[first, last, second]), liars);
+}
+
+/// Five of seven are a quorum by themselves. What they notarise and finalise breaks the
+/// ledger, and none of them has signed two votes that contradict each other.
+#[test]
+fn a_quorum_of_liars_is_convicted_of_nothing() {
+    let keys = Keys::new(&POWERS);
+    let [one, two] = two_blocks(&keys);
+    let liars = [2, 3, 4, 5, 6];
+    let certs = [
+        proven(&keys, &liars, keys.on(VoteKind::Notarize, &one)),
+        proven(&keys, &liars, keys.on(VoteKind::Finalize, &two)),
+    ];
+    assert!(contradict(&certs[0], &certs[1]));
+    assert_eq!(guilty(&certs), BTreeSet::new());
+}
+
+/// A node that stops names those whom it heard itself, even where the certificates
+/// convict nobody.
+#[test]
+fn who_stops_names_whom_it_heard_lie() {
+    let keys = Keys::new(&POWERS);
+    let [one, two] = two_blocks(&keys);
+    let (me, liar) = (0, 6);
+    let mut solo = Solo::new(&keys, me, Mutant::None);
+    solo.hear_cert(
+        1,
+        keys.cert(&[1, 2, 3, 4, 5], keys.on(VoteKind::Notarize, &one)),
+    );
+    let vote = keys.vote(liar, keys.on(VoteKind::Finalize, &one));
+    solo.hear(liar, Message::Vote(vote));
+    assert_eq!(solo.culprits, None);
+    let last = keys.cert(&[2, 3, 4, 5, liar], keys.on(VoteKind::Finalize, &two));
+    solo.hear_cert(liar, last);
+    let culprits = solo.culprits.expect("it saw the ledger broken");
+    let named: Vec<u16> = culprits.iter().map(|one| one.culprit().0).collect();
+    assert_eq!(named, [liar]);
+}
+
+/// Validator 0 has committed a block of view 1 when a quorum finalises this.
+fn after_a_final_block<'a>(keys: &'a Keys, blocks: &[Block]) -> Solo<'a> {
+    let signers = [1, 2, 3, 4, 5];
+    let mut solo = Solo::new(keys, 0, Mutant::None);
+    let [first, ..] = two_blocks(keys);
+    for block in [&[first], blocks].concat() {
+        let last = keys.on(VoteKind::Finalize, &block);
+        solo.hear_cert(1, keys.cert(&signers, last));
+        solo.hear(1, Message::Block(Box::new(block)));
+        solo.wait(DELTA);
+    }
+    solo
+}
+
+/// Two sides of a fork in different views: no two certificates of one view contradict
+/// each other.
+#[test]
+fn who_sees_a_final_block_beside_what_it_committed_stops() {
+    let keys = Keys::new(&POWERS);
+    let [_, beside] = two_blocks(&keys);
+    let header = Header {
+        view: View(2),
+        proposer: ValidatorIndex(keys.leader(2)),
+        ..*beside.header()
+    };
+    let beside = Block::new(header, beside.items().to_vec()).expect("the same items");
+    let child = keys.block(3, beside.place(), &[b"three"]);
+    for blocks in [&[beside.clone()][..], &[beside, child]] {
+        let solo = after_a_final_block(&keys, blocks);
+        assert_eq!(solo.commits.len(), 1);
+        assert_eq!(solo.culprits, Some(Vec::new()), "{} blocks", blocks.len());
+        assert!(solo.bft.halt_reason().is_some());
+    }
+}
+
+/// A quorum of liars can finalise what no honest validator would have notarised.
+#[test]
+fn who_sees_a_final_block_of_a_wrong_height_stops() {
+    let keys = Keys::new(&POWERS);
+    let [first, _] = two_blocks(&keys);
+    let good = keys.block(2, first.place(), &[b"two"]);
+    let header = Header {
+        height: good.header().height.next(),
+        ..*good.header()
+    };
+    let bad = Block::new(header, good.items().to_vec()).expect("the same items");
+    let solo = after_a_final_block(&keys, &[bad]);
+    assert_eq!(solo.commits.len(), 1);
+    assert_eq!(solo.culprits, Some(Vec::new()));
+    assert_eq!(after_a_final_block(&keys, &[good]).commits.len(), 2);
+}
