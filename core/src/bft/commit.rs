@@ -5,17 +5,28 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::block::{Block, Header};
-use super::effect::{Committed, Record};
+use super::effect::{Committed, Effect, Record};
 use super::gate::Held;
 use super::state::{Bft, Phase};
 use super::types::View;
+use super::vote::VoteKind;
 use crate::crypto::Digest;
 use crate::limits::VIEWS_KEPT;
+use crate::machine::Outbox;
 use crate::mutant::Mutant;
+
+/// Why a block can not be followed down to the committed one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Gap {
+    /// A block on the way is not here.
+    Missing,
+    /// It does not rest on the committed one. If it is final, the ledger is broken.
+    Elsewhere,
+}
 
 impl Bft {
     /// Commits up to the highest finalization, if every block on the way is here.
-    pub(super) fn commit_ready(&mut self) {
+    pub(super) fn commit_ready(&mut self, out: &mut Outbox<Effect>) {
         let Some(finalization) = self.last_final.clone() else {
             return;
         };
@@ -23,8 +34,10 @@ impl Bft {
         if !self.has_started() || last.height <= self.committed.height {
             return;
         }
-        let Some(mut chain) = self.chain_down_from(last.hash) else {
-            return;
+        let mut chain = match self.chain_down_from(last.hash) {
+            Ok(chain) => chain,
+            Err(Gap::Missing) => return,
+            Err(Gap::Elsewhere) => return self.break_off(alloc::vec![finalization], out),
         };
         let headers: Vec<Header> = chain
             .iter()
@@ -50,30 +63,58 @@ impl Bft {
     }
 
     /// The blocks from this one down to the child of the committed one.
-    fn chain_down_from(&self, hash: Digest) -> Option<Vec<Digest>> {
+    pub(super) fn chain_down_from(&self, hash: Digest) -> Result<Vec<Digest>, Gap> {
         let mut chain = Vec::new();
         let mut next = hash;
         while next != self.committed.hash {
-            let header = self.blocks.get(&next)?.block.header();
-            assert!(
-                header.height > self.committed.height,
-                "what is final rests on what is committed"
-            );
+            let known = self.blocks.get(&next).ok_or(Gap::Missing)?;
+            let header = known.block.header();
+            // Nothing as low as the committed block is kept or fetched.
+            let is_lowest = header.height <= self.committed.height.next();
+            if is_lowest && header.parent != self.committed.hash {
+                return Err(Gap::Elsewhere);
+            }
             chain.push(next);
             next = header.parent;
         }
-        Some(chain)
+        let mut below = self.committed;
+        for hash in chain.iter().rev() {
+            let block = &self.blocks[hash].block;
+            if !block.header().stands_on(&below) {
+                return Err(Gap::Elsewhere);
+            }
+            below = block.place();
+        }
+        Ok(chain)
+    }
+
+    /// What is committed next: one block per height, on the one before, by a
+    /// certificate of a block that rests on it.
+    fn assert_commits_next(&self, committed: &Committed) {
+        if self.is_planted() {
+            return;
+        }
+        let header = committed.block.header();
+        assert!(!self.has_ended(), "S9: nothing is behind the end");
+        assert!(
+            header.stands_on(&self.committed),
+            "S9: blocks are committed in order, each on its parent"
+        );
+        let certified = committed
+            .path
+            .last()
+            .map_or_else(|| committed.block.place(), Header::place);
+        let statement = &committed.finalization.statement;
+        assert!(
+            statement.kind == VoteKind::Finalize && statement.block == certified,
+            "S9: what is committed is finalised, or what rests on it is"
+        );
     }
 
     /// Hands one block to the application, as soon as it is durable here (D3).
     pub(super) fn commit(&mut self, committed: Committed) {
         let place = committed.block.place();
-        let follows = committed.block.header().parent == self.committed.hash
-            && place.height == self.committed.height.next();
-        assert!(
-            follows || self.config.mutant != Mutant::None,
-            "blocks are committed in order"
-        );
+        self.assert_commits_next(&committed);
         self.committed = place;
         let is_last = committed.block.header().content.ends_epoch;
         if self.blocks.contains_key(&place.hash) {
@@ -94,6 +135,17 @@ impl Bft {
         if is_last {
             self.end();
         }
+    }
+
+    /// Tells the application of a block that is final and durable.
+    pub(super) fn announce(&mut self, committed: Box<Committed>, out: &mut Outbox<Effect>) {
+        let height = committed.block.header().height;
+        assert!(
+            height == self.announced.next() || self.is_planted(),
+            "D3: the application hears of each height once, in order"
+        );
+        self.announced = height;
+        out.push(Effect::Commit(committed));
     }
 
     /// The epoch is over: blocks after its last one only helped to finalise it and

@@ -111,6 +111,10 @@ impl Bft {
             proposer: me,
             content: content.commitments,
         };
+        assert!(
+            self.leads() && header.stands_on(&parent),
+            "S2: the leader of a view proposes a block on an earlier one"
+        );
         let block = Block::new(header, content.items).expect("the application keeps the limits");
         let statement = Statement::on(VoteKind::Notarize, self.epoch.epoch, block.place());
         if !self.may_vote(&statement) {
@@ -139,7 +143,11 @@ impl Bft {
     }
 
     /// The newest nullifications between two views, as many as a proposal takes.
-    fn skips(&self, after: View, before: View) -> Vec<super::cert::Cert> {
+    pub(super) fn skips(&self, after: View, before: View) -> Vec<super::cert::Cert> {
+        assert!(
+            after < before,
+            "C1: what is skipped lies between a block and its parent"
+        );
         let views = after.until(before).rev();
         views
             .filter_map(|view| self.cert(view, VoteKind::Nullify))

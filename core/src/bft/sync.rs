@@ -234,10 +234,7 @@ impl Bft {
         let first = answer.blocks.first().map(Block::header);
         let again = self.config.mutant.is(Mutant::BftSyncCommitsAgain);
         let follows = first.is_some_and(|first| {
-            again
-                || first.height == self.committed.height.next()
-                    && first.parent == self.committed.hash
-                    && first.chain == self.config.chain
+            again || first.stands_on(&self.committed) && first.chain == self.config.chain
         });
         if !follows || !self.has_started() {
             return;
@@ -297,6 +294,8 @@ impl Bft {
         let last = self.last_final.as_ref().map(|last| last.statement.view());
         if last < Some(proven.statement.view()) {
             self.accept(proven.clone(), false, out);
+        } else if self.contradicts(&proven, out) {
+            return None;
         }
         Some(proven)
     }

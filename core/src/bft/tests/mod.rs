@@ -1,3 +1,4 @@
+mod asserts;
 mod cases;
 mod check;
 mod cluster;

@@ -148,6 +148,8 @@ pub struct Solo<'a> {
     pub sent: Vec<(Option<NodeId>, Message)>,
     pub commits: Vec<Committed>,
     pub evidence: Vec<Evidence>,
+    /// How often it has said that the ledger is broken.
+    pub violations: usize,
     mutant: Mutant,
 }
 
@@ -162,6 +164,7 @@ impl<'a> Solo<'a> {
             sent: Vec::new(),
             commits: Vec::new(),
             evidence: Vec::new(),
+            violations: 0,
             mutant,
         };
         solo.start(false);
@@ -221,10 +224,8 @@ impl<'a> Solo<'a> {
             Effect::Broadcast { message } => self.sent.push((None, message)),
             Effect::Commit(committed) => self.commits.push(*committed),
             Effect::Evidence(evidence) => self.evidence.push(*evidence),
-            Effect::Build { .. }
-            | Effect::ServeBlocks { .. }
-            | Effect::ServeBlock { .. }
-            | Effect::SafetyViolation { .. } => {}
+            Effect::Build { .. } | Effect::ServeBlocks { .. } | Effect::ServeBlock { .. } => {}
+            Effect::SafetyViolation { .. } => self.violations += 1,
         }
         None
     }
