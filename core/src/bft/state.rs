@@ -52,6 +52,8 @@ pub struct Bft {
     pub(super) waiting: bool,
     /// The view for which the application builds.
     pub(super) building: Option<View>,
+    /// And the block that it builds on.
+    pub(super) builds_on: Digest,
     pub(super) peers: BTreeMap<NodeId, Peer>,
     /// The view from which on this node has followed view by view: of what was said
     /// before it knows nothing.
@@ -167,6 +169,7 @@ impl Bft {
             timers: Timers::default(),
             waiting: false,
             building: None,
+            builds_on: Digest::default(),
             peers: BTreeMap::new(),
             listens_from: View(1),
             wanted: BTreeMap::new(),

@@ -98,8 +98,9 @@ stopped! {
         solo.bft.building = Some(View(1));
         solo.bft.invariants();
     }
-    only_the_leader_proposes: "S2: the leader of a view proposes", one_of_four, |_keys, solo| {
+    only_the_leader_proposes: "S2: the leader of a view proposes", one_of_four, |keys, solo| {
         solo.bft.building = Some(View(1));
+        solo.bft.builds_on = keys.epoch.root_hash;
         solo.step(Event::Built { view: View(1), content: Some(content(&[b"mine"])) });
     }
     blocks_are_built_for_the_present_view: "S2: blocks are built", leader_of_four, |_keys, solo| {

@@ -4,6 +4,7 @@ mod check;
 mod cluster;
 mod codec;
 mod directed;
+mod hostile;
 mod liar;
 mod model;
 #[cfg(feature = "mutants")]
