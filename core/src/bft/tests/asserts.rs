@@ -4,6 +4,7 @@
 extern crate std;
 
 use alloc::boxed::Box;
+use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -543,4 +544,45 @@ fn start(solo: &Solo<'_>, recovered: Recovered) {
         Event::Start(Box::new(recovered)),
         &mut Outbox::new(),
     );
+}
+
+/// Each invariant that the module's head lists is the name of an assert, and each
+/// assert has a name that is listed.
+#[test]
+fn every_name_has_an_assert() {
+    let head = include_str!("../mod.rs");
+    let rows = head.lines().filter_map(|line| line.strip_prefix("//! | "));
+    let firsts = rows.filter_map(|row| row.split(" |").next());
+    let listed: BTreeSet<&str> = firsts.flat_map(str::split_whitespace).collect();
+    let listed: BTreeSet<&str> = listed.into_iter().filter(|one| is_name(one)).collect();
+    let sources = [
+        include_str!("../cert.rs"),
+        include_str!("../commit.rs"),
+        include_str!("../gate.rs"),
+        include_str!("../guard.rs"),
+        include_str!("../invariants.rs"),
+        include_str!("../propose.rs"),
+        include_str!("../rejoin.rs"),
+        include_str!("../relay.rs"),
+        include_str!("../round.rs"),
+        include_str!("../rules.rs"),
+        include_str!("../state.rs"),
+        include_str!("../step.rs"),
+        include_str!("../timers.rs"),
+        include_str!("../validators.rs"),
+        include_str!("../votes.rs"),
+    ];
+    let quoted = sources.iter().flat_map(|text| text.split('"').skip(1));
+    let names = quoted.filter_map(|text| text.split_once(": ").map(|(name, _)| name));
+    let asserted: BTreeSet<&str> = names.filter(|name| is_name(name)).collect();
+    assert_eq!(asserted, listed);
+}
+
+/// A letter and a number, and perhaps a letter behind it.
+fn is_name(text: &str) -> bool {
+    let digits = text.trim_start_matches(['S', 'D', 'C', 'B']);
+    let digits = digits.trim_end_matches('b');
+    digits.len() < text.len()
+        && !digits.is_empty()
+        && digits.bytes().all(|one| one.is_ascii_digit())
 }
