@@ -128,7 +128,11 @@ impl Proven {
     /// Takes a certificate that the caller has verified, or put together from
     /// votes that it has verified.
     pub(super) fn assume(cert: Cert) -> Self {
-        assert_eq!(cert.signers.count(), cert.signatures.len());
+        assert_eq!(
+            cert.signers.count(),
+            cert.signatures.len(),
+            "S5: a certificate has one signature of each signer"
+        );
         Self(Arc::new(cert))
     }
 

@@ -4,22 +4,25 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::block::{Block, BlockRef, Header};
-use super::cert::Proven;
+use super::block::{Block, Header};
 use super::effect::{Committed, Effect, Record};
 use super::gate::Held;
 use super::state::{Bft, Phase};
-use super::types::{Height, View};
+use super::types::View;
+use super::vote::VoteKind;
 use crate::crypto::Digest;
 use crate::limits::VIEWS_KEPT;
 use crate::machine::Outbox;
 use crate::mutant::Mutant;
 
-/// Why a node stops that sees what only too many liars can bring about.
-pub(super) const BROKEN: &str = "the ledger is broken: more than a third of the power lies";
-
-/// What is final does not rest on what is committed.
-struct Broken;
+/// Why a block can not be followed down to the committed one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Gap {
+    /// A block on the way is not here.
+    Missing,
+    /// It does not rest on the committed one. If it is final, the ledger is broken.
+    Elsewhere,
+}
 
 impl Bft {
     /// Commits up to the highest finalization, if every block on the way is here.
@@ -32,10 +35,12 @@ impl Bft {
         if !self.has_started() || last.view <= self.committed.view {
             return;
         }
-        let mut chain = match self.chain_down_from(last) {
-            Ok(Some(chain)) => chain,
-            Ok(None) => return,
-            Err(Broken) => return self.stop_as_broken(finalization, out),
+        let mut chain = match self.chain_down_from(last.hash) {
+            Ok(chain) => chain,
+            Err(Gap::Missing) => return,
+            Err(Gap::Elsewhere) => {
+                return self.break_off(alloc::vec![finalization], Vec::new(), out);
+            }
         };
         let headers: Vec<Header> = chain
             .iter()
@@ -60,50 +65,59 @@ impl Bft {
         }
     }
 
-    /// The blocks from this one down to the child of the committed one, if all are here.
-    fn chain_down_from(&self, last: BlockRef) -> Result<Option<Vec<Digest>>, Broken> {
+    /// The blocks from this one down to the child of the committed one.
+    pub(super) fn chain_down_from(&self, hash: Digest) -> Result<Vec<Digest>, Gap> {
         let mut chain = Vec::new();
-        let (mut next, mut height) = (last.hash, last.height);
+        let mut next = hash;
         while next != self.committed.hash {
-            if height <= self.committed.height {
-                return Err(Broken);
-            }
-            let Some(known) = self.blocks.get(&next) else {
-                return Ok(None);
-            };
+            let known = self.blocks.get(&next).ok_or(Gap::Missing)?;
             let header = known.block.header();
-            if header.height != height {
-                return Err(Broken);
+            // Nothing as low as the committed block is kept or fetched.
+            let is_lowest = header.height <= self.committed.height.next();
+            if is_lowest && header.parent != self.committed.hash {
+                return Err(Gap::Elsewhere);
             }
             chain.push(next);
-            (next, height) = (header.parent, Height(height.0 - 1));
+            next = header.parent;
         }
-        match height == self.committed.height {
-            true => Ok(Some(chain)),
-            false => Err(Broken),
+        let mut below = self.committed;
+        for hash in chain.iter().rev() {
+            let block = &self.blocks[hash].block;
+            if !block.header().stands_on(&below) {
+                return Err(Gap::Elsewhere);
+            }
+            below = block.place();
         }
+        Ok(chain)
     }
 
-    /// A quorum finalised what does not rest on what is committed here: a fork over
-    /// several views, or a block that breaks the rules. Less than a third of liars can
-    /// not bring that about. Whom it convicts only the certificates of others show.
-    fn stop_as_broken(&mut self, finalization: Proven, out: &mut Outbox<Effect>) {
-        out.push(Effect::SafetyViolation {
-            certs: alloc::vec![finalization],
-            culprits: Vec::new(),
-        });
-        self.phase = Phase::Halted(BROKEN);
+    /// What is committed next: one block per height, on the one before, by a
+    /// certificate of a block that rests on it.
+    fn assert_commits_next(&self, committed: &Committed) {
+        if self.is_planted() {
+            return;
+        }
+        let header = committed.block.header();
+        assert!(!self.has_ended(), "S9: nothing is behind the end");
+        assert!(
+            header.stands_on(&self.committed),
+            "S9: blocks are committed in order, each on its parent"
+        );
+        let certified = committed
+            .path
+            .last()
+            .map_or_else(|| committed.block.place(), Header::place);
+        let statement = &committed.finalization.statement;
+        assert!(
+            statement.kind == VoteKind::Finalize && statement.block == certified,
+            "S9: what is committed is finalised, or what rests on it is"
+        );
     }
 
     /// Hands one block to the application, as soon as it is durable here (D3).
     pub(super) fn commit(&mut self, committed: Committed) {
         let place = committed.block.place();
-        let follows = committed.block.header().parent == self.committed.hash
-            && place.height == self.committed.height.next();
-        assert!(
-            follows || self.config.mutant != Mutant::None,
-            "blocks are committed in order"
-        );
+        self.assert_commits_next(&committed);
         self.committed = place;
         let is_last = committed.block.header().content.ends_epoch;
         if self.blocks.contains_key(&place.hash) {
@@ -124,6 +138,17 @@ impl Bft {
         if is_last {
             self.end();
         }
+    }
+
+    /// Tells the application of a block that is final and durable.
+    pub(super) fn announce(&mut self, committed: Box<Committed>, out: &mut Outbox<Effect>) {
+        let height = committed.block.header().height;
+        assert!(
+            height == self.announced.next() || self.is_planted(),
+            "D3: the application hears of each height once, in order"
+        );
+        self.announced = height;
+        out.push(Effect::Commit(committed));
     }
 
     /// The epoch is over: blocks after its last one only helped to finalise it and

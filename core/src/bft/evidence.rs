@@ -117,8 +117,11 @@ pub(super) fn form_of_lie(a: &Statement, b: &Statement) -> Option<Form> {
 /// Whether two certificates can not both exist unless a third of the power lies.
 pub fn contradict(one: &Proven, other: &Proven) -> bool {
     let (a, b) = (&one.statement, &other.statement);
-    if a.epoch != b.epoch || a.view() != b.view() {
+    if a.epoch != b.epoch {
         return false;
+    }
+    if a.view() != b.view() {
+        return undercuts(a, b) || undercuts(b, a);
     }
     match (a.kind, b.kind) {
         (VoteKind::Nullify, VoteKind::Finalize) | (VoteKind::Finalize, VoteKind::Nullify) => true,
@@ -126,6 +129,15 @@ pub fn contradict(one: &Proven, other: &Proven) -> bool {
         // Honest validators finalise only what is notarised.
         _ => a.block != b.block,
     }
+}
+
+/// Whether a block of a later view is not higher than a final one: it rests on it
+/// unless a third of the power lies.
+fn undercuts(last: &Statement, later: &Statement) -> bool {
+    last.kind == VoteKind::Finalize
+        && later.kind != VoteKind::Nullify
+        && later.view() > last.view()
+        && later.block.height <= last.block.height
 }
 
 /// Who is guilty of a fork: hand in the certificates of both chains (those that

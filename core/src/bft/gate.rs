@@ -59,8 +59,9 @@ impl Gate {
         }
         assert!(
             self.pending.len() < PERSISTS_PENDING_MAX,
-            "the owner lets no more writes pile up"
+            "B3: the owner lets no more writes pile up"
         );
+        self.assert_rests_on_this_write();
         self.last = self.last.next();
         let held = core::mem::take(&mut self.held);
         self.pending.push_back((self.last, held));
@@ -70,9 +71,38 @@ impl Gate {
         })
     }
 
+    /// That what waits for a write waits for the one that holds it.
+    fn assert_rests_on_this_write(&self) {
+        let is_written = |wanted: &dyn Fn(&Record) -> bool| self.records.iter().any(wanted);
+        let has_vote =
+            |vote: &Vote| is_written(&|record| matches!(record, Record::Vote(one) if one == vote));
+        for held in &self.held {
+            match held {
+                Held::Vote(vote) => {
+                    assert!(has_vote(vote), "D1: a vote waits for the write of it");
+                }
+                Held::Proposal(Message::Proposal(proposal)) => {
+                    assert!(
+                        has_vote(&proposal.vote),
+                        "D1: a proposal waits for the write of its vote"
+                    );
+                }
+                Held::Proposal(_) => panic!("D1: only a proposal waits as one"),
+                Held::Commit(_) => {}
+                Held::Rejoined => assert!(
+                    is_written(&|record| matches!(record, Record::SilentUpto(_))),
+                    "D5: who comes back waits for the write of its silence"
+                ),
+            }
+        }
+    }
+
     /// What may be said now that everything up to `seq` is durable.
     pub(super) fn release(&mut self, seq: PersistSeq) -> Vec<Held> {
-        assert!(seq <= self.last, "only what was asked for becomes durable");
+        assert!(
+            seq <= self.last,
+            "D1: only what was asked for becomes durable"
+        );
         let mut released = Vec::new();
         while self.pending.front().is_some_and(|(first, _)| *first <= seq) {
             let (_, held) = self.pending.pop_front().expect("just seen");

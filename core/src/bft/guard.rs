@@ -72,15 +72,24 @@ impl Guard {
 
     /// Remembers an own vote: a new one, or one from the disk.
     pub(super) fn insert(&mut self, vote: Vote) {
+        assert!(
+            vote.statement.view() > self.floor,
+            "D5: nothing is signed in a view that is settled or silent"
+        );
         let slot = self.slots.entry(vote.statement.view()).or_default();
-        *slot.place(vote.statement.kind) = Some(Own {
+        let own = slot.place(vote.statement.kind);
+        assert!(
+            own.is_none_or(|own| own.vote == vote) || self.mutant != Mutant::None,
+            "B2: one vote of each kind in a view"
+        );
+        *own = Some(Own {
             vote,
             is_durable: false,
         });
         let both = slot.nullify.is_some() && slot.finalize.is_some();
         assert!(
             !both || self.mutant != Mutant::None,
-            "never both a nullification and a finalization of one view"
+            "B2: never both a nullification and a finalization of one view"
         );
     }
 
@@ -94,15 +103,26 @@ impl Guard {
         }
     }
 
+    /// Whether an own vote is here and on the disk, or settled so that it does not
+    /// matter any more.
+    pub(super) fn holds_durably(&self, vote: &Vote) -> bool {
+        let kept = self.own(vote.statement.view(), vote.statement.kind);
+        vote.statement.view() <= self.floor
+            || kept.is_some_and(|own| own.is_durable && own.vote == *vote)
+    }
+
     /// The own vote of a kind in a view, durable or not.
     pub(super) fn vote(&self, view: View, kind: VoteKind) -> Option<&Vote> {
+        self.own(view, kind).map(|own| &own.vote)
+    }
+
+    fn own(&self, view: View, kind: VoteKind) -> Option<&Own> {
         let slot = self.slots.get(&view)?;
-        let own = match kind {
+        match kind {
             VoteKind::Notarize => slot.notarize.as_ref(),
             VoteKind::Nullify => slot.nullify.as_ref(),
             VoteKind::Finalize => slot.finalize.as_ref(),
-        };
-        own.map(|own| &own.vote)
+        }
     }
 
     /// The durable own votes of the newest views, ascending, to be sent again as

@@ -67,12 +67,40 @@
 //! Records of views that lie [`VIEWS_KEPT`](crate::limits::VIEWS_KEPT) or more
 //! below the last durable finalization may be deleted.
 //!
-//! # Invariants (`invariants.rs`)
-//! B1 committed ≤ final ≤ the present view · B2 own votes are this validator's,
-//! in views that it reached, and do not contradict each other · B3 everything
-//! kept has a bound and no step leaves something unwritten. What only an observer
-//! of all can see (agreement, one certified block per view, evidence that
-//! convicts nobody honest, progress after healing) is checked in
+//! # Invariants
+//! Each name begins the message of an assert: of what a rule decides where it is
+//! decided, of what is true after every step in `invariants.rs`. Those that walk over
+//! what is kept run after each of the first steps and then now and then, by the number
+//! of the step, so that every build runs the same. No peer reaches one.
+//!
+//! | name | holds |
+//! |---|---|
+//! | S1 | a view is opened by a kept certificate of the view before |
+//! | S2 | the leader alone builds, for its present view, on an earlier block |
+//! | S3 | the application judges a block after its parent was found good |
+//! | S4 | voted for is the leader's first block of the present view, with its parent here |
+//! | S5 | a certificate is of a quorum, one signature of each |
+//! | S6 | what is finalised is notarised |
+//! | S7 | the present view is given up, and no other |
+//! | S8 | no final view is skipped |
+//! | S9 | one block per height is committed, on its parent, by a finalization above it |
+//! | S10 | whom a validator accuses is convicted by what it shows |
+//! | S11 | a view sleeps or it runs, and whoever sleeps is woken |
+//! | S12 | who was heard is helped |
+//! | D1 D1b D2 D3 D4 D5 D6 | the table above |
+//! | C1 C2 C3 C4 | skips lie between, nobody supplies itself, pushed views have ended, own votes are said again from the disk |
+//! | B1 | announced ≤ committed ≤ final < the present view |
+//! | B2 | own votes are this validator's, in views that it reached, and do not contradict each other |
+//! | B3 | everything kept has a bound, and no step leaves something unwritten |
+//! | B4 | heads never go back |
+//! | B5 | certificates of a view do not exclude each other |
+//! | B6 | powers add up, and none together weigh more than all |
+//! | B7 | timers fit the view and each other |
+//! | B8 | open blocks lie above the committed one, and nothing is open behind the end |
+//! | B9 | a vote that only adds up changes nothing else |
+//!
+//! What only an observer of all can see (agreement, one certified block per view,
+//! evidence that convicts nobody honest, progress after healing) is checked in
 //! `tests/check.rs`, which shares no rule with this code.
 //!
 //! # Adversary

@@ -33,6 +33,7 @@ impl Bft {
         match self.parent_for(view) {
             Ok(parent) if self.is_valid(&parent.hash) => {
                 self.building = Some(view);
+                self.builds_on = parent.hash;
                 match self.tail_after(&parent) {
                     Some(content) => self.on_built(view, Some(content)),
                     None => out.push(Effect::Build { view, parent }),
@@ -94,6 +95,11 @@ impl Bft {
         let Ok(parent) = self.parent_for(view) else {
             return;
         };
+        if parent.hash != self.builds_on {
+            // A certificate came in the meantime: it is built anew, on that block.
+            self.building = None;
+            return;
+        }
         if content.items.is_empty() && self.holds_back(&parent) {
             self.building = None;
             self.timers.hold = self.timers.patience;
@@ -111,10 +117,17 @@ impl Bft {
             proposer: me,
             content: content.commitments,
         };
+        assert!(
+            self.leads() && header.stands_on(&parent),
+            "S2: the leader of a view proposes a block on an earlier one"
+        );
         let block = Block::new(header, content.items).expect("the application keeps the limits");
         let statement = Statement::on(VoteKind::Notarize, self.epoch.epoch, block.place());
         if !self.may_vote(&statement) {
             return;
+        }
+        if !self.has_room() {
+            return self.nullify(view);
         }
         let hash = self.keep_block(block.clone(), Verdict::Open);
         self.record_block(&hash);
@@ -139,7 +152,11 @@ impl Bft {
     }
 
     /// The newest nullifications between two views, as many as a proposal takes.
-    fn skips(&self, after: View, before: View) -> Vec<super::cert::Cert> {
+    pub(super) fn skips(&self, after: View, before: View) -> Vec<super::cert::Cert> {
+        assert!(
+            after < before,
+            "C1: what is skipped lies between a block and its parent"
+        );
         let views = after.until(before).rev();
         views
             .filter_map(|view| self.cert(view, VoteKind::Nullify))
@@ -204,10 +221,7 @@ impl Bft {
     pub(super) fn keep_block(&mut self, block: Block, verdict: Verdict) -> crate::crypto::Digest {
         let hash = block.hash();
         let header = block.header();
-        // What the own log holds was bounded when it came, and is more than that when
-        // the application's data lags: dropped here it might be lost everywhere.
-        let has_room = self.blocks.len() < BLOCKS_OPEN_MAX || matches!(self.phase, Phase::New);
-        if header.height > self.committed.height && has_room {
+        if header.height > self.committed.height && self.has_room() {
             // Only now: what can not be kept would be asked for again at once.
             self.wanted.remove(&hash);
             self.blocks.entry(hash).or_insert(Known {
@@ -217,6 +231,13 @@ impl Bft {
             });
         }
         hash
+    }
+
+    /// Whether one more open block is kept. What the own log holds was bounded when it
+    /// came, and is more than that when the application's data lags: dropped at the
+    /// start it might be lost everywhere.
+    fn has_room(&self) -> bool {
+        self.blocks.len() < BLOCKS_OPEN_MAX || matches!(self.phase, Phase::New)
     }
 
     /// Takes a block up from the disk.

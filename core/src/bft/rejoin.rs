@@ -30,8 +30,9 @@ pub(super) struct Rejoin {
     /// The view that each of the others has proven.
     standing: BTreeMap<NodeId, View>,
     pub(super) ask_at: Time,
-    /// Enough is known; only the write is waited for.
-    is_settled: bool,
+    /// The view up to which it will be silent, once enough is known: only the write is
+    /// waited for.
+    pub(super) silent: Option<View>,
 }
 
 impl Rejoin {
@@ -39,7 +40,7 @@ impl Rejoin {
         Self {
             standing: BTreeMap::new(),
             ask_at,
-            is_settled: false,
+            silent: None,
         }
     }
 }
@@ -59,6 +60,20 @@ impl Bft {
         }
     }
 
+    /// The view up to which it is silent is durable: it votes again.
+    pub(super) fn on_rejoined(&mut self) {
+        let Phase::Rejoining(rejoin) = &self.phase else {
+            return;
+        };
+        assert!(
+            rejoin.silent.is_some_and(|view| view <= self.guard.floor()),
+            "D5: who lost its disk is silent before it votes again"
+        );
+        self.phase = Phase::Running;
+        // Views that were entered meanwhile have no deadlines.
+        self.arm();
+    }
+
     /// Where another one stands, its certificates being verified.
     pub(super) fn on_standing(&mut self, from: NodeId, status: &Status) {
         let entered = status.entered_by.as_ref();
@@ -74,7 +89,7 @@ impl Bft {
         let Phase::Rejoining(rejoin) = &mut self.phase else {
             return;
         };
-        if set.index_of(from).is_none() || rejoin.is_settled {
+        if set.index_of(from).is_none() || rejoin.silent.is_some() {
             return;
         }
         rejoin.standing.insert(from, proven);
@@ -83,10 +98,10 @@ impl Bft {
         let highest = rejoin.standing.values().max().copied().unwrap_or_default();
         let is_enough = set.is_quorum(answered, mutant) || mutant.is(Mutant::BftRejoinsOnOneAnswer);
         if is_enough {
-            rejoin.is_settled = true;
             let has_margin = !mutant.is(Mutant::BftRejoinsWithoutMargin);
             let margin = if has_margin { MARGIN } else { 0 };
             let silent = View(highest.0.saturating_add(margin));
+            rejoin.silent = Some(silent);
             self.guard.raise_floor(silent);
             self.gate.record(Record::SilentUpto(silent));
             self.gate.hold(Held::Rejoined);

@@ -57,9 +57,10 @@ impl Bft {
     }
 
     /// Whether this node is one of those that follow the leader in the set.
-    fn supplies(&self, leader: ValidatorIndex) -> bool {
+    pub(super) fn supplies(&self, leader: ValidatorIndex) -> bool {
         let count = self.epoch.validators.len();
         let me = self.me.expect("only validators relay").position();
+        assert!(me != leader.position(), "C2: nobody supplies itself");
         let distance = (me + count - leader.position()) % count;
         (1..=self.epoch.validators.faulty_max() + 1).contains(&distance)
     }
@@ -108,7 +109,7 @@ impl Bft {
 
     /// C4: own votes as they are, never signed anew, and the entry certificate.
     /// Who has no vote to show asks for help in words.
-    fn say_again(&mut self, out: &mut Outbox<Effect>) {
+    pub(super) fn say_again(&mut self, out: &mut Outbox<Effect>) {
         if self.config.mutant.is(Mutant::BftRepeatsNothing) {
             return;
         }
@@ -124,6 +125,10 @@ impl Bft {
             }
         }
         for vote in votes {
+            assert!(
+                Some(vote.signer) == self.me && self.guard.holds_durably(&vote),
+                "C4: own votes are said again as they are on the disk"
+            );
             out.push(Effect::Broadcast {
                 message: Message::Vote(vote),
             });

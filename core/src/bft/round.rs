@@ -19,7 +19,7 @@ pub(super) struct Round {
     /// The first block that the leader proposed.
     pub(super) proposal: Option<Digest>,
     /// Verified votes, the first of each signer and kind.
-    votes: [BTreeMap<ValidatorIndex, Vote>; 3],
+    pub(super) votes: [BTreeMap<ValidatorIndex, Vote>; 3],
     /// Votes that say what a certificate says already, as they came from their signers.
     /// They count for nothing, so their signatures are not checked, unless the signer
     /// says something else as well.
@@ -148,6 +148,12 @@ impl Round {
             })
         };
         let signers: Signers = counted().map(|vote| vote.signer).collect();
+        let power: u128 = counted().map(|vote| set.weight_of(vote.signer)).sum();
+        assert_eq!(
+            set.power_of(signers),
+            power,
+            "B6: what was counted is what its signers weigh"
+        );
         if !set.is_quorum(signers, mutant) {
             return None;
         }
@@ -165,9 +171,20 @@ impl Round {
         self.spare = Default::default();
     }
 
-    /// How many votes are kept.
-    pub(super) fn votes_len(&self) -> usize {
-        self.votes.iter().map(BTreeMap::len).sum()
+    /// Whether no more votes of a kind are kept than there are validators.
+    pub(super) fn fits(&self, validators: usize) -> bool {
+        let mut kept = self.votes.iter().chain(&self.spare);
+        kept.all(|votes| votes.len() <= validators) && self.accused.count() <= validators
+    }
+
+    /// Whether its certificates can all be, as two quorums share an honest validator.
+    pub(super) fn certs_agree(&self) -> bool {
+        let [notarized, nullified, finalized] = VoteKind::ALL.map(|kind| self.cert(kind));
+        let blocks = [notarized, finalized].map(|cert| cert.map(|cert| cert.statement.block));
+        let [Some(notarized), Some(finalized)] = blocks else {
+            return nullified.is_none() || finalized.is_none();
+        };
+        nullified.is_none() && notarized == finalized
     }
 
     /// Whether somebody has voted here.

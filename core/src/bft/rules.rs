@@ -3,7 +3,7 @@
 use super::block::Header;
 use super::effect::{Effect, Record};
 use super::state::{Bft, Known, Verdict};
-use super::types::View;
+use super::types::{Height, View};
 use super::vote::{Statement, VoteKind};
 use crate::crypto::Digest;
 use crate::machine::Outbox;
@@ -45,9 +45,11 @@ impl Bft {
             Footing::Sound => {}
         }
         match verdict {
-            Verdict::Valid => {}
+            // The parent may have been dropped since, before it was certified: it is
+            // fetched first.
+            Verdict::Valid if self.is_valid(&header.parent) => {}
             Verdict::Invalid => return self.nullify(view),
-            Verdict::Open | Verdict::Asked => return,
+            Verdict::Valid | Verdict::Open | Verdict::Asked => return,
         }
         // A notarization then proves that a third of the power has the block on disk:
         // without that a loss of power could leave a certificate for a block that
@@ -110,37 +112,98 @@ impl Bft {
         if !self.is_valid(&block.hash) || !self.may_vote(&statement) {
             return;
         }
+        // One before it may have been dropped since, before it was certified: it is
+        // fetched first. One that was voted for is written, and those before it may not
+        // be: this validator may have been late for them.
+        let Ok(chain) = self.chain_down_from(block.hash) else {
+            return;
+        };
         if !self.config.mutant.is(Mutant::BftFinalizesUnwritten) {
-            self.record_chain(block.hash);
+            chain.iter().rev().for_each(|hash| self.record_block(hash));
         }
         self.cast(statement);
     }
 
-    /// Hands a block and those before it to the log, oldest first.
-    fn record_chain(&mut self, hash: Digest) {
-        let mut chain = Vec::new();
-        let mut next = hash;
-        while let Some(known) = self.blocks.get(&next).filter(|known| !known.recorded) {
-            chain.push(next);
-            next = known.block.header().parent;
-        }
-        for hash in chain.into_iter().rev() {
-            self.record_block(&hash);
+    /// Hands one block to the log, once.
+    pub(super) fn record_block(&mut self, hash: &Digest) {
+        let known = self.known_mut(hash);
+        if !known.recorded {
+            known.recorded = true;
+            let block = known.block.clone();
+            self.gate.record(Record::Block(block));
         }
     }
 
-    /// Hands one block to the log, once.
-    pub(super) fn record_block(&mut self, hash: &Digest) {
-        let known = self.blocks.get_mut(hash).expect("the caller has it");
-        if !known.recorded {
-            known.recorded = true;
-            self.gate.record(Record::Block(known.block.clone()));
+    /// What holds when anything is signed, whatever made the rules sign it.
+    pub(super) fn assert_may_sign(&self, statement: &Statement) {
+        let (view, place) = (statement.view(), &statement.block);
+        if self.is_planted() {
+            return;
         }
+        match statement.kind {
+            VoteKind::Nullify => {
+                assert_eq!(view, self.view, "S7: only the present view is given up");
+            }
+            VoteKind::Notarize => {
+                assert_eq!(
+                    view, self.view,
+                    "S4: a block of the present view is voted for"
+                );
+                let proposal = self.rounds.get(&view).and_then(|round| round.proposal);
+                assert_eq!(
+                    proposal,
+                    Some(place.hash),
+                    "S4: the leader's first block is"
+                );
+                let known = self.blocks.get(&place.hash);
+                let known = known.expect("S4: what is voted for is here");
+                assert!(
+                    known.recorded,
+                    "D1b: what is voted for is written with the vote"
+                );
+                let header = known.block.header();
+                let parent = self.height_of(&header.parent);
+                assert_eq!(
+                    parent.map(Height::next),
+                    Some(header.height),
+                    "S4: the parent of what is voted for is here"
+                );
+                let is_final = |view| self.cert(view, VoteKind::Finalize).is_some();
+                assert!(
+                    !header.parent_view.until(view).any(is_final),
+                    "S8: no view is skipped that is final"
+                );
+            }
+            VoteKind::Finalize => {
+                let notarized = self.cert(view, VoteKind::Notarize);
+                assert_eq!(
+                    notarized.map(|cert| cert.statement.block),
+                    Some(*place),
+                    "S6: what is finalised is notarised"
+                );
+                assert!(
+                    self.is_written(place.hash),
+                    "D2: what is finalised is written, with all before it"
+                );
+            }
+        }
+    }
+
+    /// Whether a block and all before it, down to the committed one, were handed to the
+    /// log.
+    fn is_written(&self, hash: Digest) -> bool {
+        let mut next = hash;
+        while next != self.committed.hash {
+            let Some(known) = self.blocks.get(&next).filter(|known| known.recorded) else {
+                return false;
+            };
+            next = known.block.header().parent;
+        }
+        true
     }
 
     /// S7: gives the view up, unless it was finalised here.
     pub(super) fn nullify(&mut self, view: View) {
-        assert!(view <= self.view, "views are given up when they are due");
         self.cast(Statement::nullify(self.epoch.epoch, view));
     }
 
@@ -172,14 +235,29 @@ impl Bft {
                 return;
             }
             for (hash, verdict) in open {
-                let known = self.blocks.get_mut(&hash).expect("just listed");
-                known.verdict = verdict;
-                if verdict == Verdict::Asked {
-                    let block = known.block.clone();
-                    out.push(Effect::Check { block });
+                match verdict {
+                    Verdict::Asked => self.ask_about(&hash, out),
+                    said => self.known_mut(&hash).verdict = said,
                 }
             }
         }
+    }
+
+    /// Asks the application about a block.
+    pub(super) fn ask_about(&mut self, hash: &Digest, out: &mut Outbox<Effect>) {
+        let parent = self.known_mut(hash).block.header().parent;
+        assert!(
+            self.is_valid(&parent) || self.is_planted(),
+            "S3: a block is judged when its parent was found good"
+        );
+        let known = self.known_mut(hash);
+        known.verdict = Verdict::Asked;
+        let block = known.block.clone();
+        out.push(Effect::Check { block });
+    }
+
+    fn known_mut(&mut self, hash: &Digest) -> &mut Known {
+        self.blocks.get_mut(hash).expect("the caller has it")
     }
 
     /// What can be said of a block by its parent alone.

@@ -36,7 +36,13 @@ pub struct Bft {
     pub(super) last_final: Option<Proven>,
     /// The last block handed to the application.
     pub(super) committed: BlockRef,
+    /// The height up to which the application was told: the blocks behind it up to the
+    /// committed one wait for the disk.
+    pub(super) announced: Height,
     pub(super) rounds: Rounds,
+    /// How many open blocks the own log held at the start: it may be more than are
+    /// taken in later.
+    pub(super) blocks_taken_up: usize,
     /// Blocks after the committed one.
     pub(super) blocks: BTreeMap<Digest, Known>,
     pub(super) guard: Guard,
@@ -46,6 +52,8 @@ pub struct Bft {
     pub(super) waiting: bool,
     /// The view for which the application builds.
     pub(super) building: Option<View>,
+    /// And the block that it builds on.
+    pub(super) builds_on: Digest,
     pub(super) peers: BTreeMap<NodeId, Peer>,
     /// The view from which on this node has followed view by view: of what was said
     /// before it knows nothing.
@@ -136,6 +144,12 @@ impl Bft {
             &epoch.validators,
         );
         let mutant = config.mutant;
+        let everybody = epoch.validators.iter().map(|(place, _)| place);
+        assert_eq!(
+            epoch.validators.power_of(everybody.collect()),
+            epoch.validators.total(),
+            "B6: the power of all is that of each together"
+        );
         Self {
             leaders,
             me,
@@ -146,13 +160,16 @@ impl Bft {
             entered_by: None,
             last_final: None,
             committed: epoch.root(),
+            announced: epoch.root_height,
             rounds: Rounds::new(),
+            blocks_taken_up: 0,
             blocks: BTreeMap::new(),
             guard: Guard::new(mutant),
             gate: Gate::new(mutant),
             timers: Timers::default(),
             waiting: false,
             building: None,
+            builds_on: Digest::default(),
             peers: BTreeMap::new(),
             listens_from: View(1),
             wanted: BTreeMap::new(),

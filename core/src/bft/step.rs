@@ -17,7 +17,8 @@ impl Machine for Bft {
     type Effect = Effect;
 
     fn step(&mut self, now: Time, event: Event, out: &mut Outbox<Effect>) {
-        assert!(now >= self.now, "time never runs backwards");
+        assert!(now >= self.now, "B4: time never runs backwards");
+        let before = self.heads();
         self.now = now;
         self.steps = self.steps.wrapping_add(1);
         if matches!(self.phase, Phase::Halted(_)) {
@@ -34,7 +35,7 @@ impl Machine for Bft {
         self.on_deadlines();
         if self.stirred || self.config.mutant != Mutant::None {
             self.advance(out);
-        } else if cfg!(debug_assertions) {
+        } else if self.is_sampled() {
             self.assert_at_rest();
         }
         self.repeat(out);
@@ -44,6 +45,7 @@ impl Machine for Bft {
         if let Some(persist) = self.gate.flush() {
             out.push(persist);
         }
+        self.assert_forward(&before);
         self.invariants();
     }
 
@@ -67,7 +69,10 @@ impl Bft {
             Event::Message { .. } => {}
             Event::Persisted { seq } => {
                 for held in self.gate.release(seq) {
-                    self.let_go(held, out);
+                    // One's own vote may be what shows that the ledger is broken.
+                    if !matches!(self.phase, Phase::Halted(_)) {
+                        self.let_go(held, out);
+                    }
                 }
             }
             Event::StoreFailed => self.phase = Phase::Halted("a write of the ledger failed"),
@@ -111,10 +116,17 @@ impl Bft {
     /// Takes up what the disk held (D6). The view follows from certificates and
     /// from own votes, whichever reaches further.
     fn start(&mut self, recovered: Recovered, out: &mut Outbox<Effect>) {
-        assert!(matches!(self.phase, Phase::New), "a node starts once");
+        assert!(
+            matches!(self.phase, Phase::New),
+            "B8: a validator starts once"
+        );
         if let Some(committed) = recovered.committed {
-            assert!(committed.height >= self.epoch.root_height);
+            assert!(
+                committed.height >= self.epoch.root_height,
+                "D4: the application stands on the root of the epoch or behind it"
+            );
             self.committed = committed;
+            self.announced = committed.height;
         }
         self.guard
             .raise_floor(self.committed.view.max(recovered.silent_upto));
@@ -129,6 +141,9 @@ impl Bft {
                 self.accept(cert, false, out);
             }
         }
+        if matches!(self.phase, Phase::Halted(_)) {
+            return;
+        }
         self.phase = Phase::Running;
         self.recover_votes(recovered.votes, out);
         let voted_in = self.guard.last_view();
@@ -136,6 +151,7 @@ impl Bft {
             self.view = voted_in;
         }
         self.listens_from = self.view;
+        self.blocks_taken_up = self.blocks.len();
         self.arm();
         self.activate();
         self.forget_what_ended();
@@ -159,7 +175,7 @@ impl Bft {
 
     /// Own votes count again, as they did before the crash: without them a crash
     /// of all validators would leave each waiting for its own.
-    fn recover_votes(
+    pub(super) fn recover_votes(
         &mut self,
         votes: alloc::vec::Vec<super::vote::Vote>,
         out: &mut Outbox<Effect>,
@@ -169,6 +185,10 @@ impl Bft {
         }
         for vote in votes {
             if self.is_own(&vote) && vote.statement.view() > self.guard.floor() {
+                assert!(
+                    self.guard.holds_durably(&vote) || self.is_planted(),
+                    "D6: what was signed in earlier lives binds"
+                );
                 self.count(vote, out);
             }
         }
@@ -180,9 +200,13 @@ impl Bft {
     }
 
     /// Says what was held back until now.
-    fn let_go(&mut self, held: Held, out: &mut Outbox<Effect>) {
+    pub(super) fn let_go(&mut self, held: Held, out: &mut Outbox<Effect>) {
         match held {
             Held::Vote(vote) => {
+                assert!(
+                    self.is_own(&vote),
+                    "D1: nobody else's vote waits for this disk"
+                );
                 self.guard.set_durable(&vote);
                 out.push(Effect::Broadcast {
                     message: Message::Vote(vote),
@@ -190,20 +214,15 @@ impl Bft {
                 self.count(vote, out);
             }
             Held::Proposal(message) => out.push(Effect::Broadcast { message }),
-            Held::Commit(committed) => out.push(Effect::Commit(committed)),
-            Held::Rejoined if matches!(self.phase, Phase::Rejoining(_)) => {
-                self.phase = Phase::Running;
-                // Views that were entered meanwhile have no deadlines.
-                self.arm();
-            }
-            Held::Rejoined => {}
+            Held::Commit(committed) => self.announce(committed, out),
+            Held::Rejoined => self.on_rejoined(),
         }
     }
 
     /// What may have become possible by this step, whatever the event was: so no
     /// rule can miss the moment at which its last condition comes true. It is left out
     /// after a vote that brought nothing about, which most of them are.
-    fn advance(&mut self, out: &mut Outbox<Effect>) {
+    pub(super) fn advance(&mut self, out: &mut Outbox<Effect>) {
         self.stirred = false;
         self.commit_ready(out);
         if !self.has_started() {
@@ -218,21 +237,6 @@ impl Bft {
         self.try_notarize(out);
         self.try_propose(out);
         self.ask_missing(out);
-    }
-
-    /// That no rule has anything to do: they were left out for a reason.
-    fn assert_at_rest(&mut self) {
-        let mut out = Outbox::new();
-        let (timers, waits) = (self.timers.clone(), self.gate.waits());
-        self.advance(&mut out);
-        assert!(out.is_empty(), "a vote that only adds up says nothing new");
-        assert_eq!(
-            self.gate.waits(),
-            waits,
-            "nor does it let anything be written"
-        );
-        assert_eq!(self.timers, timers, "nor is anything due because of it");
-        assert!(!self.stirred);
     }
 
     /// Views after the last finalization in which a block is notarised.
@@ -253,6 +257,7 @@ impl Bft {
         }
         let me = self.me.expect("only validators vote");
         let key = self.config.signer.as_ref().expect("validators have keys");
+        self.assert_may_sign(&statement);
         let vote = super::vote::Vote::sign(statement, self.config.chain, me, &**key);
         self.stirred = true;
         self.guard.insert(vote);

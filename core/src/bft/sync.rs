@@ -6,7 +6,7 @@ use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::block::Block;
+use super::block::{Block, Header};
 use super::cert::{Cert, Proven};
 use super::effect::{Committed, Effect};
 use super::message::{FinalBlocks, Message, Status};
@@ -44,10 +44,11 @@ impl Bft {
             self.ask_blocks(from, out);
             return true;
         }
-        let missing = self.missing_blocks();
+        let mut missing = self.missing_blocks();
         let is_missing = !missing.is_empty();
+        missing.truncate(BLOCKS_WANTED_MAX);
         self.wanted.retain(|hash, _| missing.contains(hash));
-        for hash in missing.into_iter().take(BLOCKS_WANTED_MAX) {
+        for hash in missing {
             let mut asked = self.wanted.get(&hash).copied().unwrap_or_default();
             if self.is_time_to_ask(&mut asked) {
                 self.wanted.insert(hash, asked);
@@ -117,18 +118,30 @@ impl Bft {
     }
 
     /// The first block that is not here, on the way from this one down to the
-    /// committed one.
+    /// committed one. Nobody certified what a leader has proposed: what it names as
+    /// parents is fetched only as far as views and heights fit, which leaves it no more
+    /// blocks than there are views, or it could fill the room for all others.
     fn first_absent(&self, hash: Digest) -> Option<Digest> {
         let mut next = hash;
+        let mut child: Option<&Header> = None;
         while next != self.committed.hash {
-            let Some(known) = self.blocks.get(&next) else {
-                return Some(next);
-            };
-            let header = known.block.header();
-            if header.height <= self.committed.height {
+            let known = self.blocks.get(&next);
+            let place = known.map(|known| known.block.place());
+            let fits = child.is_none_or(|child| match &place {
+                Some(place) => child.stands_on(place),
+                None => {
+                    child.parent_view > self.committed.view
+                        && child.height > self.committed.height.next()
+                }
+            });
+            if !fits {
                 return None;
             }
-            next = header.parent;
+            let Some(known) = known else {
+                return Some(next);
+            };
+            child = Some(known.block.header());
+            next = known.block.header().parent;
         }
         None
     }
@@ -234,10 +247,7 @@ impl Bft {
         let first = answer.blocks.first().map(Block::header);
         let again = self.config.mutant.is(Mutant::BftSyncCommitsAgain);
         let follows = first.is_some_and(|first| {
-            again
-                || first.height == self.committed.height.next()
-                    && first.parent == self.committed.hash
-                    && first.chain == self.config.chain
+            again || first.stands_on(&self.committed) && first.chain == self.config.chain
         });
         if !follows || !self.has_started() {
             return;
@@ -297,6 +307,8 @@ impl Bft {
         let last = self.last_final.as_ref().map(|last| last.statement.view());
         if last < Some(proven.statement.view()) {
             self.accept(proven.clone(), false, out);
+        } else if self.contradicts(&proven, out) {
+            return None;
         }
         Some(proven)
     }

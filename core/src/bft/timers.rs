@@ -224,7 +224,10 @@ impl Bft {
 
     /// Whether the leader's block was voted for in time.
     pub(super) fn on_notarized_by_me(&mut self, view: View) {
-        assert!(self.guard.vote(view, VoteKind::Notarize).is_some());
+        assert!(
+            self.guard.vote(view, VoteKind::Notarize).is_some(),
+            "S4: the guard knows what is voted for"
+        );
         self.timers.leader = None;
     }
 

@@ -25,7 +25,7 @@ pub struct Validator {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ValidatorSet {
     validators: Vec<Validator>,
-    total: u128,
+    pub(super) total: u128,
     /// The largest power.
     strongest: u128,
 }
@@ -129,17 +129,22 @@ impl ValidatorSet {
 
     /// The power of some. Places outside of the set weigh nothing.
     pub fn power_of(&self, signers: Signers) -> u128 {
-        signers
-            .iter()
-            .filter_map(|signer| self.get(signer))
-            .map(|validator| u128::from(validator.power.0))
-            .sum()
+        signers.iter().map(|signer| self.weight_of(signer)).sum()
+    }
+
+    /// The power of one place. A place outside of the set weighs nothing.
+    pub fn weight_of(&self, signer: ValidatorIndex) -> u128 {
+        self.get(signer).map_or(0, |one| u128::from(one.power.0))
     }
 
     /// Whether these are a quorum: more than two thirds of all power. Two quorums
     /// share more than a third, so at least one honest validator.
     pub fn is_quorum(&self, signers: Signers, mutant: Mutant) -> bool {
         let power = self.power_of(signers);
+        assert!(
+            power <= self.total,
+            "B6: nobody together weighs more than all"
+        );
         if mutant.is(Mutant::BftQuorumRoundedDown) {
             return power >= self.total * 2 / 3;
         }

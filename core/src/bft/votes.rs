@@ -4,7 +4,6 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::cert::{Cert, Proven};
-use super::commit::BROKEN;
 use super::effect::{Effect, Record};
 use super::evidence::{self, Evidence};
 use super::message::Message;
@@ -113,6 +112,10 @@ impl Bft {
     /// Counts a vote whose signature is verified, or an own one.
     pub(super) fn count(&mut self, vote: Vote, out: &mut Outbox<Effect>) {
         let statement = vote.statement;
+        assert!(
+            Some(vote.signer) != self.me || self.guard.holds_durably(&vote) || self.is_planted(),
+            "D1: an own vote counts when it is durable"
+        );
         self.look_for_evidence(&vote, out);
         let (set, mutant) = (self.epoch.validators.clone(), self.config.mutant);
         let round = self.round(statement.view());
@@ -148,11 +151,21 @@ impl Bft {
     }
 
     /// Says that somebody lied, once per view.
-    fn accuse(&mut self, found: impl IntoIterator<Item = Evidence>, out: &mut Outbox<Effect>) {
+    pub(super) fn accuse(
+        &mut self,
+        found: impl IntoIterator<Item = Evidence>,
+        out: &mut Outbox<Effect>,
+    ) {
         if self.config.mutant.is(Mutant::BftShowsNoLies) {
             return;
         }
         for evidence in found {
+            let (chain, set) = (self.config.chain, &self.epoch.validators);
+            let verdict = evidence.verify(chain, self.epoch.epoch, set, &*self.config.verifier);
+            assert!(
+                verdict.is_ok() || self.is_planted(),
+                "S10: whom this validator accuses is convicted"
+            );
             let view = evidence.votes()[0].statement.view();
             if self.round(view).accuse(evidence.culprit()) {
                 out.push(Effect::Evidence(Box::new(evidence)));
@@ -208,6 +221,16 @@ impl Bft {
             return;
         }
         self.stirred = true;
+        let set = &self.epoch.validators;
+        assert!(
+            set.is_quorum(cert.signers, self.config.mutant) && cert.signers.fits(set),
+            "S5: a certificate is of a quorum"
+        );
+        let round = self.round(statement.view());
+        assert!(
+            round.certs_agree(),
+            "B5: certificates of a view do not exclude each other"
+        );
         if self.has_started() {
             self.gate.record(Record::Cert(cert.clone()));
             let found = self.round(statement.view()).contradicted(&cert);
@@ -223,27 +246,66 @@ impl Bft {
         self.enter(statement.view().next(), &cert);
     }
 
-    /// Two certificates that can not both be: the ledger is broken. The node
-    /// tells what it has and votes no more.
-    fn contradicts(&mut self, cert: &Proven, out: &mut Outbox<Effect>) -> bool {
-        let round = self.round(cert.statement.view());
-        let other = round.certs().find(|kept| evidence::contradict(kept, cert));
-        if other.is_none() {
+    /// Whether this certificate and what is known can not both be: the ledger is
+    /// broken. The node tells what it has and votes no more.
+    pub(super) fn contradicts(&mut self, cert: &Proven, out: &mut Outbox<Effect>) -> bool {
+        let mut certs = self.excluded_by(cert);
+        if certs.is_empty() && self.fits_committed(&cert.statement) {
             return false;
         }
-        let mut certs: Vec<Proven> = round.certs().cloned().collect();
         certs.push(cert.clone());
+        // Some of the guilty may have shown themselves to this node by single votes.
+        let heard = self.round(cert.statement.view()).contradicted(cert);
+        self.break_off(certs, heard, out);
+        true
+    }
+
+    /// Certificates that can not be beside this one, with what was said in their view.
+    fn excluded_by(&self, cert: &Proven) -> Vec<Proven> {
+        let view = cert.statement.view();
+        let excluded = |kept: &&Proven| evidence::contradict(kept, cert);
+        let beside = self.rounds.get(&view);
+        if beside.is_some_and(|round| round.certs().any(|kept| excluded(&kept))) {
+            return beside.into_iter().flat_map(Round::certs).cloned().collect();
+        }
+        let last = self.last_final.as_ref();
+        let before = last.filter(|last| last.statement.view() < view);
+        let later = self.rounds.range(view.next()..).map(|(_, round)| round);
+        let later = later.take_while(|_| cert.statement.kind == VoteKind::Finalize);
+        let others = before.into_iter().chain(later.flat_map(Round::certs));
+        others.filter(excluded).cloned().collect()
+    }
+
+    /// Whether what a certificate says can be beside the committed block: a later one
+    /// is higher.
+    fn fits_committed(&self, statement: &Statement) -> bool {
+        let (place, committed) = (&statement.block, &self.committed);
+        match statement.kind {
+            VoteKind::Nullify => true,
+            VoteKind::Notarize => place.view <= committed.view || place.height > committed.height,
+            VoteKind::Finalize if place.view == committed.view => place == committed,
+            VoteKind::Finalize => {
+                (place.view > committed.view) == (place.height > committed.height)
+            }
+        }
+    }
+
+    /// The ledger is broken: the node tells what shows it, with evidence that it has
+    /// heard besides, and votes no more.
+    pub(super) fn break_off(
+        &mut self,
+        certs: Vec<Proven>,
+        mut heard: Vec<Evidence>,
+        out: &mut Outbox<Effect>,
+    ) {
         // A notarization and a finalization of another block convict nobody yet:
-        // an honest signer of both finalised what others notarised. Some of the guilty
-        // may have shown themselves to this node by single votes.
+        // an honest signer of both finalised what others notarised.
         let mut culprits = evidence::forensics(&certs);
         let named: Signers = culprits.iter().map(Evidence::culprit).collect();
-        let mut more = round.contradicted(cert);
-        more.retain(|evidence| !named.contains(evidence.culprit()));
-        culprits.extend(more);
+        heard.retain(|evidence| !named.contains(evidence.culprit()));
+        culprits.extend(heard);
         out.push(Effect::SafetyViolation { certs, culprits });
-        self.phase = Phase::Halted(BROKEN);
-        true
+        self.phase = Phase::Halted("the ledger is broken: more than a third of the power lies");
     }
 
     /// S1: a certificate of the view before lets everybody into the next.

@@ -1,9 +1,11 @@
+mod asserts;
 mod cases;
 mod check;
 mod cluster;
 mod codec;
 mod directed;
 mod forks;
+mod hostile;
 mod liar;
 mod model;
 #[cfg(feature = "mutants")]

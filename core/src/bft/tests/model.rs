@@ -712,7 +712,8 @@ mod finds {
         a_quorum_of_two: BftQuorumRoundedDown(1, 1, Grain::Certs, 0) by "stopped",
         a_finalization_of_what_was_given_up:
             BftFinalizesAfterNullify(1, 1, Grain::Certs, 0) by "I6",
-        views_that_were_not_given_up: BftSkipsUnchecked(2, 2, Grain::Certs, 0) by "I1",
+        views_that_were_not_given_up:
+            BftSkipsUnchecked(2, 2, Grain::Certs, 0) by "stopped",
         a_forgotten_guard: BftGuardNotRecovered(1, 1, Grain::Certs, 1) by "I6",
         a_second_block: BftNotarizesTwice(1, 1, Grain::Certs, 1) by "I5",
         votes_for_two_blocks_added_up:

@@ -150,6 +150,8 @@ pub struct Solo<'a> {
     pub evidence: Vec<Evidence>,
     /// Whom it found guilty when it saw the ledger broken.
     pub culprits: Option<Vec<Evidence>>,
+    /// How often it has said that the ledger is broken.
+    pub violations: usize,
     mutant: Mutant,
 }
 
@@ -165,6 +167,7 @@ impl<'a> Solo<'a> {
             commits: Vec::new(),
             evidence: Vec::new(),
             culprits: None,
+            violations: 0,
             mutant,
         };
         solo.start(false);
@@ -224,7 +227,10 @@ impl<'a> Solo<'a> {
             Effect::Broadcast { message } => self.sent.push((None, message)),
             Effect::Commit(committed) => self.commits.push(*committed),
             Effect::Evidence(evidence) => self.evidence.push(*evidence),
-            Effect::SafetyViolation { culprits, .. } => self.culprits = Some(culprits),
+            Effect::SafetyViolation { culprits, .. } => {
+                self.culprits = Some(culprits);
+                self.violations += 1;
+            }
             Effect::Build { .. } | Effect::ServeBlocks { .. } | Effect::ServeBlock { .. } => {}
         }
         None
