@@ -29,6 +29,8 @@ extern crate alloc;
 pub mod bft;
 pub mod codec;
 pub mod crypto;
+#[cfg(test)]
+mod golden;
 pub mod kv;
 pub mod ledger;
 pub mod limits;
