@@ -3,6 +3,7 @@ mod check;
 mod cluster;
 mod codec;
 mod directed;
+mod golden;
 mod liar;
 mod model;
 #[cfg(feature = "mutants")]
