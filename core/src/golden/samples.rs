@@ -2,9 +2,9 @@
 //! value are equal, and no number is the same in another order or width, so that an
 //! exchange of fields shows.
 
-use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use bytes::Bytes;
 
@@ -237,16 +237,17 @@ pub(crate) fn block() -> Block {
 }
 
 pub(crate) fn validators() -> ValidatorSet {
+    validators_of(0..3)
+}
+
+/// The set of the signers with these places.
+pub(crate) fn validators_of(places: Range<u64>) -> ValidatorSet {
     let of = |place: u64| Validator {
         node: key(place).node_id(),
         key: key(place),
         power: Power(number(0x11) + place),
     };
-    ValidatorSet::new((0..3).map(of).collect()).expect("a set")
-}
-
-pub(crate) fn shared_validators() -> Arc<ValidatorSet> {
-    Arc::new(validators())
+    ValidatorSet::new(places.map(of).collect()).expect("a set")
 }
 
 pub(crate) fn finality() -> Finality {
