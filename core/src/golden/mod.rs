@@ -13,6 +13,7 @@
 
 extern crate std;
 
+mod coverage;
 pub(crate) mod samples;
 
 use alloc::collections::BTreeMap;
@@ -100,7 +101,7 @@ impl Table {
     /// Compares the samples with the table, or writes it.
     pub(crate) fn check(self) {
         let path = table_path(self.folder);
-        if std::env::var(MODE).is_ok_and(|mode| mode == "write") {
+        if is_writing() {
             let lines = self
                 .rows
                 .iter()
@@ -127,6 +128,10 @@ impl Table {
             complaints.join("\n")
         );
     }
+}
+
+fn is_writing() -> bool {
+    std::env::var(MODE).is_ok_and(|mode| mode == "write")
 }
 
 /// The bytes of a value, after they were read back and written again.
