@@ -34,6 +34,8 @@ pub mod bft;
 pub mod cluster;
 pub mod codec;
 pub mod crypto;
+#[cfg(test)]
+mod golden;
 pub mod io;
 pub mod kv;
 pub mod ledger;

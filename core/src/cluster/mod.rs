@@ -72,6 +72,9 @@ mod step;
 mod storage;
 mod wire;
 
+#[cfg(test)]
+mod tests;
+
 pub use config::Config;
 pub use effect::{Effect, Notice};
 pub use event::{Event, Link};

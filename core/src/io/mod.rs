@@ -14,6 +14,9 @@
 
 mod wire;
 
+#[cfg(test)]
+mod tests;
+
 use bytes::Bytes;
 
 use crate::store::{Page, StoreBatch, StoreSeq};

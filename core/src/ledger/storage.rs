@@ -299,7 +299,7 @@ fn put(key: bytes::Bytes, value: &impl Encode) -> StoreOp {
     }
 }
 
-fn head_record(head: &LogHead) -> Record {
+pub(super) fn head_record(head: &LogHead) -> Record {
     Record {
         kind: RecordKind::HardState,
         index: 0,
@@ -308,7 +308,7 @@ fn head_record(head: &LogHead) -> Record {
 }
 
 /// Tells the log that entries below an index may be gone.
-fn base_record(below: u64) -> Record {
+pub(super) fn base_record(below: u64) -> Record {
     Record {
         kind: RecordKind::Base,
         index: below.saturating_sub(1),

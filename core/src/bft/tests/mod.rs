@@ -5,6 +5,7 @@ mod cluster;
 mod codec;
 mod directed;
 mod forks;
+mod golden;
 mod hostile;
 mod liar;
 mod model;

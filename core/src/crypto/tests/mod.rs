@@ -3,6 +3,7 @@
 
 mod cert;
 mod fake;
+mod golden;
 mod hash;
 mod keys;
 mod preimage;

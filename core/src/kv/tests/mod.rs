@@ -7,6 +7,7 @@
 mod cases;
 mod cow;
 mod digest;
+mod golden;
 mod laws;
 mod leases;
 mod model;

@@ -3,6 +3,8 @@ mod check;
 mod cluster;
 mod compact;
 mod disk;
+mod golden;
+mod golden_state;
 mod history;
 mod operations;
 mod props;

@@ -4,6 +4,7 @@
 mod attacks;
 mod forgetting;
 mod frontier;
+mod golden;
 mod known;
 mod oracles;
 mod plain;

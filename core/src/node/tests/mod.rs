@@ -3,5 +3,6 @@
 
 mod cases;
 mod cluster;
+mod golden;
 mod proofs;
 mod wire;

@@ -4,6 +4,7 @@
 mod applied;
 mod applied_tree;
 mod forged;
+mod golden;
 mod heads;
 mod honest;
 mod leaf;

@@ -5,6 +5,7 @@ mod chain;
 mod check;
 mod cluster;
 mod disk;
+mod golden;
 mod hostile;
 mod log;
 #[cfg(feature = "mutants")]

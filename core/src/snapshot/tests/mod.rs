@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod cases;
+mod golden;
 mod props;
 
 use alloc::vec;

@@ -5,6 +5,7 @@ mod common;
 mod damage;
 mod disk;
 mod fuzz;
+mod golden;
 mod host;
 mod model;
 mod props;

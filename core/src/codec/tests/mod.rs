@@ -1,3 +1,5 @@
+mod golden;
+
 use alloc::vec::Vec;
 
 use bytes::Bytes;

@@ -1,5 +1,7 @@
 //! The format of traces: every record survives a round trip, damage does not.
 
+mod golden;
+
 use alloc::string::{String, ToString};
 use alloc::vec;
 

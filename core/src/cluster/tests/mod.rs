@@ -1,0 +1,3 @@
+//! What is pinned of the encodings. What the part does is tested with whole nodes.
+
+mod golden;

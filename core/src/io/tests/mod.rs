@@ -1,0 +1,3 @@
+//! What is pinned of the encodings.
+
+mod golden;

@@ -1,0 +1,74 @@
+//! The bytes of what nodes say, are asked and take.
+
+use alloc::collections::BTreeSet;
+
+use crate::bft::Height;
+use crate::golden::Table;
+use crate::golden::samples::{node, number};
+use crate::io::{Done, Volume};
+use crate::node::{Event, Message, PartId, Request};
+use crate::part::Scope;
+use crate::types::{RequestId, WallTime};
+use crate::{cluster, ledger};
+
+#[test]
+fn golden_bytes() {
+    // The search for types does not see what the table of parts makes.
+    assert_eq!(messages().map(|message| message.part()), PartId::ALL);
+    assert_eq!(requests().map(|request| request.part()), PartId::ALL);
+    let mut table = Table::of("node");
+    table.rows(messages());
+    table.rows(requests());
+    table.rows(Volume::ALL);
+    table.rows([Scope::Cluster, Scope::Global]);
+    table.rows(events());
+    table.check();
+}
+
+fn messages() -> [Message; 2] {
+    let id = RequestId(number(0x01));
+    [
+        Message::Cluster(cluster::Message::HeadReply { id, share: None }),
+        Message::Ledger(ledger::Message::Base(Height(number(0x21)))),
+    ]
+}
+
+fn requests() -> [Request; 2] {
+    [
+        Request::Cluster(cluster::Request::LogHead),
+        Request::Ledger(ledger::Request::Status),
+    ]
+}
+
+fn events() -> [Event; 9] {
+    let id = RequestId(number(0x01));
+    let scope = Scope::Global;
+    let [message, _] = messages();
+    let [request, _] = requests();
+    [
+        Event::Start {
+            used: BTreeSet::from(Volume::ALL),
+        },
+        Event::Wake,
+        Event::Clock {
+            wall: WallTime(number(0x11)),
+        },
+        Event::Message {
+            from: node(0x21),
+            scope,
+            message,
+        },
+        Event::Peer {
+            peer: node(0x31),
+            scope,
+            is_up: true,
+        },
+        Event::Request { id, request },
+        Event::Cancel { id },
+        Event::Io {
+            volume: Volume::Ledger,
+            done: Done::Failed,
+        },
+        Event::Shutdown,
+    ]
+}
