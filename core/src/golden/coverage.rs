@@ -157,8 +157,9 @@ impl Found {
             return None;
         }
         let elsewhere = || {
-            let mut others = self.enums.iter().filter(|((_, other), _)| other == name);
-            let (_, variants) = others.next()?;
+            let others = self.enums.iter().filter(|((_, other), _)| other == name);
+            // What all parts share is encoded where it is used.
+            let (_, variants) = others.min_by_key(|((folder, _), _)| folder != "part")?;
             Some(variants)
         };
         self.enums.get(&key).or_else(elsewhere)
