@@ -7,6 +7,7 @@
 
 pub mod swarm;
 
+use std::cell::RefCell;
 use std::io::Write;
 
 #[global_allocator]
@@ -30,8 +31,21 @@ pub fn number_from_env(name: &str) -> Option<u64> {
     )
 }
 
+thread_local! {
+    /// The last panic of this thread, with its place.
+    static LAST_PANIC: RefCell<String> = const { RefCell::new(String::new()) };
+}
+
 /// Panics of the machine under test are findings; their backtraces on the
-/// terminal would only bury the report.
+/// terminal would only bury the report. Each is kept for [`last_panic`].
 pub fn quiet_panics() {
-    std::panic::set_hook(Box::new(|_| {}));
+    std::panic::set_hook(Box::new(|panic| {
+        LAST_PANIC.with_borrow_mut(|last| *last = panic.to_string());
+    }));
+}
+
+/// What the last panic of this thread said and where: for one that is not the machine's
+/// but the suite's own, which nobody else tells.
+pub(crate) fn last_panic() -> String {
+    LAST_PANIC.with_borrow(Clone::clone)
 }

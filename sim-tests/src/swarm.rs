@@ -8,6 +8,7 @@
 use std::hash::{BuildHasher as _, RandomState};
 use std::num::NonZero;
 use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
@@ -15,6 +16,8 @@ use std::time::{Duration, Instant};
 
 use decube_io_sim::runner::{self, RunReport, RunSpec, SwarmReport};
 use decube_io_sim::scenario::Scenario;
+
+use crate::{last_panic, say};
 
 /// Fresh seeds begin below this number: easy to copy, and no two batches meet.
 const FRESH_SEEDS_END: u64 = 1_000_000_000_000;
@@ -95,7 +98,13 @@ pub fn on_all_processors(work: impl Fn(u64) -> ControlFlow<()> + Sync) {
     let threads = thread::available_parallelism().map_or(1, NonZero::get);
     thread::scope(|scope| {
         for _ in 0..threads {
-            scope.spawn(|| while work(next.fetch_add(1, Ordering::Relaxed)).is_continue() {});
+            scope.spawn(|| {
+                let all = || while work(next.fetch_add(1, Ordering::Relaxed)).is_continue() {};
+                if let Err(panic) = catch_unwind(AssertUnwindSafe(all)) {
+                    say(&format!("the suite itself panicked: {}", last_panic()));
+                    resume_unwind(panic);
+                }
+            });
         }
     });
 }

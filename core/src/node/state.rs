@@ -112,10 +112,10 @@ impl Node {
             clients,
             connected,
             notices: _,
-            links,
+            // Empty between steps; a node whose step panicked is described too.
+            links: _,
             told_stopped,
         } = self;
-        assert!(links.is_empty(), "a step leaves no link behind");
         let mut hasher = Sha256::new();
         parts.digest_into(&mut hasher);
         clients.digest_into(&mut hasher);
