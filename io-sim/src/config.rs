@@ -202,6 +202,10 @@ settings! {
 
     /// Clusters that the validators of the ledger belong to.
     clusters = 0;
+    /// 1: they replicate the state of those clusters as well.
+    replicas = 0;
+    /// Clients of each of those clusters.
+    cluster_clients = 0;
     /// Validators that lie.
     liars = 0;
     /// Of those, how many are two copies of one validator instead.
@@ -384,7 +388,7 @@ impl SimConfig {
         }
     }
 
-    fn draw_node(&mut self, s: &mut Stream, ranges: &Ranges) {
+    pub(crate) fn draw_node(&mut self, s: &mut Stream, ranges: &Ranges) {
         self.wal_segment_bytes = *s.pick(&[32 << 10, 64 << 10, 256 << 10]);
         self.log_entries_max = s.magnitude(200, 10_000);
         if ranges.short_logs {
@@ -398,7 +402,7 @@ impl SimConfig {
         self.inflight_max = s.magnitude(1, 256);
     }
 
-    fn draw_load(&mut self, s: &mut Stream) {
+    pub(crate) fn draw_load(&mut self, s: &mut Stream) {
         self.keys = s.magnitude(1, 32);
         if s.coin() {
             self.hot_ppm = s.range(100_000, 800_000);

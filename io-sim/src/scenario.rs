@@ -22,17 +22,20 @@ pub enum Scenario {
     BftByzantine,
     /// More than a third lies: forks must convict their authors.
     BftFork,
+    /// Several clusters share a ledger, some of whose validators lie.
+    Platform,
 }
 
 impl Scenario {
     /// All scenarios.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::RaftKv,
         Self::RaftReconfig,
         Self::RaftSnapshot,
         Self::WholeNode,
         Self::BftByzantine,
         Self::BftFork,
+        Self::Platform,
     ];
 
     /// Its name on the command line and in traces.
@@ -44,6 +47,7 @@ impl Scenario {
             Self::WholeNode => "whole-node",
             Self::BftByzantine => "bft-byzantine",
             Self::BftFork => "bft-fork",
+            Self::Platform => "platform",
         }
     }
 
@@ -57,6 +61,9 @@ impl Scenario {
             Self::BftByzantine => "validators of the ledger lie while everything else fails",
             Self::BftFork => {
                 "more than a third of the validators lies: forks convict their authors, and nobody honest"
+            }
+            Self::Platform => {
+                "clusters share a ledger, some of whose validators lie, under every fault"
             }
         }
     }
@@ -111,6 +118,14 @@ impl Scenario {
                 damage: true,
                 wipes: 0,
             },
+            Self::Platform => Ranges {
+                nodes: (3, 9),
+                spares: 1,
+                reconfigurations: 4,
+                short_logs: true,
+                damage: true,
+                wipes: 0,
+            },
             Self::BftFork => Ranges {
                 nodes: (4, 9),
                 spares: 0,
@@ -124,7 +139,7 @@ impl Scenario {
 
     /// Whether it is about the ledger, not about one cluster.
     pub const fn has_ledger(self) -> bool {
-        matches!(self, Self::BftByzantine | Self::BftFork)
+        matches!(self, Self::BftByzantine | Self::BftFork | Self::Platform)
     }
 
     /// Everything that a seed decides.
@@ -132,6 +147,7 @@ impl Scenario {
         let config = match self {
             Self::BftByzantine => SimConfig::draw_ledger(seed, &self.ranges(), false),
             Self::BftFork => SimConfig::draw_ledger(seed, &self.ranges(), true),
+            Self::Platform => SimConfig::draw_platform(seed, &self.ranges()),
             _ => SimConfig::draw(seed, &self.ranges()),
         };
         let plan = plan::draw(seed, &config);

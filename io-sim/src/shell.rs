@@ -6,9 +6,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use std::borrow::Cow;
 
+use decube_core::cluster;
 use decube_core::io::{Done, Read};
+use decube_core::mutant::Mutant;
+use decube_core::raft::Membership;
 use decube_core::store::{Store, StoreBatch};
-use decube_core::types::Time;
+use decube_core::types::{ClusterId, NodeId, Span, Time};
 
 use crate::check::raft::Finding;
 use crate::clock::Clock;
@@ -116,6 +119,32 @@ pub(crate) fn wake_at(
         at += tie.at(1, number).below(settings.wake_late_us * 1_000);
     }
     at.next_multiple_of(settings.quantum_ns.max(1))
+}
+
+/// What a node's part in a cluster is built from.
+pub(crate) fn cluster_config(
+    settings: &SimConfig,
+    mutant: Mutant,
+    (id, cluster): (NodeId, ClusterId),
+    bootstrap: Membership,
+    seed: u64,
+) -> cluster::Config {
+    let mut config = cluster::Config::new(id, cluster, bootstrap, seed);
+    config.request_timeout = Span::from_millis(settings.request_timeout_ms);
+    config.wal_segment_bytes = settings.wal_segment_bytes;
+    config.log_entries_max = settings.log_entries_max;
+    config.log_trailing_entries = settings.log_trailing_entries;
+    config.mutant = mutant;
+    config.raft.mutant = mutant;
+    config.raft.heartbeat = Span::from_millis(settings.heartbeat_ms);
+    config.raft.election_timeout_min = Span::from_millis(settings.election_ms);
+    config.raft.append_entries_max = small(settings.append_entries_max);
+    config.raft.inflight_messages_max = small(settings.inflight_max);
+    config
+}
+
+fn small(setting: u64) -> usize {
+    usize::try_from(setting).expect("a small setting")
 }
 
 /// Lets a machine take a step. A broken invariant stops the node; here it is a finding

@@ -13,6 +13,7 @@
 //! | `watches.rs` | what watchers saw |
 
 pub mod guards;
+pub mod history;
 pub mod ledger;
 pub mod linear;
 pub mod order;

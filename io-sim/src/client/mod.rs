@@ -168,6 +168,14 @@ impl Clients {
         }
     }
 
+    /// The same, whose requests are numbered from another number on: where other clients
+    /// ask the same nodes.
+    #[must_use]
+    pub const fn with_requests_from(mut self, first: u64) -> Self {
+        self.next_request = first;
+        self
+    }
+
     /// How many clients there are.
     pub fn len(&self) -> usize {
         self.clients.len()

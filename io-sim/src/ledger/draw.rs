@@ -5,6 +5,8 @@ use crate::rng::{Domain, Stream};
 
 /// How many ways to lie there are.
 pub const STRATEGIES: u64 = 12;
+/// Clusters of a platform at most.
+const CLUSTERS_MAX: u64 = 3;
 
 impl SimConfig {
     /// Draws the settings of a run of the ledger. With `fork`, more than a third
@@ -23,6 +25,21 @@ impl SimConfig {
         config.tame_for_ledger(&mut s);
         config.draw_lies(&mut s);
         config.draw_blocks(&mut s);
+        config
+    }
+
+    /// Draws the settings of a run of clusters that share a ledger.
+    pub fn draw_platform(seed: u64, ranges: &Ranges) -> Self {
+        let mut config = Self::draw_ledger(seed, ranges, false);
+        let mut s = Stream::new(seed ^ 1 << 60, Domain::Config);
+        config.replicas = 1;
+        config.clusters = s.range(1, config.nodes.min(CLUSTERS_MAX));
+        config.cluster_clients = s.magnitude(1, 4);
+        config.draw_node(&mut s, ranges);
+        config.draw_load(&mut s);
+        if s.coin() {
+            config.guard_ppm = s.magnitude(50_000, 800_000);
+        }
         config
     }
 

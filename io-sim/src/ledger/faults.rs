@@ -2,6 +2,7 @@
 
 use super::host::Part;
 use super::{Happening, LedgerWorld, MILLI};
+use decube_core::io::Volume;
 use decube_core::node::Event;
 
 use crate::check::raft::Finding;
@@ -9,7 +10,6 @@ use crate::disk::Disk;
 use crate::plan::{Fault, FaultKind};
 use crate::rng::Draw;
 use crate::shell::Doom;
-use crate::store::SimStore;
 
 impl LedgerWorld {
     pub(super) fn begin_fault(&mut self, number: usize) -> Result<(), Finding> {
@@ -48,15 +48,18 @@ impl LedgerWorld {
                 self.pause(slot, fault.duration);
                 self.step_clock(slot, &fault);
             }
-            FaultKind::DiskStall => self.hosts[slot].disk.stall(self.now + fault.duration),
-            FaultKind::SyncFailure => self.hosts[slot].disk.arm_sync_failure(),
+            FaultKind::DiskStall => {
+                let until = self.now + fault.duration;
+                self.afflict(slot, &fault, |disk| disk.stall(until));
+            }
+            FaultKind::SyncFailure => self.afflict(slot, &fault, Disk::arm_sync_failure),
             FaultKind::DiskFull => {
-                self.hosts[slot].disk.set_full(true);
+                self.afflict(slot, &fault, |disk| disk.set_full(true));
                 self.schedule(self.now + fault.duration, Happening::End(number));
             }
             FaultKind::SlowSync => {
                 let factor = fault.args[1].clamp(1, 1_000);
-                self.hosts[slot].disk.slow_down(factor);
+                self.afflict(slot, &fault, |disk| disk.slow_down(factor));
                 self.schedule(self.now + fault.duration, Happening::End(number));
             }
             FaultKind::Reconfigure => self.begin_governing(&fault),
@@ -75,14 +78,27 @@ impl LedgerWorld {
         }
         let slot = self.slot_of(fault.args[0]);
         match fault.kind {
-            FaultKind::DiskFull => self.hosts[slot].disk.set_full(false),
-            FaultKind::SlowSync => self.hosts[slot].disk.slow_down(1),
+            FaultKind::DiskFull => self.afflict(slot, &fault, |disk| disk.set_full(false)),
+            FaultKind::SlowSync => self.afflict(slot, &fault, |disk| disk.slow_down(1)),
             FaultKind::Partition => {
                 for (from, to) in fault.cut_links(self.hosts.len()) {
                     self.network.mend(from, to);
                 }
             }
             _ => {}
+        }
+    }
+
+    /// Does something to the devices that a fault is about: one of a node's, or all of
+    /// them, as the time of the fault has it.
+    fn afflict(&mut self, slot: usize, fault: &Fault, act: impl Fn(&mut Disk)) {
+        let devices = &mut self.hosts[slot].devices;
+        let count = u64::try_from(devices.len()).expect("few devices");
+        let which = (fault.at / 1_000) % (count + u64::from(count > 1));
+        for (number, device) in (0..).zip(devices.values_mut()) {
+            if which == count || which == number {
+                act(&mut device.disk);
+            }
         }
     }
 
@@ -127,7 +143,7 @@ impl LedgerWorld {
         if !self.may_lose_disk(slot) {
             return;
         }
-        let disk = &mut self.hosts[slot].disk;
+        let disk = &mut self.hosts[slot].device(Volume::Ledger).disk;
         let what = match fault.kind {
             FaultKind::Rot => disk.rot(Draw(fault.args[1])),
             _ => disk.misdirect(Draw(fault.args[1])),
@@ -141,7 +157,7 @@ impl LedgerWorld {
         self.coverage.damages += 1;
         self.crash(slot, false);
         let host = &mut self.hosts[slot];
-        host.damaged = true;
+        host.device(Volume::Ledger).damaged = true;
         host.has_lost_disk = true;
         host.rejoined_in = None;
         self.boot_after(slot, MILLI);
@@ -156,8 +172,9 @@ impl LedgerWorld {
         matches!(self.hosts[slot].part, Part::Honest) && self.is_bearable(&faulty)
     }
 
-    /// A machine loses its disk and store and comes back with empty ones, as an
-    /// operator says.
+    /// A machine loses the disk and store of the ledger and comes back with empty ones,
+    /// as an operator says. What its cluster rests on is another device: a voter that
+    /// lost that must never come back.
     fn lose_disk(&mut self, slot: usize, fault: &Fault) {
         if !self.may_lose_disk(slot) {
             return;
@@ -167,12 +184,8 @@ impl LedgerWorld {
             self.describe(slot, "**", "the disk is lost");
         }
         let host = &mut self.hosts[slot];
-        let entity = u64::try_from(slot).expect("few slots") | (host.process + 1) << 8;
-        let stats = host.disk.stats;
-        // Another device: its faults are not those of the first.
-        host.disk = Disk::new(self.seed, entity);
-        host.disk.stats = stats;
-        host.store = SimStore::new(self.seed, entity);
+        let process = host.process;
+        host.device(Volume::Ledger).replace(self.seed, process);
         host.has_lost_disk = true;
         host.rejoined_in = None;
         self.coverage.disks_lost += 1;

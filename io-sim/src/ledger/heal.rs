@@ -26,7 +26,11 @@ impl LedgerWorld {
             return self.violate(checker, message);
         }
         let start = self.load.completed_each();
-        let bound = self.bound();
+        let of_clusters = self.clusters.completed_each();
+        let bound = match self.config.replicas {
+            0 => self.bound(),
+            _ => self.bound().max(self.config.heal_ms * MILLI),
+        };
         let end = self.now + bound;
         let mut target = None;
         while self.violation.is_none() && self.now < end {
@@ -39,14 +43,21 @@ impl LedgerWorld {
             let served = served
                 .map(|(now, then)| now - then)
                 .all(|more| more >= OPERATIONS_AFTER_HEAL);
-            match target {
-                None if served => target = Some(self.checker.highest()),
-                Some(height) if self.is_everywhere(height) => return self.audit(height),
+            let served = served && self.clusters.has_served(&of_clusters);
+            match &target {
+                None if served => {
+                    target = Some((self.checker.highest(), self.clusters.committed()))
+                }
+                Some((height, committed))
+                    if self.is_everywhere(*height) && self.has_applied(committed) =>
+                {
+                    return self.audit(*height);
+                }
                 _ => {}
             }
         }
         if self.violation.is_none() {
-            let message = self.stuck(bound, target);
+            let message = self.stuck(bound, target.map(|(height, _)| height));
             self.violate("I10 liveness", message);
         }
     }
@@ -73,9 +84,12 @@ impl LedgerWorld {
         self.network.heal();
         let dead = self.choose_dead();
         calm(&mut self.config);
+        self.clusters.calm();
         for slot in 0..self.hosts.len() {
             let host = &mut self.hosts[slot];
-            host.disk.heal();
+            host.devices
+                .values_mut()
+                .for_each(|device| device.disk.heal());
             host.doom = None;
             let back = -host.wall_offset;
             host.clock.step_wall(back);
@@ -118,10 +132,11 @@ impl LedgerWorld {
                 continue;
             }
             faulty.push(node);
-            if !self.can_do_without(&members, &faulty) {
+            let more = [dead.as_slice(), &[slot]].concat();
+            if !self.can_do_without(&members, &faulty) || !self.clusters.can_do_without(&more) {
                 break;
             }
-            dead.push(slot);
+            dead = more;
         }
         dead
     }
@@ -258,7 +273,7 @@ impl LedgerWorld {
             };
             message += &format!(" slot {slot}{part}: {state};");
         }
-        message
+        message + &self.describe_clusters()
     }
 }
 

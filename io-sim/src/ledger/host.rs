@@ -5,17 +5,18 @@ use std::sync::Arc;
 
 use decube_core::bft::{Epoch, ValidatorSet};
 use decube_core::crypto::SharedSigner;
-use decube_core::io::FileOpId;
+use decube_core::io::Volume;
 use decube_core::ledger::Ledger;
 use decube_core::node::{Event, Node};
+use decube_core::raft::Role;
 use decube_core::types::{NodeId, RequestId};
 
+use super::device::Device;
 use super::liar::Liar;
 use super::load::Caller;
 use crate::clock::Clock;
 use crate::disk::Disk;
-use crate::shell::{Doom, Exit, StoreTask};
-use crate::store::SimStore;
+use crate::shell::{Doom, Exit};
 
 /// What a slot is to the others.
 #[derive(Debug)]
@@ -43,10 +44,10 @@ pub(super) struct Host {
     pub(super) process: u64,
     pub(super) clock: Clock,
     pub(super) wall_offset: i64,
-    pub(super) disk: Disk,
-    pub(super) store: SimStore,
-    pub(super) store_tasks: VecDeque<StoreTask>,
-    pub(super) store_operations: u64,
+    /// What its volumes are kept on.
+    pub(super) devices: BTreeMap<Volume, Device>,
+    /// The role in its cluster that it showed last.
+    pub(super) role: Option<Role>,
     /// Its disk is new although its key has signed: it must ask before it votes.
     pub(super) has_lost_disk: bool,
     /// The epoch in which it was let in again. It has to ask once more in the next.
@@ -66,14 +67,8 @@ pub(super) struct Host {
     pub(super) exits: Option<Exit>,
     /// How long it stays down after the graceful stop under way.
     pub(super) stop_down: u64,
-    /// The operation whose failure the process can not survive.
-    pub(super) fatal: Option<FileOpId>,
-    /// That failure was reported: it must halt in this step.
-    pub(super) must_halt: bool,
     /// The event in which the process became ready.
     pub(super) ready: Option<u64>,
-    /// Its disk was damaged.
-    pub(super) damaged: bool,
     /// How often in a row it halted as soon as it was ready, or before.
     pub(super) futile_starts: u64,
     /// It will not be started again.
@@ -92,10 +87,8 @@ impl Host {
             process: 0,
             clock: Clock::new(0, 0, 0, 0),
             wall_offset: 0,
-            disk: Disk::new(seed, entity),
-            store: SimStore::new(seed, entity),
-            store_tasks: VecDeque::new(),
-            store_operations: 0,
+            devices: BTreeMap::from([(Volume::Ledger, Device::new(seed, entity))]),
+            role: None,
             has_lost_disk: false,
             rejoined_in: None,
             set: None,
@@ -107,13 +100,26 @@ impl Host {
             wake: None,
             exits: None,
             stop_down: 0,
-            fatal: None,
-            must_halt: false,
             ready: None,
-            damaged: false,
             futile_starts: 0,
             dead: false,
         }
+    }
+
+    /// What a volume of it is kept on.
+    pub(super) fn device(&mut self, volume: Volume) -> &mut Device {
+        let device = self.devices.get_mut(&volume);
+        device.expect("a node asks for its own volumes")
+    }
+
+    /// The disk with its votes on the ledger.
+    pub(super) fn ledger_disk(&self) -> &Disk {
+        &self.devices[&Volume::Ledger].disk
+    }
+
+    /// Whether it is in a cluster as well.
+    pub(super) fn has_cluster(&self) -> bool {
+        self.devices.contains_key(&Volume::Cluster)
     }
 
     /// The running process's part in the ledger.

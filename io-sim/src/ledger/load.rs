@@ -28,7 +28,9 @@ pub(super) enum Caller {
     Client(usize),
     /// Somebody who checks a receipt at the end, and trusts this epoch.
     Auditor(Epoch),
-    /// Nobody waits for the answer: a governor.
+    /// A client of a cluster: that, and which.
+    OfCluster(usize, usize),
+    /// Nobody waits for the answer: a governor, or somebody who gave up.
     Nobody,
 }
 
@@ -254,7 +256,7 @@ impl LedgerWorld {
         match caller {
             Caller::Client(client) => self.client_answered(client, id, answer),
             Caller::Auditor(from) => self.audited(from, answer),
-            Caller::Nobody => Ok(()),
+            Caller::OfCluster(..) | Caller::Nobody => Ok(()),
         }
     }
 

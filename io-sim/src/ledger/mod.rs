@@ -2,7 +2,7 @@
 //! clients and governors, in one queue of virtual time.
 //!
 //! Network, disks, stores, clocks, plan of faults, traces and minimiser are those of
-//! [`crate::world`]; the machines are nodes that are in no cluster. A
+//! [`crate::world`]. The nodes may be members of clusters as well. A
 //! liar is an honest process whose words pass through [`liar`] on their way out,
 //! which holds its key and no other; so its lies fit the situation. Twins are two
 //! honest processes with one key that hear different halves of the others (Bano et
@@ -13,13 +13,16 @@
 //! | `mod.rs` | the world, its main loop, and the two phases of a run |
 //! | `draw.rs` | the settings of a seed |
 //! | `parts.rs` | who validates, who lies, and the budget of lies |
-//! | `host.rs` | a slot: disk, store, clocks, and the process that runs on them |
+//! | `host.rs` `device.rs` | a slot: its clocks and process; the disk and store of a volume |
 //! | `step.rs` `send.rs` | one step of one node, its effects, its messages |
 //! | `process.rs` `faults.rs` | boot, crash, pause; the plan of faults |
 //! | `load.rs` `govern.rs` | clients; validators that change set and parameters |
 //! | `liar.rs` `forge.rs` | the lies |
+//! | `clusters.rs` | the clusters that nodes belong to, their clients and checkers |
 //! | `heal.rs` | the end of the faults, and what must follow |
 
+mod clusters;
+mod device;
 mod draw;
 mod faults;
 mod forge;
@@ -35,7 +38,9 @@ mod step;
 
 use std::sync::Arc;
 
+use decube_core::cluster;
 use decube_core::crypto::fake::FakeAuthority;
+use decube_core::io::Volume;
 use decube_core::ledger::{Genesis, Ledger, Member, Message, Request};
 use decube_core::machine::Outbox;
 use decube_core::mutant::Mutant;
@@ -44,7 +49,7 @@ use decube_core::types::{NodeId, RequestId};
 
 use crate::check::ledger::LedgerChecker;
 use crate::check::raft::Finding;
-use crate::client::ClientStats;
+use crate::client::{ClientStats, Ending};
 use crate::config::SimConfig;
 use crate::disk::DiskStats;
 use crate::fingerprint::{CHECKPOINT_EVENTS, Rolling};
@@ -56,6 +61,7 @@ use crate::rng::{Domain, Keyed};
 use crate::subject::first_word;
 use crate::world::{Checkpoint, Coverage, Outcome, Setup, Violation};
 
+use clusters::Clusters;
 use govern::Governor;
 use host::Host;
 use load::{Answer, Caller, Load};
@@ -84,17 +90,30 @@ enum Happening {
     Disk {
         slot: usize,
         process: u64,
+        volume: Volume,
     },
     Store {
         slot: usize,
         process: u64,
+        volume: Volume,
     },
     Clock {
         slot: usize,
         process: u64,
     },
+    /// The process of a slot hears of something, if it still runs.
+    Tell {
+        slot: usize,
+        process: u64,
+        event: Box<Event>,
+    },
     Boot {
         slot: usize,
+    },
+    /// Somebody looks after a machine with a part that halted.
+    Operator {
+        slot: usize,
+        process: u64,
     },
     Resume {
         slot: usize,
@@ -113,6 +132,26 @@ enum Happening {
     Client {
         client: usize,
         generation: u64,
+    },
+    ClusterCall {
+        caller: (usize, usize),
+        slot: usize,
+        id: RequestId,
+        request: Box<cluster::Request>,
+    },
+    ClusterAnswer {
+        caller: (usize, usize),
+        id: RequestId,
+        ending: Ending,
+    },
+    ClusterClient {
+        cluster: usize,
+        client: usize,
+        generation: u64,
+    },
+    Cancel {
+        slot: usize,
+        id: RequestId,
     },
     Govern,
     Begin(usize),
@@ -134,6 +173,7 @@ pub struct LedgerWorld {
     genesis: Arc<Genesis>,
     network: Network,
     load: Load,
+    clusters: Clusters,
     governor: Governor,
     checker: LedgerChecker,
     rolling: Rolling,
@@ -163,7 +203,8 @@ impl LedgerWorld {
         let config = setup.config;
         let authority = FakeAuthority::new(setup.seed);
         let genesis = Arc::new(parts::genesis(&authority, &config));
-        let hosts = parts::hosts(setup.seed, &config, &authority, &genesis);
+        let mut hosts = parts::hosts(setup.seed, &config, &authority, &genesis);
+        let clusters = Clusters::new(setup.seed, &config, &setup.workload, &mut hosts);
         let mut network = Network::new(setup.seed, hosts.len());
         network.set_overrides(setup.overrides);
         let honest: Vec<_> = hosts.iter().map(Host::is_honest).collect();
@@ -179,6 +220,7 @@ impl LedgerWorld {
                 &config,
             ),
             names,
+            clusters,
             governor: Governor::default(),
             plan: setup.plan,
             mutant: setup.mutant,
@@ -217,6 +259,9 @@ impl LedgerWorld {
         if is_open && !self.config.may_fork() {
             self.converge();
         }
+        if self.violation.is_none() && !self.is_exhausted() {
+            self.check_histories();
+        }
         self.finish()
     }
 
@@ -230,6 +275,7 @@ impl LedgerWorld {
         for client in 0..self.load.len() {
             self.wake_client(client, MILLI);
         }
+        self.begin_clusters();
         for (number, fault) in self.plan.clone().iter().enumerate() {
             self.schedule(fault.at, Happening::Begin(number));
         }
@@ -276,10 +322,28 @@ impl LedgerWorld {
                 Ok(())
             }
             Happening::Wake { slot, process } => self.wake(slot, process),
-            Happening::Disk { slot, process } => self.disk_done(slot, process),
-            Happening::Store { slot, process } => self.store_done(slot, process),
+            Happening::Disk {
+                slot,
+                process,
+                volume,
+            } => self.disk_done(slot, process, volume),
+            Happening::Store {
+                slot,
+                process,
+                volume,
+            } => self.store_done(slot, process, volume),
             Happening::Clock { slot, process } => self.tell_clock(slot, process),
+            Happening::Tell {
+                slot,
+                process,
+                event,
+            } if self.hosts[slot].process == process => self.give(slot, *event),
+            Happening::Tell { .. } => Ok(()),
             Happening::Boot { slot } => self.boot(slot),
+            Happening::Operator { slot, process } => {
+                self.look_after(slot, process);
+                Ok(())
+            }
             Happening::Resume { slot } => self.resume(slot),
             Happening::Call {
                 caller,
@@ -292,6 +356,24 @@ impl LedgerWorld {
                 self.client_wakes(client, generation);
                 Ok(())
             }
+            Happening::ClusterCall {
+                caller,
+                slot,
+                id,
+                request,
+            } => self.take_call_of_cluster(caller, slot, id, *request),
+            Happening::ClusterAnswer { caller, id, ending } => {
+                self.call_of_cluster_ended(caller, id, ending)
+            }
+            Happening::ClusterClient {
+                cluster,
+                client,
+                generation,
+            } => {
+                self.client_of_cluster_wakes(cluster, client, generation);
+                Ok(())
+            }
+            Happening::Cancel { slot, id } => self.cancel(slot, id),
             Happening::Govern => {
                 self.govern();
                 Ok(())
@@ -407,10 +489,12 @@ impl LedgerWorld {
         self.rolling.add(self.events);
         let mut disks = DiskStats::default();
         for host in &self.hosts {
-            disks.add(&host.disk.stats);
+            let all = host.devices.values();
+            all.for_each(|device| disks.add(&device.disk.stats));
         }
         self.checker.cover(&mut self.coverage);
         let completed_each = self.load.completed_each();
+        let of_clusters = self.clusters.completed_each();
         Outcome {
             violation: self.violation,
             events: self.events,
@@ -422,7 +506,7 @@ impl LedgerWorld {
             network: self.network.stats,
             disks,
             clients: ClientStats {
-                completed: completed_each.iter().sum(),
+                completed: completed_each.iter().chain(&of_clusters).sum(),
                 ..ClientStats::default()
             },
             completed_each,

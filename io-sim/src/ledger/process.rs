@@ -9,10 +9,13 @@ use decube_core::ledger::{Config, Proposals};
 use decube_core::node::{self, Event, Node};
 use decube_core::types::{Span, WallTime};
 
+use super::device::Device;
 use super::host::{Host, Part};
-use super::load::Answer;
+use super::load::{Answer, Caller};
 use super::{Happening, LedgerWorld, MILLI};
 use crate::check::raft::Finding;
+use crate::client::Ending;
+use crate::rng::{Domain, Keyed};
 use crate::shell::{FUTILE_STARTS_MAX, new_clock};
 
 impl LedgerWorld {
@@ -26,41 +29,70 @@ impl LedgerWorld {
         let host = &mut self.hosts[slot];
         let offset = &mut host.wall_offset;
         host.clock = new_clock(self.seed, &self.config, (slot, process), self.now, offset);
-        host.process_node = Some(Node::new(node::Config::of_ledger(config)));
-        let used = match host.has_lost_disk {
-            true => BTreeSet::from([Volume::Ledger]),
-            false => BTreeSet::new(),
-        };
+        host.process_node = Some(Node::new(config));
+        let used = self.used(slot);
         self.checker.started(slot);
+        self.clusters.started(slot);
         self.coverage.boots += 1;
         let wall = self.wall(slot);
         self.step(slot, Event::Clock { wall })?;
         self.give(slot, Event::Start { used })?;
         let period = self.config.clock_period_ms.max(1) * MILLI;
         self.schedule(self.now + period, Happening::Clock { slot, process });
+        self.announce(slot, true);
         Ok(())
+    }
+
+    /// Which volumes the shell knows to have been used. A data directory that is older
+    /// than the mark has none for the cluster.
+    fn used(&self, slot: usize) -> BTreeSet<Volume> {
+        let host = &self.hosts[slot];
+        let mut used = BTreeSet::new();
+        if host.has_lost_disk {
+            used.insert(Volume::Ledger);
+        }
+        let entity = u64::try_from(slot).expect("few slots");
+        let mark = Keyed::new(self.seed, Domain::NodeSeed).at(entity | 1 << 34, 0);
+        let cluster = host.devices.get(&Volume::Cluster);
+        if cluster.is_some_and(|device| device.is_used) && mark.below(4) == 0 {
+            used.insert(Volume::Cluster);
+        }
+        used
     }
 
     /// Ends a process at once. What it had not synced is at risk if `power` is lost.
     pub(super) fn crash(&mut self, slot: usize, power: bool) {
         let host = &mut self.hosts[slot];
-        host.disk.crash(&self.config, power);
-        host.store.crash(power);
+        for device in host.devices.values_mut() {
+            device.crash(&self.config, power);
+        }
         if host.process_node.take().is_none() {
             return;
         }
         host.process += 1;
-        host.store_tasks.clear();
+        host.devices.values_mut().for_each(Device::forget_process);
+        host.role = None;
         host.backlog.clear();
         host.paused = false;
         host.doom = None;
         host.wake = None;
         host.exits = None;
         host.ready = None;
-        host.fatal = None;
-        host.must_halt = false;
         for (id, caller) in std::mem::take(&mut host.open) {
-            self.tell(caller, id, Answer::Lost);
+            match caller {
+                Caller::OfCluster(cluster, client) => {
+                    self.end_call_of_cluster((cluster, client), id, Ending::Lost);
+                }
+                caller => self.tell(caller, id, Answer::Lost),
+            }
+        }
+        self.announce(slot, false);
+    }
+
+    /// Somebody looks after a machine with a part that halted, and starts it again.
+    pub(super) fn look_after(&mut self, slot: usize, process: u64) {
+        if self.hosts[slot].process == process && self.hosts[slot].is_up() {
+            self.halted(slot, "an operator restarts it");
         }
     }
 
@@ -126,7 +158,15 @@ impl LedgerWorld {
         WallTime(self.hosts[slot].clock.wall(self.now))
     }
 
-    fn node_config(&self, slot: usize) -> Config {
+    fn node_config(&self, slot: usize) -> node::Config {
+        let ledger = self.config_of_ledger(slot);
+        match self.config_in_cluster(slot) {
+            Some(cluster) => node::Config::of_cluster(cluster).with_ledger(ledger),
+            None => node::Config::of_ledger(ledger),
+        }
+    }
+
+    fn config_of_ledger(&self, slot: usize) -> Config {
         let settings = &self.config;
         let Host {
             node,

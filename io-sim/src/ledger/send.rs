@@ -33,7 +33,7 @@ impl LedgerWorld {
         }
         match &host.part {
             Part::Honest => {
-                self.checker.sending(slot, &message, &host.disk)?;
+                self.checker.sending(slot, &message, host.ledger_disk())?;
                 self.coverage.ledger_message(&message);
                 self.over_the_wire(&message)?;
                 self.transmit(slot, to, message);

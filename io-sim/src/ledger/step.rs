@@ -7,11 +7,14 @@ use decube_core::node::{Effect, Event, Message, Notice, Response};
 use decube_core::part::Health;
 use decube_core::{bft, ledger};
 
-use super::{Happening, LedgerWorld};
+use super::{Happening, LedgerWorld, MILLI};
 use crate::check::raft::Finding;
 use crate::fingerprint::{self, Fold};
 use crate::rng::{Domain, Keyed};
 use crate::shell::{DISK_QUEUE_MAX, Exit, STEPS_PER_INSTANT_MAX, StoreTask, guarded, wake_at};
+
+/// How long a machine waits with a part that halted until somebody looks after it.
+const OPERATOR_NS: u64 = 1_000 * MILLI;
 
 impl LedgerWorld {
     /// Gives a node an event, now or when it is resumed.
@@ -44,6 +47,7 @@ impl LedgerWorld {
         let entity = u64::try_from(slot).expect("few slots");
         let mut fold = Fold(self.now ^ entity << 56);
         fingerprint::event(&mut fold, &event);
+        self.clusters.begin_step(slot, self.events);
         let mut out = std::mem::take(&mut self.outbox);
         let host = &mut self.hosts[slot];
         if host.is_honest()
@@ -55,10 +59,11 @@ impl LedgerWorld {
         }
         if let Event::Io {
             done: Done::File { id, .. },
-            ..
+            volume,
         } = &event
         {
-            host.must_halt |= host.fatal == Some(*id);
+            let device = host.device(*volume);
+            device.must_halt |= device.fatal == Some(*id);
         }
         host.stepped = true;
         let local = host.clock.local(self.now);
@@ -104,7 +109,8 @@ impl LedgerWorld {
         if host.is_honest() {
             self.checker.stepped(slot, ledger)?;
         }
-        let (files, open) = (host.disk.queued(), host.open.len());
+        let queued = host.devices.values().map(|device| device.disk.queued());
+        let (files, open) = (queued.max().unwrap_or(0), host.open.len());
         let pooled = ledger.pool().bytes();
         if files > DISK_QUEUE_MAX || open > REQUESTS_OPEN_MAX || pooled > LEDGER_POOL_BYTES_MAX {
             let message = format!(
@@ -113,13 +119,17 @@ impl LedgerWorld {
             );
             return Err(("bounded", message));
         }
-        Ok(())
+        self.look_at_cluster(slot)
     }
 
     fn after_step(&mut self, slot: usize) -> Result<(), Finding> {
         let host = &mut self.hosts[slot];
-        if host.must_halt && host.exits.is_none() {
-            let message = format!("slot {slot} goes on after its disk failed");
+        let mut devices = host.devices.iter();
+        let goes_on = devices.find(|(_, device)| device.must_halt && !device.has_halted);
+        if let Some((volume, _)) = goes_on
+            && host.exits.is_none()
+        {
+            let message = format!("slot {slot}: the {volume:?} goes on after its disk failed");
             return Err(("halt-on-failure", message));
         }
         match host.exits.take() {
@@ -197,23 +207,24 @@ impl LedgerWorld {
 
     fn effect(&mut self, slot: usize, effect: Effect) -> Result<(), Finding> {
         match effect {
-            Effect::Send { to, message } => return self.send(slot, to, of_ledger(message)?),
-            Effect::Reply { id, response } => {
-                let Response::Ledger(response) = response else {
-                    return Err(("answer-kind", format!("the ledger was asked: {response:?}")));
-                };
-                return self.reply(slot, id, response);
-            }
+            Effect::Send { to, message } => match message {
+                Message::Ledger(message) => return self.send(slot, to, message),
+                Message::Cluster(_) => return self.send_in_cluster(slot, to, message),
+            },
+            Effect::Reply { id, response } => match response {
+                Response::Ledger(response) => return self.reply(slot, id, response),
+                Response::Cluster(response) => return self.reply_of_cluster(slot, id, response),
+            },
             Effect::Stream { id, response } => {
                 let message = format!("nobody follows as {id}: {response:?}");
                 return Err(("answer-kind", message));
             }
-            Effect::Io { io, .. } => match io {
-                Io::File { id, op } => self.file(slot, id, op),
-                Io::Commit(batch) => self.store(slot, StoreTask::Commit(batch)),
-                Io::Read(read) => self.store(slot, StoreTask::Read(read)),
+            Effect::Io { volume, io } => match io {
+                Io::File { id, op } => self.file(slot, volume, id, op),
+                Io::Commit(batch) => self.store(slot, volume, StoreTask::Commit(batch)),
+                Io::Read(read) => self.store(slot, volume, StoreTask::Read(read)),
             },
-            Effect::Health { health, .. } => return self.on_health(slot, health),
+            Effect::Health { part, health } => return self.on_health(slot, part.volume(), health),
             Effect::Connect { .. } => {}
             // One that halted said so before.
             Effect::Stopped => _ = self.hosts[slot].exits.get_or_insert(Exit::Stopped),
@@ -221,17 +232,29 @@ impl LedgerWorld {
         Ok(())
     }
 
-    fn on_health(&mut self, slot: usize, health: Health) -> Result<(), Finding> {
+    fn on_health(&mut self, slot: usize, volume: Volume, health: Health) -> Result<(), Finding> {
         let event = self.events;
         let fork = self.config.may_fork();
         let host = &mut self.hosts[slot];
         match health {
             Health::Ready | Health::Degraded(_) => _ = host.ready.get_or_insert(event),
             Health::Halted(reason) => {
-                let message = format!("slot {slot} halts although its disk is sound: {reason}");
-                host.exits = Some(Exit::Halted(reason));
-                if !host.must_halt && !host.damaged && !fork && host.is_honest() {
+                let is_honest = host.is_honest() || volume == Volume::Cluster;
+                let goes_on = volume == Volume::Ledger && host.has_cluster();
+                let device = host.device(volume);
+                device.has_halted = true;
+                let (may, process) = (device.must_halt || device.damaged, host.process);
+                if !may && !fork && is_honest {
+                    let message = format!("slot {slot} halts although its disk is sound: {reason}");
                     return Err(("needless-halt", message));
+                }
+                if goes_on {
+                    // The cluster serves until somebody looks after the machine.
+                    self.coverage.parts_halted += 1;
+                    let at = self.now + OPERATOR_NS;
+                    self.schedule(at, Happening::Operator { slot, process });
+                } else {
+                    host.exits = Some(Exit::Halted(reason));
                 }
             }
             Health::Starting | Health::Stopping | Health::Stopped => {}
@@ -239,87 +262,114 @@ impl LedgerWorld {
         Ok(())
     }
 
-    fn file(&mut self, slot: usize, id: FileOpId, op: FileOp) {
-        if self.hosts[slot].disk.submit(id, op) {
-            self.schedule_disk(slot);
+    fn file(&mut self, slot: usize, volume: Volume, id: FileOpId, op: FileOp) {
+        let event = self.events;
+        let device = self.hosts[slot].device(volume);
+        if matches!(op, FileOp::Sync { .. }) {
+            device.sync_asked.push_back((id, event));
+        }
+        if device.disk.submit(id, op) {
+            self.schedule_disk(slot, volume);
         }
     }
 
-    fn schedule_disk(&mut self, slot: usize) {
-        let host = &self.hosts[slot];
+    fn schedule_disk(&mut self, slot: usize, volume: Volume) {
+        let host = &mut self.hosts[slot];
         let process = host.process;
-        if let Some(at) = host.disk.completes_at(&self.config, self.now) {
-            self.schedule(at, Happening::Disk { slot, process });
+        let disk = &host.device(volume).disk;
+        if let Some(at) = disk.completes_at(&self.config, self.now) {
+            let happening = Happening::Disk {
+                slot,
+                process,
+                volume,
+            };
+            self.schedule(at, happening);
         }
     }
 
-    pub(super) fn disk_done(&mut self, slot: usize, process: u64) -> Result<(), Finding> {
+    pub(super) fn disk_done(
+        &mut self,
+        slot: usize,
+        process: u64,
+        volume: Volume,
+    ) -> Result<(), Finding> {
         let host = &mut self.hosts[slot];
         if host.process != process {
             return Ok(());
         }
-        let changing = host.disk.is_changing();
-        let (id, result) = host.disk.complete(&self.config);
+        let device = host.device(volume);
+        let changing = device.disk.is_changing();
+        let (id, result) = device.disk.complete(&self.config);
         let failed = matches!(result, FileResult::Failed(_));
         if failed && changing {
-            host.fatal = Some(id);
+            device.fatal = Some(id);
         } else if failed {
-            host.damaged = true;
+            device.damaged = true;
         }
+        let asked = match device.sync_asked.front() {
+            Some((sync, _)) if *sync == id => device.sync_asked.pop_front(),
+            _ => None,
+        };
         self.coverage.disk_failures += u64::from(failed);
-        self.schedule_disk(slot);
-        self.give(slot, of_volume(Done::File { id, result }))
+        if let Some((_, asked)) = asked
+            && !failed
+        {
+            device.is_used = true;
+            self.synced(slot, volume, asked);
+        }
+        self.schedule_disk(slot, volume);
+        let done = Done::File { id, result };
+        self.give(slot, Event::Io { volume, done })
     }
 
-    fn store(&mut self, slot: usize, task: StoreTask) {
-        let host = &mut self.hosts[slot];
-        host.store_tasks.push_back(task);
-        if host.store_tasks.len() == 1 {
-            self.schedule_store(slot);
+    fn store(&mut self, slot: usize, volume: Volume, task: StoreTask) {
+        let device = self.hosts[slot].device(volume);
+        device.store_tasks.push_back(task);
+        if device.store_tasks.len() == 1 {
+            self.schedule_store(slot, volume);
         }
     }
 
-    fn schedule_store(&mut self, slot: usize) {
-        let entity = u64::try_from(slot).expect("few slots") | 1 << 32;
+    fn schedule_store(&mut self, slot: usize, volume: Volume) {
         let host = &mut self.hosts[slot];
-        let Some(task) = host.store_tasks.front() else {
+        let process = host.process;
+        let device = host.device(volume);
+        let Some(task) = device.store_tasks.front() else {
             return;
         };
         let mean = match task.is_sync() {
             true => self.config.sync_mean_us,
             false => self.config.store_mean_us,
         };
-        host.store_operations += 1;
-        let draw = Keyed::new(self.seed, Domain::DiskDelay).at(entity, host.store_operations);
-        let process = host.process;
+        device.store_operations += 1;
+        let draws = Keyed::new(self.seed, Domain::DiskDelay);
+        let draw = draws.at(device.entity | 1 << 32, device.store_operations);
         let at = self.now + draw.exponential(mean * 1_000);
-        self.schedule(at, Happening::Store { slot, process });
+        let happening = Happening::Store {
+            slot,
+            process,
+            volume,
+        };
+        self.schedule(at, happening);
     }
 
-    pub(super) fn store_done(&mut self, slot: usize, process: u64) -> Result<(), Finding> {
+    pub(super) fn store_done(
+        &mut self,
+        slot: usize,
+        process: u64,
+        volume: Volume,
+    ) -> Result<(), Finding> {
         let host = &mut self.hosts[slot];
         if host.process != process {
             return Ok(());
         }
-        let task = host.store_tasks.pop_front().expect("a task was under way");
-        let done = task.carry_out(&mut host.store);
-        self.schedule_store(slot);
-        self.give(slot, of_volume(done))
-    }
-}
-
-/// The one volume of a slot has done something.
-const fn of_volume(done: Done) -> Event {
-    Event::Io {
-        volume: Volume::Ledger,
-        done,
-    }
-}
-
-/// What these nodes say to each other: they are in no cluster.
-fn of_ledger(message: Message) -> Result<ledger::Message, Finding> {
-    match message {
-        Message::Ledger(message) => Ok(message),
-        other => Err(("other-part", format!("in no cluster: {other:?}"))),
+        let device = host.device(volume);
+        let task = device
+            .store_tasks
+            .pop_front()
+            .expect("a task was under way");
+        let done = task.carry_out(&mut device.store);
+        self.schedule_store(slot, volume);
+        self.give(slot, Event::Io { volume, done })
     }
 }

@@ -12,7 +12,7 @@ use crate::subject::Subject;
 
 impl Coverage {
     /// A message leaves.
-    pub(super) fn message(&mut self, message: &Message) {
+    pub(crate) fn message(&mut self, message: &Message) {
         let message = match message {
             Message::Cluster(cluster::Message::Raft(message)) => message,
             Message::Cluster(cluster::Message::Forward { .. }) => {
@@ -60,7 +60,7 @@ impl Coverage {
     }
 
     /// A node answers.
-    pub(super) fn response(&mut self, response: &Response) {
+    pub(crate) fn response(&mut self, response: &Response) {
         let count = match response {
             Response::Refused(_) => &mut self.refusals,
             Response::Unknown => &mut self.unknown_answers,

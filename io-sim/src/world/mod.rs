@@ -34,9 +34,8 @@ use decube_core::mutant::Mutant;
 use decube_core::node::{Effect, Event};
 use decube_core::types::RequestId;
 
-use crate::check::linear::{self, Verdict};
-use crate::check::order;
-use crate::check::raft::{Finding, RaftChecker};
+use crate::check::history;
+use crate::check::raft::{Finding, RaftChecker, slot_id};
 use crate::check::watches::Watches;
 use crate::client::{Clients, Ending, Intent};
 use crate::config::SimConfig;
@@ -185,9 +184,6 @@ pub struct World<S: Subject> {
     lines: Vec<String>,
 }
 
-/// States that the search for a linearization may look at, for each key.
-const LINEAR_BUDGET: u64 = 300_000;
-
 impl<S: Subject> World<S> {
     /// A world before its first instant.
     pub fn new(setup: Setup) -> Self {
@@ -206,7 +202,7 @@ impl<S: Subject> World<S> {
             now: 0,
             queue: Queue::new(),
             network,
-            checker: RaftChecker::new(slots),
+            checker: RaftChecker::new((0..slots).map(slot_id).collect()),
             rolling: Rolling::default(),
             outbox: Outbox::new(),
             timers: vec![[Timer::default(); 2]; clients],
@@ -443,25 +439,7 @@ impl<S: Subject> World<S> {
     }
 
     fn check_history(&mut self) {
-        let mut finding = None;
-        let mut undecided = 0;
-        for (key, operations) in self.clients.history.keys() {
-            if let Err(message) = order::check_values(operations) {
-                finding = Some(("claimed-order", format!("key {key}: {message}")));
-                break;
-            }
-            match linear::check(operations, LINEAR_BUDGET) {
-                Verdict::Linearizable => {}
-                Verdict::Undecided => undecided += 1,
-                Verdict::Violated(operation) => {
-                    finding = Some((
-                        "linearizable",
-                        format!("key {key}: no order explains {operation:?}"),
-                    ));
-                    break;
-                }
-            }
-        }
+        let (undecided, finding) = history::check(&self.clients.history);
         self.coverage.keys_undecided += undecided;
         let finding = finding.or_else(|| self.clients.guards.check().err());
         let finding = finding.or_else(|| self.watches.check(&self.clients.history).err());

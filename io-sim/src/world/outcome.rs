@@ -70,6 +70,8 @@ coverage! {
     boots,
     /// Processes that halted.
     halts,
+    /// Parts that halted while the rest of their node went on.
+    parts_halted,
     /// Crashes between two effects of one step.
     boundary_crashes,
     /// File operations that failed.

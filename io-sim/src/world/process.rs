@@ -2,18 +2,17 @@
 
 use std::collections::BTreeSet;
 
-use decube_core::cluster;
 use decube_core::io::Volume;
 use decube_core::node::{Config, Event};
 use decube_core::part::Scope;
 use decube_core::raft::Membership;
-use decube_core::types::{ClusterId, Span, WallTime};
+use decube_core::types::{ClusterId, WallTime};
 
 use super::{Happening, World};
 use crate::check::raft::{Finding, slot_id};
 use crate::client::Ending;
 use crate::rng::{Domain, Keyed};
-use crate::shell::{FUTILE_STARTS_MAX, new_clock};
+use crate::shell::{FUTILE_STARTS_MAX, cluster_config, new_clock};
 use crate::subject::Subject;
 
 const MILLI: u64 = 1_000_000;
@@ -202,22 +201,13 @@ impl<S: Subject> World<S> {
         } else {
             Membership::default()
         };
-        let id = slot_id(slot);
-        let mut config = cluster::Config::new(id, cluster, bootstrap, seed);
-        config.request_timeout = Span::from_millis(settings.request_timeout_ms);
-        config.wal_segment_bytes = settings.wal_segment_bytes;
-        config.log_entries_max = settings.log_entries_max;
-        config.log_trailing_entries = settings.log_trailing_entries;
-        config.mutant = self.mutant;
-        config.raft.mutant = self.mutant;
-        config.raft.heartbeat = Span::from_millis(settings.heartbeat_ms);
-        config.raft.election_timeout_min = Span::from_millis(settings.election_ms);
-        config.raft.append_entries_max = small(settings.append_entries_max);
-        config.raft.inflight_messages_max = small(settings.inflight_max);
+        let config = cluster_config(
+            settings,
+            self.mutant,
+            (slot_id(slot), cluster),
+            bootstrap,
+            seed,
+        );
         Config::of_cluster(config)
     }
-}
-
-fn small(setting: u64) -> usize {
-    usize::try_from(setting).expect("a small setting")
 }

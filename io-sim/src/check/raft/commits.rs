@@ -156,7 +156,7 @@ impl RaftChecker {
         index: Index,
         entry: &Seen,
     ) -> bool {
-        let Some(slot) = id_slot(voter, self.shadows.len()) else {
+        let Some(slot) = self.names.iter().position(|name| *name == voter) else {
             return false;
         };
         let shadow = &self.shadows[slot];

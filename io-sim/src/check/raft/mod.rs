@@ -67,6 +67,8 @@ struct Committed {
 /// The checker.
 #[derive(Debug, Clone)]
 pub struct RaftChecker {
+    /// Who is in which slot.
+    names: Vec<NodeId>,
     shadows: Vec<Shadow>,
     leaders: BTreeMap<Term, usize>,
     votes: BTreeMap<(usize, Term), NodeId>,
@@ -80,10 +82,11 @@ pub struct RaftChecker {
 }
 
 impl RaftChecker {
-    /// A checker of `slots` nodes.
-    pub fn new(slots: usize) -> Self {
+    /// A checker of these nodes, one to a slot.
+    pub fn new(names: Vec<NodeId>) -> Self {
         Self {
-            shadows: vec![Shadow::default(); slots],
+            shadows: vec![Shadow::default(); names.len()],
+            names,
             leaders: BTreeMap::new(),
             votes: BTreeMap::new(),
             entries: BTreeMap::new(),
@@ -131,7 +134,7 @@ impl RaftChecker {
         let Said::Cluster(cluster::Message::Raft(message)) = message else {
             return Ok(());
         };
-        let me = slot_id(slot);
+        let me = self.names[slot];
         let shadow = &mut self.shadows[slot];
         match &message.body {
             // The term of a pre-vote is only asked about.
