@@ -15,17 +15,18 @@
 //! | [`merkle`] | the RFC 6962 tree and strict verifiers |
 //! | [`proof`] | pure verifiers of portable proofs |
 //! | [`io`] | the words between a node and its shell about storage |
-//! | [`store`] | the vocabulary of the key-value engine under the state |
+//! | [`store`] | the vocabulary of the key-value engine of a volume |
 //! | [`wal`] | the write-ahead log as a machine over file effects |
 //! | [`bft`] | consensus over all clusters: the ledger's chain of blocks |
 //! | [`raft`] | consensus inside a cluster |
 //! | [`kv`] | the replicated state machine of a cluster |
+//! | [`part`] | what nodes are made of |
 //! | [`cluster`] | a node's part in its cluster: Raft, log, state, clients |
 //! | [`ledger`] | a node's part in the ledger of all clusters |
-//! | [`part`] | what nodes are made of |
-//! | [`snapshot`] | the formats of snapshots: manifest, tree, layout |
 //! | [`node`] | the composition root: the one machine that shells drive |
+//! | [`snapshot`] | the formats of snapshots: manifest, tree, layout |
 //! | [`trace`] | the record and replay format |
+//! | [`mutant`] | planted bugs |
 #![no_std]
 
 extern crate alloc;

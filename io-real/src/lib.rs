@@ -11,10 +11,10 @@
 //! |---|---|
 //! | [`host`] | the task that owns the machine, the handle for clients, status, counters |
 //! | [`ports`] | the traits between the host and its adapters |
-//! | [`disk`] | the files of the write-ahead log, on a thread of their own |
-//! | [`store`] | the key-value engines, on a thread of their own |
+//! | [`disk`] | the files of a write-ahead log, on a thread for each volume |
+//! | [`store`] | the key-value engines, on a thread for each volume |
 //! | `blobs` | the local content-addressed store of segments |
-//! | [`data_dir`] | the lock, the keys and the format of a data directory |
+//! | [`data_dir`] | the lock, the keys, the volumes and their marks, the format of a data directory |
 //! | [`journal`] | the flight recorder and the replay of what it wrote |
 //! | `verifier` | checks signatures faster than the core can |
 //! | [`network`] | connections between nodes: in one process, or over libp2p |

@@ -1,9 +1,10 @@
-//! The simulator: whole clusters in one thread, in virtual time, with faults.
+//! The simulator: a whole cluster, or the nodes of a whole ledger, in one thread, in
+//! virtual time, with faults.
 //!
 //! The same core that runs in production runs here against a simulated network,
 //! disk, clock and clients. A run is a pure function of its seed; a failing seed
-//! replays with one command. See [`world`] for the machinery, [`check`] for what
-//! is held to be true, [`runner`] for how to start runs.
+//! replays with one command. See [`world`] and [`ledger`] for the machinery, [`check`]
+//! for what is held to be true, [`runner`] for how to start runs.
 //!
 //! | module | what it holds |
 //! |---|---|
@@ -18,6 +19,8 @@
 //! | [`subject`] | what the simulator knows of the machine under test |
 //! | [`world`] | one run of a cluster |
 //! | [`ledger`] | one run of the ledger |
+//! | `shell` | what both do alike around their nodes |
+//! | [`validators`] | the measuring bench of the consensus of the ledger |
 //! | [`check`] | the judges |
 //! | [`fingerprint`] | the rolling digest |
 //! | [`scenario`], [`runner`] | what can be run, and running it |

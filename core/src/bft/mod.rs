@@ -63,7 +63,7 @@
 //! | D6 | own votes, certificates and open blocks of the epoch | are handed in again at the start |
 //!
 //! [`Effect::Persist`] names a batch, [`Event::Persisted`] confirms it, and the
-//! gate (`gate.rs`) says what waited for it. A failed write halts the node.
+//! gate (`gate.rs`) says what waited for it. A failed write halts the ledger.
 //! Records of views that lie [`VIEWS_KEPT`](crate::limits::VIEWS_KEPT) or more
 //! below the last durable finalization may be deleted.
 //!

@@ -11,7 +11,7 @@
 //!                 ▲           │◄──Persisted─────┘◄─completion──┘
 //!                 │           ├──Send──► shell ──► peers
 //!              Outcome ◄── Kv ◄──Apply
-//!                              └──StoreOps──► Io::Commit ──► shell
+//!                              └──StoreBatch──► Io::Commit ──► shell
 //! ```
 //!
 //! # Persistence
@@ -22,6 +22,9 @@
 //! | the replicated state | the store, one atomic batch per group of applied entries, not synced | – (rebuildable from the log) |
 //! | the state up to `base` | the store, synced | the log is compacted to `base` |
 //! | an installed snapshot, with its base beside it | the store, synced, under a new generation | Raft drops the log before it |
+//!
+//! A volume that was used before and whose log holds nothing has lost term and vote: the
+//! node may have voted, so it halts. Without that mark an empty log is a new member.
 //!
 //! # Invariants
 //! N1. The log base never passes what is durable in the store.

@@ -17,8 +17,15 @@
 //! The shell chooses ids. A request goes to the part that its type names. While that
 //! part recovers the request is kept, up to a bound and a time. A part answers each
 //! request exactly once; a stream is any number of parts of an answer before that. A
-//! client that has cancelled is told nothing more. When a part ends, what is still open
-//! with it is answered here.
+//! client that has cancelled is told nothing more, and its request stays open until the
+//! part has answered: what is under way can not be called back, and counts as open work.
+//! Only a request that still waits for its part to recover is forgotten at once. When a
+//! part ends, what is still open with it is answered here.
+//!
+//! # Peers
+//! The transport says of each sender whether it has proven to be of the own cluster, or
+//! who it is and no more. A message goes to the part that it names if that part admits
+//! so much ([`Scope`](crate::part::Scope)), and is dropped otherwise.
 //!
 //! # Ends
 //! A part that has halted gets nothing more, the others go on. A shutdown goes to all

@@ -87,8 +87,9 @@ impl Node {
         self.parts.health()
     }
 
-    /// Whether a part takes messages and requests now. While it does not, a shell
-    /// leaves them with whoever sent them; the other parts go on.
+    /// Whether a part takes messages and requests now. For shells that queue by part:
+    /// what is not taken stays with whoever sent it, and the other parts go on. One that
+    /// has a single queue holds everything back by a bound of its own instead.
     pub fn accepts(&self, part: PartId) -> bool {
         self.parts.accepts(part)
     }

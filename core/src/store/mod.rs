@@ -1,6 +1,7 @@
-//! The vocabulary of the key-value engine under the replicated state.
+//! The vocabulary of the key-value engine of a volume.
 //!
-//! The engine holds only rebuildable state: the write-ahead log is the truth.
+//! The engine holds only what can be had again: from the write-ahead log, or from other
+//! nodes. What a log still holds is the truth about it.
 //! The core owns the ordering: batches are numbered, applied in order, and each
 //! is atomic. What the engine must promise is in [`Store`]; one conformance
 //! suite ([`conformance`], under the feature of that name) holds every engine to

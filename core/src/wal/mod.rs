@@ -1,6 +1,7 @@
 //! The segmented write-ahead log as a sans-IO machine.
 //!
-//! It holds what a node must not forget: Raft's hard state and log. Batches go
+//! It holds what a part of a node must not forget: Raft's hard state and log, or the
+//! votes, certificates and open blocks of a validator. Batches go
 //! in with [`Event::Append`] and are reported with [`Effect::Durable`]; at a
 //! start [`Effect::Recovered`] gives everything back, together with an honest
 //! account of what the disk has lost. Every access to a file is an effect, so

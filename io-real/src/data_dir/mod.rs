@@ -9,7 +9,9 @@
 //! | `keys/*-began` | marks: something was made durable in this volume |
 //! | `wal/`, `store/` | the volume of the cluster: write-ahead log and key-value engine |
 //! | `ledger/wal/`, `ledger/store/` | that of the ledger |
-//! | `journal/` | the flight recorder, if it records |
+//!
+//! A volume whose mark is there and whose log is empty has lost what it held. The node is
+//! told so at its start, and each part decides what follows.
 //!
 //! Whoever holds two processes on one log has lost it, so a second start is
 //! refused. Whoever loses the identity but keeps the log has a log that votes

@@ -1,6 +1,6 @@
-//! The files of the write-ahead log.
+//! The files of a write-ahead log.
 //!
-//! One thread carries out one operation after the other: the order of the log's
+//! For each volume one thread carries out one operation after the other: the order of the log's
 //! file operations is the order of its safety argument, and a disk gains nothing
 //! from two writers on one log. A thread, because files block.
 //!

@@ -12,8 +12,8 @@
 //! |---|---|---|
 //! | file and store completions | one per open order | always taken first |
 //! | control (cancel, shutdown) | one per open request, plus the shutdowns | always taken |
-//! | network | bounded channel | not read while [`ORDERS_OPEN_MAX`] orders are open: the sockets push back |
-//! | requests | bounded channel, then `REQUESTS_OPEN_MAX` open ones | answered `Refused(Busy)` |
+//! | network | bounded channel | not read while [`ORDERS_OPEN_MAX`] orders to all volumes are open: the sockets push back |
+//! | requests | bounded channel, then `REQUESTS_OPEN_MAX` open ones | answered by the part's `busy` |
 //!
 //! Time is nanoseconds since the host began, from tokio's clock, so that a
 //! simulated runtime controls it. The wall clock enters as `Event::Clock` before

@@ -1,6 +1,8 @@
-//! The key-value engines under the replicated state.
+//! The key-value engines of the volumes: under the replicated state of the cluster, and
+//! under the blocks of the ledger.
 //!
-//! The engine holds nothing that the log could not rebuild. What it must promise
+//! An engine holds nothing that could not be rebuilt from the log or fetched from other
+//! nodes. What it must promise
 //! is [`decube_core::store::Store`]; every engine here passes
 //! `decube_core::store::conformance`.
 //!
@@ -28,7 +30,7 @@
 //! wait for. redb also lets a test put its own disk under it, which is how
 //! `tests/power_loss.rs` tears its writes.
 //!
-//! One thread owns the engine ([`StoreThread`]), carries orders out in order and
+//! One thread owns an engine ([`StoreThread`]), carries orders out in order and
 //! joins consecutive batches into one commit, so that many small batches cost
 //! one sync.
 

@@ -5,7 +5,7 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `raft.rs` | the safety of consensus, after every step |
+//! | `raft/` | the safety of consensus, after every step |
 //! | `ledger/` | the promises of the ledger |
 //! | `guards.rs` | leases and locks, by the answers of clients |
 //! | `linear.rs` | linearizability by search |

@@ -1,5 +1,5 @@
-//! The simulated world: nodes, network, disks, clocks, clients and faults in one
-//! queue of virtual time.
+//! The simulated world of a cluster: nodes, network, disks, clocks, clients and faults
+//! in one queue of virtual time.
 //!
 //! There is no thread, no task and no clock: the world takes the next happening
 //! from its queue, lets one node take one step, carries the step's effects out in
@@ -14,6 +14,8 @@
 //! | `process.rs` | boot, crash, pause, exit |
 //! | `faults.rs` | the plan of faults |
 //! | `heal.rs` | the end of the faults, and whether the cluster converges |
+//! | `cover.rs` | the situations met |
+//! | `watch.rs` | watchers |
 //! | `outcome.rs` | what a run reports |
 
 mod cover;

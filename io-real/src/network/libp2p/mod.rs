@@ -7,7 +7,9 @@
 //! anybody who is not a peer of this node is refused before it learns anything. A
 //! certificate proves who a node is, not that it belongs to the cluster: anybody
 //! can make a key. So the list of peers decides: the membership that the core
-//! announces, and the nodes that the configuration names.
+//! announces, and the nodes that the configuration names. A node that is configured as one
+//! of another cluster shows a certificate of that one; the host is told with each message
+//! which of the two was proven, and the parts of the node decide whom they hear.
 //!
 //! **Messages** (`/decube/peer/1`). For each peer one outbound stream; frames go
 //! only from its opener. A node that has nothing to say sends an empty frame
