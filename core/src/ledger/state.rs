@@ -6,17 +6,17 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use super::branch::Branches;
+use super::chain::recent::Recent;
+use super::chain::record::{FinalBlock, LogRecord};
+use super::chain::recovery::Recovery;
+use super::chain::storage::Storage;
 use super::config::Config;
+use super::execution::branch::Branches;
+use super::execution::world::World;
 use super::pool::Pool;
 use super::reads::Reads;
-use super::recent::Recent;
-use super::record::{FinalBlock, LogRecord};
-use super::recovery::Recovery;
 use super::state_sync::StateSync;
-use super::storage::Storage;
-use super::types::{TimeMs, TxId};
-use super::world::World;
+use super::tx::types::{TimeMs, TxId};
 use crate::bft::{self, Bft, Block, BlockRef, Epoch, View};
 use crate::crypto::{ChainId, Digest};
 use crate::machine::Outbox;
@@ -48,7 +48,7 @@ pub struct Ledger {
     /// Good blocks whose time has not come: they are voted for when it has.
     pub(super) early: BTreeSet<(TimeMs, Digest)>,
     pub(super) parked: Parked,
-    pub(super) assemblies: super::compact::Assemblies,
+    pub(super) assemblies: super::chain::compact::Assemblies,
     pub(super) waits: Waits,
     /// Clients that follow the final blocks.
     pub(super) followers: BTreeSet<RequestId>,
@@ -228,7 +228,7 @@ impl Ledger {
             later_epochs: BTreeMap::new(),
             early: BTreeSet::new(),
             parked: Parked::default(),
-            assemblies: super::compact::Assemblies::default(),
+            assemblies: super::chain::compact::Assemblies::default(),
             waits: Waits::default(),
             followers: BTreeSet::new(),
             finals: Finals::default(),
@@ -314,7 +314,7 @@ impl Ledger {
     }
 
     /// The state after the last final block.
-    pub(super) fn tip_branch(&self) -> &Arc<super::branch::Branch> {
+    pub(super) fn tip_branch(&self) -> &Arc<super::execution::branch::Branch> {
         let branches = self.branches.as_ref();
         branches.expect("present while running").tip()
     }

@@ -6,17 +6,17 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use super::super::effect::Effect;
-use super::super::history::History;
-use super::super::record::epoch_key;
-use super::super::session::following;
-use super::super::state::Ledger;
 use super::message::{Chunk, Point, SyncMessage};
 use super::serve::send;
 use super::staging::{chunk_ops, point_ops};
 use crate::bft::Epoch;
 use crate::codec::Encode as _;
 use crate::crypto::{Digest, Verifier};
+use crate::ledger::chain::history::History;
+use crate::ledger::chain::record::epoch_key;
+use crate::ledger::effect::Effect;
+use crate::ledger::execution::session::following;
+use crate::ledger::state::Ledger;
 use crate::limits::{LEDGER_FETCH_FAILURES_MAX, LEDGER_FETCH_STALLED, LEDGER_TRUSTED_EPOCHS_MAX};
 use crate::machine::Outbox;
 use crate::merkle::{KeyHash, StateEnd, StateProof, StateTree};

@@ -6,19 +6,21 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use super::effect::Effect;
-use super::params::Param;
-use super::pool::Rejection;
-use super::reads::{HeadAsk, ProofAsk, Purpose, Question, reply};
-use super::record::{FinalBlock, block_key, end_of, epoch_key, header_key, location_key, only};
 use super::request::{
     AccountView, LaneView, LedgerStatus, Located, Request, Response, TxState, ValidatorsView,
 };
-use super::session::Invalid;
-use super::state::Ledger;
-use super::transaction::Checked;
-use super::types::{AccountId, Sequence, TxId};
+use super::{HeadAsk, ProofAsk, Purpose, Question, reply};
 use crate::bft::{Bft, Height};
+use crate::ledger::chain::record::{
+    FinalBlock, block_key, end_of, epoch_key, header_key, location_key, only,
+};
+use crate::ledger::effect::Effect;
+use crate::ledger::execution::session::Invalid;
+use crate::ledger::pool::Rejection;
+use crate::ledger::state::Ledger;
+use crate::ledger::tx::params::Param;
+use crate::ledger::tx::transaction::Checked;
+use crate::ledger::tx::types::{AccountId, Sequence, TxId};
 use crate::limits::{
     LEDGER_ANSWER_BYTES_MAX, LEDGER_FOLLOWERS_MAX, LEDGER_WAITS_MAX, STORE_READ_BYTES_MAX,
 };
@@ -27,8 +29,8 @@ use crate::types::RequestId;
 
 /// A transaction that is refused and may be final already.
 #[derive(Debug)]
-pub(super) struct Again {
-    pub(super) request: RequestId,
+pub(in crate::ledger) struct Again {
+    pub(in crate::ledger) request: RequestId,
     wait: bool,
     rejection: Rejection,
     /// What names its operations. Each may be final by itself, in a bundle of others.
@@ -49,7 +51,12 @@ impl Again {
 }
 
 impl Ledger {
-    pub(super) fn on_request(&mut self, id: RequestId, request: Request, out: &mut Outbox<Effect>) {
+    pub(in crate::ledger) fn on_request(
+        &mut self,
+        id: RequestId,
+        request: Request,
+        out: &mut Outbox<Effect>,
+    ) {
         if !self.is_running() {
             return reply(id, Response::Unavailable, out);
         }
@@ -174,7 +181,7 @@ impl Ledger {
     }
 
     /// What the store says of the one that was looked for.
-    pub(super) fn on_looked_up_again(
+    pub(in crate::ledger) fn on_looked_up_again(
         &mut self,
         mut again: Again,
         found: Option<Located>,
@@ -298,7 +305,11 @@ impl Ledger {
     }
 
     /// Operations are final: whoever waits for one is told.
-    pub(super) fn answer_final(&mut self, located: &[(TxId, Located)], out: &mut Outbox<Effect>) {
+    pub(in crate::ledger) fn answer_final(
+        &mut self,
+        located: &[(TxId, Located)],
+        out: &mut Outbox<Effect>,
+    ) {
         for (id, place) in located {
             for request in self.waits.take(id) {
                 let state = TxState::Final(*place);
@@ -308,7 +319,11 @@ impl Ledger {
     }
 
     /// A block is final: whoever follows is told.
-    pub(super) fn tell_followers(&self, block: &Arc<FinalBlock>, out: &mut Outbox<Effect>) {
+    pub(in crate::ledger) fn tell_followers(
+        &self,
+        block: &Arc<FinalBlock>,
+        out: &mut Outbox<Effect>,
+    ) {
         for id in &self.followers {
             let response = Response::Block(block.clone());
             out.push(Effect::Stream { id: *id, response });
@@ -316,7 +331,11 @@ impl Ledger {
     }
 
     /// Nothing follows for those who follow.
-    pub(super) fn end_followers(&mut self, response: Response, out: &mut Outbox<Effect>) {
+    pub(in crate::ledger) fn end_followers(
+        &mut self,
+        response: Response,
+        out: &mut Outbox<Effect>,
+    ) {
         for id in core::mem::take(&mut self.followers) {
             reply(id, response.clone(), out);
         }
@@ -324,16 +343,20 @@ impl Ledger {
 
     /// A client is gone: what only waits is answered at once. A read that is under way
     /// is answered when it has completed.
-    pub(super) fn cancel(&mut self, id: RequestId, out: &mut Outbox<Effect>) {
+    pub(in crate::ledger) fn cancel(&mut self, id: RequestId, out: &mut Outbox<Effect>) {
         if self.followers.remove(&id) || self.waits.remove(id).is_some() {
             reply(id, Response::Unavailable, out);
         }
     }
 
     /// A transaction can not become final any more.
-    pub(super) fn answer_expired(&mut self, transaction: &Checked, out: &mut Outbox<Effect>) {
+    pub(in crate::ledger) fn answer_expired(
+        &mut self,
+        transaction: &Checked,
+        out: &mut Outbox<Effect>,
+    ) {
         let last = transaction.intent().valid_until;
-        let rejection = super::session::Invalid::Expired(last).into();
+        let rejection = Invalid::Expired(last).into();
         for id in transaction.ids() {
             for request in self.waits.take(id) {
                 reply(request, Response::Rejected(rejection), out);
@@ -341,7 +364,7 @@ impl Ledger {
         }
     }
 
-    pub(super) fn expire_waits(&mut self, out: &mut Outbox<Effect>) {
+    pub(in crate::ledger) fn expire_waits(&mut self, out: &mut Outbox<Effect>) {
         while let Some((due, request)) = self.waits.deadlines.first().copied() {
             if due > self.now {
                 return;
@@ -352,7 +375,7 @@ impl Ledger {
     }
 
     /// The node serves no more: nobody is left without an answer.
-    pub(super) fn answer_all_unavailable(&mut self, out: &mut Outbox<Effect>) {
+    pub(in crate::ledger) fn answer_all_unavailable(&mut self, out: &mut Outbox<Effect>) {
         let waiting: Vec<RequestId> = self.waits.by_request.keys().copied().collect();
         for request in waiting.into_iter().chain(self.reads.take_clients()) {
             self.waits.remove(request);

@@ -6,16 +6,18 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use super::branch::{Bad, Branch};
-use super::effect::{Effect, Notice};
-use super::message::Message;
-use super::operation::Operation;
-use super::pool::{Admitted, Arrival, Rejection};
 use super::record::{FinalBlock, LogHead, NOT_ASKED};
-use super::request::Located;
-use super::state::{Ledger, Parked};
-use super::types::{Lane, TxId};
 use crate::bft::{self, Block, Committed, EpochStart, Evidence, Height};
+use crate::ledger::effect::{Effect, Notice};
+use crate::ledger::execution::branch::{Bad, Branch};
+use crate::ledger::execution::session::following;
+use crate::ledger::message::Message;
+use crate::ledger::pool::{Admitted, Arrival, Rejection};
+use crate::ledger::reads::request::Located;
+use crate::ledger::state::{Ledger, Parked};
+use crate::ledger::tx::operation::Operation;
+use crate::ledger::tx::transaction::Intent;
+use crate::ledger::tx::types::{AccountId, Lane, TimeMs, TxId};
 use crate::limits::{
     BLOCKS_ANSWERED_MAX, LEDGER_ANSWER_BYTES_MAX, LEDGER_PUSH_BYTES_MAX, LEDGER_PUSH_TXS_MAX,
     PATH_HEADERS_MAX,
@@ -28,7 +30,7 @@ use crate::types::NodeId;
 pub const SYSTEM_LANE: Lane = Lane(u16::MAX);
 
 impl Ledger {
-    pub(super) fn on_bft(&mut self, effect: bft::Effect, out: &mut Outbox<Effect>) {
+    pub(in crate::ledger) fn on_bft(&mut self, effect: bft::Effect, out: &mut Outbox<Effect>) {
         match effect {
             bft::Effect::Persist { seq, records } => {
                 let epoch = self.bft.as_ref().expect("it asked").epoch().epoch;
@@ -86,7 +88,7 @@ impl Ledger {
     /// was in this epoch when it answered, so what was signed before the loss may be
     /// of this epoch or, if some were ahead, of the next one: nothing later.
     fn note_asked(&mut self, epoch: bft::Epoch) {
-        let lost_upto = Some(super::session::following(epoch));
+        let lost_upto = Some(following(epoch));
         if self.storage.head.lost_upto > lost_upto {
             self.write_head(LogHead { lost_upto });
         }
@@ -107,7 +109,7 @@ impl Ledger {
     }
 
     /// To all validators of the present epoch but this node.
-    pub(super) fn broadcast(&self, message: &Message, out: &mut Outbox<Effect>) {
+    pub(in crate::ledger) fn broadcast(&self, message: &Message, out: &mut Outbox<Effect>) {
         let bft = self.bft.as_ref().expect("present while running");
         for (_, validator) in bft.epoch().validators.iter() {
             if validator.node != self.config.node {
@@ -139,7 +141,7 @@ impl Ledger {
             Err(Bad::Commitments) => self.config.mutant.is(Mutant::LedgerStateUnchecked),
             Err(_) => false,
         };
-        let time = super::types::TimeMs(block.header().content.time_ms);
+        let time = TimeMs(block.header().content.time_ms);
         if valid && self.due(time) > self.now {
             self.early.insert((time, hash));
             return;
@@ -165,7 +167,7 @@ impl Ledger {
     }
 
     /// Takes up what waited for a block to become final.
-    pub(super) fn unpark(&mut self) {
+    pub(in crate::ledger) fn unpark(&mut self) {
         let parked = core::mem::take(&mut self.parked);
         for block in parked.blocks {
             if block.header().height > self.storage.tip.height {
@@ -240,7 +242,11 @@ impl Ledger {
     }
 
     /// What the log held of an epoch, as the validator takes it up.
-    pub(super) fn recovered_of(&mut self, epoch: bft::Epoch, lost_disk: bool) -> bft::Recovered {
+    pub(in crate::ledger) fn recovered_of(
+        &mut self,
+        epoch: bft::Epoch,
+        lost_disk: bool,
+    ) -> bft::Recovered {
         let records = self.later_epochs.remove(&epoch).unwrap_or_default();
         self.later_epochs = self.later_epochs.split_off(&epoch);
         let mutant = self.config.mutant;
@@ -267,7 +273,7 @@ impl Ledger {
 
     /// A message of the consensus. Those of another epoch are not for the
     /// validator: who is behind is told so, who is ahead is asked.
-    pub(super) fn on_bft_message(
+    pub(in crate::ledger) fn on_bft_message(
         &mut self,
         from: NodeId,
         message: bft::Message,
@@ -364,9 +370,9 @@ impl Ledger {
     fn submit_own(&mut self, operation: Operation, signer: &crate::crypto::SharedSigner) {
         let branch = self.tip_branch().clone();
         let key = *signer.public_key();
-        let id = super::types::AccountId::of(&key);
+        let id = AccountId::of(&key);
         let sequence = self.pool.next_sequence(&id, SYSTEM_LANE, branch.world());
-        let intent = super::transaction::Intent {
+        let intent = Intent {
             chain: self.chain,
             account: id,
             lane: SYSTEM_LANE,
@@ -382,7 +388,11 @@ impl Ledger {
     }
 
     /// Puts a transaction into the pool.
-    pub(super) fn admit(&mut self, bytes: Bytes, source: NodeId) -> Result<Admitted, Rejection> {
+    pub(in crate::ledger) fn admit(
+        &mut self,
+        bytes: Bytes,
+        source: NodeId,
+    ) -> Result<Admitted, Rejection> {
         let branch = self.tip_branch().clone();
         let arrival = Arrival {
             source,
@@ -394,7 +404,7 @@ impl Ledger {
     }
 
     /// Transactions that a peer hands on. What is refused is counted there.
-    pub(super) fn on_pushed(
+    pub(in crate::ledger) fn on_pushed(
         &mut self,
         from: NodeId,
         transactions: Vec<Bytes>,
@@ -414,7 +424,7 @@ impl Ledger {
 
     /// Hands what came by this node to the validators: at once, and again as long as
     /// it is not final.
-    pub(super) fn push_transactions(&mut self, out: &mut Outbox<Effect>) {
+    pub(in crate::ledger) fn push_transactions(&mut self, out: &mut Outbox<Effect>) {
         if !self.is_running() {
             return;
         }
@@ -434,7 +444,7 @@ impl Ledger {
     }
 }
 
-pub(super) fn send(to: NodeId, message: bft::Message, out: &mut Outbox<Effect>) {
+pub(in crate::ledger) fn send(to: NodeId, message: bft::Message, out: &mut Outbox<Effect>) {
     let message = Message::Bft(message);
     out.push(Effect::Send { to, message });
 }
@@ -460,7 +470,11 @@ fn locate(branch: &Branch) -> Vec<(TxId, Located)> {
 }
 
 /// Sends a run of blocks of one epoch, as long as it fits an answer.
-pub(super) fn answer_blocks(to: NodeId, blocks: &[Arc<FinalBlock>], out: &mut Outbox<Effect>) {
+pub(in crate::ledger) fn answer_blocks(
+    to: NodeId,
+    blocks: &[Arc<FinalBlock>],
+    out: &mut Outbox<Effect>,
+) {
     let Some(first) = blocks.first() else { return };
     let epoch = first.block.header().epoch;
     let mut bytes = 0_usize;
