@@ -24,7 +24,7 @@ use crate::crypto::Digest;
 use crate::ledger::effect::Effect;
 use crate::ledger::message::Message;
 use crate::ledger::pool::Pool;
-use crate::ledger::state::Ledger;
+use crate::ledger::state::{Ledger, Running};
 use crate::limits::{BLOCK_BYTES_MAX, BLOCK_ITEMS_MAX, LEDGER_ASSEMBLIES_MAX, PROPOSAL_SKIPS_MAX};
 use crate::machine::Outbox;
 use crate::merkle::{Frontier, LeafHash};
@@ -231,8 +231,8 @@ impl Ledger {
             }
         }
         let (view, hash) = (compact.header.view, compact.header.hash());
-        let bft = self.bft.as_ref().expect("present while running");
-        if bft.block(&hash).is_some() {
+        let running = self.phase.running();
+        if running.is_none_or(|running| running.bft.block(&hash).is_some()) {
             return;
         }
         if let Some(open) = self.assemblies.by_view.get(&view) {
@@ -269,7 +269,9 @@ impl Ledger {
 
     /// Whether this comes from the leader of a view that is or comes next.
     fn is_expected(&self, from: NodeId, header: &Header) -> bool {
-        let bft = self.bft.as_ref().expect("present while running");
+        let Some(Running { bft, .. }) = self.phase.running() else {
+            return false;
+        };
         let is_near = header.view == bft.view() || header.view == bft.view().next();
         let leader = bft.epoch().validators.get(bft.leader_of(header.view));
         is_near
@@ -329,7 +331,9 @@ impl Ledger {
         places: &[u32],
         out: &mut Outbox<Effect>,
     ) {
-        let bft = self.bft.as_ref().expect("present while running");
+        let Some(Running { bft, .. }) = self.phase.running() else {
+            return;
+        };
         let recent = self.recent.find(&block).map(|found| &found.block);
         let Some(found) = bft.block(&block).or(recent) else {
             return;
@@ -380,8 +384,9 @@ impl Ledger {
 
     /// Forgets parts of blocks that are no more to be had.
     pub(in crate::ledger) fn forget_assemblies(&mut self) {
-        if let Some(bft) = self.bft.as_ref().filter(|_| self.assemblies.len() > 0) {
-            let view = bft.view().0.saturating_sub(1);
+        let running = self.phase.running();
+        if let Some(running) = running.filter(|_| self.assemblies.len() > 0) {
+            let view = running.bft.view().0.saturating_sub(1);
             self.assemblies.forget_before(View(view));
         }
         assert!(self.assemblies.len() <= LEDGER_ASSEMBLIES_MAX);

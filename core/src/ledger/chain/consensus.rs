@@ -14,7 +14,7 @@ use crate::ledger::execution::session::following;
 use crate::ledger::message::Message;
 use crate::ledger::pool::{Admitted, Arrival, Rejection};
 use crate::ledger::reads::request::Located;
-use crate::ledger::state::{Ledger, Parked};
+use crate::ledger::state::{Ledger, Parked, Running};
 use crate::ledger::tx::operation::Operation;
 use crate::ledger::tx::transaction::Intent;
 use crate::ledger::tx::types::{AccountId, Lane, TimeMs, TxId};
@@ -33,7 +33,10 @@ impl Ledger {
     pub(in crate::ledger) fn on_bft(&mut self, effect: bft::Effect, out: &mut Outbox<Effect>) {
         match effect {
             bft::Effect::Persist { seq, records } => {
-                let epoch = self.bft.as_ref().expect("it asked").epoch().epoch;
+                let Some(running) = self.phase.running() else {
+                    return;
+                };
+                let epoch = running.bft.epoch().epoch;
                 let has_asked = records
                     .iter()
                     .any(|one| matches!(one, bft::Record::SilentUpto(_)));
@@ -110,7 +113,9 @@ impl Ledger {
 
     /// To all validators of the present epoch but this node.
     pub(in crate::ledger) fn broadcast(&self, message: &Message, out: &mut Outbox<Effect>) {
-        let bft = self.bft.as_ref().expect("present while running");
+        let Some(Running { bft, .. }) = self.phase.running() else {
+            return;
+        };
         for (_, validator) in bft.epoch().validators.iter() {
             if validator.node != self.config.node {
                 out.push(Effect::Send {
@@ -129,8 +134,10 @@ impl Ledger {
             return;
         }
         let hash = block.hash();
-        let branches = self.branches.as_mut().expect("present while running");
-        let valid = match branches.check(&block, &self.pool) {
+        let Some(running) = self.phase.running_mut() else {
+            return;
+        };
+        let valid = match running.branches.check(&block, &self.pool) {
             Ok(()) => true,
             // The consensus knows it to be final already; here it is when its
             // finalization is durable. A verdict now would be wrong for ever.
@@ -156,8 +163,10 @@ impl Ledger {
             return;
         }
         let now = self.wall();
-        let branches = self.branches.as_mut().expect("present while running");
-        match branches.build(&parent, now, &mut self.pool) {
+        let Some(running) = self.phase.running_mut() else {
+            return;
+        };
+        match running.branches.build(&parent, now, &mut self.pool) {
             Some(content) => {
                 let content = Some(Box::new(content));
                 self.step_bft(bft::Event::Built { view, content });
@@ -186,8 +195,10 @@ impl Ledger {
             path,
             finalization,
         } = committed;
-        let branches = self.branches.as_mut().expect("present while running");
-        let branch = match branches.commit(&block, &self.pool) {
+        let Some(running) = self.phase.running_mut() else {
+            return;
+        };
+        let branch = match running.branches.commit(&block, &self.pool) {
             Ok(branch) => branch,
             Err(bad) => return self.halt(why_not_executed(bad), out),
         };
@@ -279,7 +290,9 @@ impl Ledger {
         message: bft::Message,
         out: &mut Outbox<Effect>,
     ) {
-        let bft = self.bft.as_ref().expect("present while running");
+        let Some(Running { bft, .. }) = self.phase.running() else {
+            return;
+        };
         let present = bft.epoch().epoch;
         let before = bft.committed().height;
         let is_answer = matches!(message, bft::Message::Blocks(_));
@@ -309,7 +322,9 @@ impl Ledger {
         }
         // What brought nothing new is no reason to ask at once: a copy of an answer
         // would bring another answer, which may be copied as well, without end.
-        let bft = self.bft.as_ref().expect("present while running");
+        let Some(Running { bft, .. }) = self.phase.running() else {
+            return;
+        };
         let is_ahead = self
             .ahead
             .is_some_and(|(_, epoch)| epoch > bft.epoch().epoch);
@@ -322,16 +337,11 @@ impl Ledger {
 
     fn ask_ahead(&mut self, out: &mut Outbox<Effect>) {
         if let Some((peer, _)) = self.ahead
+            && let Some(running) = self.phase.running()
             && !self.sync.is_fetching()
         {
             self.asked_ahead_at = Some(self.now);
-            let from = self
-                .bft
-                .as_ref()
-                .expect("present")
-                .committed()
-                .height
-                .next();
+            let from = running.bft.committed().height.next();
             self.ask_blocks(peer, from, out);
         }
     }
@@ -368,37 +378,40 @@ impl Ledger {
     /// Puts an operation of the node itself into the pool. It may fail there, as any
     /// other: whoever else has seen the lie accuses as well.
     fn submit_own(&mut self, operation: Operation, signer: &crate::crypto::SharedSigner) {
-        let branch = self.tip_branch().clone();
+        let Some(running) = self.phase.running() else {
+            return;
+        };
+        let tip = running.tip().clone();
         let key = *signer.public_key();
         let id = AccountId::of(&key);
-        let sequence = self.pool.next_sequence(&id, SYSTEM_LANE, branch.world());
+        let sequence = self.pool.next_sequence(&id, SYSTEM_LANE, tip.world());
         let intent = Intent {
             chain: self.chain,
             account: id,
             lane: SYSTEM_LANE,
             sequence,
-            valid_until: Height(branch.height.0.saturating_add(100)),
+            valid_until: Height(tip.height.0.saturating_add(100)),
             operations: alloc::vec![operation],
         };
         let bytes = crate::codec::Encode::to_bytes(&intent.sign(&**signer));
-        if self.admit(bytes.clone(), self.config.node).is_ok() {
+        if self.admit(bytes.clone(), self.config.node, &tip).is_ok() {
             self.push.fresh.push(bytes);
             self.is_pool_changed = true;
         }
     }
 
-    /// Puts a transaction into the pool.
+    /// Puts a transaction into the pool, if it has a place behind the last final block.
     pub(in crate::ledger) fn admit(
         &mut self,
         bytes: Bytes,
         source: NodeId,
+        tip: &Branch,
     ) -> Result<Admitted, Rejection> {
-        let branch = self.tip_branch().clone();
         let arrival = Arrival {
             source,
             now: self.now,
-            world: branch.world(),
-            height: branch.height,
+            world: tip.world(),
+            height: tip.height,
         };
         self.pool.admit(bytes, &arrival)
     }
@@ -410,10 +423,14 @@ impl Ledger {
         transactions: Vec<Bytes>,
         out: &mut Outbox<Effect>,
     ) {
+        let Some(running) = self.phase.running() else {
+            return;
+        };
+        let tip = running.tip().clone();
         let mut any_new = false;
         for bytes in transactions {
             // A copy: what is kept would keep the whole message.
-            let admitted = self.admit(Bytes::copy_from_slice(&bytes), from);
+            let admitted = self.admit(Bytes::copy_from_slice(&bytes), from, &tip);
             any_new |= admitted.is_ok_and(|admitted| admitted.is_new);
         }
         self.is_pool_changed |= any_new;

@@ -7,7 +7,7 @@ use super::record::block_key;
 use crate::bft::{self, Height};
 use crate::ledger::effect::Effect;
 use crate::ledger::reads::request::Response;
-use crate::ledger::state::Ledger;
+use crate::ledger::state::{Ledger, Running};
 use crate::limits::{LEDGER_CATCH_UP_GRACE_SECS, VALIDATORS_MAX};
 use crate::machine::Outbox;
 use crate::store::StoreOp;
@@ -120,7 +120,7 @@ impl Ledger {
     /// A validator that is not known to lack a block. Who asks differs, and so does
     /// who is asked.
     fn who_has(&self, height: Height) -> Option<NodeId> {
-        let set = &self.bft.as_ref()?.epoch().validators;
+        let set = &self.phase.running()?.bft.epoch().validators;
         let others = set.iter().map(|(_, validator)| validator.node);
         let others = others.filter(|node| *node != self.config.node);
         let mut able = others.filter(|node| !self.storage.pruning.lacks(*node, height));
@@ -137,7 +137,9 @@ impl Ledger {
         base: Height,
         out: &mut Outbox<Effect>,
     ) {
-        let Some(bft) = &self.bft else { return };
+        let Some(Running { bft, .. }) = self.phase.running() else {
+            return;
+        };
         let is_validator = bft.epoch().validators.index_of(from).is_some();
         let wanted = bft.committed().height.next();
         if !is_validator || base <= wanted {
@@ -163,7 +165,7 @@ impl Ledger {
     /// Where the whole blocks of the validators begin, if all of them lack the one
     /// that is needed next.
     pub(in crate::ledger) fn stuck_below(&self) -> Option<Height> {
-        let wanted = self.bft.as_ref()?.committed().height.next();
+        let wanted = self.phase.running()?.bft.committed().height.next();
         let bases = self.storage.pruning.bases.values();
         let lowest = bases.filter(|base| **base > wanted).min().copied()?;
         self.who_has(wanted).is_none().then_some(lowest)

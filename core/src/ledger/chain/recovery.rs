@@ -17,7 +17,7 @@ use crate::ledger::execution::branch::{Branch, Branches};
 use crate::ledger::execution::session::Executed;
 use crate::ledger::execution::world::{Changes, World};
 use crate::ledger::reads::Purpose;
-use crate::ledger::state::{Ledger, Phase};
+use crate::ledger::state::{Ledger, Phase, Running};
 use crate::limits::{STORE_PAGE_BYTES, STORE_READ_BYTES_MAX};
 use crate::machine::Outbox;
 use crate::wal::{self, RecordKind};
@@ -233,12 +233,14 @@ impl Ledger {
         let root_height = state.root_height;
         let chain = self.chain;
         let verifier = self.config.verifier.clone();
-        self.branches = Some(Branches::new(chain, verifier, tip));
-        self.phase = Phase::Running;
+        self.phase = Phase::Running(Box::new(Running {
+            bft: self.validator_of(start),
+            branches: Branches::new(chain, verifier, tip),
+        }));
         let lost_disk = self.storage.head.lost_upto >= Some(epoch);
         let mut recovered = self.recovered_of(epoch, lost_disk);
         recovered.committed = (height > root_height).then_some(self.storage.tip);
-        self.begin_epoch(start, recovered);
+        self.start_validator(recovered);
         self.read_staged(out);
     }
 }

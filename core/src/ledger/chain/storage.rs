@@ -155,11 +155,8 @@ impl Ledger {
             let done = self.storage.wal_pending.pop_front().expect("just seen");
             if let Some((epoch, seq)) = done.persist {
                 // A validator of an epoch that has ended waits for nothing.
-                if self
-                    .bft
-                    .as_ref()
-                    .is_some_and(|bft| bft.epoch().epoch == epoch)
-                {
+                let running = self.phase.running();
+                if running.is_some_and(|running| running.bft.epoch().epoch == epoch) {
                     self.step_bft(bft::Event::Persisted { seq });
                 }
             }

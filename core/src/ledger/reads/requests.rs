@@ -10,14 +10,16 @@ use super::request::{
     AccountView, LaneView, LedgerStatus, Located, Request, Response, TxState, ValidatorsView,
 };
 use super::{HeadAsk, ProofAsk, Purpose, Question, reply};
-use crate::bft::{Bft, Height};
+use crate::bft::Height;
 use crate::ledger::chain::record::{
     FinalBlock, block_key, end_of, epoch_key, header_key, location_key, only,
 };
 use crate::ledger::effect::Effect;
+use crate::ledger::execution::branch::Branch;
 use crate::ledger::execution::session::Invalid;
+use crate::ledger::execution::world::World;
 use crate::ledger::pool::Rejection;
-use crate::ledger::state::Ledger;
+use crate::ledger::state::{Ledger, Phase, Running};
 use crate::ledger::tx::params::Param;
 use crate::ledger::tx::transaction::Checked;
 use crate::ledger::tx::types::{AccountId, Sequence, TxId};
@@ -57,14 +59,17 @@ impl Ledger {
         request: Request,
         out: &mut Outbox<Effect>,
     ) {
-        if !self.is_running() {
+        let Phase::Running(running) = &self.phase else {
             return reply(id, Response::Unavailable, out);
-        }
+        };
         if self.reads.is_full() {
             return reply(id, Response::Busy, out);
         }
         match request {
-            Request::Submit { transaction, wait } => self.submit(id, transaction, wait, out),
+            Request::Submit { transaction, wait } => {
+                let tip = running.tip().clone();
+                self.submit(id, transaction, wait, &tip, out);
+            }
             Request::Transaction { id: tx } => self.tell_state(id, tx, out),
             Request::Prove {
                 id: tx,
@@ -83,10 +88,12 @@ impl Ledger {
                 let range = only(header_key(height));
                 self.read(Purpose::Header(id), range, STORE_READ_BYTES_MAX, out);
             }
-            Request::Validators => reply(id, self.validators(), out),
-            Request::Account { id: account } => reply(id, self.account(account), out),
+            Request::Validators => reply(id, validators(running.tip().world()), out),
+            Request::Account { id: account } => {
+                reply(id, self.account(account, running.tip()), out)
+            }
             Request::Snapshot { id: name } => {
-                let found = self.tip_branch().world().snapshot(&name);
+                let found = running.tip().world().snapshot(&name);
                 let response = found.map_or(Response::NotFound, |entry| {
                     Response::Snapshot(Box::new(entry))
                 });
@@ -104,7 +111,7 @@ impl Ledger {
                 let range = (epoch_key(from), end_of(b'e'));
                 self.read(Purpose::Epochs(id), range, LEDGER_ANSWER_BYTES_MAX, out);
             }
-            Request::Status => reply(id, self.status(), out),
+            Request::Status => reply(id, self.status(running), out),
             Request::Follow if self.followers.len() >= LEDGER_FOLLOWERS_MAX => {
                 reply(id, Response::Busy, out);
             }
@@ -112,11 +119,18 @@ impl Ledger {
         }
     }
 
-    fn submit(&mut self, request: RequestId, bytes: Bytes, wait: bool, out: &mut Outbox<Effect>) {
+    fn submit(
+        &mut self,
+        request: RequestId,
+        bytes: Bytes,
+        wait: bool,
+        tip: &Branch,
+        out: &mut Outbox<Effect>,
+    ) {
         if wait && self.waits.len() >= LEDGER_WAITS_MAX {
             return reply(request, Response::Busy, out);
         }
-        let admitted = match self.admit(bytes.clone(), self.config.node) {
+        let admitted = match self.admit(bytes.clone(), self.config.node, tip) {
             Ok(admitted) => admitted,
             Err(rejection) => return self.submit_again(request, &bytes, wait, rejection, out),
         };
@@ -237,22 +251,8 @@ impl Ledger {
         );
     }
 
-    fn validators(&self) -> Response {
-        let world = self.tip_branch().world();
-        let epoch = world.epoch();
-        Response::Validators(Box::new(ValidatorsView {
-            epoch: epoch.epoch,
-            root_height: epoch.root_height,
-            set: epoch.set().clone(),
-            members: world.members(),
-            proposals: world.proposals(),
-            params: world.params().clone(),
-        }))
-    }
-
-    fn account(&self, id: AccountId) -> Response {
-        let branch = self.tip_branch();
-        let world = branch.world();
+    fn account(&self, id: AccountId, tip: &Branch) -> Response {
+        let world = tip.world();
         let account = world.account(&id);
         let mut lanes = self.pool.lanes(&id);
         lanes.extend(account.iter().flat_map(|account| account.lanes.keys()));
@@ -269,14 +269,13 @@ impl Ledger {
             exists: account.is_some(),
             lanes: lanes.into_iter().map(next).collect(),
             chain: self.chain,
-            height: branch.height,
-            valid_until_max: Height(branch.height.0.saturating_add(blocks)),
+            height: tip.height,
+            valid_until_max: Height(tip.height.0.saturating_add(blocks)),
         })
     }
 
-    fn status(&self) -> Response {
-        let branch = self.tip_branch();
-        let bft = self.bft.as_ref().expect("present while running");
+    fn status(&self, running: &Running) -> Response {
+        let (bft, tip) = (&running.bft, running.tip());
         let bad = self.pool.bad_signatures();
         Response::Status(Box::new(LedgerStatus {
             node: self.config.node,
@@ -284,12 +283,12 @@ impl Ledger {
             genesis: self.config.genesis.hash(),
             epoch: bft.epoch().epoch,
             view: bft.view(),
-            height: branch.height,
-            hash: branch.hash,
+            height: tip.height,
+            hash: tip.hash,
             base: self.storage.pruning.base(),
             stuck_below: self.stuck_below(),
-            state: branch.world().root(),
-            time_ms: branch.time.0,
+            state: tip.world().root(),
+            time_ms: tip.time.0,
             is_validator: bft.validator().is_some(),
             is_voting: bft.validator().is_some() && bft.is_running() && !bft.is_silent(),
             pooled: self.pool.len(),
@@ -299,7 +298,7 @@ impl Ledger {
             final_operations: self.finals.operations,
             waiting: self.waits.len(),
             bodies_asked: self.assembled().0,
-            rejected: self.bft.as_ref().map_or(0, Bft::rejected),
+            rejected: bft.rejected(),
             bad_signatures: bad.iter().map(|(node, count)| (*node, *count)).collect(),
         }))
     }
@@ -383,4 +382,16 @@ impl Ledger {
         }
         self.end_followers(Response::Unavailable, out);
     }
+}
+
+fn validators(world: &World) -> Response {
+    let epoch = world.epoch();
+    Response::Validators(Box::new(ValidatorsView {
+        epoch: epoch.epoch,
+        root_height: epoch.root_height,
+        set: epoch.set().clone(),
+        members: world.members(),
+        proposals: world.proposals(),
+        params: world.params().clone(),
+    }))
 }

@@ -39,12 +39,10 @@ impl Ledger {
             "only what was proven replaces the state"
         );
         let Loading { point, tree, .. } = loading;
-        let present = self
-            .bft
-            .as_ref()
-            .expect("present while running")
-            .epoch()
-            .epoch;
+        let Some(running) = self.phase.running() else {
+            return;
+        };
+        let present = running.bft.epoch().epoch;
         let (block, epoch) = (point.block, epoch_after(&point));
         if block.height <= self.storage.tip.height || epoch <= present {
             // Blocks have brought the node further in the meantime.
@@ -98,10 +96,13 @@ impl Ledger {
 
     /// Goes on from the new state, with a validator of its epoch.
     fn enter_fetched(&mut self, branch: Arc<Branch>, out: &mut Outbox<Effect>) {
+        let Some(running) = self.phase.running_mut() else {
+            return;
+        };
         // What the validator of the earlier epoch has asked for is of no use any more.
         self.queue.retain(|one| !matches!(one, Inner::Bft(_)));
         let (chain, verifier) = (self.chain, self.config.verifier.clone());
-        self.branches = Some(Branches::new(chain, verifier, branch.clone()));
+        running.branches = Branches::new(chain, verifier, branch.clone());
         self.recent = Recent::default();
         self.parked = Parked::default();
         self.ahead = None;
