@@ -94,6 +94,7 @@ pub fn event(fold: &mut Fold, event: &Event) {
         Event::Start { used } => {
             fold.add(1);
             fold.len(used.len());
+            used.iter().for_each(|volume| fold.add(*volume as u64));
         }
         Event::Wake => fold.add(2),
         Event::Clock { wall } => {
@@ -403,7 +404,7 @@ fn replication(fold: &mut Fold, body: &Body) {
             fold.add(57);
             fold.add(inflight.0);
             fold.id(meta.base.id);
-            fold.bytes(&meta.digest);
+            fold.all(&meta.digest);
             fold.add(*chunk);
             fold.all(data);
             fold.add(u64::from(*last));

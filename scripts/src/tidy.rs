@@ -65,6 +65,7 @@ const PROTOCOL_FOLDERS: &[&str] = &[
     "core/src/bft",
     "core/src/ledger",
     "core/src/wal",
+    "core/src/cluster",
     "core/src/node",
 ];
 

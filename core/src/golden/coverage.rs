@@ -286,7 +286,14 @@ fn enums_in(text: &str) -> Vec<(&str, Vec<String>)> {
 
 /// The name of what a line declares.
 fn declared<'a>(line: &'a str, what: &str) -> Option<&'a str> {
-    let mut scopes = ["", "pub ", "pub(super) ", "pub(crate) "].iter();
+    let mut scopes = [
+        "",
+        "pub ",
+        "pub(super) ",
+        "pub(in crate::ledger) ",
+        "pub(crate) ",
+    ]
+    .iter();
     let rest = scopes.find_map(|scope| line.strip_prefix(scope)?.strip_prefix(what))?;
     Some(word(rest))
 }

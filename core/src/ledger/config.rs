@@ -3,8 +3,8 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::compact::Proposals;
-use super::genesis::Genesis;
+use super::chain::compact::Proposals;
+use super::tx::genesis::Genesis;
 use crate::bft::{Relay, Timing};
 use crate::crypto::{SharedSigner, SharedVerifier};
 use crate::mutant::Mutant;

@@ -3,9 +3,9 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use super::chain::record::FinalBlock;
 use super::message::Message;
-use super::record::FinalBlock;
-use super::request::Response;
+use super::reads::request::Response;
 use crate::bft::{Evidence, Height};
 use crate::part;
 

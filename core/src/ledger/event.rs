@@ -1,7 +1,7 @@
 //! Everything that can happen to a node of the ledger.
 
 use super::message::Message;
-use super::request::Request;
+use super::reads::request::Request;
 use crate::part;
 
 /// Everything that can happen to a node of the ledger.

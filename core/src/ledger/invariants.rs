@@ -21,11 +21,10 @@ impl Ledger {
 
     /// G1 The validator, the state and the store speak of one block and epoch.
     fn position_invariants(&self) {
-        let (Phase::Running, Some(bft), Some(branches)) = (&self.phase, &self.bft, &self.branches)
-        else {
+        let Phase::Running(running) = &self.phase else {
             return;
         };
-        let tip = branches.tip();
+        let (bft, tip) = (&running.bft, running.tip());
         assert_eq!(tip.height, self.storage.tip.height);
         assert_eq!(tip.hash, self.storage.tip.hash);
         assert_eq!(tip.history.size().0, tip.height.0 + 1);

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use super::compact::Compact;
+use super::chain::compact::Compact;
 use super::state_sync::SyncMessage;
 use crate::bft::{self, Height};
 use crate::codec::{Decode, DecodeError, Encode, Reader, Writer};

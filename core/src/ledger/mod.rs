@@ -6,10 +6,10 @@
 //! it, answers clients, and goes from epoch to epoch.
 //!
 //! ```text
-//!  Submit ──► pool ──► Built ──► Bft ──Persist──► Wal ──File──► shell
+//!  Submit ──► pool ──► Built ──► Bft ──Persist──► Wal ──Io──► shell
 //!               │        ▲        │◄──Persisted────┘
 //!               │     branches ◄──Check
-//!               └◄──────┴──── Commit ──► StoreCommit, Final, Reply
+//!               └◄──────┴──── Commit ──► Io::Commit, Notice, Reply
 //! ```
 //!
 //! # Source
@@ -52,8 +52,8 @@
 //! ([`Config::retain_blocks`]). It always keeps headers, the places and outcomes of
 //! operations, the tree over all blocks, and how epochs handed over. So it still
 //! proves every header and every epoch, and no receipt of an operation whose block
-//! it has pruned. Blocks that somebody fetches are kept a while longer. Nobody can
-//! begin from the genesis with nodes that have all pruned.
+//! it has pruned. Blocks that somebody fetches are kept a while longer. Among nodes that
+//! have all pruned, who begins fetches the state.
 //!
 //! # Invariants
 //! G1 Validator, state and store speak of one block and epoch. G2 Everything kept
@@ -69,81 +69,56 @@
 //! # Files
 //! | file | holds |
 //! |---|---|
-//! | `types.rs` `operation.rs` `transaction.rs` `outcome.rs` `params.rs` `members.rs` `genesis.rs` | the vocabulary |
-//! | `config.rs` `event.rs` `effect.rs` `message.rs` `request.rs` | what goes in and out |
-//! | `world.rs` | the state, and what its keys mean |
-//! | `session.rs` `apply.rs` | the execution of a block |
-//! | `branch.rs` | executed blocks that are not final yet |
-//! | `pool/` `known_keys.rs` | transactions that wait; keys that need no square root again |
-//! | `state.rs` `recent.rs` | what a node remembers |
+//! | `tx/` | the vocabulary: transactions, operations, outcomes, genesis |
+//! | `config.rs` `event.rs` `effect.rs` `message.rs` | what goes in and out |
+//! | `state.rs` | what a node remembers |
 //! | `step.rs` | routing |
-//! | `consensus.rs` | between the validator and what it orders |
-//! | `compact.rs` | how a leader's block travels |
-//! | `storage.rs` `record.rs` `recovery.rs` | log and store |
+//! | `pool/` | transactions that wait; keys that need no square root again |
+//! | `execution/` | the state, the execution of a block, blocks that are not final yet |
+//! | `chain/` | between the validator and what it orders; log, store, history, pruning |
 //! | `state_sync/` | fetching the state instead of executing all blocks |
-//! | `pruning.rs` | which blocks are kept whole, and who has the others |
-//! | `history.rs` | the tree over all blocks in the store, proofs from it |
-//! | `requests.rs` `reads.rs` | clients, and what has to be read for them |
-//! | `wire.rs` | the encoding of events, for the flight recorder |
+//! | `reads/` | clients, and what has to be read for them |
+//! | `wire.rs` | the encoding of requests and of the configuration |
 //! | `invariants.rs` | G1, G2 |
 
-mod apply;
-mod branch;
-mod compact;
+mod chain;
 pub mod config;
-mod consensus;
 pub mod effect;
 pub mod event;
-mod genesis;
-mod history;
+mod execution;
 mod invariants;
-mod known_keys;
-mod members;
 pub mod message;
-mod operation;
-mod outcome;
-mod params;
 mod pool;
-mod pruning;
 mod reads;
-mod recent;
-mod record;
-mod recovery;
-pub mod request;
-mod requests;
-mod session;
 mod state;
 pub mod state_sync;
 mod step;
-mod storage;
-mod transaction;
-mod types;
+mod tx;
 mod wire;
-mod world;
 
 #[cfg(test)]
 mod tests;
 
-pub use compact::{Compact, Proposals};
+pub use chain::compact::{Compact, Proposals};
+pub use chain::consensus::SYSTEM_LANE;
+pub use chain::record::{FinalBlock, Head};
 pub use config::Config;
-pub use consensus::SYSTEM_LANE;
 pub use effect::{Effect, Notice};
 pub use event::{Event, Link};
-pub use genesis::{Genesis, GenesisError};
-pub use members::{CLUSTER_POWER, Member, WEIGHT_MAX, normalise};
+pub use execution::session::Invalid;
+pub use execution::world::{Account, EpochState, ImageEntry, Proposal, SnapshotEntry, World, keys};
 pub use message::Message;
-pub use operation::{
+pub use pool::{Admitted, Arrival, Pool, Rejection, Share};
+pub use reads::request::{
+    self, AccountView, LaneView, LedgerStatus, Located, Request, Response, TxState, ValidatorsView,
+};
+pub use state::Ledger;
+pub use tx::genesis::{Genesis, GenesisError};
+pub use tx::members::{CLUSTER_POWER, Member, WEIGHT_MAX, normalise};
+pub use tx::operation::{
     KeyOwner, KeyProof, Name, NameError, Operation, SnapshotRecord, ValidatorChange,
 };
-pub use outcome::{OpResult, Outcome, ResultsHead};
-pub use params::{Param, ParamError, Params};
-pub use pool::{Admitted, Arrival, Pool, Rejection, Share};
-pub use record::{FinalBlock, Head};
-pub use request::{
-    AccountView, LaneView, LedgerStatus, Located, Request, Response, TxState, ValidatorsView,
-};
-pub use session::Invalid;
-pub use state::Ledger;
-pub use transaction::{Checked, Intent, Transaction, TxError};
-pub use types::{AccountId, Lane, Sequence, TimeMs, TxId};
-pub use world::{Account, EpochState, ImageEntry, Proposal, SnapshotEntry, World, keys};
+pub use tx::outcome::{OpResult, Outcome, ResultsHead};
+pub use tx::params::{Param, ParamError, Params};
+pub use tx::transaction::{Checked, Intent, Transaction, TxError};
+pub use tx::types::{AccountId, Lane, Sequence, TimeMs, TxId};

@@ -1,22 +1,23 @@
 //! What a node of the ledger remembers.
 
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use super::branch::Branches;
+use super::chain::recent::Recent;
+use super::chain::record::{FinalBlock, LogRecord};
+use super::chain::recovery::Recovery;
+use super::chain::storage::Storage;
 use super::config::Config;
+use super::execution::branch::{Branch, Branches};
+use super::execution::world::World;
 use super::pool::Pool;
 use super::reads::Reads;
-use super::recent::Recent;
-use super::record::{FinalBlock, LogRecord};
-use super::recovery::Recovery;
 use super::state_sync::StateSync;
-use super::storage::Storage;
-use super::types::{TimeMs, TxId};
-use super::world::World;
+use super::tx::types::{TimeMs, TxId};
 use crate::bft::{self, Bft, Block, BlockRef, Epoch, View};
 use crate::crypto::{ChainId, Digest};
 use crate::machine::Outbox;
@@ -35,10 +36,6 @@ pub struct Ledger {
     pub(super) now: Time,
     pub(super) clock: Clock,
     pub(super) wal: Wal,
-    /// The validator of the present epoch, from the end of recovery on. Never two:
-    /// one key must not sign by two guards.
-    pub(super) bft: Option<Bft>,
-    pub(super) branches: Option<Branches>,
     pub(super) pool: Pool,
     pub(super) storage: Storage,
     pub(super) recent: Recent,
@@ -48,7 +45,7 @@ pub struct Ledger {
     /// Good blocks whose time has not come: they are voted for when it has.
     pub(super) early: BTreeSet<(TimeMs, Digest)>,
     pub(super) parked: Parked,
-    pub(super) assemblies: super::compact::Assemblies,
+    pub(super) assemblies: super::chain::compact::Assemblies,
     pub(super) waits: Waits,
     /// Clients that follow the final blocks.
     pub(super) followers: BTreeSet<RequestId>,
@@ -87,15 +84,75 @@ pub(super) enum Inner {
 #[derive(Debug)]
 pub(super) enum Phase {
     New,
-    Recovering(alloc::boxed::Box<Recovery>),
-    Running,
-    /// Stopping gracefully, until this batch is in the store.
-    Stopping(StoreSeq),
+    Recovering(Box<Recovery>),
+    Running(Box<Running>),
+    /// Stopping gracefully, until a batch is in the store. What was said before is
+    /// still written and counted.
+    Stopping {
+        running: Box<Running>,
+        last: StoreSeq,
+    },
     /// Stopped, or halted for good.
     Ended {
         /// Why it halted, if it did.
         halted: Option<Reason>,
+        /// What it ran with, if it ever did, for checkers and metrics.
+        running: Option<Box<Running>>,
     },
+}
+
+/// What a node has from the end of recovery on.
+#[derive(Debug)]
+pub(super) struct Running {
+    /// The validator of the present epoch. Never two: one key must not sign by two
+    /// guards.
+    pub(super) bft: Bft,
+    pub(super) branches: Branches,
+}
+
+impl Running {
+    /// The state after the last final block.
+    pub(super) const fn tip(&self) -> &Arc<Branch> {
+        self.branches.tip()
+    }
+}
+
+impl Phase {
+    /// What the node runs with, or ran with until it stopped.
+    pub(super) fn running(&self) -> Option<&Running> {
+        match self {
+            Self::New | Self::Recovering(_) => None,
+            Self::Running(running) | Self::Stopping { running, .. } => Some(running),
+            Self::Ended { running, .. } => running.as_deref(),
+        }
+    }
+
+    /// The same, to change it.
+    pub(super) fn running_mut(&mut self) -> Option<&mut Running> {
+        match self {
+            Self::New | Self::Recovering(_) => None,
+            Self::Running(running) | Self::Stopping { running, .. } => Some(running),
+            Self::Ended { running, .. } => running.as_deref_mut(),
+        }
+    }
+
+    /// Running no more, but until a batch is in the store.
+    pub(super) fn stop(&mut self, last: StoreSeq) {
+        *self = match core::mem::replace(self, Self::New) {
+            Self::Running(running) => Self::Stopping { running, last },
+            other => other,
+        };
+    }
+
+    /// Stopped, or halted for good.
+    pub(super) fn end(&mut self, halted: Option<Reason>) {
+        let running = match core::mem::replace(self, Self::New) {
+            Self::New | Self::Recovering(_) => None,
+            Self::Running(running) | Self::Stopping { running, .. } => Some(running),
+            Self::Ended { running, .. } => running,
+        };
+        *self = Self::Ended { halted, running };
+    }
 }
 
 /// The wall clock, extrapolated from the last reading.
@@ -220,15 +277,13 @@ impl Ledger {
             now: Time::ZERO,
             clock: Clock::default(),
             wal,
-            bft: None,
-            branches: None,
             storage: Storage::default(),
             recent: Recent::default(),
             reads: Reads::default(),
             later_epochs: BTreeMap::new(),
             early: BTreeSet::new(),
             parked: Parked::default(),
-            assemblies: super::compact::Assemblies::default(),
+            assemblies: super::chain::compact::Assemblies::default(),
             waits: Waits::default(),
             followers: BTreeSet::new(),
             finals: Finals::default(),
@@ -254,8 +309,8 @@ impl Ledger {
 
     /// The validator of the present epoch, once recovery is complete. For checkers
     /// and metrics.
-    pub const fn bft(&self) -> Option<&Bft> {
-        self.bft.as_ref()
+    pub fn bft(&self) -> Option<&Bft> {
+        self.phase.running().map(|running| &running.bft)
     }
 
     /// What waits for a block. For checkers and metrics.
@@ -265,18 +320,16 @@ impl Ledger {
 
     /// The state after the last final block, once recovery is complete.
     pub fn world(&self) -> Option<&World> {
-        self.branches
-            .as_ref()
-            .map(|branches| branches.tip().world())
+        self.phase.running().map(|running| running.tip().world())
     }
 
     /// The place of the last final block.
     pub fn tip(&self) -> Option<BlockRef> {
-        let branches = self.branches.as_ref()?;
+        let tip = self.phase.running()?.tip();
         Some(BlockRef {
             view: self.storage.tip.view,
-            height: branches.tip().height,
-            hash: branches.tip().hash,
+            height: tip.height,
+            hash: tip.hash,
         })
     }
 
@@ -288,12 +341,10 @@ impl Ledger {
     /// See [`Part::digest`](crate::part::Part::digest).
     pub(super) fn fingerprint(&self) -> Digest {
         let mut hasher = crate::crypto::Hasher::new();
-        if let Some(bft) = &self.bft {
-            hasher.update(&bft.digest().0);
-        }
-        if let Some(branches) = &self.branches {
-            hasher.update(&branches.tip().hash.0);
-            hasher.update(&branches.tip().world().root().0);
+        if let Some(running) = self.phase.running() {
+            hasher.update(&running.bft.digest().0);
+            hasher.update(&running.tip().hash.0);
+            hasher.update(&running.tip().world().root().0);
         }
         let (fetched, entries) = self.sync.progress();
         hasher.update(&fetched.to_be_bytes());
@@ -310,13 +361,7 @@ impl Ledger {
     }
 
     pub(super) const fn is_running(&self) -> bool {
-        matches!(self.phase, Phase::Running)
-    }
-
-    /// The state after the last final block.
-    pub(super) fn tip_branch(&self) -> &Arc<super::branch::Branch> {
-        let branches = self.branches.as_ref();
-        branches.expect("present while running").tip()
+        matches!(self.phase, Phase::Running(_))
     }
 
     /// The wall clock now.

@@ -6,9 +6,9 @@ use alloc::vec::Vec;
 use super::effect::{Effect, Notice};
 use super::event::{Event, Link};
 use super::message::Message;
-use super::request::{Request, Response};
+use super::reads::request::{Request, Response};
 use super::state::{Clock, Inner, Ledger, Phase};
-use super::types::TimeMs;
+use super::tx::types::TimeMs;
 use crate::bft::{self, Bft};
 use crate::crypto::SharedSigner;
 use crate::io::{Done, Io};
@@ -45,15 +45,14 @@ impl Machine for Ledger {
         if self.has_ended() {
             return None;
         }
-        if !self.is_running() {
+        let Phase::Running(running) = &self.phase else {
             return self.wal.deadline();
-        }
+        };
         let push_now = (!self.push.fresh.is_empty()).then_some(self.now);
         let early = self.early.first().map(|(time, _)| self.due(*time));
         let wait = self.waits.deadlines.first().map(|(due, _)| *due);
-        let bft = self.bft.as_ref().and_then(Machine::deadline);
         [
-            bft,
+            running.bft.deadline(),
             self.wal.deadline(),
             push_now,
             self.push.again_at,
@@ -117,16 +116,16 @@ impl Ledger {
     /// is synced, so that the next start has little to execute again.
     fn begin_stop(&mut self, out: &mut Outbox<Effect>) {
         match self.phase {
-            Phase::Running => {}
+            Phase::Running(_) => {}
             Phase::New | Phase::Recovering(_) => {
                 self.answer_all_unavailable(out);
-                self.phase = Phase::Ended { halted: None };
-                return;
+                return self.phase.end(None);
             }
-            Phase::Stopping(_) | Phase::Ended { .. } => return,
+            Phase::Stopping { .. } | Phase::Ended { .. } => return,
         }
         self.answer_all_unavailable(out);
-        self.phase = Phase::Stopping(self.commit_to_store(Vec::new(), true, out));
+        let last = self.commit_to_store(Vec::new(), true, out);
+        self.phase.stop(last);
     }
 
     /// Tells the health if it is another one than before.
@@ -151,7 +150,7 @@ impl Ledger {
         }
         self.expire_waits(out);
         self.take_early();
-        let bft = self.bft.as_ref().and_then(Machine::deadline);
+        let bft = self.phase.running().and_then(|one| one.bft.deadline());
         if bft.is_some_and(|due| due <= now) {
             self.step_bft(bft::Event::Wake);
         }
@@ -165,23 +164,25 @@ impl Ledger {
 
     /// The last batch is in the store: nothing is left to do.
     fn maybe_stop(&mut self) {
-        if let Phase::Stopping(last) = self.phase
+        if let Phase::Stopping { last, .. } = self.phase
             && self.storage.committed_seq() >= last
         {
-            self.phase = Phase::Ended { halted: None };
+            self.phase.end(None);
         }
     }
 
     /// Whether it may not vote yet because its log was lost.
-    fn is_rejoining(&self) -> bool {
-        let votes = |bft: &Bft| bft.validator().is_some() && (!bft.is_running() || bft.is_silent());
-        self.storage.head.lost_upto.is_some() && self.bft.as_ref().is_some_and(votes)
+    fn is_rejoining(&self, bft: &Bft) -> bool {
+        let votes = bft.validator().is_some() && (!bft.is_running() || bft.is_silent());
+        self.storage.head.lost_upto.is_some() && votes
     }
 
     /// Hands an event to the validator of the present epoch.
     pub(super) fn step_bft(&mut self, event: bft::Event) {
-        let Some(bft) = &mut self.bft else { return };
-        bft.step(self.now, event, &mut self.bft_out);
+        let Some(running) = self.phase.running_mut() else {
+            return;
+        };
+        running.bft.step(self.now, event, &mut self.bft_out);
         self.queue.extend(self.bft_out.drain().map(Inner::Bft));
     }
 
@@ -237,22 +238,35 @@ impl Ledger {
 
     /// Tells the consensus whether somebody waits for a block.
     fn note_pending(&mut self) {
-        if !core::mem::take(&mut self.is_pool_changed) || !self.is_running() {
+        let is_changed = core::mem::take(&mut self.is_pool_changed);
+        let Phase::Running(running) = &self.phase else {
+            return;
+        };
+        if !is_changed {
             return;
         }
-        let waiting = self.pool.has_ready(self.tip_branch().world());
+        let waiting = self.pool.has_ready(running.tip().world());
         self.step_bft(bft::Event::Pending { waiting });
     }
 
     /// Begins with the validator of an epoch. The one before has ended, or a fetched
     /// state has led past its epoch: exactly one may sign.
     pub(super) fn begin_epoch(&mut self, start: bft::EpochStart, recovered: bft::Recovered) {
+        let next = self.validator_of(start);
+        let Some(running) = self.phase.running_mut() else {
+            return;
+        };
+        let before = &running.bft;
         assert!(
-            self.bft
-                .as_ref()
-                .is_none_or(|bft| bft.has_ended() || bft.epoch().epoch < start.epoch),
+            before.has_ended() || before.epoch().epoch < next.epoch().epoch,
             "one validator of an epoch"
         );
+        running.bft = next;
+        self.start_validator(recovered);
+    }
+
+    /// The validator of an epoch, not started.
+    pub(super) fn validator_of(&self, start: bft::EpochStart) -> Bft {
         let config = bft::Config {
             node: self.config.node,
             chain: self.chain,
@@ -262,10 +276,14 @@ impl Ledger {
             relay: self.config.relay,
             mutant: self.config.mutant,
         };
+        Bft::new(config, start)
+    }
+
+    /// Starts the validator of an epoch that has just begun.
+    pub(super) fn start_validator(&mut self, recovered: bft::Recovered) {
         self.early.clear();
         self.assemblies.clear();
         self.forget_bases();
-        self.bft = Some(Bft::new(config, start));
         self.is_peers_changed = true;
         self.step_bft(bft::Event::Start(alloc::boxed::Box::new(recovered)));
         self.is_pool_changed = true;
@@ -288,9 +306,7 @@ impl Ledger {
         if self.has_ended() {
             return;
         }
-        self.phase = Phase::Ended {
-            halted: Some(reason.into()),
-        };
+        self.phase.end(Some(reason.into()));
         self.answer_all_unavailable(out);
     }
 }
@@ -306,10 +322,8 @@ impl Part for Ledger {
 
     /// Those that are configured, and who votes now.
     fn peers(&self) -> BTreeSet<NodeId> {
-        let voting = self
-            .bft
-            .iter()
-            .flat_map(|bft| bft.epoch().validators.iter());
+        let running = self.phase.running().into_iter();
+        let voting = running.flat_map(|running| running.bft.epoch().validators.iter());
         let voting = voting.map(|(_, validator)| validator.node);
         let all = self.config.peers.iter().copied().chain(voting);
         all.filter(|node| *node != self.config.node).collect()
@@ -318,18 +332,21 @@ impl Part for Ledger {
     fn health(&self) -> Health {
         match &self.phase {
             Phase::New | Phase::Recovering(_) => Health::Starting,
-            Phase::Stopping(_) => Health::Stopping,
-            Phase::Ended { halted: None } => Health::Stopped,
+            Phase::Stopping { .. } => Health::Stopping,
+            Phase::Ended { halted: None, .. } => Health::Stopped,
             Phase::Ended {
                 halted: Some(reason),
+                ..
             } => Health::Halted(reason.clone()),
-            Phase::Running if self.is_store_behind() => Health::Degraded(Reason::Borrowed(
+            Phase::Running(_) if self.is_store_behind() => Health::Degraded(Reason::Borrowed(
                 "its store is behind its log: it takes part in no new block until it has caught up",
             )),
-            Phase::Running if self.is_rejoining() => Health::Degraded(Reason::Borrowed(
-                "its log was lost: it asks the other validators before it votes again",
-            )),
-            Phase::Running => Health::Ready,
+            Phase::Running(running) if self.is_rejoining(&running.bft) => {
+                Health::Degraded(Reason::Borrowed(
+                    "its log was lost: it asks the other validators before it votes again",
+                ))
+            }
+            Phase::Running(_) => Health::Ready,
         }
     }
 

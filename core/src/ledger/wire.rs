@@ -2,9 +2,9 @@
 
 use alloc::sync::Arc;
 
-use super::compact::Proposals;
+use super::chain::compact::Proposals;
 use super::config::Config;
-use super::request::Request;
+use super::reads::request::Request;
 use crate::bft::{Height, Relay, Timing};
 use crate::codec::{Decode, DecodeError, Encode, Reader, Writer};
 use crate::crypto::SharedVerifier;

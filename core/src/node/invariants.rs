@@ -21,7 +21,7 @@ impl Node {
         let ended = self.has_ended();
         assert!(
             !ended || self.clients.len() == 0,
-            "H4: nobody waits for a part that has ended"
+            "H4: nobody waits for a node that has ended"
         );
         assert_eq!(
             ended, self.told_stopped,

@@ -34,7 +34,7 @@
 //!
 //! # Invariants
 //! H1 What follows from a notice follows in its step. H2 Open requests have a bound.
-//! H3 Who waits for a part that recovers is open. H4 Nobody waits for a part that has
+//! H3 Who waits for a part that recovers is open. H4 Nobody waits for a node that has
 //! ended. H5 The shell is told once when all parts have ended.
 //!
 //! # Files

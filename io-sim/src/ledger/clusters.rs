@@ -45,6 +45,27 @@ struct Cluster {
     checker: RaftChecker,
 }
 
+/// Something that will happen between a cluster and its clients.
+#[derive(Debug, Clone)]
+pub(super) enum InCluster {
+    Call {
+        caller: (usize, usize),
+        slot: usize,
+        id: RequestId,
+        request: Box<Request>,
+    },
+    Answer {
+        caller: (usize, usize),
+        id: RequestId,
+        ending: Ending,
+    },
+    Client {
+        cluster: usize,
+        client: usize,
+        generation: u64,
+    },
+}
+
 /// All of them.
 #[derive(Debug, Default)]
 pub(super) struct Clusters {
@@ -163,12 +184,12 @@ impl LedgerWorld {
     pub(super) fn begin_clusters(&mut self) {
         for cluster in 0..self.clusters.list.len() {
             for client in 0..self.clusters.list[cluster].clients.len() {
-                let happening = Happening::ClusterClient {
+                let happening = InCluster::Client {
                     cluster,
                     client,
                     generation: 0,
                 };
-                self.schedule(MILLI, happening);
+                self.schedule(MILLI, Happening::OfCluster(happening));
             }
         }
     }
@@ -191,12 +212,29 @@ impl LedgerWorld {
         Some(config)
     }
 
-    pub(super) fn client_of_cluster_wakes(
-        &mut self,
-        cluster: usize,
-        client: usize,
-        generation: u64,
-    ) {
+    pub(super) fn happen_in_cluster(&mut self, happening: InCluster) -> Result<(), Finding> {
+        match happening {
+            InCluster::Call {
+                caller,
+                slot,
+                id,
+                request,
+            } => self.take_call_of_cluster(caller, slot, id, *request),
+            InCluster::Answer { caller, id, ending } => {
+                self.call_of_cluster_ended(caller, id, ending)
+            }
+            InCluster::Client {
+                cluster,
+                client,
+                generation,
+            } => {
+                self.client_of_cluster_wakes(cluster, client, generation);
+                Ok(())
+            }
+        }
+    }
+
+    fn client_of_cluster_wakes(&mut self, cluster: usize, client: usize, generation: u64) {
         let mut intents = std::mem::take(&mut self.clusters.intents);
         let Cluster {
             config, clients, ..
@@ -206,7 +244,7 @@ impl LedgerWorld {
     }
 
     /// A call of a client has ended.
-    pub(super) fn call_of_cluster_ended(
+    fn call_of_cluster_ended(
         &mut self,
         (cluster, client): (usize, usize),
         id: RequestId,
@@ -232,25 +270,26 @@ impl LedgerWorld {
                 } => {
                     let slot = self.clusters.list[cluster].slots[slot];
                     let at = self.now + self.client_delay();
-                    let happening = Happening::ClusterCall {
+                    let happening = InCluster::Call {
                         caller: (cluster, client),
                         slot,
                         id,
                         request: Box::new(request),
                     };
-                    self.schedule(at, happening);
+                    self.schedule(at, Happening::OfCluster(happening));
                 }
                 Intent::Timer {
                     client,
                     generation,
                     after,
                 } => {
-                    let happening = Happening::ClusterClient {
+                    let happening = InCluster::Client {
                         cluster,
                         client,
                         generation,
                     };
-                    self.schedule(self.now.saturating_add(after), happening);
+                    let at = self.now.saturating_add(after);
+                    self.schedule(at, Happening::OfCluster(happening));
                 }
                 Intent::Cancel { slot, id } => {
                     let slot = self.clusters.list[cluster].slots[slot];
@@ -263,7 +302,7 @@ impl LedgerWorld {
     }
 
     /// A client asks a member of its cluster.
-    pub(super) fn take_call_of_cluster(
+    fn take_call_of_cluster(
         &mut self,
         caller: (usize, usize),
         slot: usize,
@@ -323,8 +362,8 @@ impl LedgerWorld {
         ending: Ending,
     ) {
         let at = self.now + self.client_delay();
-        let happening = Happening::ClusterAnswer { caller, id, ending };
-        self.schedule(at, happening);
+        let happening = InCluster::Answer { caller, id, ending };
+        self.schedule(at, Happening::OfCluster(happening));
     }
 
     /// A member says something to another one.

@@ -38,7 +38,6 @@ mod step;
 
 use std::sync::Arc;
 
-use decube_core::cluster;
 use decube_core::crypto::fake::FakeAuthority;
 use decube_core::io::Volume;
 use decube_core::ledger::{Genesis, Ledger, Member, Message, Request};
@@ -49,7 +48,7 @@ use decube_core::types::{NodeId, RequestId};
 
 use crate::check::ledger::LedgerChecker;
 use crate::check::raft::Finding;
-use crate::client::{ClientStats, Ending};
+use crate::client::ClientStats;
 use crate::config::SimConfig;
 use crate::disk::DiskStats;
 use crate::fingerprint::{CHECKPOINT_EVENTS, Rolling};
@@ -61,7 +60,7 @@ use crate::rng::{Domain, Keyed};
 use crate::subject::first_word;
 use crate::world::{Checkpoint, Coverage, Outcome, Setup, Violation};
 
-use clusters::Clusters;
+use clusters::{Clusters, InCluster};
 use govern::Governor;
 use host::Host;
 use load::{Answer, Caller, Load};
@@ -133,22 +132,7 @@ enum Happening {
         client: usize,
         generation: u64,
     },
-    ClusterCall {
-        caller: (usize, usize),
-        slot: usize,
-        id: RequestId,
-        request: Box<cluster::Request>,
-    },
-    ClusterAnswer {
-        caller: (usize, usize),
-        id: RequestId,
-        ending: Ending,
-    },
-    ClusterClient {
-        cluster: usize,
-        client: usize,
-        generation: u64,
-    },
+    OfCluster(InCluster),
     Cancel {
         slot: usize,
         id: RequestId,
@@ -356,23 +340,7 @@ impl LedgerWorld {
                 self.client_wakes(client, generation);
                 Ok(())
             }
-            Happening::ClusterCall {
-                caller,
-                slot,
-                id,
-                request,
-            } => self.take_call_of_cluster(caller, slot, id, *request),
-            Happening::ClusterAnswer { caller, id, ending } => {
-                self.call_of_cluster_ended(caller, id, ending)
-            }
-            Happening::ClusterClient {
-                cluster,
-                client,
-                generation,
-            } => {
-                self.client_of_cluster_wakes(cluster, client, generation);
-                Ok(())
-            }
+            Happening::OfCluster(happening) => self.happen_in_cluster(happening),
             Happening::Cancel { slot, id } => self.cancel(slot, id),
             Happening::Govern => {
                 self.govern();

@@ -9,12 +9,12 @@ use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::super::session::{Invalid, Session};
-use super::super::transaction::Checked;
-use super::super::types::AccountId;
 use super::shares::Origin;
 use super::{Pool, Queue};
 use crate::crypto::Digest;
+use crate::ledger::execution::session::{Invalid, Session};
+use crate::ledger::tx::transaction::Checked;
+use crate::ledger::tx::types::AccountId;
 use crate::limits::LEDGER_TURN_BYTES;
 
 /// What waits of one account, last first.

@@ -14,8 +14,10 @@
 //! | `rate.rs` | how fast they may come |
 //! | `shares.rs` | how much may wait |
 //! | `fill.rs` | whose turn it is in a block |
+//! | `known_keys.rs` | keys that need no square root again |
 
 mod fill;
+mod known_keys;
 mod rate;
 mod rejection;
 mod shares;
@@ -28,12 +30,11 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use super::known_keys::KnownKeys;
-use super::params::Param;
-use super::session::Invalid;
-use super::transaction::{Checked, Intent, Transaction, TxError};
-use super::types::{AccountId, Lane, Sequence, TxId};
-use super::world::World;
+use super::execution::session::Invalid;
+use super::execution::world::World;
+use super::tx::params::Param;
+use super::tx::transaction::{Checked, Intent, Transaction, TxError};
+use super::tx::types::{AccountId, Lane, Sequence, TxId};
 use crate::bft::Height;
 use crate::crypto::{ChainId, Digest, SharedVerifier};
 use crate::limits::{
@@ -41,6 +42,7 @@ use crate::limits::{
 };
 use crate::merkle::LeafHash;
 use crate::types::{ClusterId, NodeId, Time};
+use known_keys::KnownKeys;
 
 use rate::{Rates, Sender};
 use shares::{Origin, Shares};
@@ -259,7 +261,7 @@ impl Pool {
 
     /// Learns which node belongs to which cluster.
     fn read_members(&mut self, world: &World) {
-        let list = world.raw(super::world::keys::MEMBERS);
+        let list = world.raw(super::execution::world::keys::MEMBERS);
         if list.is_some_and(|list| *list != self.members) {
             self.members = list.cloned().unwrap_or_default();
             let members = world.members().into_iter();

@@ -1,8 +1,8 @@
 //! Why a transaction was not taken, and when to try again.
 
-use super::super::session::Invalid;
-use super::super::transaction::TxError;
 use crate::bft::Height;
+use crate::ledger::execution::session::Invalid;
+use crate::ledger::tx::transaction::TxError;
 use crate::types::Span;
 
 /// Why a transaction was not taken.

@@ -14,7 +14,7 @@ use crate::bft::Height;
 use crate::codec::Encode as _;
 use crate::crypto::fake::FakeAuthority;
 use crate::crypto::{SharedVerifier, Signer as _};
-use crate::ledger::session::{Place, Session};
+use crate::ledger::execution::session::{Place, Session};
 use crate::ledger::{
     AccountId, Genesis, Intent, Lane, Member, Name, Operation, Params, Sequence, TimeMs, World,
 };
@@ -120,7 +120,7 @@ impl Setup {
         };
         let mut session = Session::new(&self.world, place);
         let taken = self.pool.fill(&mut session);
-        let line = |one: &Arc<crate::ledger::transaction::Checked>| {
+        let line = |one: &Arc<crate::ledger::tx::transaction::Checked>| {
             let intent = one.intent();
             (intent.account, intent.sequence.0, one.bytes().len())
         };

@@ -6,17 +6,17 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use super::super::effect::Effect;
-use super::super::history::History;
-use super::super::record::epoch_key;
-use super::super::session::following;
-use super::super::state::Ledger;
 use super::message::{Chunk, Point, SyncMessage};
 use super::serve::send;
 use super::staging::{chunk_ops, point_ops};
 use crate::bft::Epoch;
 use crate::codec::Encode as _;
 use crate::crypto::{Digest, Verifier};
+use crate::ledger::chain::history::History;
+use crate::ledger::chain::record::epoch_key;
+use crate::ledger::effect::Effect;
+use crate::ledger::execution::session::following;
+use crate::ledger::state::Ledger;
 use crate::limits::{LEDGER_FETCH_FAILURES_MAX, LEDGER_FETCH_STALLED, LEDGER_TRUSTED_EPOCHS_MAX};
 use crate::machine::Outbox;
 use crate::merkle::{KeyHash, StateEnd, StateProof, StateTree};
@@ -160,14 +160,17 @@ impl Ledger {
         let Some((peer, claimed)) = self.ahead else {
             return;
         };
-        let present = self.bft.as_ref().expect("present while running").epoch();
+        let Some(running) = self.phase.running() else {
+            return;
+        };
+        let present = running.bft.epoch();
         let is_far = claimed > following(present.epoch);
         let is_stalled = self.sync.unanswered >= LEDGER_FETCH_STALLED;
         let may = self.sync.is_ready && self.now >= self.sync.not_before;
         if self.sync.fetch.is_some() || !may || !(is_far || is_stalled) {
             return;
         }
-        let epoch = TrustedEpoch::running(self.chain, present, self.tip_branch().time);
+        let epoch = TrustedEpoch::running(self.chain, present, running.tip().time);
         let hash = present.root_hash;
         let mut fetch = Fetch {
             trusted: BTreeMap::new(),
@@ -332,10 +335,10 @@ impl Ledger {
 
     /// Goes on with what an earlier life, or an earlier attempt, has fetched.
     fn resume_staged(&mut self) -> bool {
-        let (present, tip) = (self.epoch_number(), self.storage.tip.height);
-        let Some(fetch) = &mut self.sync.fetch else {
+        let (Some(running), Some(fetch)) = (self.phase.running(), &mut self.sync.fetch) else {
             return false;
         };
+        let (present, tip) = (running.bft.epoch().epoch, self.storage.tip.height);
         let is_useful = |point: &Point| {
             point.block.height > tip
                 && epoch_after(point) > present
@@ -349,14 +352,11 @@ impl Ledger {
         true
     }
 
-    fn epoch_number(&self) -> Epoch {
-        let bft = self.bft.as_ref().expect("present while running");
-        bft.epoch().epoch
-    }
-
     fn on_point(&mut self, point: Point, out: &mut Outbox<Effect>) {
-        let (present, tip) = (self.epoch_number(), self.storage.tip.height);
-        let fetch = self.sync.fetch.as_mut().expect("the caller has seen it");
+        let (Some(running), Some(fetch)) = (self.phase.running(), &mut self.sync.fetch) else {
+            return;
+        };
+        let (present, tip) = (running.bft.epoch().epoch, self.storage.tip.height);
         if point.child.header.epoch > fetch.newest().epoch.epoch() {
             // An epoch has ended meanwhile, or another peer has told of fewer.
             let told = fetch.told_all.filter(|(peer, _)| *peer == fetch.peer);

@@ -5,21 +5,22 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use super::super::branch::{Branch, Branches};
-use super::super::effect::{Effect, Notice};
-use super::super::history::History;
-use super::super::pruning::Pruning;
-use super::super::record::{block_key, end_of, header_key, state_key, tile_key};
-use super::super::request::Response;
-use super::super::session::Executed;
-use super::super::state::{Inner, Ledger, Parked};
-use super::super::types::TimeMs;
-use super::super::world::{Changes, World};
 use super::fetch::{Loading, epoch_after};
 use super::staging::clear_ops;
 use crate::bft::{EpochStart, Height};
 use crate::codec::Encode as _;
 use crate::crypto::Digest;
+use crate::ledger::chain::history::History;
+use crate::ledger::chain::pruning::Pruning;
+use crate::ledger::chain::recent::Recent;
+use crate::ledger::chain::record::{block_key, end_of, header_key, state_key, tile_key};
+use crate::ledger::effect::{Effect, Notice};
+use crate::ledger::execution::branch::{Branch, Branches};
+use crate::ledger::execution::session::Executed;
+use crate::ledger::execution::world::{Changes, World};
+use crate::ledger::reads::request::Response;
+use crate::ledger::state::{Inner, Ledger, Parked};
+use crate::ledger::tx::types::TimeMs;
 use crate::machine::Outbox;
 use crate::merkle::StateTree;
 use crate::store::StoreOp;
@@ -38,12 +39,10 @@ impl Ledger {
             "only what was proven replaces the state"
         );
         let Loading { point, tree, .. } = loading;
-        let present = self
-            .bft
-            .as_ref()
-            .expect("present while running")
-            .epoch()
-            .epoch;
+        let Some(running) = self.phase.running() else {
+            return;
+        };
+        let present = running.bft.epoch().epoch;
         let (block, epoch) = (point.block, epoch_after(&point));
         if block.height <= self.storage.tip.height || epoch <= present {
             // Blocks have brought the node further in the meantime.
@@ -97,11 +96,14 @@ impl Ledger {
 
     /// Goes on from the new state, with a validator of its epoch.
     fn enter_fetched(&mut self, branch: Arc<Branch>, out: &mut Outbox<Effect>) {
+        let Some(running) = self.phase.running_mut() else {
+            return;
+        };
         // What the validator of the earlier epoch has asked for is of no use any more.
         self.queue.retain(|one| !matches!(one, Inner::Bft(_)));
         let (chain, verifier) = (self.chain, self.config.verifier.clone());
-        self.branches = Some(Branches::new(chain, verifier, branch.clone()));
-        self.recent = super::super::recent::Recent::default();
+        running.branches = Branches::new(chain, verifier, branch.clone());
+        self.recent = Recent::default();
         self.parked = Parked::default();
         self.ahead = None;
         self.sync.staged = None;

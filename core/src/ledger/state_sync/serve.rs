@@ -7,17 +7,17 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use super::super::branch::Branch;
-use super::super::effect::Effect;
-use super::super::history::History;
-use super::super::message::Message;
-use super::super::reads::Purpose;
-use super::super::record::{FinalBlock, end_of, epoch_key};
-use super::super::state::Ledger;
 use super::message::{Chunk, Point, SyncMessage};
 use crate::bft::{Epoch, Header, Height};
 use crate::codec::Encode as _;
 use crate::crypto::Digest;
+use crate::ledger::chain::history::History;
+use crate::ledger::chain::record::{FinalBlock, end_of, epoch_key};
+use crate::ledger::effect::Effect;
+use crate::ledger::execution::branch::Branch;
+use crate::ledger::message::Message;
+use crate::ledger::reads::Purpose;
+use crate::ledger::state::Ledger;
 use crate::limits::{
     LEDGER_ANSWER_BYTES_MAX, LEDGER_CHUNK_BYTES_MAX, LEDGER_CHUNK_PAIRS_MAX, LEDGER_POINTS_KEPT,
     LEDGER_SYNC_EPOCHS_MAX,

@@ -5,14 +5,14 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use super::super::effect::Effect;
-use super::super::reads::Purpose;
-use super::super::record::{STAGED_POINT_KEY, end_of, only, staged_key};
-use super::super::state::Ledger;
 use super::StateSync;
 use super::fetch::{Loading, Pairs};
 use super::message::Point;
 use crate::codec::{Decode as _, Encode as _};
+use crate::ledger::chain::record::{STAGED_POINT_KEY, end_of, only, staged_key};
+use crate::ledger::effect::Effect;
+use crate::ledger::reads::Purpose;
+use crate::ledger::state::Ledger;
 use crate::limits::STORE_PAGE_BYTES;
 use crate::machine::Outbox;
 use crate::merkle::KeyHash;

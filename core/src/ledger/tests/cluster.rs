@@ -425,7 +425,7 @@ impl Cluster {
         let node = set.get(leader).unwrap().node;
         let slot = self.slots.iter().position(|slot| slot.node == node);
         let slot = slot.unwrap();
-        let parent = ledger.tip_branch();
+        let parent = ledger.phase.running().unwrap().tip();
         let header = Header {
             chain: self.chain(),
             epoch: Epoch(0),

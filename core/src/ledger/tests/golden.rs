@@ -15,13 +15,13 @@ use crate::golden::samples::{
     blob, block, cert, digest, epoch_end, finality, frontier, header, header_over, node, number,
     place, small, tiny, vote,
 };
-use crate::ledger::history::History;
-use crate::ledger::record::{
+use crate::ledger::chain::history::History;
+use crate::ledger::chain::record::{
     HEAD_KEY, LogHead, LogRecord, NOT_ASKED, STAGED_POINT_KEY, block_key, end_of, epoch_key,
     header_key, location_key, staged_key, state_key, tile_key,
 };
+use crate::ledger::chain::storage::{base_record, head_record};
 use crate::ledger::state_sync::{Chunk, Point, SyncMessage};
-use crate::ledger::storage::{base_record, head_record};
 use crate::ledger::*;
 use crate::merkle::{KeyHash, StateStep, Tile, TileId, TreeSize};
 use crate::store::StoreOp;

@@ -16,7 +16,7 @@ use crate::golden::samples::{
     blob, cluster, counted, digest, key, node, number, signature, signer, small, tiny,
     validators_of, vote, wide,
 };
-use crate::ledger::world::encode_list;
+use crate::ledger::execution::world::encode_list;
 use crate::ledger::*;
 
 pub fn add_to(table: &mut Table) {

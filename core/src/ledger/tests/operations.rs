@@ -10,7 +10,7 @@ use crate::bft::{
 use crate::codec::Encode as _;
 use crate::crypto::fake::{FakeAuthority, FakeSigner};
 use crate::crypto::{ChainId, SharedVerifier, Signer as _, sha256};
-use crate::ledger::session::{Executed, Place, Session, ends_epoch};
+use crate::ledger::execution::session::{Executed, Place, Session, ends_epoch};
 use crate::ledger::*;
 use crate::types::ClusterId;
 

@@ -9,7 +9,7 @@ use super::disk::Disk;
 use crate::bft::{Epoch, Height};
 use crate::crypto::Signer as _;
 use crate::crypto::fake::FakeAuthority;
-use crate::ledger::pruning::Pruning;
+use crate::ledger::chain::pruning::Pruning;
 use crate::ledger::*;
 use crate::limits::LEDGER_CATCH_UP_GRACE_SECS;
 use crate::merkle::TreeSize;

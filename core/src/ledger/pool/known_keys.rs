@@ -11,14 +11,14 @@ use crate::limits::LEDGER_KEYS_KEPT;
 
 /// The keys, in two generations: when the young one is full, the old one is forgotten.
 #[derive(Debug, Default)]
-pub(super) struct KnownKeys {
+pub(in crate::ledger) struct KnownKeys {
     young: BTreeMap<[u8; 33], PublicKey>,
     old: BTreeMap<[u8; 33], PublicKey>,
 }
 
 impl KnownKeys {
     /// No keys.
-    pub(super) const fn new() -> Self {
+    pub(in crate::ledger) const fn new() -> Self {
         Self {
             young: BTreeMap::new(),
             old: BTreeMap::new(),
@@ -26,14 +26,14 @@ impl KnownKeys {
     }
 
     /// The key with this encoding, if it is known.
-    pub(super) fn find(&self, encoded: &[u8; 33]) -> Option<PublicKey> {
+    pub(in crate::ledger) fn find(&self, encoded: &[u8; 33]) -> Option<PublicKey> {
         let found = self.young.get(encoded).or_else(|| self.old.get(encoded));
         found.copied()
     }
 
     /// Remembers the key of a signature that was verified: who has not signed can not
     /// drive others out.
-    pub(super) fn note(&mut self, key: &PublicKey) {
+    pub(in crate::ledger) fn note(&mut self, key: &PublicKey) {
         let encoded = key.to_compressed();
         if self.young.contains_key(&encoded) {
             return;
@@ -47,5 +47,5 @@ impl KnownKeys {
 }
 
 #[cfg(test)]
-#[path = "tests/known_keys.rs"]
+#[path = "../tests/known_keys.rs"]
 mod tests;

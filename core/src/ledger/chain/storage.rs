@@ -4,21 +4,21 @@ use alloc::collections::{BTreeMap, VecDeque};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::branch::Branch;
-use super::effect::Effect;
 use super::history::History;
 use super::pruning::Pruning;
 use super::record::{
     FinalBlock, HEAD_KEY, Head, LogHead, LogRecord, block_key, epoch_key, header_key, location_key,
     state_key,
 };
-use super::request::Located;
-use super::state::Ledger;
-use super::types::TxId;
 use crate::bft::{self, BlockRef, Epoch, PersistSeq, View};
 use crate::codec::Encode;
 use crate::crypto::Digest;
 use crate::io::Io;
+use crate::ledger::effect::Effect;
+use crate::ledger::execution::branch::Branch;
+use crate::ledger::reads::request::Located;
+use crate::ledger::state::Ledger;
+use crate::ledger::tx::types::TxId;
 use crate::limits::{LEDGER_STORE_LAG_MAX, LEDGER_SYNC_BLOCKS};
 use crate::machine::Outbox;
 use crate::proof::ledger::EpochEnd;
@@ -27,14 +27,14 @@ use crate::wal::{self, Record, RecordKind, WalSeq};
 
 /// What is under way to the disk.
 #[derive(Debug, Default)]
-pub(super) struct Storage {
+pub(in crate::ledger) struct Storage {
     /// The last final block, which the store is given with all it changed.
-    pub(super) tip: BlockRef,
+    pub(in crate::ledger) tip: BlockRef,
     /// The block that the present epoch rests on.
-    pub(super) epoch_root: Digest,
-    pub(super) head: LogHead,
-    pub(super) history: History,
-    pub(super) pruning: Pruning,
+    pub(in crate::ledger) epoch_root: Digest,
+    pub(in crate::ledger) head: LogHead,
+    pub(in crate::ledger) history: History,
+    pub(in crate::ledger) pruning: Pruning,
     wal_seq: WalSeq,
     wal_pending: VecDeque<Pending>,
     /// The highest view that records with each index speak of: an index may be
@@ -60,18 +60,23 @@ struct Pending {
 
 impl Storage {
     /// The last batch that the store has.
-    pub(super) const fn committed_seq(&self) -> StoreSeq {
+    pub(in crate::ledger) const fn committed_seq(&self) -> StoreSeq {
         self.store_committed
     }
 
     /// Notes what recovery found in the log.
-    pub(super) fn note_written(&mut self, index: u64, epoch: Epoch, view: View) {
+    pub(in crate::ledger) fn note_written(&mut self, index: u64, epoch: Epoch, view: View) {
         let last = self.written.entry(index).or_default();
         *last = (*last).max((epoch, view));
     }
 
     /// Notes that a synced batch is under way, and what the store covers with it.
-    pub(super) const fn note_syncing(&mut self, seq: StoreSeq, epoch: Epoch, place: BlockRef) {
+    pub(in crate::ledger) const fn note_syncing(
+        &mut self,
+        seq: StoreSeq,
+        epoch: Epoch,
+        place: BlockRef,
+    ) {
         self.syncing = Some((seq, epoch, place));
         self.blocks_since_sync = 0;
     }
@@ -88,7 +93,12 @@ impl Storage {
 
 impl Ledger {
     /// Writes what the validator of an epoch wants to keep, as one atomic batch.
-    pub(super) fn persist(&mut self, epoch: Epoch, seq: PersistSeq, records: Vec<bft::Record>) {
+    pub(in crate::ledger) fn persist(
+        &mut self,
+        epoch: Epoch,
+        seq: PersistSeq,
+        records: Vec<bft::Record>,
+    ) {
         let index = self.storage.tip.height.next().0;
         let mut batch = Vec::with_capacity(records.len());
         for record in records {
@@ -109,7 +119,7 @@ impl Ledger {
 
     /// Notes that the node has to ask before it votes up to an epoch, or that it
     /// has no longer.
-    pub(super) fn write_head(&mut self, head: LogHead) {
+    pub(in crate::ledger) fn write_head(&mut self, head: LogHead) {
         self.storage.head = head;
         self.append(alloc::vec![head_record(&head)], None, None);
         self.set_wal_head();
@@ -137,7 +147,7 @@ impl Ledger {
         self.step_wal(wal::Event::SetHead(records));
     }
 
-    pub(super) fn on_wal_durable(&mut self, seq: WalSeq) {
+    pub(in crate::ledger) fn on_wal_durable(&mut self, seq: WalSeq) {
         while let Some(pending) = self.storage.wal_pending.front() {
             if pending.seq > seq {
                 break;
@@ -145,11 +155,8 @@ impl Ledger {
             let done = self.storage.wal_pending.pop_front().expect("just seen");
             if let Some((epoch, seq)) = done.persist {
                 // A validator of an epoch that has ended waits for nothing.
-                if self
-                    .bft
-                    .as_ref()
-                    .is_some_and(|bft| bft.epoch().epoch == epoch)
-                {
+                let running = self.phase.running();
+                if running.is_some_and(|running| running.bft.epoch().epoch == epoch) {
                     self.step_bft(bft::Event::Persisted { seq });
                 }
             }
@@ -160,7 +167,7 @@ impl Ledger {
     }
 
     /// Gives a final block to the store, with everything that it changed.
-    pub(super) fn store_block(
+    pub(in crate::ledger) fn store_block(
         &mut self,
         block: &Arc<FinalBlock>,
         branch: &Branch,
@@ -209,7 +216,7 @@ impl Ledger {
     }
 
     /// Gives block 0 to the store, with the state that it stands for.
-    pub(super) fn store_genesis(&mut self, branch: &Branch, out: &mut Outbox<Effect>) {
+    pub(in crate::ledger) fn store_genesis(&mut self, branch: &Branch, out: &mut Outbox<Effect>) {
         let entries = branch.world().tree().iter();
         let mut ops: Vec<StoreOp> = entries
             .map(|entry| StoreOp::Put {
@@ -224,13 +231,13 @@ impl Ledger {
 
     /// Whether the store is so far behind that the node takes part in no new block:
     /// what the log alone holds has to be executed again at the next start.
-    pub(super) const fn is_store_behind(&self) -> bool {
+    pub(in crate::ledger) const fn is_store_behind(&self) -> bool {
         let (given, done) = (self.storage.store_seq.0, self.storage.store_committed.0);
         given.saturating_sub(done) > LEDGER_STORE_LAG_MAX
     }
 
     /// Where the next start begins.
-    pub(super) fn head_op(&self, epoch: Epoch, branch: &Branch) -> StoreOp {
+    pub(in crate::ledger) fn head_op(&self, epoch: Epoch, branch: &Branch) -> StoreOp {
         let head = Head {
             epoch,
             place: self.storage.tip,
@@ -246,7 +253,7 @@ impl Ledger {
         put(HEAD_KEY.to_vec().into(), &head)
     }
 
-    pub(super) fn commit_to_store(
+    pub(in crate::ledger) fn commit_to_store(
         &mut self,
         ops: Vec<StoreOp>,
         sync: bool,
@@ -265,7 +272,7 @@ impl Ledger {
     }
 
     /// The store has what it was given; if it is synced, the log may be cut.
-    pub(super) fn on_store_committed(&mut self, seq: StoreSeq) {
+    pub(in crate::ledger) fn on_store_committed(&mut self, seq: StoreSeq) {
         let was_behind = self.is_store_behind();
         self.storage.store_committed = self.storage.store_committed.max(seq);
         if was_behind && !self.is_store_behind() {
@@ -299,7 +306,7 @@ fn put(key: bytes::Bytes, value: &impl Encode) -> StoreOp {
     }
 }
 
-pub(super) fn head_record(head: &LogHead) -> Record {
+pub(in crate::ledger) fn head_record(head: &LogHead) -> Record {
     Record {
         kind: RecordKind::HardState,
         index: 0,
@@ -308,7 +315,7 @@ pub(super) fn head_record(head: &LogHead) -> Record {
 }
 
 /// Tells the log that entries below an index may be gone.
-pub(super) fn base_record(below: u64) -> Record {
+pub(in crate::ledger) fn base_record(below: u64) -> Record {
     Record {
         kind: RecordKind::Base,
         index: below.saturating_sub(1),

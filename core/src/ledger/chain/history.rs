@@ -6,14 +6,14 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use super::effect::Effect;
-use super::reads::{Proof, Purpose, reply};
 use super::record::{FinalBlock, Head, block_key, only, tile_key};
-use super::request::Response;
-use super::state::Ledger;
 use crate::bft::{Epoch, Header};
 use crate::codec::{Decode as _, Encode as _};
 use crate::crypto::Digest;
+use crate::ledger::effect::Effect;
+use crate::ledger::reads::request::Response;
+use crate::ledger::reads::{Proof, Purpose, reply};
+use crate::ledger::state::Ledger;
 use crate::limits::STORE_READ_BYTES_MAX;
 use crate::machine::Outbox;
 use crate::merkle::{
@@ -28,24 +28,24 @@ use crate::types::RequestId;
 /// The tree over the hashes of all final blocks, block 0 first. The store has its
 /// tiles; those that still grow are here as well.
 #[derive(Debug, Default)]
-pub(super) struct History {
+pub(in crate::ledger) struct History {
     writer: TileWriter,
 }
 
 /// What a start reads of it: the tiles that still grow, and the last block.
 #[derive(Debug)]
-pub(super) struct HistoryImage {
-    pub(super) head: Box<Head>,
+pub(in crate::ledger) struct HistoryImage {
+    pub(in crate::ledger) head: Box<Head>,
     wanted: Vec<TileId>,
     tiles: BTreeMap<TileId, Tile>,
     is_block_read: bool,
     /// The last block: peers and proofs ask for it first.
-    pub(super) block: Option<FinalBlock>,
+    pub(in crate::ledger) block: Option<FinalBlock>,
 }
 
 /// A proof that lacks the hashes of the tree.
 #[derive(Debug)]
-pub(super) enum Draft {
+pub(in crate::ledger) enum Draft {
     /// Of an operation, under a later block.
     Receipt(Box<Receipt>),
     /// Of one history in another.
@@ -54,8 +54,8 @@ pub(super) enum Draft {
 
 /// A draft with the tiles that were found for it so far.
 #[derive(Debug)]
-pub(super) struct TileReads {
-    pub(super) request: RequestId,
+pub(in crate::ledger) struct TileReads {
+    pub(in crate::ledger) request: RequestId,
     from: Epoch,
     draft: Draft,
     missing: Vec<TileId>,
@@ -64,27 +64,27 @@ pub(super) struct TileReads {
 
 impl History {
     /// Takes it up where the store left it.
-    pub(super) fn resume(image: &HistoryImage) -> Option<Self> {
+    pub(in crate::ledger) fn resume(image: &HistoryImage) -> Option<Self> {
         let head = image.head.history.head();
         let writer = TileWriter::resume(&head, &image.tiles).ok()?;
         Some(Self { writer })
     }
 
     /// A tree that was fetched: its tiles must have the trusted root.
-    pub(super) fn fetched(head: &TreeHead, tiles: &[Tile]) -> Option<Self> {
+    pub(in crate::ledger) fn fetched(head: &TreeHead, tiles: &[Tile]) -> Option<Self> {
         let tiles = tiles.iter().map(|tile| (tile.id(), tile.clone())).collect();
         let writer = TileWriter::resume(head, &tiles).ok()?;
         Some(Self { writer })
     }
 
     /// The tiles that are not full.
-    pub(super) fn open_tiles(&self) -> Vec<Tile> {
+    pub(in crate::ledger) fn open_tiles(&self) -> Vec<Tile> {
         let ids = open_tiles(self.size()).into_iter();
         ids.filter_map(|id| self.writer.open_tile(&id)).collect()
     }
 
     /// The hash of the next block; what the store has to be given with it.
-    pub(super) fn append(&mut self, block: Digest) -> Vec<StoreOp> {
+    pub(in crate::ledger) fn append(&mut self, block: Digest) -> Vec<StoreOp> {
         let grown = self.writer.append(LeafHash::assume(block)).into_iter();
         let put = |tile: Tile| StoreOp::Put {
             key: tile_key(tile.id()),
@@ -94,19 +94,19 @@ impl History {
     }
 
     /// Size and root.
-    pub(super) const fn size(&self) -> TreeSize {
+    pub(in crate::ledger) const fn size(&self) -> TreeSize {
         self.writer.size()
     }
 
     /// Whether it is this one.
-    pub(super) fn is(&self, frontier: &crate::merkle::Frontier) -> bool {
+    pub(in crate::ledger) fn is(&self, frontier: &crate::merkle::Frontier) -> bool {
         self.writer.frontier() == frontier
     }
 }
 
 impl HistoryImage {
     /// What is needed to go on behind a head.
-    pub(super) fn new(head: Box<Head>) -> Self {
+    pub(in crate::ledger) fn new(head: Box<Head>) -> Self {
         Self {
             wanted: open_tiles(head.history.size()),
             head,
@@ -117,7 +117,7 @@ impl HistoryImage {
     }
 
     /// What is to be read next; nothing, if all is here.
-    pub(super) fn next(&self) -> Option<(Bytes, Bytes)> {
+    pub(in crate::ledger) fn next(&self) -> Option<(Bytes, Bytes)> {
         match self.wanted.last() {
             Some(id) => Some(only(tile_key(*id))),
             None if self.is_block_read => None,
@@ -126,7 +126,7 @@ impl HistoryImage {
     }
 
     /// What was read. A tile that is missing is found out when the tree is built.
-    pub(super) fn take(&mut self, pairs: &[(Bytes, Bytes)]) {
+    pub(in crate::ledger) fn take(&mut self, pairs: &[(Bytes, Bytes)]) {
         let value = pairs.first().map(|(_, value)| value);
         match self.wanted.pop() {
             Some(id) => {
@@ -226,7 +226,7 @@ fn included(
 impl Ledger {
     /// Completes a proof: first the hashes of the tree, then the way from the epoch
     /// that the client trusts.
-    pub(super) fn complete_draft(
+    pub(in crate::ledger) fn complete_draft(
         &mut self,
         request: RequestId,
         from: Epoch,
@@ -251,7 +251,7 @@ impl Ledger {
     }
 
     /// A tile was read, or it is not there.
-    pub(super) fn on_tile(
+    pub(in crate::ledger) fn on_tile(
         &mut self,
         mut reads: Box<TileReads>,
         pairs: &[(Bytes, Bytes)],

@@ -18,13 +18,13 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use super::effect::Effect;
-use super::message::Message;
-use super::pool::Pool;
-use super::state::Ledger;
 use crate::bft::{self, Block, Cert, Header, Proposal, View, Vote};
 use crate::codec::{Decode, DecodeError, Encode, Reader, Writer};
 use crate::crypto::Digest;
+use crate::ledger::effect::Effect;
+use crate::ledger::message::Message;
+use crate::ledger::pool::Pool;
+use crate::ledger::state::{Ledger, Running};
 use crate::limits::{BLOCK_BYTES_MAX, BLOCK_ITEMS_MAX, LEDGER_ASSEMBLIES_MAX, PROPOSAL_SKIPS_MAX};
 use crate::machine::Outbox;
 use crate::merkle::{Frontier, LeafHash};
@@ -57,7 +57,7 @@ pub struct Compact {
 
 /// Blocks of leaders that are not whole yet.
 #[derive(Debug, Default)]
-pub(super) struct Assemblies {
+pub(in crate::ledger) struct Assemblies {
     /// One for each view: the first that its leader sent.
     by_view: BTreeMap<View, Assembly>,
     /// The last block that this node led with, until it is final.
@@ -168,7 +168,7 @@ impl Assembly {
 
 impl Assemblies {
     /// How many blocks are not whole.
-    pub(super) fn len(&self) -> usize {
+    pub(in crate::ledger) fn len(&self) -> usize {
         self.by_view.len()
     }
 
@@ -178,17 +178,17 @@ impl Assemblies {
 
     /// Forgets those of views that are over: whoever needs one of their blocks fetches
     /// it whole.
-    pub(super) fn forget_before(&mut self, view: View) {
+    pub(in crate::ledger) fn forget_before(&mut self, view: View) {
         view.forget_older(&mut self.by_view);
     }
 
     /// A block is final.
-    pub(super) fn on_final(&mut self, hash: &Digest) {
+    pub(in crate::ledger) fn on_final(&mut self, hash: &Digest) {
         self.led = self.led.filter(|led| led != hash);
     }
 
     /// Forgets all: the epoch is over.
-    pub(super) fn clear(&mut self) {
+    pub(in crate::ledger) fn clear(&mut self) {
         self.led = None;
         self.by_view.clear();
     }
@@ -202,7 +202,7 @@ impl Assemblies {
 
 impl Ledger {
     /// This node's block leaves.
-    pub(super) fn propose(&mut self, proposal: Proposal, out: &mut Outbox<Effect>) {
+    pub(in crate::ledger) fn propose(&mut self, proposal: Proposal, out: &mut Outbox<Effect>) {
         // If the last one did not become final, perhaps too few could put it together in
         // time: somebody may hand transactions to leaders alone.
         let has_failed = self.assemblies.led.is_some();
@@ -216,7 +216,12 @@ impl Ledger {
     }
 
     /// A leader's block arrives without its transactions.
-    pub(super) fn on_compact(&mut self, from: NodeId, compact: Compact, out: &mut Outbox<Effect>) {
+    pub(in crate::ledger) fn on_compact(
+        &mut self,
+        from: NodeId,
+        compact: Compact,
+        out: &mut Outbox<Effect>,
+    ) {
         let was_expected = self.is_expected(from, &compact.header);
         if !was_expected {
             // What it rests on may lead into its view.
@@ -226,8 +231,8 @@ impl Ledger {
             }
         }
         let (view, hash) = (compact.header.view, compact.header.hash());
-        let bft = self.bft.as_ref().expect("present while running");
-        if bft.block(&hash).is_some() {
+        let running = self.phase.running();
+        if running.is_none_or(|running| running.bft.block(&hash).is_some()) {
             return;
         }
         if let Some(open) = self.assemblies.by_view.get(&view) {
@@ -264,7 +269,9 @@ impl Ledger {
 
     /// Whether this comes from the leader of a view that is or comes next.
     fn is_expected(&self, from: NodeId, header: &Header) -> bool {
-        let bft = self.bft.as_ref().expect("present while running");
+        let Some(Running { bft, .. }) = self.phase.running() else {
+            return false;
+        };
         let is_near = header.view == bft.view() || header.view == bft.view().next();
         let leader = bft.epoch().validators.get(bft.leader_of(header.view));
         is_near
@@ -295,7 +302,7 @@ impl Ledger {
     }
 
     /// Transactions have come in: some block may be whole by that.
-    pub(super) fn fill_assemblies(&mut self, out: &mut Outbox<Effect>) {
+    pub(in crate::ledger) fn fill_assemblies(&mut self, out: &mut Outbox<Effect>) {
         for assembly in self.assemblies.by_view.values_mut() {
             assembly.fill(&self.pool);
         }
@@ -317,14 +324,16 @@ impl Ledger {
     }
 
     /// A validator lacks transactions of a block.
-    pub(super) fn on_ask_items(
+    pub(in crate::ledger) fn on_ask_items(
         &self,
         from: NodeId,
         block: Digest,
         places: &[u32],
         out: &mut Outbox<Effect>,
     ) {
-        let bft = self.bft.as_ref().expect("present while running");
+        let Some(Running { bft, .. }) = self.phase.running() else {
+            return;
+        };
         let recent = self.recent.find(&block).map(|found| &found.block);
         let Some(found) = bft.block(&block).or(recent) else {
             return;
@@ -339,7 +348,7 @@ impl Ledger {
     }
 
     /// The answer to such a question.
-    pub(super) fn on_items(
+    pub(in crate::ledger) fn on_items(
         &mut self,
         from: NodeId,
         block: Digest,
@@ -361,7 +370,7 @@ impl Ledger {
     }
 
     /// Whether a block that the consensus lacks is on its way in parts.
-    pub(super) fn is_assembling(&self, hash: &Digest) -> bool {
+    pub(in crate::ledger) fn is_assembling(&self, hash: &Digest) -> bool {
         let delta = self.config.timing.delta.0;
         let lately = Time(self.now.0.saturating_sub(delta));
         self.assemblies.is_asked_since(hash, lately)
@@ -374,9 +383,10 @@ impl Ledger {
     }
 
     /// Forgets parts of blocks that are no more to be had.
-    pub(super) fn forget_assemblies(&mut self) {
-        if let Some(bft) = self.bft.as_ref().filter(|_| self.assemblies.len() > 0) {
-            let view = bft.view().0.saturating_sub(1);
+    pub(in crate::ledger) fn forget_assemblies(&mut self) {
+        let running = self.phase.running();
+        if let Some(running) = running.filter(|_| self.assemblies.len() > 0) {
+            let view = running.bft.view().0.saturating_sub(1);
             self.assemblies.forget_before(View(view));
         }
         assert!(self.assemblies.len() <= LEDGER_ASSEMBLIES_MAX);

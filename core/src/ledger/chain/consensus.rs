@@ -6,16 +6,18 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use super::branch::{Bad, Branch};
-use super::effect::{Effect, Notice};
-use super::message::Message;
-use super::operation::Operation;
-use super::pool::{Admitted, Arrival, Rejection};
 use super::record::{FinalBlock, LogHead, NOT_ASKED};
-use super::request::Located;
-use super::state::{Ledger, Parked};
-use super::types::{Lane, TxId};
 use crate::bft::{self, Block, Committed, EpochStart, Evidence, Height};
+use crate::ledger::effect::{Effect, Notice};
+use crate::ledger::execution::branch::{Bad, Branch};
+use crate::ledger::execution::session::following;
+use crate::ledger::message::Message;
+use crate::ledger::pool::{Admitted, Arrival, Rejection};
+use crate::ledger::reads::request::Located;
+use crate::ledger::state::{Ledger, Parked, Running};
+use crate::ledger::tx::operation::Operation;
+use crate::ledger::tx::transaction::Intent;
+use crate::ledger::tx::types::{AccountId, Lane, TimeMs, TxId};
 use crate::limits::{
     BLOCKS_ANSWERED_MAX, LEDGER_ANSWER_BYTES_MAX, LEDGER_PUSH_BYTES_MAX, LEDGER_PUSH_TXS_MAX,
     PATH_HEADERS_MAX,
@@ -28,10 +30,13 @@ use crate::types::NodeId;
 pub const SYSTEM_LANE: Lane = Lane(u16::MAX);
 
 impl Ledger {
-    pub(super) fn on_bft(&mut self, effect: bft::Effect, out: &mut Outbox<Effect>) {
+    pub(in crate::ledger) fn on_bft(&mut self, effect: bft::Effect, out: &mut Outbox<Effect>) {
         match effect {
             bft::Effect::Persist { seq, records } => {
-                let epoch = self.bft.as_ref().expect("it asked").epoch().epoch;
+                let Some(running) = self.phase.running() else {
+                    return;
+                };
+                let epoch = running.bft.epoch().epoch;
                 let has_asked = records
                     .iter()
                     .any(|one| matches!(one, bft::Record::SilentUpto(_)));
@@ -86,7 +91,7 @@ impl Ledger {
     /// was in this epoch when it answered, so what was signed before the loss may be
     /// of this epoch or, if some were ahead, of the next one: nothing later.
     fn note_asked(&mut self, epoch: bft::Epoch) {
-        let lost_upto = Some(super::session::following(epoch));
+        let lost_upto = Some(following(epoch));
         if self.storage.head.lost_upto > lost_upto {
             self.write_head(LogHead { lost_upto });
         }
@@ -107,8 +112,10 @@ impl Ledger {
     }
 
     /// To all validators of the present epoch but this node.
-    pub(super) fn broadcast(&self, message: &Message, out: &mut Outbox<Effect>) {
-        let bft = self.bft.as_ref().expect("present while running");
+    pub(in crate::ledger) fn broadcast(&self, message: &Message, out: &mut Outbox<Effect>) {
+        let Some(Running { bft, .. }) = self.phase.running() else {
+            return;
+        };
         for (_, validator) in bft.epoch().validators.iter() {
             if validator.node != self.config.node {
                 out.push(Effect::Send {
@@ -127,8 +134,10 @@ impl Ledger {
             return;
         }
         let hash = block.hash();
-        let branches = self.branches.as_mut().expect("present while running");
-        let valid = match branches.check(&block, &self.pool) {
+        let Some(running) = self.phase.running_mut() else {
+            return;
+        };
+        let valid = match running.branches.check(&block, &self.pool) {
             Ok(()) => true,
             // The consensus knows it to be final already; here it is when its
             // finalization is durable. A verdict now would be wrong for ever.
@@ -139,7 +148,7 @@ impl Ledger {
             Err(Bad::Commitments) => self.config.mutant.is(Mutant::LedgerStateUnchecked),
             Err(_) => false,
         };
-        let time = super::types::TimeMs(block.header().content.time_ms);
+        let time = TimeMs(block.header().content.time_ms);
         if valid && self.due(time) > self.now {
             self.early.insert((time, hash));
             return;
@@ -154,8 +163,10 @@ impl Ledger {
             return;
         }
         let now = self.wall();
-        let branches = self.branches.as_mut().expect("present while running");
-        match branches.build(&parent, now, &mut self.pool) {
+        let Some(running) = self.phase.running_mut() else {
+            return;
+        };
+        match running.branches.build(&parent, now, &mut self.pool) {
             Some(content) => {
                 let content = Some(Box::new(content));
                 self.step_bft(bft::Event::Built { view, content });
@@ -165,7 +176,7 @@ impl Ledger {
     }
 
     /// Takes up what waited for a block to become final.
-    pub(super) fn unpark(&mut self) {
+    pub(in crate::ledger) fn unpark(&mut self) {
         let parked = core::mem::take(&mut self.parked);
         for block in parked.blocks {
             if block.header().height > self.storage.tip.height {
@@ -184,8 +195,10 @@ impl Ledger {
             path,
             finalization,
         } = committed;
-        let branches = self.branches.as_mut().expect("present while running");
-        let branch = match branches.commit(&block, &self.pool) {
+        let Some(running) = self.phase.running_mut() else {
+            return;
+        };
+        let branch = match running.branches.commit(&block, &self.pool) {
             Ok(branch) => branch,
             Err(bad) => return self.halt(why_not_executed(bad), out),
         };
@@ -240,7 +253,11 @@ impl Ledger {
     }
 
     /// What the log held of an epoch, as the validator takes it up.
-    pub(super) fn recovered_of(&mut self, epoch: bft::Epoch, lost_disk: bool) -> bft::Recovered {
+    pub(in crate::ledger) fn recovered_of(
+        &mut self,
+        epoch: bft::Epoch,
+        lost_disk: bool,
+    ) -> bft::Recovered {
         let records = self.later_epochs.remove(&epoch).unwrap_or_default();
         self.later_epochs = self.later_epochs.split_off(&epoch);
         let mutant = self.config.mutant;
@@ -267,13 +284,15 @@ impl Ledger {
 
     /// A message of the consensus. Those of another epoch are not for the
     /// validator: who is behind is told so, who is ahead is asked.
-    pub(super) fn on_bft_message(
+    pub(in crate::ledger) fn on_bft_message(
         &mut self,
         from: NodeId,
         message: bft::Message,
         out: &mut Outbox<Effect>,
     ) {
-        let bft = self.bft.as_ref().expect("present while running");
+        let Some(Running { bft, .. }) = self.phase.running() else {
+            return;
+        };
         let present = bft.epoch().epoch;
         let before = bft.committed().height;
         let is_answer = matches!(message, bft::Message::Blocks(_));
@@ -303,7 +322,9 @@ impl Ledger {
         }
         // What brought nothing new is no reason to ask at once: a copy of an answer
         // would bring another answer, which may be copied as well, without end.
-        let bft = self.bft.as_ref().expect("present while running");
+        let Some(Running { bft, .. }) = self.phase.running() else {
+            return;
+        };
         let is_ahead = self
             .ahead
             .is_some_and(|(_, epoch)| epoch > bft.epoch().epoch);
@@ -316,16 +337,11 @@ impl Ledger {
 
     fn ask_ahead(&mut self, out: &mut Outbox<Effect>) {
         if let Some((peer, _)) = self.ahead
+            && let Some(running) = self.phase.running()
             && !self.sync.is_fetching()
         {
             self.asked_ahead_at = Some(self.now);
-            let from = self
-                .bft
-                .as_ref()
-                .expect("present")
-                .committed()
-                .height
-                .next();
+            let from = running.bft.committed().height.next();
             self.ask_blocks(peer, from, out);
         }
     }
@@ -362,48 +378,59 @@ impl Ledger {
     /// Puts an operation of the node itself into the pool. It may fail there, as any
     /// other: whoever else has seen the lie accuses as well.
     fn submit_own(&mut self, operation: Operation, signer: &crate::crypto::SharedSigner) {
-        let branch = self.tip_branch().clone();
+        let Some(running) = self.phase.running() else {
+            return;
+        };
+        let tip = running.tip().clone();
         let key = *signer.public_key();
-        let id = super::types::AccountId::of(&key);
-        let sequence = self.pool.next_sequence(&id, SYSTEM_LANE, branch.world());
-        let intent = super::transaction::Intent {
+        let id = AccountId::of(&key);
+        let sequence = self.pool.next_sequence(&id, SYSTEM_LANE, tip.world());
+        let intent = Intent {
             chain: self.chain,
             account: id,
             lane: SYSTEM_LANE,
             sequence,
-            valid_until: Height(branch.height.0.saturating_add(100)),
+            valid_until: Height(tip.height.0.saturating_add(100)),
             operations: alloc::vec![operation],
         };
         let bytes = crate::codec::Encode::to_bytes(&intent.sign(&**signer));
-        if self.admit(bytes.clone(), self.config.node).is_ok() {
+        if self.admit(bytes.clone(), self.config.node, &tip).is_ok() {
             self.push.fresh.push(bytes);
             self.is_pool_changed = true;
         }
     }
 
-    /// Puts a transaction into the pool.
-    pub(super) fn admit(&mut self, bytes: Bytes, source: NodeId) -> Result<Admitted, Rejection> {
-        let branch = self.tip_branch().clone();
+    /// Puts a transaction into the pool, if it has a place behind the last final block.
+    pub(in crate::ledger) fn admit(
+        &mut self,
+        bytes: Bytes,
+        source: NodeId,
+        tip: &Branch,
+    ) -> Result<Admitted, Rejection> {
         let arrival = Arrival {
             source,
             now: self.now,
-            world: branch.world(),
-            height: branch.height,
+            world: tip.world(),
+            height: tip.height,
         };
         self.pool.admit(bytes, &arrival)
     }
 
     /// Transactions that a peer hands on. What is refused is counted there.
-    pub(super) fn on_pushed(
+    pub(in crate::ledger) fn on_pushed(
         &mut self,
         from: NodeId,
         transactions: Vec<Bytes>,
         out: &mut Outbox<Effect>,
     ) {
+        let Some(running) = self.phase.running() else {
+            return;
+        };
+        let tip = running.tip().clone();
         let mut any_new = false;
         for bytes in transactions {
             // A copy: what is kept would keep the whole message.
-            let admitted = self.admit(Bytes::copy_from_slice(&bytes), from);
+            let admitted = self.admit(Bytes::copy_from_slice(&bytes), from, &tip);
             any_new |= admitted.is_ok_and(|admitted| admitted.is_new);
         }
         self.is_pool_changed |= any_new;
@@ -414,7 +441,7 @@ impl Ledger {
 
     /// Hands what came by this node to the validators: at once, and again as long as
     /// it is not final.
-    pub(super) fn push_transactions(&mut self, out: &mut Outbox<Effect>) {
+    pub(in crate::ledger) fn push_transactions(&mut self, out: &mut Outbox<Effect>) {
         if !self.is_running() {
             return;
         }
@@ -434,7 +461,7 @@ impl Ledger {
     }
 }
 
-pub(super) fn send(to: NodeId, message: bft::Message, out: &mut Outbox<Effect>) {
+pub(in crate::ledger) fn send(to: NodeId, message: bft::Message, out: &mut Outbox<Effect>) {
     let message = Message::Bft(message);
     out.push(Effect::Send { to, message });
 }
@@ -460,7 +487,11 @@ fn locate(branch: &Branch) -> Vec<(TxId, Located)> {
 }
 
 /// Sends a run of blocks of one epoch, as long as it fits an answer.
-pub(super) fn answer_blocks(to: NodeId, blocks: &[Arc<FinalBlock>], out: &mut Outbox<Effect>) {
+pub(in crate::ledger) fn answer_blocks(
+    to: NodeId,
+    blocks: &[Arc<FinalBlock>],
+    out: &mut Outbox<Effect>,
+) {
     let Some(first) = blocks.first() else { return };
     let epoch = first.block.header().epoch;
     let mut bytes = 0_usize;

@@ -6,19 +6,23 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use super::effect::Effect;
-use super::params::Param;
-use super::pool::Rejection;
-use super::reads::{HeadAsk, ProofAsk, Purpose, Question, reply};
-use super::record::{FinalBlock, block_key, end_of, epoch_key, header_key, location_key, only};
 use super::request::{
     AccountView, LaneView, LedgerStatus, Located, Request, Response, TxState, ValidatorsView,
 };
-use super::session::Invalid;
-use super::state::Ledger;
-use super::transaction::Checked;
-use super::types::{AccountId, Sequence, TxId};
-use crate::bft::{Bft, Height};
+use super::{HeadAsk, ProofAsk, Purpose, Question, reply};
+use crate::bft::Height;
+use crate::ledger::chain::record::{
+    FinalBlock, block_key, end_of, epoch_key, header_key, location_key, only,
+};
+use crate::ledger::effect::Effect;
+use crate::ledger::execution::branch::Branch;
+use crate::ledger::execution::session::Invalid;
+use crate::ledger::execution::world::World;
+use crate::ledger::pool::Rejection;
+use crate::ledger::state::{Ledger, Phase, Running};
+use crate::ledger::tx::params::Param;
+use crate::ledger::tx::transaction::Checked;
+use crate::ledger::tx::types::{AccountId, Sequence, TxId};
 use crate::limits::{
     LEDGER_ANSWER_BYTES_MAX, LEDGER_FOLLOWERS_MAX, LEDGER_WAITS_MAX, STORE_READ_BYTES_MAX,
 };
@@ -27,8 +31,8 @@ use crate::types::RequestId;
 
 /// A transaction that is refused and may be final already.
 #[derive(Debug)]
-pub(super) struct Again {
-    pub(super) request: RequestId,
+pub(in crate::ledger) struct Again {
+    pub(in crate::ledger) request: RequestId,
     wait: bool,
     rejection: Rejection,
     /// What names its operations. Each may be final by itself, in a bundle of others.
@@ -49,15 +53,23 @@ impl Again {
 }
 
 impl Ledger {
-    pub(super) fn on_request(&mut self, id: RequestId, request: Request, out: &mut Outbox<Effect>) {
-        if !self.is_running() {
+    pub(in crate::ledger) fn on_request(
+        &mut self,
+        id: RequestId,
+        request: Request,
+        out: &mut Outbox<Effect>,
+    ) {
+        let Phase::Running(running) = &self.phase else {
             return reply(id, Response::Unavailable, out);
-        }
+        };
         if self.reads.is_full() {
             return reply(id, Response::Busy, out);
         }
         match request {
-            Request::Submit { transaction, wait } => self.submit(id, transaction, wait, out),
+            Request::Submit { transaction, wait } => {
+                let tip = running.tip().clone();
+                self.submit(id, transaction, wait, &tip, out);
+            }
             Request::Transaction { id: tx } => self.tell_state(id, tx, out),
             Request::Prove {
                 id: tx,
@@ -76,10 +88,12 @@ impl Ledger {
                 let range = only(header_key(height));
                 self.read(Purpose::Header(id), range, STORE_READ_BYTES_MAX, out);
             }
-            Request::Validators => reply(id, self.validators(), out),
-            Request::Account { id: account } => reply(id, self.account(account), out),
+            Request::Validators => reply(id, validators(running.tip().world()), out),
+            Request::Account { id: account } => {
+                reply(id, self.account(account, running.tip()), out)
+            }
             Request::Snapshot { id: name } => {
-                let found = self.tip_branch().world().snapshot(&name);
+                let found = running.tip().world().snapshot(&name);
                 let response = found.map_or(Response::NotFound, |entry| {
                     Response::Snapshot(Box::new(entry))
                 });
@@ -97,7 +111,7 @@ impl Ledger {
                 let range = (epoch_key(from), end_of(b'e'));
                 self.read(Purpose::Epochs(id), range, LEDGER_ANSWER_BYTES_MAX, out);
             }
-            Request::Status => reply(id, self.status(), out),
+            Request::Status => reply(id, self.status(running), out),
             Request::Follow if self.followers.len() >= LEDGER_FOLLOWERS_MAX => {
                 reply(id, Response::Busy, out);
             }
@@ -105,11 +119,18 @@ impl Ledger {
         }
     }
 
-    fn submit(&mut self, request: RequestId, bytes: Bytes, wait: bool, out: &mut Outbox<Effect>) {
+    fn submit(
+        &mut self,
+        request: RequestId,
+        bytes: Bytes,
+        wait: bool,
+        tip: &Branch,
+        out: &mut Outbox<Effect>,
+    ) {
         if wait && self.waits.len() >= LEDGER_WAITS_MAX {
             return reply(request, Response::Busy, out);
         }
-        let admitted = match self.admit(bytes.clone(), self.config.node) {
+        let admitted = match self.admit(bytes.clone(), self.config.node, tip) {
             Ok(admitted) => admitted,
             Err(rejection) => return self.submit_again(request, &bytes, wait, rejection, out),
         };
@@ -174,7 +195,7 @@ impl Ledger {
     }
 
     /// What the store says of the one that was looked for.
-    pub(super) fn on_looked_up_again(
+    pub(in crate::ledger) fn on_looked_up_again(
         &mut self,
         mut again: Again,
         found: Option<Located>,
@@ -230,22 +251,8 @@ impl Ledger {
         );
     }
 
-    fn validators(&self) -> Response {
-        let world = self.tip_branch().world();
-        let epoch = world.epoch();
-        Response::Validators(Box::new(ValidatorsView {
-            epoch: epoch.epoch,
-            root_height: epoch.root_height,
-            set: epoch.set().clone(),
-            members: world.members(),
-            proposals: world.proposals(),
-            params: world.params().clone(),
-        }))
-    }
-
-    fn account(&self, id: AccountId) -> Response {
-        let branch = self.tip_branch();
-        let world = branch.world();
+    fn account(&self, id: AccountId, tip: &Branch) -> Response {
+        let world = tip.world();
         let account = world.account(&id);
         let mut lanes = self.pool.lanes(&id);
         lanes.extend(account.iter().flat_map(|account| account.lanes.keys()));
@@ -262,14 +269,13 @@ impl Ledger {
             exists: account.is_some(),
             lanes: lanes.into_iter().map(next).collect(),
             chain: self.chain,
-            height: branch.height,
-            valid_until_max: Height(branch.height.0.saturating_add(blocks)),
+            height: tip.height,
+            valid_until_max: Height(tip.height.0.saturating_add(blocks)),
         })
     }
 
-    fn status(&self) -> Response {
-        let branch = self.tip_branch();
-        let bft = self.bft.as_ref().expect("present while running");
+    fn status(&self, running: &Running) -> Response {
+        let (bft, tip) = (&running.bft, running.tip());
         let bad = self.pool.bad_signatures();
         Response::Status(Box::new(LedgerStatus {
             node: self.config.node,
@@ -277,12 +283,12 @@ impl Ledger {
             genesis: self.config.genesis.hash(),
             epoch: bft.epoch().epoch,
             view: bft.view(),
-            height: branch.height,
-            hash: branch.hash,
+            height: tip.height,
+            hash: tip.hash,
             base: self.storage.pruning.base(),
             stuck_below: self.stuck_below(),
-            state: branch.world().root(),
-            time_ms: branch.time.0,
+            state: tip.world().root(),
+            time_ms: tip.time.0,
             is_validator: bft.validator().is_some(),
             is_voting: bft.validator().is_some() && bft.is_running() && !bft.is_silent(),
             pooled: self.pool.len(),
@@ -292,13 +298,17 @@ impl Ledger {
             final_operations: self.finals.operations,
             waiting: self.waits.len(),
             bodies_asked: self.assembled().0,
-            rejected: self.bft.as_ref().map_or(0, Bft::rejected),
+            rejected: bft.rejected(),
             bad_signatures: bad.iter().map(|(node, count)| (*node, *count)).collect(),
         }))
     }
 
     /// Operations are final: whoever waits for one is told.
-    pub(super) fn answer_final(&mut self, located: &[(TxId, Located)], out: &mut Outbox<Effect>) {
+    pub(in crate::ledger) fn answer_final(
+        &mut self,
+        located: &[(TxId, Located)],
+        out: &mut Outbox<Effect>,
+    ) {
         for (id, place) in located {
             for request in self.waits.take(id) {
                 let state = TxState::Final(*place);
@@ -308,7 +318,11 @@ impl Ledger {
     }
 
     /// A block is final: whoever follows is told.
-    pub(super) fn tell_followers(&self, block: &Arc<FinalBlock>, out: &mut Outbox<Effect>) {
+    pub(in crate::ledger) fn tell_followers(
+        &self,
+        block: &Arc<FinalBlock>,
+        out: &mut Outbox<Effect>,
+    ) {
         for id in &self.followers {
             let response = Response::Block(block.clone());
             out.push(Effect::Stream { id: *id, response });
@@ -316,7 +330,11 @@ impl Ledger {
     }
 
     /// Nothing follows for those who follow.
-    pub(super) fn end_followers(&mut self, response: Response, out: &mut Outbox<Effect>) {
+    pub(in crate::ledger) fn end_followers(
+        &mut self,
+        response: Response,
+        out: &mut Outbox<Effect>,
+    ) {
         for id in core::mem::take(&mut self.followers) {
             reply(id, response.clone(), out);
         }
@@ -324,16 +342,20 @@ impl Ledger {
 
     /// A client is gone: what only waits is answered at once. A read that is under way
     /// is answered when it has completed.
-    pub(super) fn cancel(&mut self, id: RequestId, out: &mut Outbox<Effect>) {
+    pub(in crate::ledger) fn cancel(&mut self, id: RequestId, out: &mut Outbox<Effect>) {
         if self.followers.remove(&id) || self.waits.remove(id).is_some() {
             reply(id, Response::Unavailable, out);
         }
     }
 
     /// A transaction can not become final any more.
-    pub(super) fn answer_expired(&mut self, transaction: &Checked, out: &mut Outbox<Effect>) {
+    pub(in crate::ledger) fn answer_expired(
+        &mut self,
+        transaction: &Checked,
+        out: &mut Outbox<Effect>,
+    ) {
         let last = transaction.intent().valid_until;
-        let rejection = super::session::Invalid::Expired(last).into();
+        let rejection = Invalid::Expired(last).into();
         for id in transaction.ids() {
             for request in self.waits.take(id) {
                 reply(request, Response::Rejected(rejection), out);
@@ -341,7 +363,7 @@ impl Ledger {
         }
     }
 
-    pub(super) fn expire_waits(&mut self, out: &mut Outbox<Effect>) {
+    pub(in crate::ledger) fn expire_waits(&mut self, out: &mut Outbox<Effect>) {
         while let Some((due, request)) = self.waits.deadlines.first().copied() {
             if due > self.now {
                 return;
@@ -352,7 +374,7 @@ impl Ledger {
     }
 
     /// The node serves no more: nobody is left without an answer.
-    pub(super) fn answer_all_unavailable(&mut self, out: &mut Outbox<Effect>) {
+    pub(in crate::ledger) fn answer_all_unavailable(&mut self, out: &mut Outbox<Effect>) {
         let waiting: Vec<RequestId> = self.waits.by_request.keys().copied().collect();
         for request in waiting.into_iter().chain(self.reads.take_clients()) {
             self.waits.remove(request);
@@ -360,4 +382,16 @@ impl Ledger {
         }
         self.end_followers(Response::Unavailable, out);
     }
+}
+
+fn validators(world: &World) -> Response {
+    let epoch = world.epoch();
+    Response::Validators(Box::new(ValidatorsView {
+        epoch: epoch.epoch,
+        root_height: epoch.root_height,
+        set: epoch.set().clone(),
+        members: world.members(),
+        proposals: world.proposals(),
+        params: world.params().clone(),
+    }))
 }

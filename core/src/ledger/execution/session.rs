@@ -7,14 +7,14 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use super::outcome::{OpResult, ResultsHead};
-use super::params::Param;
-use super::transaction::{Checked, Intent};
-use super::types::{AccountId, Sequence};
 use super::world::{Account, Changes, World, encode_list, keys};
 use crate::bft::{Epoch, Height};
 use crate::codec::Encode;
 use crate::crypto::{ChainId, Digest, SharedVerifier};
+use crate::ledger::tx::outcome::{OpResult, ResultsHead};
+use crate::ledger::tx::params::Param;
+use crate::ledger::tx::transaction::{Checked, Intent};
+use crate::ledger::tx::types::{AccountId, Sequence};
 use crate::limits::LEDGER_LANES_MAX;
 
 /// Why a transaction has no place in this block. In a block of somebody else it
@@ -61,7 +61,7 @@ pub struct Place {
 /// A block under execution.
 #[derive(Debug)]
 pub struct Session<'a> {
-    pub(super) place: Place,
+    pub(in crate::ledger) place: Place,
     world: &'a World,
     changes: Changes,
     accounts: BTreeMap<AccountId, Account>,
@@ -69,7 +69,7 @@ pub struct Session<'a> {
     new_accounts: u64,
     items: u64,
     bytes: u64,
-    pub(super) evidence: usize,
+    pub(in crate::ledger) evidence: usize,
 }
 
 /// What a block has done.
@@ -169,38 +169,38 @@ impl<'a> Session<'a> {
     }
 
     /// An account as it is now.
-    pub(super) fn account(&self, id: &AccountId) -> Option<Account> {
+    pub(in crate::ledger) fn account(&self, id: &AccountId) -> Option<Account> {
         let changed = self.accounts.get(id).cloned();
         changed.or_else(|| self.world.account(id))
     }
 
-    pub(super) fn put_account(&mut self, id: AccountId, account: Account) {
+    pub(in crate::ledger) fn put_account(&mut self, id: AccountId, account: Account) {
         self.accounts.insert(id, account);
     }
 
     /// The state before the block.
-    pub(super) const fn before(&self) -> &World {
+    pub(in crate::ledger) const fn before(&self) -> &World {
         self.world
     }
 
     /// A value as it is now.
-    pub(super) fn get(&self, key: &[u8]) -> Option<&Bytes> {
+    pub(in crate::ledger) fn get(&self, key: &[u8]) -> Option<&Bytes> {
         match self.changes.get(key) {
             Some(changed) => changed.as_ref(),
             None => self.world.raw(key),
         }
     }
 
-    pub(super) fn put(&mut self, key: Bytes, value: &impl Encode) {
+    pub(in crate::ledger) fn put(&mut self, key: Bytes, value: &impl Encode) {
         self.changes.insert(key, Some(value.to_bytes()));
     }
 
-    pub(super) fn put_list<T: Encode>(&mut self, key: &'static [u8], list: &[T]) {
+    pub(in crate::ledger) fn put_list<T: Encode>(&mut self, key: &'static [u8], list: &[T]) {
         let key = Bytes::from_static(key);
         self.changes.insert(key, Some(encode_list(list)));
     }
 
-    pub(super) fn remove(&mut self, key: Bytes) {
+    pub(in crate::ledger) fn remove(&mut self, key: Bytes) {
         self.changes.insert(key, None);
     }
 
@@ -254,6 +254,6 @@ pub fn ends_epoch(before: &World, height: Height) -> bool {
 }
 
 /// The epoch after the present one.
-pub(super) const fn following(epoch: Epoch) -> Epoch {
+pub(in crate::ledger) const fn following(epoch: Epoch) -> Epoch {
     Epoch(epoch.0.checked_add(1).expect("epochs can be numbered"))
 }

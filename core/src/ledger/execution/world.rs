@@ -8,14 +8,14 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use super::genesis::{Genesis, GenesisError};
-use super::members::Member;
-use super::operation::{Name, SnapshotRecord};
-use super::params::Params;
-use super::types::{AccountId, Lane, Sequence, TxId};
 use crate::bft::{Epoch, Height, ValidatorSet};
 use crate::codec::{Decode, DecodeError, Encode, Reader, Writer};
 use crate::crypto::{Digest, PublicKey};
+use crate::ledger::tx::genesis::{Genesis, GenesisError};
+use crate::ledger::tx::members::Member;
+use crate::ledger::tx::operation::{Name, SnapshotRecord};
+use crate::ledger::tx::params::Params;
+use crate::ledger::tx::types::{AccountId, Lane, Sequence, TxId};
 use crate::limits::{LEDGER_LANES_MAX, LEDGER_PROPOSALS_MAX, VALIDATORS_MAX};
 use crate::merkle::StateTree;
 use crate::types::NodeId;
@@ -169,7 +169,7 @@ impl World {
     }
 
     /// The state that this map is.
-    pub(super) fn of(tree: StateTree) -> Result<Self, WorldError> {
+    pub(in crate::ledger) fn of(tree: StateTree) -> Result<Self, WorldError> {
         let mut world = Self {
             tree,
             ..Self::default()
@@ -182,7 +182,7 @@ impl World {
     }
 
     /// The state after these changes.
-    pub(super) fn with(&self, changes: &Changes) -> Result<Self, WorldError> {
+    pub(in crate::ledger) fn with(&self, changes: &Changes) -> Result<Self, WorldError> {
         let mut tree = self.tree.clone();
         tree.apply(changes.clone());
         let mut world = Self {
@@ -249,7 +249,7 @@ impl World {
         proposals_in(self.raw(keys::PROPOSALS))
     }
 
-    pub(super) fn raw(&self, key: &[u8]) -> Option<&Bytes> {
+    pub(in crate::ledger) fn raw(&self, key: &[u8]) -> Option<&Bytes> {
         self.tree.get(key)
     }
 
@@ -266,23 +266,23 @@ impl World {
 }
 
 /// A value that this program has encoded, or whose root a quorum has signed.
-pub(super) fn expect<T>(decoded: Result<T, DecodeError>) -> T {
+pub(in crate::ledger) fn expect<T>(decoded: Result<T, DecodeError>) -> T {
     decoded.expect("values of the state decode: their root was checked")
 }
 
-pub(super) fn encode_list<T: Encode>(list: &[T]) -> Bytes {
+pub(in crate::ledger) fn encode_list<T: Encode>(list: &[T]) -> Bytes {
     let mut writer = Writer::new();
     writer.seq(list);
     writer.into_bytes()
 }
 
 /// The members under [`keys::MEMBERS`].
-pub(super) fn members_in(value: Option<&Bytes>) -> Vec<Member> {
+pub(in crate::ledger) fn members_in(value: Option<&Bytes>) -> Vec<Member> {
     value.map_or_else(Vec::new, |bytes| expect(decode_list(bytes, VALIDATORS_MAX)))
 }
 
 /// The proposals under [`keys::PROPOSALS`].
-pub(super) fn proposals_in(value: Option<&Bytes>) -> Vec<Proposal> {
+pub(in crate::ledger) fn proposals_in(value: Option<&Bytes>) -> Vec<Proposal> {
     value.map_or_else(Vec::new, |bytes| {
         expect(decode_list(bytes, LEDGER_PROPOSALS_MAX))
     })
@@ -309,7 +309,7 @@ impl EpochState {
 }
 
 impl Account {
-    pub(super) fn new(key: &PublicKey) -> Self {
+    pub(in crate::ledger) fn new(key: &PublicKey) -> Self {
         Self {
             key: key.to_compressed(),
             lanes: BTreeMap::new(),

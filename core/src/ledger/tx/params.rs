@@ -132,7 +132,7 @@ impl Default for Params {
     }
 }
 
-pub(super) fn check(param: Param, value: u64) -> Result<(), ParamError> {
+pub(in crate::ledger) fn check(param: Param, value: u64) -> Result<(), ParamError> {
     let (least, most) = param.bounds();
     if (least..=most).contains(&value) {
         return Ok(());

@@ -8,7 +8,7 @@
 //! | `h` + height | [`Header`] |
 //! | `t` + operation | [`Located`] |
 //! | `e` + epoch | [`EpochEnd`]: how it handed over |
-//! | `Y` | [`Point`](super::state_sync::Point): the state that is being fetched |
+//! | `Y` | [`Point`](crate::ledger::state_sync::Point): the state that is being fetched |
 //! | `y` + key | what has come of it |
 //! | `x` + tile | tiles of the tree over all blocks |
 //!
@@ -20,12 +20,12 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use super::outcome::OpResult;
-use super::request::Located;
-use super::types::{TimeMs, TxId};
 use crate::bft::{self, Block, BlockRef, Cert, Epoch, Header, Height};
 use crate::codec::{Decode, DecodeError, Encode, Reader, Writer};
 use crate::crypto::Digest;
+use crate::ledger::reads::request::Located;
+use crate::ledger::tx::outcome::OpResult;
+use crate::ledger::tx::types::{TimeMs, TxId};
 use crate::limits::{BLOCK_BYTES_MAX, PATH_HEADERS_MAX};
 use crate::merkle::{Frontier, TileId};
 use crate::proof::ledger::Finality;
@@ -66,19 +66,19 @@ pub struct Head {
 
 /// One record of the log: what the consensus wants to keep, with its epoch.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct LogRecord {
-    pub(super) epoch: Epoch,
-    pub(super) record: bft::Record,
+pub(in crate::ledger) struct LogRecord {
+    pub(in crate::ledger) epoch: Epoch,
+    pub(in crate::ledger) record: bft::Record,
 }
 
 /// [`LogHead::lost_upto`] of a node that has not asked since it lost something.
-pub(super) const NOT_ASKED: Epoch = Epoch(u64::MAX);
+pub(in crate::ledger) const NOT_ASKED: Epoch = Epoch(u64::MAX);
 
 /// What each segment of the log begins with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct LogHead {
+pub(in crate::ledger) struct LogHead {
     /// Up to this epoch the node asks before it votes: its disk was lost.
-    pub(super) lost_upto: Option<Epoch>,
+    pub(in crate::ledger) lost_upto: Option<Epoch>,
 }
 
 impl FinalBlock {
@@ -98,10 +98,10 @@ impl FinalBlock {
 }
 
 /// The key of the head.
-pub(super) const HEAD_KEY: &[u8] = b"H";
+pub(in crate::ledger) const HEAD_KEY: &[u8] = b"H";
 
 /// The key of the state that is being fetched.
-pub(super) const STAGED_POINT_KEY: &[u8] = b"Y";
+pub(in crate::ledger) const STAGED_POINT_KEY: &[u8] = b"Y";
 
 fn key(kind: u8, name: &[u8]) -> Bytes {
     let mut key = Vec::with_capacity(name.len().saturating_add(1));
@@ -110,41 +110,41 @@ fn key(kind: u8, name: &[u8]) -> Bytes {
     key.into()
 }
 
-pub(super) fn state_key(name: &[u8]) -> Bytes {
+pub(in crate::ledger) fn state_key(name: &[u8]) -> Bytes {
     key(b's', name)
 }
 
-pub(super) fn staged_key(name: &[u8]) -> Bytes {
+pub(in crate::ledger) fn staged_key(name: &[u8]) -> Bytes {
     key(b'y', name)
 }
 
-pub(super) fn block_key(height: Height) -> Bytes {
+pub(in crate::ledger) fn block_key(height: Height) -> Bytes {
     key(b'b', &height.0.to_be_bytes())
 }
 
-pub(super) fn header_key(height: Height) -> Bytes {
+pub(in crate::ledger) fn header_key(height: Height) -> Bytes {
     key(b'h', &height.0.to_be_bytes())
 }
 
-pub(super) fn location_key(id: &TxId) -> Bytes {
+pub(in crate::ledger) fn location_key(id: &TxId) -> Bytes {
     key(b't', &id.0.0)
 }
 
-pub(super) fn epoch_key(epoch: Epoch) -> Bytes {
+pub(in crate::ledger) fn epoch_key(epoch: Epoch) -> Bytes {
     key(b'e', &epoch.0.to_be_bytes())
 }
 
-pub(super) fn tile_key(id: TileId) -> Bytes {
+pub(in crate::ledger) fn tile_key(id: TileId) -> Bytes {
     key(b'x', &id.to_bytes())
 }
 
 /// The first key behind all that begin with `kind`.
-pub(super) fn end_of(kind: u8) -> Bytes {
+pub(in crate::ledger) fn end_of(kind: u8) -> Bytes {
     key(kind.checked_add(1).expect("kinds are letters"), &[])
 }
 
 /// The range of exactly one key.
-pub(super) fn only(key: Bytes) -> (Bytes, Bytes) {
+pub(in crate::ledger) fn only(key: Bytes) -> (Bytes, Bytes) {
     let mut behind = key.to_vec();
     behind.push(0);
     (key, behind.into())

@@ -6,25 +6,25 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use super::branch::{Branch, Branches};
-use super::effect::Effect;
 use super::history::{History, HistoryImage};
 use super::pruning::Pruning;
-use super::reads::Purpose;
 use super::record::{HEAD_KEY, Head, LogHead, LogRecord, NOT_ASKED, end_of, only, state_key};
-use super::session::Executed;
-use super::state::{Ledger, Phase};
-use super::world::World;
 use crate::bft::{BlockRef, EpochStart};
 use crate::codec::Decode as _;
 use crate::io::{Io, Read};
+use crate::ledger::effect::Effect;
+use crate::ledger::execution::branch::{Branch, Branches};
+use crate::ledger::execution::session::Executed;
+use crate::ledger::execution::world::{Changes, World};
+use crate::ledger::reads::Purpose;
+use crate::ledger::state::{Ledger, Phase, Running};
 use crate::limits::{STORE_PAGE_BYTES, STORE_READ_BYTES_MAX};
 use crate::machine::Outbox;
 use crate::wal::{self, RecordKind};
 
 /// What has been read so far.
 #[derive(Debug, Default)]
-pub(super) struct Recovery {
+pub(in crate::ledger) struct Recovery {
     /// Whether the volume was used before.
     is_used: bool,
     log: Option<wal::Recovered>,
@@ -53,7 +53,7 @@ const UNKNOWN_RECORDS: &str = "the log of the ledger holds records that this ver
 
 impl Ledger {
     /// Begins to read the log and the store, side by side.
-    pub(super) fn start(&mut self, is_used: bool, out: &mut Outbox<Effect>) {
+    pub(in crate::ledger) fn start(&mut self, is_used: bool, out: &mut Outbox<Effect>) {
         assert!(matches!(self.phase, Phase::New), "a node starts once");
         let recovery = Recovery {
             is_used,
@@ -70,7 +70,11 @@ impl Ledger {
         );
     }
 
-    pub(super) fn on_wal_recovered(&mut self, log: wal::Recovered, out: &mut Outbox<Effect>) {
+    pub(in crate::ledger) fn on_wal_recovered(
+        &mut self,
+        log: wal::Recovered,
+        out: &mut Outbox<Effect>,
+    ) {
         let Phase::Recovering(recovery) = &mut self.phase else {
             return;
         };
@@ -79,7 +83,7 @@ impl Ledger {
     }
 
     /// A page of the store.
-    pub(super) fn on_recovery_page(
+    pub(in crate::ledger) fn on_recovery_page(
         &mut self,
         pairs: Vec<(Bytes, Bytes)>,
         out: &mut Outbox<Effect>,
@@ -229,12 +233,14 @@ impl Ledger {
         let root_height = state.root_height;
         let chain = self.chain;
         let verifier = self.config.verifier.clone();
-        self.branches = Some(Branches::new(chain, verifier, tip));
-        self.phase = Phase::Running;
+        self.phase = Phase::Running(Box::new(Running {
+            bft: self.validator_of(start),
+            branches: Branches::new(chain, verifier, tip),
+        }));
         let lost_disk = self.storage.head.lost_upto >= Some(epoch);
         let mut recovered = self.recovered_of(epoch, lost_disk);
         recovered.committed = (height > root_height).then_some(self.storage.tip);
-        self.begin_epoch(start, recovered);
+        self.start_validator(recovered);
         self.read_staged(out);
     }
 }
@@ -252,7 +258,7 @@ fn branch_of(head: &Head, pairs: Vec<(Bytes, Bytes)>) -> Option<Branch> {
         history: head.history.clone(),
         executed: Executed {
             world,
-            changes: super::world::Changes::new(),
+            changes: Changes::new(),
             results: Vec::new(),
             results_root: head.results_root,
         },
@@ -262,7 +268,7 @@ fn branch_of(head: &Head, pairs: Vec<(Bytes, Bytes)>) -> Option<Branch> {
 
 impl Ledger {
     /// Hands out the number of a read.
-    pub(super) fn read(
+    pub(in crate::ledger) fn read(
         &mut self,
         purpose: Purpose,
         (from, to): (Bytes, Bytes),

@@ -1,4 +1,12 @@
 //! Reads of the store for peers and clients, and what is done with what they find.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `request.rs` | what clients ask, and what they are answered |
+//! | `requests.rs` | how each question is answered |
+
+pub mod request;
+mod requests;
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -7,16 +15,14 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use super::consensus::answer_blocks;
+use super::chain::consensus::answer_blocks;
+use super::chain::history::{Draft, TileReads};
+use super::chain::record::{FinalBlock, block_key, end_of, epoch_key, location_key, only};
 use super::effect::Effect;
-use super::history::{Draft, TileReads};
-use super::outcome::ResultsHead;
-use super::record::{FinalBlock, block_key, end_of, epoch_key, location_key, only};
-use super::request::{Located, Response, TxState};
-use super::requests::Again;
 use super::state::Ledger;
 use super::state_sync::answer_ends;
-use super::types::TxId;
+use super::tx::outcome::ResultsHead;
+use super::tx::types::TxId;
 use crate::bft::{Epoch, Header, Height};
 use crate::codec::{Decode, Encode as _};
 use crate::io::ReadId;
@@ -27,10 +33,12 @@ use crate::machine::Outbox;
 use crate::merkle::{LeafHash, LeafIndex, Tree, TreeSize};
 use crate::proof::ledger::{Checkpoint, EpochEnd, Extension, OutcomeProof, Past, Receipt};
 use crate::types::{NodeId, RequestId};
+use request::{Located, Response, TxState};
+use requests::Again;
 
 /// Reads that are under way.
 #[derive(Debug, Default)]
-pub(super) struct Reads {
+pub(in crate::ledger) struct Reads {
     last: ReadId,
     open: BTreeMap<ReadId, Purpose>,
     /// Peers that blocks are being read for: one read each.
@@ -39,7 +47,7 @@ pub(super) struct Reads {
 
 /// What a read is for.
 #[derive(Debug)]
-pub(super) enum Purpose {
+pub(in crate::ledger) enum Purpose {
     Recovery,
     /// A run of blocks for a peer.
     Serve(NodeId),
@@ -69,62 +77,62 @@ pub(super) enum Purpose {
 
 /// What a client asks about an operation.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Question {
-    pub(super) request: RequestId,
-    pub(super) id: TxId,
+pub(in crate::ledger) struct Question {
+    pub(in crate::ledger) request: RequestId,
+    pub(in crate::ledger) id: TxId,
     /// What proof is wanted; none if only the place is.
-    pub(super) proof: Option<ProofAsk>,
+    pub(in crate::ledger) proof: Option<ProofAsk>,
 }
 
 /// Which proof of an operation is wanted.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct ProofAsk {
+pub(in crate::ledger) struct ProofAsk {
     /// The epoch that the client trusts.
-    pub(super) from: Epoch,
+    pub(in crate::ledger) from: Epoch,
     /// Whether it is to be under the last final block.
-    pub(super) fresh: bool,
+    pub(in crate::ledger) fresh: bool,
 }
 
 /// What a client asks about the history before a block.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct HeadAsk {
-    pub(super) request: RequestId,
+pub(in crate::ledger) struct HeadAsk {
+    pub(in crate::ledger) request: RequestId,
     /// The epoch that the client trusts.
-    pub(super) from: Epoch,
+    pub(in crate::ledger) from: Epoch,
     /// The size of the older history that it has to continue, if one is given.
-    pub(super) old: Option<TreeSize>,
+    pub(in crate::ledger) old: Option<TreeSize>,
 }
 
 /// A proof that lacks the way from the trusted epoch.
 #[derive(Debug)]
-pub(super) enum Proof {
+pub(in crate::ledger) enum Proof {
     Receipt(Box<Receipt>),
     Checkpoint(Box<Checkpoint>),
     Extension(Box<Extension>),
 }
 
 impl Reads {
-    pub(super) fn begin(&mut self, purpose: Purpose) -> ReadId {
+    pub(in crate::ledger) fn begin(&mut self, purpose: Purpose) -> ReadId {
         self.last = ReadId(self.last.0.checked_add(1).expect("few reads"));
         self.open.insert(self.last, purpose);
         self.last
     }
 
     /// Notes that something is read for a peer; whether nothing was before.
-    pub(super) fn begin_serving(&mut self, to: NodeId) -> bool {
+    pub(in crate::ledger) fn begin_serving(&mut self, to: NodeId) -> bool {
         self.serving.insert(to)
     }
 
-    pub(super) fn is_full(&self) -> bool {
+    pub(in crate::ledger) fn is_full(&self) -> bool {
         self.open.len() >= LEDGER_READS_MAX
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(in crate::ledger) fn len(&self) -> usize {
         self.open.len()
     }
 
     /// The clients that wait for a read; they are forgotten.
-    pub(super) fn take_clients(&mut self) -> Vec<RequestId> {
+    pub(in crate::ledger) fn take_clients(&mut self) -> Vec<RequestId> {
         let open = core::mem::take(&mut self.open);
         open.values().filter_map(Purpose::client).collect()
     }
@@ -148,7 +156,7 @@ impl Purpose {
 }
 
 impl Ledger {
-    pub(super) fn on_store_read(
+    pub(in crate::ledger) fn on_store_read(
         &mut self,
         id: ReadId,
         pairs: Vec<(Bytes, Bytes)>,
@@ -218,7 +226,12 @@ impl Ledger {
     }
 
     /// Reads blocks for a peer, one run at a time.
-    pub(super) fn read_blocks_for(&mut self, to: NodeId, from: Height, out: &mut Outbox<Effect>) {
+    pub(in crate::ledger) fn read_blocks_for(
+        &mut self,
+        to: NodeId,
+        from: Height,
+        out: &mut Outbox<Effect>,
+    ) {
         if !self.reads.is_full() && self.reads.begin_serving(to) {
             let range = (block_key(from), end_of(b'b'));
             self.read(Purpose::Serve(to), range, LEDGER_ANSWER_BYTES_MAX, out);
@@ -226,7 +239,7 @@ impl Ledger {
     }
 
     /// What became of an operation that does not wait here.
-    pub(super) fn look_up(&mut self, question: Question, out: &mut Outbox<Effect>) {
+    pub(in crate::ledger) fn look_up(&mut self, question: Question, out: &mut Outbox<Effect>) {
         match self.recent.locate(&question.id) {
             Some(located) => self.located(question, located, out),
             None => {
@@ -288,7 +301,7 @@ impl Ledger {
 
     /// The history before a final block, alone or as the continuation of an older
     /// one.
-    pub(super) fn tell_history(
+    pub(in crate::ledger) fn tell_history(
         &mut self,
         ask: HeadAsk,
         block: &FinalBlock,
@@ -313,7 +326,7 @@ impl Ledger {
     }
 
     /// Adds the way from the epoch that the client trusts to that of the proof.
-    pub(super) fn complete(
+    pub(in crate::ledger) fn complete(
         &mut self,
         request: RequestId,
         proof: Proof,
@@ -424,6 +437,6 @@ fn decode_all<T: Decode>(pairs: &[(Bytes, Bytes)]) -> Option<Vec<T>> {
     values.collect()
 }
 
-pub(super) fn reply(id: RequestId, response: Response, out: &mut Outbox<Effect>) {
+pub(in crate::ledger) fn reply(id: RequestId, response: Response, out: &mut Outbox<Effect>) {
     out.push(Effect::Reply { id, response });
 }

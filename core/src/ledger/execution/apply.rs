@@ -5,25 +5,25 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use super::members::{Member, WEIGHT_MAX, normalise};
-use super::operation::{KeyProof, Name, Operation, SnapshotRecord, ValidatorChange};
-use super::outcome::Outcome;
-use super::params::{self, Param, Params};
 use super::session::{Session, following};
-use super::transaction::Checked;
-use super::types::{AccountId, TxId};
 use super::world::{
     EpochState, ImageEntry, Proposal, SnapshotEntry, expect, keys, members_in, proposals_in,
 };
 use crate::bft::{Evidence, Signers, ValidatorSet};
 use crate::codec::{Decode, Encode};
 use crate::crypto::{Digest, sha256};
+use crate::ledger::tx::members::{Member, WEIGHT_MAX, normalise};
+use crate::ledger::tx::operation::{KeyProof, Name, Operation, SnapshotRecord, ValidatorChange};
+use crate::ledger::tx::outcome::Outcome;
+use crate::ledger::tx::params::{self, Param, Params};
+use crate::ledger::tx::transaction::Checked;
+use crate::ledger::tx::types::{AccountId, TxId};
 use crate::limits::{LEDGER_BLOCK_EVIDENCE_MAX, LEDGER_PROPOSALS_MAX, VALIDATORS_MAX};
 use crate::mutant::Mutant;
 use crate::types::NodeId;
 
 impl Session<'_> {
-    pub(super) fn execute(
+    pub(in crate::ledger) fn execute(
         &mut self,
         transaction: &Checked,
         operation: &Operation,
@@ -275,7 +275,7 @@ impl Session<'_> {
 
     /// Notes whether the listed members make another set than the one that votes:
     /// then the epoch ends with the next block.
-    pub(super) fn note_due_change(&mut self) {
+    pub(in crate::ledger) fn note_due_change(&mut self) {
         let mut epoch = self.epoch();
         let listed = normalise(&self.members()).expect("kept so by every change");
         let is_due = listed != **epoch.set();
@@ -286,7 +286,7 @@ impl Session<'_> {
     }
 
     /// Hands over to the set that the header of the block has named.
-    pub(super) fn begin_epoch(&mut self) {
+    pub(in crate::ledger) fn begin_epoch(&mut self) {
         let last = self.epoch();
         let next = EpochState {
             epoch: following(last.epoch),

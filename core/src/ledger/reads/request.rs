@@ -6,16 +6,16 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use super::members::Member;
-use super::operation::Name;
-use super::outcome::Outcome;
-use super::params::Params;
-use super::pool::Rejection;
-use super::record::FinalBlock;
-use super::types::{AccountId, Lane, Sequence, TxId};
-use super::world::{Proposal, SnapshotEntry};
 use crate::bft::{Epoch, Header, Height, ValidatorSet, View};
 use crate::crypto::{ChainId, Digest};
+use crate::ledger::chain::record::FinalBlock;
+use crate::ledger::execution::world::{Proposal, SnapshotEntry};
+use crate::ledger::pool::Rejection;
+use crate::ledger::tx::members::Member;
+use crate::ledger::tx::operation::Name;
+use crate::ledger::tx::outcome::Outcome;
+use crate::ledger::tx::params::Params;
+use crate::ledger::tx::types::{AccountId, Lane, Sequence, TxId};
 use crate::merkle::TreeSize;
 use crate::proof::ledger::{Checkpoint, EpochEnd, Extension, Receipt};
 use crate::types::NodeId;

@@ -7,19 +7,19 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use super::apply::next_set;
-use super::pool::Pool;
 use super::session::{Executed, Place, Session, ends_epoch};
-use super::transaction::Checked;
-use super::types::TimeMs;
 use super::world::World;
 use crate::bft::{Block, BlockRef, Commitments, Content, Header, Height};
 use crate::crypto::{ChainId, Digest, SharedVerifier};
+use crate::ledger::pool::Pool;
+use crate::ledger::tx::transaction::Checked;
+use crate::ledger::tx::types::TimeMs;
 use crate::limits::BLOCKS_OPEN_MAX;
 use crate::merkle::{Frontier, LeafHash};
 
 /// The executed blocks.
 #[derive(Debug)]
-pub(super) struct Branches {
+pub(in crate::ledger) struct Branches {
     chain: ChainId,
     verifier: SharedVerifier,
     tip: Arc<Branch>,
@@ -31,19 +31,19 @@ pub(super) struct Branches {
 
 /// A block with the state after it.
 #[derive(Debug)]
-pub(super) struct Branch {
+pub(in crate::ledger) struct Branch {
     /// Its hash.
-    pub(super) hash: Digest,
+    pub(in crate::ledger) hash: Digest,
     /// Its height.
-    pub(super) height: Height,
+    pub(in crate::ledger) height: Height,
     /// When it was made.
-    pub(super) time: TimeMs,
+    pub(in crate::ledger) time: TimeMs,
     /// The tree over the hashes of all blocks up to it.
-    pub(super) history: Frontier,
+    pub(in crate::ledger) history: Frontier,
     /// What it did.
-    pub(super) executed: Executed,
+    pub(in crate::ledger) executed: Executed,
     /// What it holds.
-    pub(super) transactions: Vec<Arc<Checked>>,
+    pub(in crate::ledger) transactions: Vec<Arc<Checked>>,
 }
 
 #[derive(Debug)]
@@ -56,7 +56,7 @@ struct Built {
 
 /// Why a block is refused. Everybody who judges it comes to the same verdict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Bad {
+pub(in crate::ledger) enum Bad {
     #[error("its parent is not known to be good")]
     Parent,
     #[error("its time is not after its parent's")]
@@ -71,7 +71,7 @@ pub(super) enum Bad {
 
 impl Branch {
     /// Block 0.
-    pub(super) fn genesis(hash: Digest, time: TimeMs, world: World) -> Self {
+    pub(in crate::ledger) fn genesis(hash: Digest, time: TimeMs, world: World) -> Self {
         let mut history = Frontier::default();
         history.append(LeafHash::assume(hash));
         Self {
@@ -83,13 +83,13 @@ impl Branch {
                 world,
                 changes: BTreeMap::new(),
                 results: Vec::new(),
-                results_root: super::outcome::ResultsHead::of(&[]).root(),
+                results_root: crate::ledger::tx::outcome::ResultsHead::of(&[]).root(),
             },
             transactions: Vec::new(),
         }
     }
 
-    pub(super) const fn world(&self) -> &World {
+    pub(in crate::ledger) const fn world(&self) -> &World {
         &self.executed.world
     }
 
@@ -119,7 +119,11 @@ impl Branch {
 }
 
 impl Branches {
-    pub(super) const fn new(chain: ChainId, verifier: SharedVerifier, tip: Arc<Branch>) -> Self {
+    pub(in crate::ledger) const fn new(
+        chain: ChainId,
+        verifier: SharedVerifier,
+        tip: Arc<Branch>,
+    ) -> Self {
         Self {
             chain,
             verifier,
@@ -130,7 +134,7 @@ impl Branches {
     }
 
     /// The last final block.
-    pub(super) const fn tip(&self) -> &Arc<Branch> {
+    pub(in crate::ledger) const fn tip(&self) -> &Arc<Branch> {
         &self.tip
     }
 
@@ -150,7 +154,7 @@ impl Branches {
     }
 
     /// The content of a block on this parent, or nothing if that is not known.
-    pub(super) fn build(
+    pub(in crate::ledger) fn build(
         &mut self,
         parent: &BlockRef,
         now: TimeMs,
@@ -173,7 +177,7 @@ impl Branches {
     }
 
     /// Judges a block by executing it.
-    pub(super) fn check(&mut self, block: &Block, pool: &Pool) -> Result<(), Bad> {
+    pub(in crate::ledger) fn check(&mut self, block: &Block, pool: &Pool) -> Result<(), Bad> {
         if self.get(&block.hash()).is_some() {
             return Ok(());
         }
@@ -228,7 +232,11 @@ impl Branches {
 
     /// A block is final: it is the tip from now on, executed if it was not.
     /// Whatever does not rest on it is forgotten.
-    pub(super) fn commit(&mut self, block: &Block, pool: &Pool) -> Result<Arc<Branch>, Bad> {
+    pub(in crate::ledger) fn commit(
+        &mut self,
+        block: &Block,
+        pool: &Pool,
+    ) -> Result<Arc<Branch>, Bad> {
         let header = block.header();
         assert_eq!(header.parent, self.tip.hash, "blocks are final in order");
         let branch = match self.open.remove(&block.hash()) {

@@ -4,15 +4,15 @@ use alloc::collections::{BTreeMap, VecDeque};
 use alloc::sync::Arc;
 
 use super::record::FinalBlock;
-use super::request::Located;
-use super::types::TxId;
 use crate::bft::Height;
 use crate::crypto::Digest;
+use crate::ledger::reads::request::Located;
+use crate::ledger::tx::types::TxId;
 use crate::limits::{LEDGER_RECENT_BLOCKS_MAX, LEDGER_RECENT_BYTES_MAX};
 
 /// The last final blocks, without a gap.
 #[derive(Debug, Default)]
-pub(super) struct Recent {
+pub(in crate::ledger) struct Recent {
     blocks: VecDeque<Arc<FinalBlock>>,
     located: BTreeMap<TxId, Located>,
     bytes: usize,
@@ -20,7 +20,7 @@ pub(super) struct Recent {
 
 impl Recent {
     /// Adds the next one; the oldest leave when there are too many.
-    pub(super) fn push(&mut self, block: Arc<FinalBlock>, located: &[(TxId, Located)]) {
+    pub(in crate::ledger) fn push(&mut self, block: Arc<FinalBlock>, located: &[(TxId, Located)]) {
         let last = self.blocks.back().map(|last| last.height());
         assert!(last.is_none_or(|last| block.height() == last.next()));
         self.bytes = self.bytes.saturating_add(block.block.size());
@@ -38,14 +38,14 @@ impl Recent {
     }
 
     /// The block at a height.
-    pub(super) fn get(&self, height: Height) -> Option<&Arc<FinalBlock>> {
+    pub(in crate::ledger) fn get(&self, height: Height) -> Option<&Arc<FinalBlock>> {
         let first = self.blocks.front()?.height();
         let place = height.0.checked_sub(first.0)?;
         self.blocks.get(usize::try_from(place).ok()?)
     }
 
     /// The block with a hash.
-    pub(super) fn find(&self, hash: &Digest) -> Option<&Arc<FinalBlock>> {
+    pub(in crate::ledger) fn find(&self, hash: &Digest) -> Option<&Arc<FinalBlock>> {
         self.blocks
             .iter()
             .rev()
@@ -53,19 +53,19 @@ impl Recent {
     }
 
     /// The last one.
-    pub(super) fn last(&self) -> Option<&Arc<FinalBlock>> {
+    pub(in crate::ledger) fn last(&self) -> Option<&Arc<FinalBlock>> {
         self.blocks.back()
     }
 
     /// The blocks from a height on, if that one is here.
-    pub(super) fn from(&self, height: Height) -> impl Iterator<Item = &Arc<FinalBlock>> {
+    pub(in crate::ledger) fn from(&self, height: Height) -> impl Iterator<Item = &Arc<FinalBlock>> {
         let is_here = self.get(height).is_some();
         let wanted = move |one: &&Arc<FinalBlock>| is_here && one.height() >= height;
         self.blocks.iter().filter(wanted)
     }
 
     /// Where an operation stands.
-    pub(super) fn locate(&self, id: &TxId) -> Option<Located> {
+    pub(in crate::ledger) fn locate(&self, id: &TxId) -> Option<Located> {
         self.located.get(id).copied()
     }
 }

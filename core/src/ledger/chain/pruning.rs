@@ -3,11 +3,11 @@
 use alloc::collections::BTreeMap;
 
 use super::consensus::send;
-use super::effect::Effect;
 use super::record::block_key;
-use super::request::Response;
-use super::state::Ledger;
 use crate::bft::{self, Height};
+use crate::ledger::effect::Effect;
+use crate::ledger::reads::request::Response;
+use crate::ledger::state::{Ledger, Running};
 use crate::limits::{LEDGER_CATCH_UP_GRACE_SECS, VALIDATORS_MAX};
 use crate::machine::Outbox;
 use crate::store::StoreOp;
@@ -15,7 +15,7 @@ use crate::types::{NodeId, Span, Time};
 
 /// What this node has pruned, what others have, and who is fetching what.
 #[derive(Debug)]
-pub(super) struct Pruning {
+pub(in crate::ledger) struct Pruning {
     /// The first block that the store has whole. It never falls.
     base: Height,
     /// Where the whole blocks of others begin, as they say.
@@ -32,7 +32,7 @@ impl Default for Pruning {
 
 impl Pruning {
     /// Takes it up where the store left it.
-    pub(super) const fn resume(base: Height) -> Self {
+    pub(in crate::ledger) const fn resume(base: Height) -> Self {
         Self {
             base,
             bases: BTreeMap::new(),
@@ -41,12 +41,12 @@ impl Pruning {
     }
 
     /// The first block that the store has whole.
-    pub(super) const fn base(&self) -> Height {
+    pub(in crate::ledger) const fn base(&self) -> Height {
         self.base
     }
 
     /// Somebody fetches blocks from here on.
-    pub(super) fn note_asked(&mut self, node: NodeId, from: Height, now: Time) {
+    pub(in crate::ledger) fn note_asked(&mut self, node: NodeId, from: Height, now: Time) {
         if self.asked.len() < 4 * VALIDATORS_MAX || self.asked.contains_key(&node) {
             self.asked.insert(node, (from, now));
         }
@@ -55,7 +55,7 @@ impl Pruning {
     /// The first block that is to be kept when this many are final. What somebody is
     /// fetching is kept for longer, but never more than twice as much as is wanted:
     /// whoever asks for block 1 again and again must not fill the disk.
-    pub(super) fn next_base(&mut self, tip: Height, retain: u64, now: Time) -> Height {
+    pub(in crate::ledger) fn next_base(&mut self, tip: Height, retain: u64, now: Time) -> Height {
         if retain == 0 {
             return self.base;
         }
@@ -77,19 +77,19 @@ impl Pruning {
 
 impl Ledger {
     /// Whether a block was final and is not here whole any more.
-    pub(super) fn is_pruned(&self, height: Height) -> bool {
+    pub(in crate::ledger) fn is_pruned(&self, height: Height) -> bool {
         Height(0) < height && height < self.storage.pruning.base
     }
 
     /// The answer to who asks for it.
-    pub(super) const fn pruned(&self) -> Response {
+    pub(in crate::ledger) const fn pruned(&self) -> Response {
         Response::Pruned {
             base: self.storage.pruning.base,
         }
     }
 
     /// Deletes blocks that need not be kept, in the batch of the last final one.
-    pub(super) fn prune(&mut self) -> Option<StoreOp> {
+    pub(in crate::ledger) fn prune(&mut self) -> Option<StoreOp> {
         let (tip, now) = (self.storage.tip.height, self.now);
         let retain = self.config.retain_blocks;
         let pruning = &mut self.storage.pruning;
@@ -103,7 +103,12 @@ impl Ledger {
     }
 
     /// Asks a peer for blocks, or another one if that is known to lack them.
-    pub(super) fn ask_blocks(&mut self, to: NodeId, from: Height, out: &mut Outbox<Effect>) {
+    pub(in crate::ledger) fn ask_blocks(
+        &mut self,
+        to: NodeId,
+        from: Height,
+        out: &mut Outbox<Effect>,
+    ) {
         let to = match self.storage.pruning.lacks(to, from) {
             true => self.who_has(from).unwrap_or(to),
             false => to,
@@ -115,7 +120,7 @@ impl Ledger {
     /// A validator that is not known to lack a block. Who asks differs, and so does
     /// who is asked.
     fn who_has(&self, height: Height) -> Option<NodeId> {
-        let set = &self.bft.as_ref()?.epoch().validators;
+        let set = &self.phase.running()?.bft.epoch().validators;
         let others = set.iter().map(|(_, validator)| validator.node);
         let others = others.filter(|node| *node != self.config.node);
         let mut able = others.filter(|node| !self.storage.pruning.lacks(*node, height));
@@ -126,8 +131,15 @@ impl Ledger {
 
     /// A peer lacks the block that it was asked for. What it says is a hint about
     /// itself; who lies is not asked any more.
-    pub(super) fn on_base(&mut self, from: NodeId, base: Height, out: &mut Outbox<Effect>) {
-        let Some(bft) = &self.bft else { return };
+    pub(in crate::ledger) fn on_base(
+        &mut self,
+        from: NodeId,
+        base: Height,
+        out: &mut Outbox<Effect>,
+    ) {
+        let Some(Running { bft, .. }) = self.phase.running() else {
+            return;
+        };
         let is_validator = bft.epoch().validators.index_of(from).is_some();
         let wanted = bft.committed().height.next();
         if !is_validator || base <= wanted {
@@ -152,8 +164,8 @@ impl Ledger {
 
     /// Where the whole blocks of the validators begin, if all of them lack the one
     /// that is needed next.
-    pub(super) fn stuck_below(&self) -> Option<Height> {
-        let wanted = self.bft.as_ref()?.committed().height.next();
+    pub(in crate::ledger) fn stuck_below(&self) -> Option<Height> {
+        let wanted = self.phase.running()?.bft.committed().height.next();
         let bases = self.storage.pruning.bases.values();
         let lowest = bases.filter(|base| **base > wanted).min().copied()?;
         self.who_has(wanted).is_none().then_some(lowest)
@@ -161,7 +173,7 @@ impl Ledger {
 
     /// What is known of others ends with the epoch: other nodes may vote, and who
     /// lacked blocks may have fetched them.
-    pub(super) fn forget_bases(&mut self) {
+    pub(in crate::ledger) fn forget_bases(&mut self) {
         self.storage.pruning.bases.clear();
     }
 }
