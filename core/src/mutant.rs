@@ -131,11 +131,37 @@ pub enum Mutant {
     /// What a header says of the state is not compared with the state (Sui,
     /// 2026-01-14: nodes diverge).
     LedgerStateUnchecked,
+    /// No part is told that its volume was used before.
+    NodeForgetsUse,
+    /// A cancelled request is forgotten before its part has answered it.
+    NodeForgetsCancelled,
+    /// A client that is gone is answered.
+    NodeAnswersCancelled,
+    /// Requests that wait for a part to recover are lost when it has.
+    NodeForgetsParked,
+    /// Requests that wait for a part are never given up.
+    NodeParksForEver,
+    /// The node is woken for its first part only.
+    NodeDeadlineOfFirst,
+    /// A wake is for the first part only.
+    NodeWakesFirst,
+    /// A shutdown is for the first part only.
+    NodeShutsFirst,
+    /// The node takes the end of one part for its own.
+    NodeStopsWithFirst,
+    /// When a part ends, whoever had asked it waits for ever.
+    NodeEndAnswersNobody,
+    /// When a part ends, changes under way are taken for not done.
+    NodeEndDeniesChanges,
+    /// All parts work on the first volume.
+    NodeOneVolume,
+    /// The health of each part is told as that of the first.
+    NodeHealthOfFirst,
 }
 
 impl Mutant {
     /// All planted bugs.
-    pub const ALL: [Self; 57] = [
+    pub const ALL: [Self; 70] = [
         Self::VoteNotDurable,
         Self::VoteForgottenInTerm,
         Self::CommitOldTerm,
@@ -193,6 +219,19 @@ impl Mutant {
         Self::LedgerTrustsOldAnswer,
         Self::LedgerAsksOnEveryAnswer,
         Self::LedgerStateUnchecked,
+        Self::NodeForgetsUse,
+        Self::NodeForgetsCancelled,
+        Self::NodeAnswersCancelled,
+        Self::NodeForgetsParked,
+        Self::NodeParksForEver,
+        Self::NodeDeadlineOfFirst,
+        Self::NodeWakesFirst,
+        Self::NodeShutsFirst,
+        Self::NodeStopsWithFirst,
+        Self::NodeEndAnswersNobody,
+        Self::NodeEndDeniesChanges,
+        Self::NodeOneVolume,
+        Self::NodeHealthOfFirst,
     ];
 
     /// Whether this mutant is the one selected. Constant `false` in every build

@@ -2,6 +2,7 @@
 
 use crate::cluster;
 use crate::ledger;
+use crate::mutant::Mutant;
 use crate::types::{NodeId, Span};
 
 /// The configuration of a node: which parts it has, and what each is built from.
@@ -36,6 +37,13 @@ impl Config {
             cluster: None,
             ledger: Some(ledger),
         }
+    }
+
+    /// The planted bug: the same in all parts.
+    pub(super) fn mutant(&self) -> Mutant {
+        let cluster = self.cluster.as_ref().map(|cluster| cluster.mutant);
+        let ledger = self.ledger.as_ref().map(|ledger| ledger.mutant);
+        cluster.or(ledger).unwrap_or_default()
     }
 
     /// The same, with a part in the ledger.

@@ -14,6 +14,7 @@ use crate::cluster::{self, Cluster};
 use crate::codec::{Decode, DecodeError, Encode, Reader, Writer};
 use crate::io::Volume;
 use crate::ledger::{self, Ledger};
+use crate::mutant::Mutant;
 use crate::part::{Health, Part, Scope};
 use crate::types::{NodeId, RequestId, Time};
 
@@ -264,6 +265,9 @@ macro_rules! parts {
             pub(super) fn signal_all(&mut self, signal: &Signal, cx: &mut Context<'_>) {
                 $(if let Some(slot) = &mut self.$field {
                     slot.signal(signal.clone(), cx);
+                    if signal.is_for_first(cx.mutant) {
+                        return;
+                    }
                 })+
             }
 
@@ -334,9 +338,13 @@ macro_rules! parts {
             }
 
             /// The earliest deadline of all parts.
-            pub(super) fn deadline(&self) -> Option<Time> {
+            pub(super) fn deadline(&self, mutant: Mutant) -> Option<Time> {
                 let each = [$(self.$field.as_ref().and_then(Slot::deadline)),+];
-                each.into_iter().flatten().min()
+                let mut each = each.into_iter().flatten();
+                match mutant.is(Mutant::NodeDeadlineOfFirst) {
+                    true => each.next(),
+                    false => each.min(),
+                }
             }
 
             /// Whom the parts want to be connected to.

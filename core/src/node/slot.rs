@@ -6,10 +6,11 @@ use sha2::{Digest as _, Sha256};
 
 use super::clients::Clients;
 use super::effect::Effect;
-use super::parts::{InNode, Notice, Response};
-use crate::io::Done;
+use super::parts::{InNode, Notice, PartId, Response};
+use crate::io::{Done, Volume};
 use crate::limits::REQUESTS_PARKED_MAX;
 use crate::machine::Outbox;
+use crate::mutant::Mutant;
 use crate::part::{self, Health, Part, PartOutbox, Scope};
 use crate::types::{NodeId, RequestId, Span, Time, WallTime};
 
@@ -24,6 +25,7 @@ pub(super) struct Context<'a> {
     pub(super) is_peers_changed: &'a mut bool,
     /// How long a request waits for a part that recovers.
     pub(super) patience: Span,
+    pub(super) mutant: Mutant,
     pub(super) out: &'a mut Outbox<Effect>,
 }
 
@@ -31,7 +33,7 @@ pub(super) struct Context<'a> {
 #[derive(Debug, Clone)]
 pub(super) enum Signal {
     Start {
-        used: BTreeSet<crate::io::Volume>,
+        used: BTreeSet<Volume>,
     },
     Wake,
     Clock {
@@ -47,6 +49,17 @@ pub(super) enum Signal {
     },
     Io(Done),
     Shutdown,
+}
+
+impl Signal {
+    /// Whether the planted bug keeps it from all parts but the first.
+    pub(super) fn is_for_first(&self, mutant: Mutant) -> bool {
+        match self {
+            Self::Wake => mutant.is(Mutant::NodeWakesFirst),
+            Self::Shutdown => mutant.is(Mutant::NodeShutsFirst),
+            _ => false,
+        }
+    }
 }
 
 /// A part in its place.
@@ -118,7 +131,7 @@ impl<P: InNode> Slot<P> {
     pub(super) fn signal(&mut self, signal: Signal, cx: &mut Context<'_>) {
         let event = match signal {
             Signal::Start { used } => part::Event::Start {
-                is_used: used.contains(&P::ID.volume()),
+                is_used: used.contains(&P::ID.volume()) && !cx.mutant.is(Mutant::NodeForgetsUse),
             },
             Signal::Wake => return self.wake(cx),
             Signal::Clock { wall } => part::Event::Clock { wall },
@@ -167,7 +180,9 @@ impl<P: InNode> Slot<P> {
 
     /// Wakes the part if it is due, and gives up requests that have waited too long.
     fn wake(&mut self, cx: &mut Context<'_>) {
-        while let Some((_, id, _)) = self.parked.pop_front_if(|(due, ..)| *due <= cx.now) {
+        let (now, mutant) = (cx.now, cx.mutant);
+        let is_over = |due: Time| due <= now && !mutant.is(Mutant::NodeParksForEver);
+        while let Some((_, id, _)) = self.parked.pop_front_if(|(due, ..)| is_over(*due)) {
             cx.reply(id, Response::unavailable(P::ID));
         }
         let is_due = |due: Time| due <= cx.now;
@@ -201,14 +216,20 @@ impl<P: InNode> Slot<P> {
                 part::Effect::Reply { id, response } => cx.reply(id, P::response(response)),
                 part::Effect::Stream { id, response } => cx.stream(id, P::response(response)),
                 part::Effect::Io(io) => {
-                    let volume = P::ID.volume();
+                    let volume = match cx.mutant.is(Mutant::NodeOneVolume) {
+                        true => Volume::ALL[0],
+                        false => P::ID.volume(),
+                    };
                     cx.out.push(Effect::Io { volume, io });
                 }
                 part::Effect::Peers => *cx.is_peers_changed = true,
                 part::Effect::Notice(notice) => cx.notices.push(P::notice(notice)),
                 part::Effect::Health(health) => {
                     self.health = health.clone();
-                    let part = P::ID;
+                    let part = match cx.mutant.is(Mutant::NodeHealthOfFirst) {
+                        true => PartId::ALL[0],
+                        false => P::ID,
+                    };
                     cx.out.push(Effect::Health { part, health });
                 }
             }
@@ -217,6 +238,9 @@ impl<P: InNode> Slot<P> {
             self.end(cx);
         } else if was_starting && self.health != Health::Starting {
             for (_, id, request) in core::mem::take(&mut self.parked) {
+                if cx.mutant.is(Mutant::NodeForgetsParked) {
+                    continue;
+                }
                 self.step(part::Event::Request { id, request }, cx);
             }
         }
@@ -224,11 +248,14 @@ impl<P: InNode> Slot<P> {
 
     /// The part has ended: nobody is left without an answer.
     fn end(&mut self, cx: &mut Context<'_>) {
+        if cx.mutant.is(Mutant::NodeEndAnswersNobody) {
+            return;
+        }
         for (_, id, _) in core::mem::take(&mut self.parked) {
             cx.reply(id, Response::unavailable(P::ID));
         }
         for (id, is_change) in cx.clients.of(P::ID) {
-            let response = match is_change {
+            let response = match is_change && !cx.mutant.is(Mutant::NodeEndDeniesChanges) {
                 true => Response::unknown(P::ID),
                 false => Response::unavailable(P::ID),
             };
@@ -241,7 +268,7 @@ impl<P: InNode> Slot<P> {
 impl Context<'_> {
     /// Answers a client, unless it is gone.
     pub(super) fn reply(&mut self, id: RequestId, response: Response) {
-        if self.clients.close(id) {
+        if self.clients.close(id) || self.mutant.is(Mutant::NodeAnswersCancelled) {
             self.out.push(Effect::Reply { id, response });
         }
     }

@@ -8,6 +8,7 @@ use super::slot::{Context, Signal};
 use super::state::Node;
 use crate::limits::{NODE_LINK_ROUNDS_MAX, REQUESTS_OPEN_MAX};
 use crate::machine::{Machine, Outbox};
+use crate::mutant::Mutant;
 use crate::types::{RequestId, Time};
 
 impl Machine for Node {
@@ -24,7 +25,7 @@ impl Machine for Node {
     }
 
     fn deadline(&self) -> Option<Time> {
-        self.parts.deadline()
+        self.parts.deadline(self.config.mutant())
     }
 }
 
@@ -38,6 +39,7 @@ impl Node {
             notices: &mut self.notices,
             is_peers_changed: &mut is_peers_changed,
             patience: self.config.patience,
+            mutant: self.config.mutant(),
             out,
         };
         match event {
@@ -60,6 +62,9 @@ impl Node {
             }
             Event::Cancel { id } => {
                 if let Some(part) = cx.clients.cancel(id) {
+                    if cx.mutant.is(Mutant::NodeForgetsCancelled) {
+                        cx.clients.forget(id);
+                    }
                     parts.signal(part, Signal::Cancel { id }, &mut cx);
                 }
             }
@@ -86,7 +91,10 @@ impl Node {
         if is_peers_changed {
             self.tell_peers(out);
         }
-        if self.has_ended() {
+        let mutant = self.config.mutant();
+        let is_early = mutant.is(Mutant::NodeStopsWithFirst)
+            && self.health().any(|(_, health)| health.has_ended());
+        if self.has_ended() || is_early {
             self.told_stopped = true;
             out.push(Effect::Stopped);
         }

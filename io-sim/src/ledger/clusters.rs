@@ -315,7 +315,7 @@ impl LedgerWorld {
         }
         let (cluster, client) = caller;
         let caller = Caller::OfCluster(cluster, client);
-        self.hosts[slot].open.insert(id, caller);
+        self.hosts[slot].open.insert(id, (caller, self.now));
         let request = request.into();
         self.give(slot, Event::Request { id, request })
     }
@@ -323,12 +323,12 @@ impl LedgerWorld {
     /// A client does not wait any more.
     pub(super) fn cancel(&mut self, slot: usize, id: RequestId) -> Result<(), Finding> {
         let host = &mut self.hosts[slot];
-        if host.open.remove(&id).is_none() {
+        let Some((_, since)) = host.open.remove(&id) else {
             return Ok(());
-        }
+        };
         if host.paused {
             // It may answer before it hears of this.
-            host.open.insert(id, Caller::Nobody);
+            host.open.insert(id, (Caller::Gone, since));
         }
         self.give(slot, Event::Cancel { id })
     }
@@ -340,13 +340,13 @@ impl LedgerWorld {
         response: Response,
     ) -> Result<(), Finding> {
         self.coverage.response(&response);
-        match self.hosts[slot].open.remove(&id) {
+        match self.hosts[slot].open.remove(&id).map(|(caller, _)| caller) {
             Some(Caller::OfCluster(cluster, client)) => {
                 let ending = Ending::Answered(Box::new(response));
                 self.end_call_of_cluster((cluster, client), id, ending);
                 Ok(())
             }
-            Some(Caller::Nobody) => Ok(()),
+            Some(Caller::Gone) => Ok(()),
             caller => {
                 let message = format!("slot {slot} answers {id}, which {caller:?} asked");
                 Err(("reply-once", message))

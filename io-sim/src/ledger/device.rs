@@ -28,8 +28,8 @@ pub(super) struct Device {
     pub(super) fatal: Option<FileOpId>,
     /// That failure was reported: the part must halt in this step.
     pub(super) must_halt: bool,
-    /// The part has halted.
-    pub(super) has_halted: bool,
+    /// The part has halted or stopped.
+    pub(super) has_ended: bool,
 }
 
 impl Device {
@@ -45,7 +45,7 @@ impl Device {
             damaged: false,
             fatal: None,
             must_halt: false,
-            has_halted: false,
+            has_ended: false,
         }
     }
 
@@ -61,7 +61,7 @@ impl Device {
         self.sync_asked.clear();
         self.fatal = None;
         self.must_halt = false;
-        self.has_halted = false;
+        self.has_ended = false;
     }
 
     /// Empty ones are put in its place, which have faults of their own.

@@ -59,8 +59,9 @@ pub(super) struct Host {
     /// What happened while it was paused.
     pub(super) backlog: VecDeque<Event>,
     pub(super) doom: Option<Doom>,
-    /// Requests without an answer, and whose they are.
-    pub(super) open: BTreeMap<RequestId, Caller>,
+    /// Requests without an answer, whose they are, and since when the process could have
+    /// answered.
+    pub(super) open: BTreeMap<RequestId, (Caller, u64)>,
     /// The next wake that is queued.
     pub(super) wake: Option<u64>,
     /// Why the process ends after this step.

@@ -30,8 +30,11 @@ pub(super) enum Caller {
     Auditor(Epoch),
     /// A client of a cluster: that, and which.
     OfCluster(usize, usize),
-    /// Nobody waits for the answer: a governor, or somebody who gave up.
+    /// Nobody waits for the answer: a governor.
     Nobody,
+    /// A client that went while the process was paused: it may be answered before the
+    /// process hears of that, and not afterwards.
+    Gone,
 }
 
 /// How a call ended, as the caller sees it.
@@ -256,7 +259,7 @@ impl LedgerWorld {
         match caller {
             Caller::Client(client) => self.client_answered(client, id, answer),
             Caller::Auditor(from) => self.audited(from, answer),
-            Caller::OfCluster(..) | Caller::Nobody => Ok(()),
+            Caller::OfCluster(..) | Caller::Nobody | Caller::Gone => Ok(()),
         }
     }
 

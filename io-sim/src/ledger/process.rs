@@ -18,6 +18,9 @@ use crate::client::Ending;
 use crate::rng::{Domain, Keyed};
 use crate::shell::{FUTILE_STARTS_MAX, new_clock};
 
+/// How much later than its own deadlines a node may answer: disks and wakes are late.
+const ANSWER_SLACK_MS: u64 = 2_000;
+
 impl LedgerWorld {
     /// Starts the process of a slot, unless one runs.
     pub(super) fn boot(&mut self, slot: usize) -> Result<(), Finding> {
@@ -78,7 +81,7 @@ impl LedgerWorld {
         host.wake = None;
         host.exits = None;
         host.ready = None;
-        for (id, caller) in std::mem::take(&mut host.open) {
+        for (id, (caller, _)) in std::mem::take(&mut host.open) {
             match caller {
                 Caller::OfCluster(cluster, client) => {
                     self.end_call_of_cluster((cluster, client), id, Ending::Lost);
@@ -132,6 +135,9 @@ impl LedgerWorld {
         if !std::mem::take(&mut self.hosts[slot].paused) {
             return Ok(());
         }
+        let now = self.now;
+        let open = self.hosts[slot].open.values_mut();
+        open.for_each(|(_, since)| *since = now);
         let process = self.hosts[slot].process;
         while let Some(event) = self.hosts[slot].backlog.pop_front() {
             self.step(slot, event)?;
@@ -139,6 +145,8 @@ impl LedgerWorld {
                 return Ok(());
             }
         }
+        let open = &mut self.hosts[slot].open;
+        open.retain(|_, (caller, _)| *caller != Caller::Gone);
         self.schedule_wake(slot);
         Ok(())
     }
@@ -151,7 +159,24 @@ impl LedgerWorld {
         let wall = self.wall(slot);
         let period = self.config.clock_period_ms.max(1) * MILLI;
         self.schedule(self.now + period, Happening::Clock { slot, process });
-        self.give(slot, Event::Clock { wall })
+        self.give(slot, Event::Clock { wall })?;
+        self.answers_in_time(slot)
+    }
+
+    /// A node that runs answers every request: when its part does, when that does not
+    /// recover in time, or when it ends.
+    fn answers_in_time(&self, slot: usize) -> Result<(), Finding> {
+        let host = &self.hosts[slot];
+        let bound = 2 * self.config.request_timeout_ms + ANSWER_SLACK_MS;
+        let is_late = |since: &u64| self.now > since + bound * MILLI;
+        let late = host.open.iter().find(|(_, (_, since))| is_late(since));
+        match late.filter(|_| host.is_up() && !host.paused) {
+            Some((id, (caller, _))) => {
+                let message = format!("slot {slot} keeps {id} of {caller:?} for {bound} ms");
+                Err(("answers in time", message))
+            }
+            None => Ok(()),
+        }
     }
 
     fn wall(&self, slot: usize) -> WallTime {

@@ -196,7 +196,7 @@ impl LedgerWorld {
         id: RequestId,
         response: Response,
     ) -> Result<(), Finding> {
-        let Some(caller) = self.hosts[slot].open.remove(&id) else {
+        let Some((caller, _)) = self.hosts[slot].open.remove(&id) else {
             let message = format!("slot {slot} answers {id}, which is not open");
             return Err(("reply-once", message));
         };
@@ -222,7 +222,7 @@ impl LedgerWorld {
             self.tell(caller, id, Answer::NoConnection);
             return Ok(());
         }
-        self.hosts[slot].open.insert(id, caller);
+        self.hosts[slot].open.insert(id, (caller, self.now));
         let request = request.into();
         self.give(slot, Event::Request { id, request })
     }

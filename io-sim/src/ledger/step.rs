@@ -125,7 +125,7 @@ impl LedgerWorld {
     fn after_step(&mut self, slot: usize) -> Result<(), Finding> {
         let host = &mut self.hosts[slot];
         let mut devices = host.devices.iter();
-        let goes_on = devices.find(|(_, device)| device.must_halt && !device.has_halted);
+        let goes_on = devices.find(|(_, device)| device.must_halt && !device.has_ended);
         if let Some((volume, _)) = goes_on
             && host.exits.is_none()
         {
@@ -242,7 +242,7 @@ impl LedgerWorld {
                 let is_honest = host.is_honest() || volume == Volume::Cluster;
                 let goes_on = volume == Volume::Ledger && host.has_cluster();
                 let device = host.device(volume);
-                device.has_halted = true;
+                device.has_ended = true;
                 let (may, process) = (device.must_halt || device.damaged, host.process);
                 if !may && !fork && is_honest {
                     let message = format!("slot {slot} halts although its disk is sound: {reason}");
@@ -257,7 +257,9 @@ impl LedgerWorld {
                     host.exits = Some(Exit::Halted(reason));
                 }
             }
-            Health::Starting | Health::Stopping | Health::Stopped => {}
+            // What it had still asked for is nobody's business any more.
+            Health::Stopped => host.device(volume).has_ended = true,
+            Health::Starting | Health::Stopping => {}
         }
         Ok(())
     }

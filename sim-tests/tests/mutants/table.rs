@@ -40,4 +40,18 @@ vec![
     planted(Mutant::LedgerForgetsLostDisk, Scenario::BftByzantine, 30),
     planted(Mutant::LedgerStateUnchecked, Scenario::BftByzantine, 24)
         .with(&[("strategies", 1 << 4), ("liars", 1), ("twins", 0)]),
+    planted(Mutant::NodeForgetsUse, Scenario::Platform, 24),
+    planted(Mutant::NodeForgetsCancelled, Scenario::Platform, 4),
+    planted(Mutant::NodeAnswersCancelled, Scenario::Platform, 4),
+    planted(Mutant::NodeForgetsParked, Scenario::Platform, 4),
+    planted(Mutant::NodeParksForEver, Scenario::Platform, 12)
+        .with(&[("disk_stalls", 30), ("request_timeout_ms", 500), ("kills", 20)]),
+    planted(Mutant::NodeDeadlineOfFirst, Scenario::Platform, 12)
+        .with(&[("heartbeat_ms", 20_000), ("election_ms", 40_000)]),
+    planted(Mutant::NodeWakesFirst, Scenario::Platform, 4),
+    planted(Mutant::NodeShutsFirst, Scenario::Platform, 4).with(&[("shutdowns", 6)]),
+    planted(Mutant::NodeStopsWithFirst, Scenario::Platform, 4),
+    planted(Mutant::NodeEndAnswersNobody, Scenario::Platform, 60),
+    planted(Mutant::NodeOneVolume, Scenario::Platform, 4),
+    planted(Mutant::NodeHealthOfFirst, Scenario::Platform, 4),
 ]
