@@ -69,7 +69,7 @@
 //! # Files
 //! | file | holds |
 //! |---|---|
-//! | `tx/` | the vocabulary: transactions, operations, outcomes, genesis |
+//! | [`ledger_types`](crate::ledger_types) | the vocabulary: transactions, operations, outcomes, genesis |
 //! | `config.rs` `event.rs` `effect.rs` `message.rs` | what goes in and out |
 //! | `state.rs` | what a node remembers |
 //! | `step.rs` | routing |
@@ -93,12 +93,17 @@ mod reads;
 mod state;
 pub mod state_sync;
 mod step;
-mod tx;
 mod wire;
 
 #[cfg(test)]
 mod tests;
 
+pub use crate::ledger_types::{
+    AccountId, CLUSTER_POWER, Checked, Genesis, GenesisError, Intent, KeyOwner, KeyProof, Lane,
+    Member, Name, NameError, OpResult, Operation, Outcome, Param, ParamError, Params, ResultsHead,
+    Sequence, SnapshotRecord, TimeMs, Transaction, TxError, TxId, ValidatorChange, WEIGHT_MAX,
+    normalise,
+};
 pub use chain::compact::{Compact, Proposals};
 pub use chain::consensus::SYSTEM_LANE;
 pub use chain::record::{FinalBlock, Head};
@@ -113,12 +118,3 @@ pub use reads::request::{
     self, AccountView, LaneView, LedgerStatus, Located, Request, Response, TxState, ValidatorsView,
 };
 pub use state::Ledger;
-pub use tx::genesis::{Genesis, GenesisError};
-pub use tx::members::{CLUSTER_POWER, Member, WEIGHT_MAX, normalise};
-pub use tx::operation::{
-    KeyOwner, KeyProof, Name, NameError, Operation, SnapshotRecord, ValidatorChange,
-};
-pub use tx::outcome::{OpResult, Outcome, ResultsHead};
-pub use tx::params::{Param, ParamError, Params};
-pub use tx::transaction::{Checked, Intent, Transaction, TxError};
-pub use tx::types::{AccountId, Lane, Sequence, TimeMs, TxId};

@@ -15,9 +15,7 @@ use crate::ledger::message::Message;
 use crate::ledger::pool::{Admitted, Arrival, Rejection};
 use crate::ledger::reads::request::Located;
 use crate::ledger::state::{Ledger, Parked, Running};
-use crate::ledger::tx::operation::Operation;
-use crate::ledger::tx::transaction::Intent;
-use crate::ledger::tx::types::{AccountId, Lane, TimeMs, TxId};
+use crate::ledger_types::{AccountId, Intent, Lane, Operation, TimeMs, TxId};
 use crate::limits::{
     BLOCKS_ANSWERED_MAX, LEDGER_ANSWER_BYTES_MAX, LEDGER_PUSH_BYTES_MAX, LEDGER_PUSH_TXS_MAX,
     PATH_HEADERS_MAX,

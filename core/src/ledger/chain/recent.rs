@@ -7,7 +7,7 @@ use super::record::FinalBlock;
 use crate::bft::Height;
 use crate::crypto::Digest;
 use crate::ledger::reads::request::Located;
-use crate::ledger::tx::types::TxId;
+use crate::ledger_types::TxId;
 use crate::limits::{LEDGER_RECENT_BLOCKS_MAX, LEDGER_RECENT_BYTES_MAX};
 
 /// The last final blocks, without a gap.

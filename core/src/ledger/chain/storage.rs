@@ -18,7 +18,7 @@ use crate::ledger::effect::Effect;
 use crate::ledger::execution::branch::Branch;
 use crate::ledger::reads::request::Located;
 use crate::ledger::state::Ledger;
-use crate::ledger::tx::types::TxId;
+use crate::ledger_types::TxId;
 use crate::limits::{LEDGER_STORE_LAG_MAX, LEDGER_SYNC_BLOCKS};
 use crate::machine::Outbox;
 use crate::proof::ledger::EpochEnd;

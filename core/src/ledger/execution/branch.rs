@@ -12,8 +12,7 @@ use super::world::World;
 use crate::bft::{Block, BlockRef, Commitments, Content, Header, Height};
 use crate::crypto::{ChainId, Digest, SharedVerifier};
 use crate::ledger::pool::Pool;
-use crate::ledger::tx::transaction::Checked;
-use crate::ledger::tx::types::TimeMs;
+use crate::ledger_types::{Checked, TimeMs};
 use crate::limits::BLOCKS_OPEN_MAX;
 use crate::merkle::{Frontier, LeafHash};
 
@@ -83,7 +82,7 @@ impl Branch {
                 world,
                 changes: BTreeMap::new(),
                 results: Vec::new(),
-                results_root: crate::ledger::tx::outcome::ResultsHead::of(&[]).root(),
+                results_root: crate::ledger_types::ResultsHead::of(&[]).root(),
             },
             transactions: Vec::new(),
         }

@@ -32,11 +32,11 @@ use bytes::Bytes;
 
 use super::execution::session::Invalid;
 use super::execution::world::World;
-use super::tx::params::Param;
-use super::tx::transaction::{Checked, Intent, Transaction, TxError};
-use super::tx::types::{AccountId, Lane, Sequence, TxId};
 use crate::bft::Height;
 use crate::crypto::{ChainId, Digest, SharedVerifier};
+use crate::ledger_types::{
+    AccountId, Checked, Intent, Lane, Param, Sequence, Transaction, TxError, TxId,
+};
 use crate::limits::{
     LEDGER_LANE_GAP_MAX, LEDGER_LANES_MAX, LEDGER_POOL_ACCOUNT_BYTES_MAX, LEDGER_POOL_BYTES_MAX,
 };

@@ -2,7 +2,7 @@
 
 use alloc::collections::{BTreeMap, BTreeSet};
 
-use crate::ledger::tx::types::AccountId;
+use crate::ledger_types::AccountId;
 use crate::limits::LEDGER_POOL_BYTES_MAX;
 use crate::types::ClusterId;
 

@@ -120,7 +120,7 @@ impl Setup {
         };
         let mut session = Session::new(&self.world, place);
         let taken = self.pool.fill(&mut session);
-        let line = |one: &Arc<crate::ledger::tx::transaction::Checked>| {
+        let line = |one: &Arc<crate::ledger_types::Checked>| {
             let intent = one.intent();
             (intent.account, intent.sequence.0, one.bytes().len())
         };

@@ -21,11 +21,10 @@ use super::chain::record::{FinalBlock, block_key, end_of, epoch_key, location_ke
 use super::effect::Effect;
 use super::state::Ledger;
 use super::state_sync::answer_ends;
-use super::tx::outcome::ResultsHead;
-use super::tx::types::TxId;
 use crate::bft::{Epoch, Header, Height};
 use crate::codec::{Decode, Encode as _};
 use crate::io::ReadId;
+use crate::ledger_types::{ResultsHead, TxId};
 use crate::limits::{
     LEDGER_ANSWER_BYTES_MAX, LEDGER_EPOCHS_ANSWERED_MAX, LEDGER_READS_MAX, STORE_READ_BYTES_MAX,
 };
