@@ -130,6 +130,28 @@ impl Reads {
         self.open.len()
     }
 
+    /// The last one that was begun.
+    pub(in crate::ledger) const fn last(&self) -> ReadId {
+        self.last
+    }
+
+    /// G5 Whoever is served is read for, and nobody twice.
+    pub(in crate::ledger) fn check(&self) {
+        let peers = self.open.values().filter_map(Purpose::peer);
+        let peers: Vec<NodeId> = peers.collect();
+        assert_eq!(
+            peers.len(),
+            self.serving.len(),
+            "G5: one read for each peer"
+        );
+        assert!(
+            peers.iter().all(|peer| self.serving.contains(peer)),
+            "G5: who is read for is served"
+        );
+        let newest = self.open.last_key_value().map(|(id, _)| *id);
+        assert!(newest <= Some(self.last), "G5: only what was begun is read");
+    }
+
     /// The clients that wait for a read; they are forgotten.
     pub(in crate::ledger) fn take_clients(&mut self) -> Vec<RequestId> {
         let open = core::mem::take(&mut self.open);
@@ -138,6 +160,14 @@ impl Reads {
 }
 
 impl Purpose {
+    /// The peer that it is for.
+    const fn peer(&self) -> Option<NodeId> {
+        match self {
+            Self::Serve(peer) | Self::Ends(peer, _) => Some(*peer),
+            _ => None,
+        }
+    }
+
     /// The client that it is for.
     fn client(&self) -> Option<RequestId> {
         match self {
