@@ -13,6 +13,7 @@
 //! | [`codec`] | the one canonical encoding; decoders are total |
 //! | [`crypto`] | hashes, signatures, keys |
 //! | [`merkle`] | the RFC 6962 tree and strict verifiers |
+//! | [`ledger_types`] | the vocabulary of the ledger: transactions, outcomes, genesis |
 //! | [`proof`] | pure verifiers of portable proofs |
 //! | [`io`] | the words between a node and its shell about storage |
 //! | [`store`] | the vocabulary of the key-value engine of a volume |
@@ -40,6 +41,7 @@ mod golden;
 pub mod io;
 pub mod kv;
 pub mod ledger;
+pub mod ledger_types;
 pub mod limits;
 pub mod machine;
 pub mod merkle;

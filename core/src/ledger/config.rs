@@ -4,9 +4,9 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::chain::compact::Proposals;
-use super::tx::genesis::Genesis;
 use crate::bft::{Relay, Timing};
 use crate::crypto::{SharedSigner, SharedVerifier};
+use crate::ledger_types::Genesis;
 use crate::mutant::Mutant;
 use crate::types::{NodeId, Span};
 

@@ -56,9 +56,20 @@
 //! have all pruned, who begins fetches the state.
 //!
 //! # Invariants
-//! G1 Validator, state and store speak of one block and epoch. G2 Everything kept
-//! has a bound. What an observer of all nodes sees (equal states, each operation
-//! once, receipts that verify) is checked in `tests/`.
+//! | name | what holds after every step, or at the place where it is decided |
+//! |---|---|
+//! | G1 | validator, state and store speak of one block, one epoch and one set |
+//! | G2 | everything kept has a bound |
+//! | G3 | what is final, stored, pruned, cut off or numbered never goes back |
+//! | G4 | a block rests on its executed parent, and one is final at each height |
+//! | G5 | whoever waits or is served is found by its request, its subject and its deadline |
+//! | G6 | what waits in the pool is counted once, in all and by account, cluster and operation |
+//! | G7 | log and store are given batches in order, and have no more than they were given |
+//! | G8 | an epoch is handed over to the set that the last header names, and powers add up |
+//!
+//! A node asserts them; what walks over all that is kept is checked after the first
+//! steps and then now and again. What an observer of all nodes sees (equal states, each
+//! operation once, receipts that verify) is checked in `tests/`.
 //!
 //! # Adversary
 //! Validators with less than a third of the power lie. Clients are hostile: whatever
@@ -69,7 +80,7 @@
 //! # Files
 //! | file | holds |
 //! |---|---|
-//! | `tx/` | the vocabulary: transactions, operations, outcomes, genesis |
+//! | [`ledger_types`](crate::ledger_types) | the vocabulary: transactions, operations, outcomes, genesis |
 //! | `config.rs` `event.rs` `effect.rs` `message.rs` | what goes in and out |
 //! | `state.rs` | what a node remembers |
 //! | `step.rs` | routing |
@@ -79,7 +90,7 @@
 //! | `state_sync/` | fetching the state instead of executing all blocks |
 //! | `reads/` | clients, and what has to be read for them |
 //! | `wire.rs` | the encoding of requests and of the configuration |
-//! | `invariants.rs` | G1, G2 |
+//! | `invariants.rs` | what is checked after every step |
 
 mod chain;
 pub mod config;
@@ -93,12 +104,17 @@ mod reads;
 mod state;
 pub mod state_sync;
 mod step;
-mod tx;
 mod wire;
 
 #[cfg(test)]
 mod tests;
 
+pub use crate::ledger_types::{
+    AccountId, CLUSTER_POWER, Checked, Genesis, GenesisError, Intent, KeyOwner, KeyProof, Lane,
+    Member, Name, NameError, OpResult, Operation, Outcome, Param, ParamError, Params, ResultsHead,
+    Sequence, SnapshotRecord, TimeMs, Transaction, TxError, TxId, ValidatorChange, WEIGHT_MAX,
+    normalise,
+};
 pub use chain::compact::{Compact, Proposals};
 pub use chain::consensus::SYSTEM_LANE;
 pub use chain::record::{FinalBlock, Head};
@@ -113,12 +129,3 @@ pub use reads::request::{
     self, AccountView, LaneView, LedgerStatus, Located, Request, Response, TxState, ValidatorsView,
 };
 pub use state::Ledger;
-pub use tx::genesis::{Genesis, GenesisError};
-pub use tx::members::{CLUSTER_POWER, Member, WEIGHT_MAX, normalise};
-pub use tx::operation::{
-    KeyOwner, KeyProof, Name, NameError, Operation, SnapshotRecord, ValidatorChange,
-};
-pub use tx::outcome::{OpResult, Outcome, ResultsHead};
-pub use tx::params::{Param, ParamError, Params};
-pub use tx::transaction::{Checked, Intent, Transaction, TxError};
-pub use tx::types::{AccountId, Lane, Sequence, TimeMs, TxId};

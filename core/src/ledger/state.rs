@@ -17,9 +17,9 @@ use super::execution::world::World;
 use super::pool::Pool;
 use super::reads::Reads;
 use super::state_sync::StateSync;
-use super::tx::types::{TimeMs, TxId};
 use crate::bft::{self, Bft, Block, BlockRef, Epoch, View};
 use crate::crypto::{ChainId, Digest};
+use crate::ledger_types::{TimeMs, TxId};
 use crate::machine::Outbox;
 use crate::part::{Health, Reason};
 use crate::store::StoreSeq;
@@ -34,6 +34,8 @@ pub struct Ledger {
     pub(super) chain: ChainId,
     pub(super) phase: Phase,
     pub(super) now: Time,
+    /// Steps so far.
+    pub(super) steps: u64,
     pub(super) clock: Clock,
     pub(super) wal: Wal,
     pub(super) pool: Pool,
@@ -195,7 +197,8 @@ pub(super) struct Waits {
 impl Waits {
     pub(super) fn insert(&mut self, request: RequestId, id: TxId, deadline: Time) {
         self.by_id.entry(id).or_default().push(request);
-        self.by_request.insert(request, (id, deadline));
+        let before = self.by_request.insert(request, (id, deadline));
+        assert!(before.is_none(), "G5: a request waits once");
         self.deadlines.insert((deadline, request));
     }
 
@@ -222,6 +225,25 @@ impl Waits {
 
     pub(super) fn len(&self) -> usize {
         self.by_request.len()
+    }
+
+    /// G5 Whoever waits is found by its request, by what it waits for and by when.
+    pub(super) fn check(&self) {
+        let count = self.by_request.len();
+        assert_eq!(self.deadlines.len(), count, "G5: one deadline each");
+        let listed: usize = self.by_id.values().map(Vec::len).sum();
+        assert_eq!(listed, count, "G5: each waits for one operation");
+        for (request, (id, deadline)) in &self.by_request {
+            assert!(
+                self.deadlines.contains(&(*deadline, *request)),
+                "G5: whoever waits has its deadline"
+            );
+            let waiting = self.by_id.get(id);
+            assert!(
+                waiting.is_some_and(|waiting| waiting.contains(request)),
+                "G5: whoever waits is told"
+            );
+        }
     }
 }
 
@@ -275,6 +297,7 @@ impl Ledger {
             chain,
             phase: Phase::New,
             now: Time::ZERO,
+            steps: 0,
             clock: Clock::default(),
             wal,
             storage: Storage::default(),

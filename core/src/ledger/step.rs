@@ -8,10 +8,10 @@ use super::event::{Event, Link};
 use super::message::Message;
 use super::reads::request::{Request, Response};
 use super::state::{Clock, Inner, Ledger, Phase};
-use super::tx::types::TimeMs;
 use crate::bft::{self, Bft};
 use crate::crypto::SharedSigner;
 use crate::io::{Done, Io};
+use crate::ledger_types::TimeMs;
 use crate::machine::{Machine, Outbox};
 use crate::part::{Health, Part, Reason, Scope};
 use crate::types::{NodeId, Span, Time};
@@ -28,6 +28,8 @@ impl Machine for Ledger {
         if self.has_ended() {
             return;
         }
+        self.steps = self.steps.saturating_add(1);
+        let before = self.heads();
         self.on_event(event, out);
         self.route(out);
         self.note_pending();
@@ -39,6 +41,7 @@ impl Machine for Ledger {
         }
         self.tell_health(out);
         self.check_invariants();
+        self.assert_forward(before.as_ref());
     }
 
     fn deadline(&self) -> Option<Time> {

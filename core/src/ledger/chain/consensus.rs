@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use super::record::{FinalBlock, LogHead, NOT_ASKED};
-use crate::bft::{self, Block, Committed, EpochStart, Evidence, Height};
+use crate::bft::{self, Block, Committed, EpochStart, Evidence, Header, Height};
 use crate::ledger::effect::{Effect, Notice};
 use crate::ledger::execution::branch::{Bad, Branch};
 use crate::ledger::execution::session::following;
@@ -15,9 +15,7 @@ use crate::ledger::message::Message;
 use crate::ledger::pool::{Admitted, Arrival, Rejection};
 use crate::ledger::reads::request::Located;
 use crate::ledger::state::{Ledger, Parked, Running};
-use crate::ledger::tx::operation::Operation;
-use crate::ledger::tx::transaction::Intent;
-use crate::ledger::tx::types::{AccountId, Lane, TimeMs, TxId};
+use crate::ledger_types::{AccountId, Intent, Lane, Operation, TimeMs, TxId};
 use crate::limits::{
     BLOCKS_ANSWERED_MAX, LEDGER_ANSWER_BYTES_MAX, LEDGER_PUSH_BYTES_MAX, LEDGER_PUSH_TXS_MAX,
     PATH_HEADERS_MAX,
@@ -232,15 +230,28 @@ impl Ledger {
         out.push(Effect::Notice(Notice::Final(block)));
         if header.content.ends_epoch {
             self.parked = Parked::default();
-            self.hand_over(&branch);
+            self.hand_over(&branch, &header);
         } else {
             self.unpark();
         }
     }
 
     /// The epoch has ended: on with the next one.
-    fn hand_over(&mut self, last: &Branch) {
+    pub(in crate::ledger) fn hand_over(&mut self, last: &Branch, header: &Header) {
         let state = last.world().epoch();
+        assert_eq!(
+            state.epoch,
+            following(header.epoch),
+            "G8: epochs follow each other"
+        );
+        assert_eq!(
+            state.root_height, last.height,
+            "G8: an epoch rests on the last block of the one before"
+        );
+        assert!(
+            self.is_planted() || state.set().hash() == header.content.next_validators,
+            "G8: the set is the one that the header names"
+        );
         let start = EpochStart {
             epoch: state.epoch,
             root_height: last.height,

@@ -7,7 +7,7 @@ use super::record::FinalBlock;
 use crate::bft::Height;
 use crate::crypto::Digest;
 use crate::ledger::reads::request::Located;
-use crate::ledger::tx::types::TxId;
+use crate::ledger_types::TxId;
 use crate::limits::{LEDGER_RECENT_BLOCKS_MAX, LEDGER_RECENT_BYTES_MAX};
 
 /// The last final blocks, without a gap.
@@ -22,7 +22,10 @@ impl Recent {
     /// Adds the next one; the oldest leave when there are too many.
     pub(in crate::ledger) fn push(&mut self, block: Arc<FinalBlock>, located: &[(TxId, Located)]) {
         let last = self.blocks.back().map(|last| last.height());
-        assert!(last.is_none_or(|last| block.height() == last.next()));
+        assert!(
+            last.is_none_or(|last| block.height() == last.next()),
+            "G4: no block is left out"
+        );
         self.bytes = self.bytes.saturating_add(block.block.size());
         self.blocks.push_back(block);
         self.located.extend(located.iter().copied());

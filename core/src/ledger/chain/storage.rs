@@ -18,7 +18,7 @@ use crate::ledger::effect::Effect;
 use crate::ledger::execution::branch::Branch;
 use crate::ledger::reads::request::Located;
 use crate::ledger::state::Ledger;
-use crate::ledger::tx::types::TxId;
+use crate::ledger_types::TxId;
 use crate::limits::{LEDGER_STORE_LAG_MAX, LEDGER_SYNC_BLOCKS};
 use crate::machine::Outbox;
 use crate::proof::ledger::EpochEnd;
@@ -62,6 +62,60 @@ impl Storage {
     /// The last batch that the store has.
     pub(in crate::ledger) const fn committed_seq(&self) -> StoreSeq {
         self.store_committed
+    }
+
+    /// The last batch that the store was given.
+    pub(in crate::ledger) const fn given_seq(&self) -> StoreSeq {
+        self.store_seq
+    }
+
+    /// The last batch that the log was given.
+    pub(in crate::ledger) const fn written_seq(&self) -> WalSeq {
+        self.wal_seq
+    }
+
+    /// Records of the log with a lower index may be gone.
+    pub(in crate::ledger) const fn pruned_below(&self) -> u64 {
+        self.pruned_below
+    }
+
+    /// G7 Log and store do what they were given, in order.
+    pub(in crate::ledger) fn check_order(&self) {
+        assert!(
+            self.store_committed <= self.store_seq,
+            "G7: the store has what it was given"
+        );
+        let last = self.wal_pending.back();
+        assert!(
+            last.is_none_or(|last| last.seq == self.wal_seq),
+            "G7: the last batch of the log waits last"
+        );
+        if let Some((seq, _, place)) = self.syncing {
+            assert!(
+                self.store_committed < seq && seq <= self.store_seq,
+                "G7: what is synced is under way"
+            );
+            assert!(
+                place.height <= self.tip.height,
+                "G7: only what is final is synced"
+            );
+        }
+    }
+
+    /// G7 Batches of the log wait in order, and nothing is known of what it has cut off.
+    pub(in crate::ledger) fn check_writes(&self) {
+        let seqs = || self.wal_pending.iter().map(|pending| pending.seq.0);
+        assert!(
+            seqs()
+                .zip(seqs().skip(1))
+                .all(|(one, next)| one + 1 == next),
+            "G7: no batch of the log is left out"
+        );
+        let first = self.written.first_key_value().map(|(index, _)| *index);
+        assert!(
+            first.is_none_or(|first| first >= self.pruned_below),
+            "G7: what was cut off is forgotten"
+        );
     }
 
     /// Notes what recovery found in the log.
@@ -148,6 +202,10 @@ impl Ledger {
     }
 
     pub(in crate::ledger) fn on_wal_durable(&mut self, seq: WalSeq) {
+        assert!(
+            seq <= self.storage.wal_seq,
+            "G7: only what was written is durable"
+        );
         while let Some(pending) = self.storage.wal_pending.front() {
             if pending.seq > seq {
                 break;
@@ -288,6 +346,10 @@ impl Ledger {
         let Some(below) = self.storage.needed_from(epoch, place.view) else {
             return;
         };
+        assert!(
+            below >= self.storage.pruned_below,
+            "G7: the log is cut upwards"
+        );
         self.storage.written = self.storage.written.split_off(&below);
         self.storage.pruned_below = self.storage.pruned_below.max(below);
         self.append(
@@ -322,3 +384,7 @@ pub(in crate::ledger) fn base_record(below: u64) -> Record {
         payload: bytes::Bytes::new(),
     }
 }
+
+#[cfg(test)]
+#[path = "../tests/asserts_storage.rs"]
+mod tests;

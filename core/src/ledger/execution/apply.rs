@@ -12,12 +12,10 @@ use super::world::{
 use crate::bft::{Evidence, Signers, ValidatorSet};
 use crate::codec::{Decode, Encode};
 use crate::crypto::{Digest, sha256};
-use crate::ledger::tx::members::{Member, WEIGHT_MAX, normalise};
-use crate::ledger::tx::operation::{KeyProof, Name, Operation, SnapshotRecord, ValidatorChange};
-use crate::ledger::tx::outcome::Outcome;
-use crate::ledger::tx::params::{self, Param, Params};
-use crate::ledger::tx::transaction::Checked;
-use crate::ledger::tx::types::{AccountId, TxId};
+use crate::ledger_types::{
+    AccountId, Checked, KeyProof, Member, Name, Operation, Outcome, Param, Params, SnapshotRecord,
+    TxId, ValidatorChange, WEIGHT_MAX, normalise, params,
+};
 use crate::limits::{LEDGER_BLOCK_EVIDENCE_MAX, LEDGER_PROPOSALS_MAX, VALIDATORS_MAX};
 use crate::mutant::Mutant;
 use crate::types::NodeId;

@@ -12,8 +12,7 @@ use super::world::World;
 use crate::bft::{Block, BlockRef, Commitments, Content, Header, Height};
 use crate::crypto::{ChainId, Digest, SharedVerifier};
 use crate::ledger::pool::Pool;
-use crate::ledger::tx::transaction::Checked;
-use crate::ledger::tx::types::TimeMs;
+use crate::ledger_types::{Checked, TimeMs};
 use crate::limits::BLOCKS_OPEN_MAX;
 use crate::merkle::{Frontier, LeafHash};
 
@@ -23,7 +22,7 @@ pub(in crate::ledger) struct Branches {
     chain: ChainId,
     verifier: SharedVerifier,
     tip: Arc<Branch>,
-    /// Blocks on the tip, or on each other, by their hashes.
+    /// Blocks above the tip, by their hashes.
     open: BTreeMap<Digest, Arc<Branch>>,
     /// What this node built last: it is asked to judge that, too.
     built: Option<Built>,
@@ -83,7 +82,7 @@ impl Branch {
                 world,
                 changes: BTreeMap::new(),
                 results: Vec::new(),
-                results_root: crate::ledger::tx::outcome::ResultsHead::of(&[]).root(),
+                results_root: crate::ledger_types::ResultsHead::of(&[]).root(),
             },
             transactions: Vec::new(),
         }
@@ -143,6 +142,31 @@ impl Branches {
             return Some(&self.tip);
         }
         self.open.get(hash)
+    }
+
+    /// G2 So many executed blocks are kept at most.
+    pub(in crate::ledger) fn check_bounds(&self) {
+        assert!(
+            self.open.len() <= 2 * BLOCKS_OPEN_MAX,
+            "G2: executed blocks"
+        );
+    }
+
+    /// G4 What is open is above the tip. It need not rest on it: a block beside the
+    /// final one may have had children, which are forgotten by their height.
+    pub(in crate::ledger) fn check_open(&self) {
+        for (hash, open) in &self.open {
+            assert_eq!(*hash, open.hash, "G4: blocks are found by their hashes");
+            assert!(
+                open.height > self.tip.height,
+                "G4: what is not above the tip is forgotten"
+            );
+        }
+        let built_on = self.built.as_ref().map(|built| built.parent);
+        assert!(
+            built_on.is_none_or(|parent| self.get(&parent).is_some()),
+            "G4: what was built rests on a known block"
+        );
     }
 
     fn place(&self, height: Height) -> Place {
@@ -231,7 +255,7 @@ impl Branches {
     }
 
     /// A block is final: it is the tip from now on, executed if it was not.
-    /// Whatever does not rest on it is forgotten.
+    /// Whatever is not above it is forgotten.
     pub(in crate::ledger) fn commit(
         &mut self,
         block: &Block,
@@ -243,6 +267,13 @@ impl Branches {
             Some(branch) => branch,
             None => Arc::new(self.execute(block, pool)?),
         };
+        assert_eq!(branch.hash, block.hash(), "G4: what is final was executed");
+        assert_eq!(
+            branch.height,
+            self.tip.height.next(),
+            "G4: one block is final at each height"
+        );
+        assert!(branch.time > self.tip.time, "G4: time moves on");
         self.tip = branch.clone();
         let height = branch.height;
         self.open.retain(|_, one| one.height > height);
@@ -258,8 +289,19 @@ fn branch(
     transactions: Vec<Arc<Checked>>,
 ) -> Branch {
     let hash = header.hash();
+    assert_eq!(header.parent, parent.hash, "G4: its parent is known");
+    assert_eq!(
+        header.height,
+        parent.height.next(),
+        "G4: it is the next after its parent"
+    );
     let mut history = parent.history.clone();
     history.append(LeafHash::assume(hash));
+    assert_eq!(
+        history.size().0,
+        header.height.0 + 1,
+        "G4: one hash for each block"
+    );
     Branch {
         hash,
         height: header.height,
@@ -269,3 +311,7 @@ fn branch(
         transactions,
     }
 }
+
+#[cfg(test)]
+#[path = "../tests/asserts_branch.rs"]
+mod tests;

@@ -11,10 +11,7 @@ use super::world::{Account, Changes, World, encode_list, keys};
 use crate::bft::{Epoch, Height};
 use crate::codec::Encode;
 use crate::crypto::{ChainId, Digest, SharedVerifier};
-use crate::ledger::tx::outcome::{OpResult, ResultsHead};
-use crate::ledger::tx::params::Param;
-use crate::ledger::tx::transaction::{Checked, Intent};
-use crate::ledger::tx::types::{AccountId, Sequence};
+use crate::ledger_types::{AccountId, Checked, Intent, OpResult, Param, ResultsHead, Sequence};
 use crate::limits::LEDGER_LANES_MAX;
 
 /// Why a transaction has no place in this block. In a block of somebody else it

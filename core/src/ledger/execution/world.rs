@@ -11,11 +11,9 @@ use bytes::Bytes;
 use crate::bft::{Epoch, Height, ValidatorSet};
 use crate::codec::{Decode, DecodeError, Encode, Reader, Writer};
 use crate::crypto::{Digest, PublicKey};
-use crate::ledger::tx::genesis::{Genesis, GenesisError};
-use crate::ledger::tx::members::Member;
-use crate::ledger::tx::operation::{Name, SnapshotRecord};
-use crate::ledger::tx::params::Params;
-use crate::ledger::tx::types::{AccountId, Lane, Sequence, TxId};
+use crate::ledger_types::{
+    AccountId, Genesis, GenesisError, Lane, Member, Name, Params, Sequence, SnapshotRecord, TxId,
+};
 use crate::limits::{LEDGER_LANES_MAX, LEDGER_PROPOSALS_MAX, VALIDATORS_MAX};
 use crate::merkle::StateTree;
 use crate::types::NodeId;

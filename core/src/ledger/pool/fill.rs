@@ -13,8 +13,7 @@ use super::shares::Origin;
 use super::{Pool, Queue};
 use crate::crypto::Digest;
 use crate::ledger::execution::session::{Invalid, Session};
-use crate::ledger::tx::transaction::Checked;
-use crate::ledger::tx::types::AccountId;
+use crate::ledger_types::{AccountId, Checked};
 use crate::limits::LEDGER_TURN_BYTES;
 
 /// What waits of one account, last first.

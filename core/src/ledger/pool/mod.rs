@@ -32,11 +32,11 @@ use bytes::Bytes;
 
 use super::execution::session::Invalid;
 use super::execution::world::World;
-use super::tx::params::Param;
-use super::tx::transaction::{Checked, Intent, Transaction, TxError};
-use super::tx::types::{AccountId, Lane, Sequence, TxId};
 use crate::bft::Height;
 use crate::crypto::{ChainId, Digest, SharedVerifier};
+use crate::ledger_types::{
+    AccountId, Checked, Intent, Lane, Param, Sequence, Transaction, TxError, TxId,
+};
 use crate::limits::{
     LEDGER_LANE_GAP_MAX, LEDGER_LANES_MAX, LEDGER_POOL_ACCOUNT_BYTES_MAX, LEDGER_POOL_BYTES_MAX,
 };
@@ -179,6 +179,33 @@ impl Pool {
     /// How many buckets are kept of any kind.
     pub(super) fn meters_len(&self) -> usize {
         self.rates.len()
+    }
+
+    /// G6 What waits is counted once, in all and by account, origin and operation.
+    pub(super) fn check_sums(&self) {
+        let sizes = self.by_hash.values().map(|one| one.transaction.bytes());
+        let bytes: usize = sizes.map(Bytes::len).sum();
+        assert_eq!(bytes, self.bytes, "G6: the bytes of what waits");
+        let accounts = self.accounts.values().map(|queue| queue.bytes);
+        assert_eq!(accounts.sum::<usize>(), bytes, "G6: accounts add up");
+        self.shares.check_sums(bytes);
+        let waiting = self.by_hash.len();
+        assert_eq!(self.expiry.len(), waiting, "G6: each expires once");
+        let places = self.accounts.values().map(|queue| queue.lanes.len());
+        assert_eq!(places.sum::<usize>(), waiting, "G6: each has one place");
+        let operations = self.by_hash.values().map(|one| one.transaction.ids().len());
+        assert_eq!(
+            operations.sum::<usize>(),
+            self.by_id.len(),
+            "G6: each operation waits once"
+        );
+        for queue in self.accounts.values() {
+            assert!(!queue.lanes.is_empty(), "G6: no account without anything");
+            assert!(
+                queue.bytes <= LEDGER_POOL_ACCOUNT_BYTES_MAX,
+                "G6: an account takes up so much at most"
+            );
+        }
     }
 
     /// The sequence that follows what is final and what waits, without a gap.
@@ -376,7 +403,12 @@ impl Pool {
         self.by_id
             .extend(transaction.ids().iter().map(|id| (*id, hash)));
         self.expiry.insert((intent.valid_until, hash));
-        self.by_hash.insert(hash, pooled);
+        let before = self.by_hash.insert(hash, pooled);
+        assert!(before.is_none(), "G6: nothing waits twice");
+        assert!(
+            self.bytes <= LEDGER_POOL_BYTES_MAX,
+            "G6: room was made before"
+        );
     }
 
     /// Takes a transaction out.

@@ -13,7 +13,7 @@ use crate::limits::{
 };
 use crate::types::{ClusterId, NodeId, Span, Time};
 
-use crate::ledger::tx::types::AccountId;
+use crate::ledger_types::AccountId;
 
 /// What one sender has taken.
 #[derive(Debug, Default, Clone, Copy)]

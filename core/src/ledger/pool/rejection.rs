@@ -2,7 +2,7 @@
 
 use crate::bft::Height;
 use crate::ledger::execution::session::Invalid;
-use crate::ledger::tx::transaction::TxError;
+use crate::ledger_types::TxError;
 use crate::types::Span;
 
 /// Why a transaction was not taken.

@@ -2,7 +2,7 @@
 
 use alloc::collections::{BTreeMap, BTreeSet};
 
-use crate::ledger::tx::types::AccountId;
+use crate::ledger_types::AccountId;
 use crate::limits::LEDGER_POOL_BYTES_MAX;
 use crate::types::ClusterId;
 
@@ -53,7 +53,30 @@ impl Shares {
     }
 
     pub(super) fn remove(&mut self, origin: Origin, account: AccountId, bytes: usize) {
-        self.change(origin, account, |held| held.saturating_sub(bytes));
+        let counted = |held: usize| held.checked_sub(bytes);
+        self.change(origin, account, |held| {
+            counted(held).expect("G6: what leaves was counted")
+        });
+    }
+
+    /// G6 The sums of origins and accounts add up to what waits, which is `bytes`.
+    pub(super) fn check_sums(&self, bytes: usize) {
+        let sum: usize = self.origins.values().map(|waiting| waiting.bytes).sum();
+        assert_eq!(sum, bytes, "G6: the shares add up to the pool");
+        assert_eq!(
+            self.by_bytes.len(),
+            self.origins.len(),
+            "G6: each origin has its rank"
+        );
+        for waiting in self.origins.values() {
+            let sum: usize = waiting.accounts.values().sum();
+            assert_eq!(sum, waiting.bytes, "G6: accounts add up to their share");
+            assert_eq!(
+                waiting.by_bytes.len(),
+                waiting.accounts.len(),
+                "G6: each account has its rank"
+            );
+        }
     }
 
     fn change(&mut self, origin: Origin, account: AccountId, change: impl Fn(usize) -> usize) {

@@ -120,7 +120,7 @@ impl Setup {
         };
         let mut session = Session::new(&self.world, place);
         let taken = self.pool.fill(&mut session);
-        let line = |one: &Arc<crate::ledger::tx::transaction::Checked>| {
+        let line = |one: &Arc<crate::ledger_types::Checked>| {
             let intent = one.intent();
             (intent.account, intent.sequence.0, one.bytes().len())
         };
@@ -495,3 +495,53 @@ fn runs_are_what_waits_without_a_gap() {
         assert_eq!(setup.pool.has_ready(&setup.world), is_ready);
     }
 }
+
+/// A pool with two that wait, broken in one way; its sums are checked then.
+fn broken(change: impl Fn(&mut Pool)) {
+    let mut setup = Setup::new(2);
+    let cluster = setup.clusters[0];
+    for account in 0..2 {
+        let bytes = setup.sign(account, 0, 100);
+        assert_eq!(setup.admit(bytes, cluster), Ok(true));
+    }
+    setup.pool.check_sums();
+    change(&mut setup.pool);
+    setup.pool.check_sums();
+}
+
+macro_rules! stopped {
+    ($($name:ident: $rule:literal, |$pool:ident| $break:expr;)+) => {$(
+        #[test]
+        #[should_panic(expected = $rule)]
+        fn $name() {
+            broken(|$pool| {
+                $break;
+            });
+        }
+    )+};
+}
+
+stopped! {
+    bytes_are_counted: "G6: the bytes of what waits", |pool| pool.bytes += 1;
+    accounts_add_up: "G6: accounts add up",
+        |pool| pool.accounts.values_mut().for_each(|queue| queue.bytes += 1);
+    shares_add_up: "G6: the shares add up", |pool| pool.shares.add(None, ACCOUNT, 1);
+    what_leaves_was_counted: "G6: what leaves was counted",
+        |pool| pool.shares.remove(None, ACCOUNT, 1);
+    each_expires_once: "G6: each expires once", |pool| pool.expiry.pop_first();
+    each_has_one_place: "G6: each has one place",
+        |pool| pool.accounts.values_mut().for_each(|queue| queue.lanes.clear());
+    each_operation_waits_once: "G6: each operation waits once", |pool| pool.by_id.pop_first();
+    no_account_without_anything: "G6: no account without anything",
+        |pool| pool.accounts.insert(ACCOUNT, super::Queue::default());
+    nothing_waits_twice: "G6: nothing waits twice", |pool| {
+        let (_, one) = pool.by_hash.first_key_value().expect("two wait");
+        pool.insert(super::Pooled {
+            transaction: one.transaction.clone(),
+            source: one.source,
+            origin: one.origin,
+        })
+    };
+}
+
+const ACCOUNT: AccountId = AccountId([7; 20]);

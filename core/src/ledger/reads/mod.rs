@@ -21,11 +21,10 @@ use super::chain::record::{FinalBlock, block_key, end_of, epoch_key, location_ke
 use super::effect::Effect;
 use super::state::Ledger;
 use super::state_sync::answer_ends;
-use super::tx::outcome::ResultsHead;
-use super::tx::types::TxId;
 use crate::bft::{Epoch, Header, Height};
 use crate::codec::{Decode, Encode as _};
 use crate::io::ReadId;
+use crate::ledger_types::{ResultsHead, TxId};
 use crate::limits::{
     LEDGER_ANSWER_BYTES_MAX, LEDGER_EPOCHS_ANSWERED_MAX, LEDGER_READS_MAX, STORE_READ_BYTES_MAX,
 };
@@ -131,6 +130,28 @@ impl Reads {
         self.open.len()
     }
 
+    /// The last one that was begun.
+    pub(in crate::ledger) const fn last(&self) -> ReadId {
+        self.last
+    }
+
+    /// G5 Whoever is served is read for, and nobody twice.
+    pub(in crate::ledger) fn check(&self) {
+        let peers = self.open.values().filter_map(Purpose::peer);
+        let peers: Vec<NodeId> = peers.collect();
+        assert_eq!(
+            peers.len(),
+            self.serving.len(),
+            "G5: one read for each peer"
+        );
+        assert!(
+            peers.iter().all(|peer| self.serving.contains(peer)),
+            "G5: who is read for is served"
+        );
+        let newest = self.open.last_key_value().map(|(id, _)| *id);
+        assert!(newest <= Some(self.last), "G5: only what was begun is read");
+    }
+
     /// The clients that wait for a read; they are forgotten.
     pub(in crate::ledger) fn take_clients(&mut self) -> Vec<RequestId> {
         let open = core::mem::take(&mut self.open);
@@ -139,6 +160,14 @@ impl Reads {
 }
 
 impl Purpose {
+    /// The peer that it is for.
+    const fn peer(&self) -> Option<NodeId> {
+        match self {
+            Self::Serve(peer) | Self::Ends(peer, _) => Some(*peer),
+            _ => None,
+        }
+    }
+
     /// The client that it is for.
     fn client(&self) -> Option<RequestId> {
         match self {

@@ -20,9 +20,7 @@ use crate::ledger::execution::session::Invalid;
 use crate::ledger::execution::world::World;
 use crate::ledger::pool::Rejection;
 use crate::ledger::state::{Ledger, Phase, Running};
-use crate::ledger::tx::params::Param;
-use crate::ledger::tx::transaction::Checked;
-use crate::ledger::tx::types::{AccountId, Sequence, TxId};
+use crate::ledger_types::{AccountId, Checked, Param, Sequence, TxId};
 use crate::limits::{
     LEDGER_ANSWER_BYTES_MAX, LEDGER_FOLLOWERS_MAX, LEDGER_WAITS_MAX, STORE_READ_BYTES_MAX,
 };

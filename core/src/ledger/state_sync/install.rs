@@ -20,7 +20,7 @@ use crate::ledger::execution::session::Executed;
 use crate::ledger::execution::world::{Changes, World};
 use crate::ledger::reads::request::Response;
 use crate::ledger::state::{Inner, Ledger, Parked};
-use crate::ledger::tx::types::TimeMs;
+use crate::ledger_types::TimeMs;
 use crate::machine::Outbox;
 use crate::merkle::StateTree;
 use crate::store::StoreOp;

@@ -1,6 +1,5 @@
-//! The bytes of messages, requests and events, and of what the ledger keeps: its log,
-//! its store, its state and the transactions in its blocks. Operations and states of
-//! accounts are in `golden_state.rs`.
+//! The bytes of messages, requests and events, and of what the ledger keeps: its log
+//! and its store. Its state is in `golden_state.rs`.
 
 use alloc::boxed::Box;
 use alloc::format;
@@ -13,7 +12,7 @@ use crate::bft::{self, Epoch, Height, Relay, Timing, VoteKind};
 use crate::golden::Table;
 use crate::golden::samples::{
     blob, block, cert, digest, epoch_end, finality, frontier, header, header_over, node, number,
-    place, small, tiny, vote,
+    place, small, vote,
 };
 use crate::ledger::chain::history::History;
 use crate::ledger::chain::record::{
@@ -23,6 +22,7 @@ use crate::ledger::chain::record::{
 use crate::ledger::chain::storage::{base_record, head_record};
 use crate::ledger::state_sync::{Chunk, Point, SyncMessage};
 use crate::ledger::*;
+use crate::ledger_types::tests::golden as types;
 use crate::merkle::{KeyHash, StateStep, Tile, TileId, TreeSize};
 use crate::store::StoreOp;
 use crate::types::Span;
@@ -31,9 +31,6 @@ use crate::wal::RecordKind;
 #[test]
 fn golden_bytes() {
     let mut table = Table::of("ledger");
-    table.row(&Lane(tiny(0x01)));
-    table.row(&Sequence(number(0x02)));
-    table.row(&TimeMs(number(0x03)));
     table.rows(messages());
     table.row(&compact());
     table.rows(sync_messages());
@@ -143,11 +140,9 @@ fn requests() -> [Request; 12] {
         Request::Header { height },
         Request::Validators,
         Request::Account {
-            id: golden_state::account_id(),
+            id: types::account_id(),
         },
-        Request::Snapshot {
-            id: golden_state::name(),
-        },
+        Request::Snapshot { id: types::name() },
         Request::Checkpoint {
             from,
             height: Some(height),
@@ -176,7 +171,7 @@ fn config(table: &mut Table) {
         fetch_behind: number(0x26),
         retain_blocks: number(0x27),
         wal_segment_bytes: number(0x28),
-        ..Config::new(node(0x01), Arc::new(golden_state::genesis()))
+        ..Config::new(node(0x01), Arc::new(types::genesis()))
     };
     table.row(&plain());
     for relay in [Relay::Sparse, Relay::Flood] {
@@ -199,7 +194,7 @@ fn stored(table: &mut Table) {
         block: Arc::new(block()),
         path: vec![header_over(&[blob("item")])],
         finalization: cert(VoteKind::Finalize),
-        results: golden_state::results(),
+        results: types::results(),
     });
     table.row(&Head {
         epoch: Epoch(number(0x01)),

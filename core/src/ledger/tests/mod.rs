@@ -1,6 +1,7 @@
+pub(in crate::ledger) mod asserts;
 mod cases;
 mod check;
-mod cluster;
+pub(in crate::ledger) mod cluster;
 mod compact;
 mod disk;
 mod golden;

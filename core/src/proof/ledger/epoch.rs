@@ -7,7 +7,7 @@ use super::receipt::ReceiptError;
 use crate::bft::{Epoch, EpochStart, Height, ValidatorSet};
 use crate::codec::{Decode, DecodeError, Encode, Reader, Writer};
 use crate::crypto::{ChainId, Verifier};
-use crate::ledger::{Genesis, GenesisError, TimeMs};
+use crate::ledger_types::{Genesis, GenesisError, TimeMs};
 
 /// An epoch whose validators are trusted.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use super::finality::{Finality, FinalityError, ProvenHeader};
 use super::past::{Past, PastError};
 use crate::codec::{Decode, DecodeError, Encode, Reader, Writer};
 use crate::crypto::{Digest, Verifier};
-use crate::ledger::{
+use crate::ledger_types::{
     Checked, OpResult, Operation, Outcome, ResultsHead, Transaction, TxError, TxId,
 };
 use crate::limits::{LEDGER_EPOCHS_ANSWERED_MAX, LEDGER_TX_BYTES_MAX};

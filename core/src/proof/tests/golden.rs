@@ -9,7 +9,7 @@ use crate::golden::samples::{
     applied_log, blob, cert, cluster, digest, epoch_end, finality, header, inclusion, log_head,
     log_id, number, past, signed_head, small,
 };
-use crate::ledger::{OpResult, Outcome, ResultsHead, TxId};
+use crate::ledger_types::{OpResult, Outcome, ResultsHead, TxId};
 use crate::merkle::{Consistency, TreeHead, TreeSize};
 use crate::proof::ledger::{Checkpoint, Extension, Finality, OutcomeProof, Receipt};
 use crate::proof::split_view::ForkedPrefix;

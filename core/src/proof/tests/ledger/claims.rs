@@ -3,7 +3,7 @@
 use super::{Chain, three_epochs};
 use crate::bft::{BlockRef, Epoch, Header, Height, View};
 use crate::codec::{Decode, Encode};
-use crate::ledger::Outcome;
+use crate::ledger_types::Outcome;
 use crate::merkle::{LeafIndex, MerkleError, TreeSize};
 use crate::proof::ledger::{
     Checkpoint, Extension, ExtensionError, FinalityError, PastError, Receipt, ReceiptError,

@@ -18,7 +18,7 @@ use crate::codec::Encode as _;
 use crate::crypto::Signer as _;
 use crate::crypto::fake::{FakeAuthority, FakeSigner, FakeVerifier};
 use crate::crypto::{ChainId, Digest};
-use crate::ledger::{
+use crate::ledger_types::{
     AccountId, Genesis, Intent, Lane, Member, Name, OpResult, Operation, Outcome, Params,
     ResultsHead, Sequence, TimeMs, TxId, normalise,
 };

@@ -16,7 +16,7 @@ use crate::crypto::{
     Digest, P256Signer, P256Verifier, SecretBytes, SecretKey, Signature, SignatureError,
     Signer as _, sha256,
 };
-use crate::ledger::{
+use crate::ledger_types::{
     AccountId, Genesis, Intent, Lane, Name, Operation, Sequence, TimeMs, Transaction, TxError,
 };
 use crate::merkle::{Inclusion, LeafHash, LeafIndex, MerkleError, TreeHead, TreeSize};

@@ -132,7 +132,7 @@ impl Default for Params {
     }
 }
 
-pub(in crate::ledger) fn check(param: Param, value: u64) -> Result<(), ParamError> {
+pub(crate) fn check(param: Param, value: u64) -> Result<(), ParamError> {
     let (least, most) = param.bounds();
     if (least..=most).contains(&value) {
         return Ok(());

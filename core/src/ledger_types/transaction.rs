@@ -167,7 +167,7 @@ impl Transaction {
 
     /// As [`decode`](Self::decode), without the work for a key that `known` has by its
     /// encoding.
-    pub(in crate::ledger) fn decode_known(
+    pub(crate) fn decode_known(
         bytes: &Bytes,
         chain: ChainId,
         known: impl FnOnce(&[u8; 33]) -> Option<PublicKey>,

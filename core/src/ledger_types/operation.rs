@@ -166,10 +166,7 @@ pub enum KeyOwner {
 
 impl Operation {
     /// The key proof inside, with whom it is for. `account` signs the operation.
-    pub(in crate::ledger) const fn key_proof(
-        &self,
-        account: AccountId,
-    ) -> Option<(KeyOwner, &KeyProof)> {
+    pub(crate) const fn key_proof(&self, account: AccountId) -> Option<(KeyOwner, &KeyProof)> {
         match self {
             Self::KeyRotate(proof) => Some((KeyOwner::Account(account), proof)),
             Self::Validator(
