@@ -151,8 +151,6 @@ pub enum Mutant {
     NodeStopsWithFirst,
     /// When a part ends, whoever had asked it waits for ever.
     NodeEndAnswersNobody,
-    /// When a part ends, changes under way are taken for not done.
-    NodeEndDeniesChanges,
     /// All parts work on the first volume.
     NodeOneVolume,
     /// The health of each part is told as that of the first.
@@ -161,7 +159,7 @@ pub enum Mutant {
 
 impl Mutant {
     /// All planted bugs.
-    pub const ALL: [Self; 70] = [
+    pub const ALL: [Self; 69] = [
         Self::VoteNotDurable,
         Self::VoteForgottenInTerm,
         Self::CommitOldTerm,
@@ -229,7 +227,6 @@ impl Mutant {
         Self::NodeShutsFirst,
         Self::NodeStopsWithFirst,
         Self::NodeEndAnswersNobody,
-        Self::NodeEndDeniesChanges,
         Self::NodeOneVolume,
         Self::NodeHealthOfFirst,
     ];

@@ -255,7 +255,7 @@ impl<P: InNode> Slot<P> {
             cx.reply(id, Response::unavailable(P::ID));
         }
         for (id, is_change) in cx.clients.of(P::ID) {
-            let response = match is_change && !cx.mutant.is(Mutant::NodeEndDeniesChanges) {
+            let response = match is_change {
                 true => Response::unknown(P::ID),
                 false => Response::unavailable(P::ID),
             };

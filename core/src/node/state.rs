@@ -62,14 +62,6 @@ impl Node {
         }
     }
 
-    /// Plants a bug in the node itself.
-    #[cfg(test)]
-    pub(super) fn set_mutant(&mut self, mutant: crate::mutant::Mutant) {
-        if let Some(cluster) = &mut self.config.cluster {
-            cluster.mutant = mutant;
-        }
-    }
-
     /// What the node was built from.
     pub const fn config(&self) -> &Config {
         &self.config

@@ -7,7 +7,6 @@ use super::cluster::{Cluster, Disk, members};
 use crate::cluster::{Consistency, Request, Response};
 use crate::io::{Done, Volume};
 use crate::kv::{Command, Condition, Found, Op, Outcome, Query, SessionId};
-use crate::mutant::Mutant;
 use crate::node::Event;
 use crate::raft::{Membership, Refusal, Role};
 use crate::types::{Index, NodeId, Revision, Span};
@@ -369,24 +368,10 @@ fn a_failing_disk_halts_the_node_and_not_the_cluster() {
 
 #[test]
 fn a_part_that_halts_says_what_it_knows_of_open_requests() {
-    halt_with_open_requests(Mutant::None, [true, false]);
-}
-
-#[cfg(feature = "mutants")]
-#[test]
-#[should_panic(expected = "nobody can say whether it is done")]
-fn a_change_under_way_is_not_taken_for_undone() {
-    halt_with_open_requests(Mutant::NodeEndDeniesChanges, [true, false]);
-}
-
-/// A leader that nobody hears halts with a write and a read open.
-fn halt_with_open_requests(mutant: Mutant, are_changes: [bool; 2]) {
     let mut cluster = Cluster::new(3);
     let leader = cluster.elect();
-    let host = cluster.hosts.get_mut(&leader).expect("it runs");
-    host.node.set_mutant(mutant);
     cluster.cut.insert(leader);
-    let open = are_changes.map(|is_change| {
+    let open = [true, false].map(|is_change| {
         let request = match is_change {
             true => write("a", "1"),
             false => read("a", Consistency::Linearizable),
