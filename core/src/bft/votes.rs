@@ -276,13 +276,23 @@ impl Bft {
         others.filter(excluded).cloned().collect()
     }
 
-    /// Whether what a certificate says can be beside the committed block: a later one
-    /// is higher.
+    /// Whether what a certificate says can be beside the committed block.
+    ///
+    /// Final blocks are one chain, so later ones are higher. A block of a later view that
+    /// is only notarised rests on what was *finalised* before that view. The committed
+    /// block need not be that: where it is final because a later block that rests on it
+    /// is, the views between may have notarised another one of its height (`platform`
+    /// seed 18618139).
     fn fits_committed(&self, statement: &Statement) -> bool {
         let (place, committed) = (&statement.block, &self.committed);
         match statement.kind {
             VoteKind::Nullify => true,
-            VoteKind::Notarize => place.view <= committed.view || place.height > committed.height,
+            VoteKind::Notarize => {
+                let finalised = self.last_final.as_ref().map(|last| &last.statement.block);
+                let root = Some(committed).filter(|committed| committed.view == View(0));
+                let before = finalised.or(root).filter(|before| before.view < place.view);
+                before.is_none_or(|before| place.height > before.height)
+            }
             VoteKind::Finalize if place.view == committed.view => place == committed,
             VoteKind::Finalize => {
                 (place.view > committed.view) == (place.height > committed.height)

@@ -60,6 +60,20 @@ pub enum FileOp {
     },
 }
 
+impl FileOp {
+    /// Whether records are durable once it is done. Who marks a volume as used does so
+    /// then and not before: superblocks are durable earlier, and a node that dies between
+    /// has lost nothing.
+    pub const fn makes_records_durable(&self) -> bool {
+        matches!(
+            self,
+            Self::Sync {
+                file: FileName::Segment(_)
+            }
+        )
+    }
+}
+
 /// What recovery found: the content of the log, oldest record first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recovered {

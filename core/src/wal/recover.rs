@@ -349,9 +349,10 @@ impl Recovery {
                 len: BLOCK_BYTES,
             });
         }
-        // After a mere restart the tail may have been read from a cache.
+        // After a mere restart the tail may have been read from a cache. A segment without
+        // a record is not synced: see `FileOp::makes_records_durable`.
         let end = FileName::Segment(log.end.segment);
-        if self.listed.contains_key(&end) {
+        if log.end.lsn > 0 && self.listed.contains_key(&end) {
             self.opening.push_back(FileOp::Sync { file: end });
         }
         let spare = wal.spare.expect("adopted");

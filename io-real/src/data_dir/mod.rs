@@ -6,7 +6,7 @@
 //! | `FORMAT` | the version of the layout |
 //! | `keys/identity.key` | the P-256 key that the node is known by |
 //! | `keys/transport.key` | the Ed25519 key that its connections are known by |
-//! | `keys/*-began` | marks: something was made durable in this volume |
+//! | `keys/*-began` | marks: a record was made durable in this volume |
 //! | `wal/`, `store/` | the volume of the cluster: write-ahead log and key-value engine |
 //! | `ledger/wal/`, `ledger/store/` | that of the ledger |
 //!
@@ -180,8 +180,10 @@ impl DataDir {
     }
 }
 
-/// Writes the mark of a volume when something is made durable in it for the first time,
+/// Writes the mark of a volume when a record is made durable in its log for the first time,
 /// before anybody hears of that: nothing rests on a volume whose loss would go unnoticed.
+/// Superblocks are durable before: a node that dies then has lost nothing, and a mark would
+/// keep it from ever starting.
 #[derive(Debug)]
 pub struct Marking<F> {
     files: F,
@@ -199,13 +201,13 @@ impl<F> Marking<F> {
 
 impl<F: FileSystem> FileSystem for Marking<F> {
     fn perform(&mut self, op: FileOp) -> FileResult {
-        let is_sync = matches!(op, FileOp::Sync { .. });
+        let is_record = op.makes_records_durable();
         let result = self.files.perform(op);
-        if !is_sync || result != FileResult::Done {
+        if !is_record || result != FileResult::Done {
             return result;
         }
         if let Some(mark) = &self.mark {
-            let said = b"something was made durable in this volume\n";
+            let said = b"a record was made durable in this volume\n";
             if let Err(error) = durable::write_file(mark, said, 0o600) {
                 tracing::error!(%error, "the mark of a volume can not be written");
                 return FileResult::Failed(FileError::Io);

@@ -159,6 +159,9 @@ fn a_volume_is_marked_when_something_is_durable_and_before_that_is_told() {
         let mut files = Marking::new(Obedient::default(), &dirs);
         files.perform(FileOp::Create { file, len: 4096 });
         assert!(!data.volume(volume).unwrap().is_used, "nothing is durable");
+        let superblock = FileName::Superblock(0);
+        files.perform(FileOp::Sync { file: superblock });
+        assert!(!data.volume(volume).unwrap().is_used, "no record is");
         files.perform(FileOp::Sync { file });
         assert!(data.volume(volume).unwrap().is_used);
     }

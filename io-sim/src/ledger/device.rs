@@ -18,8 +18,8 @@ pub(super) struct Device {
     pub(super) store: SimStore,
     pub(super) store_tasks: VecDeque<StoreTask>,
     pub(super) store_operations: u64,
-    /// Syncs under way with the event that asked for them.
-    pub(super) sync_asked: VecDeque<(FileOpId, u64)>,
+    /// Syncs under way with the event that asked for them, and whether they are of records.
+    pub(super) sync_asked: VecDeque<(FileOpId, u64, bool)>,
     /// Whether its log was ever synced.
     pub(super) is_used: bool,
     /// Its contents were damaged: its part may rightly halt.

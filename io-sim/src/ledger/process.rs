@@ -46,8 +46,8 @@ impl LedgerWorld {
         Ok(())
     }
 
-    /// Which volumes the shell knows to have been used. A data directory that is older
-    /// than the mark has none for the cluster.
+    /// Which volumes the shell knows to have been used: the ledger's if its disk was lost,
+    /// as the operator says. A data directory that is older than the marks has none.
     fn used(&self, slot: usize) -> BTreeSet<Volume> {
         let host = &self.hosts[slot];
         let mut used = BTreeSet::new();
@@ -56,9 +56,9 @@ impl LedgerWorld {
         }
         let entity = u64::try_from(slot).expect("few slots");
         let mark = Keyed::new(self.seed, Domain::NodeSeed).at(entity | 1 << 34, 0);
-        let cluster = host.devices.get(&Volume::Cluster);
-        if cluster.is_some_and(|device| device.is_used) && mark.below(4) == 0 {
-            used.insert(Volume::Cluster);
+        if mark.below(4) == 0 {
+            let devices = host.devices.iter().filter(|(_, device)| device.is_used);
+            used.extend(devices.map(|(volume, _)| *volume));
         }
         used
     }

@@ -268,7 +268,8 @@ impl LedgerWorld {
         let event = self.events;
         let device = self.hosts[slot].device(volume);
         if matches!(op, FileOp::Sync { .. }) {
-            device.sync_asked.push_back((id, event));
+            let records = op.makes_records_durable();
+            device.sync_asked.push_back((id, event, records));
         }
         if device.disk.submit(id, op) {
             self.schedule_disk(slot, volume);
@@ -309,14 +310,14 @@ impl LedgerWorld {
             device.damaged = true;
         }
         let asked = match device.sync_asked.front() {
-            Some((sync, _)) if *sync == id => device.sync_asked.pop_front(),
+            Some((sync, ..)) if *sync == id => device.sync_asked.pop_front(),
             _ => None,
         };
         self.coverage.disk_failures += u64::from(failed);
-        if let Some((_, asked)) = asked
+        if let Some((_, asked, records)) = asked
             && !failed
         {
-            device.is_used = true;
+            device.is_used |= records;
             self.synced(slot, volume, asked);
         }
         self.schedule_disk(slot, volume);

@@ -27,8 +27,8 @@ pub(super) struct Host<S: Subject> {
     pub(super) store: SimStore,
     pub(super) store_tasks: VecDeque<StoreTask>,
     pub(super) store_operations: u64,
-    /// Syncs under way with the event that asked for them.
-    pub(super) sync_asked: VecDeque<(FileOpId, u64)>,
+    /// Syncs under way with the event that asked for them, and whether they are of records.
+    pub(super) sync_asked: VecDeque<(FileOpId, u64, bool)>,
     /// Whether it took a step since the last checkpoint.
     pub(super) stepped: bool,
     pub(super) paused: bool,

@@ -352,7 +352,8 @@ impl<S: Subject> World<S> {
         let event = self.events;
         let host = &mut self.hosts[slot];
         if matches!(op, FileOp::Sync { .. }) {
-            host.sync_asked.push_back((id, event));
+            let records = op.makes_records_durable();
+            host.sync_asked.push_back((id, event, records));
         }
         if host.disk.submit(id, op) {
             self.schedule_disk(slot);
@@ -376,10 +377,14 @@ impl<S: Subject> World<S> {
         let damaged = host.disk.stats.damaged;
         let (id, result) = host.disk.complete(&self.config);
         let damaged = host.disk.stats.damaged - damaged;
-        if host.sync_asked.front().is_some_and(|(sync, _)| *sync == id) {
-            let (_, asked) = host.sync_asked.pop_front().expect("it has a front");
+        if host
+            .sync_asked
+            .front()
+            .is_some_and(|(sync, ..)| *sync == id)
+        {
+            let (_, asked, records) = host.sync_asked.pop_front().expect("it has a front");
             if result == FileResult::Done {
-                host.used = true;
+                host.used |= records;
                 self.checker.synced(slot, asked);
             }
         }
