@@ -8,6 +8,7 @@ use bytes::Bytes;
 
 use super::record::{FinalBlock, LogHead, NOT_ASKED};
 use crate::bft::{self, Block, Committed, EpochStart, Evidence, Header, Height};
+use crate::crypto::Digest;
 use crate::ledger::effect::{Effect, Notice};
 use crate::ledger::execution::branch::{Bad, Branch};
 use crate::ledger::execution::session::following;
@@ -17,8 +18,8 @@ use crate::ledger::reads::request::Located;
 use crate::ledger::state::{Ledger, Parked, Running};
 use crate::ledger_types::{AccountId, Intent, Lane, Operation, TimeMs, TxId};
 use crate::limits::{
-    BLOCKS_ANSWERED_MAX, LEDGER_ANSWER_BYTES_MAX, LEDGER_PUSH_BYTES_MAX, LEDGER_PUSH_TXS_MAX,
-    PATH_HEADERS_MAX,
+    BLOCKS_ANSWERED_MAX, BLOCKS_OPEN_MAX, LEDGER_ANSWER_BYTES_MAX, LEDGER_PUSH_BYTES_MAX,
+    LEDGER_PUSH_TXS_MAX, PATH_HEADERS_MAX,
 };
 use crate::machine::Outbox;
 use crate::mutant::Mutant;
@@ -128,7 +129,7 @@ impl Ledger {
     /// differ, so a good block of the future is neither good nor bad yet.
     fn judge(&mut self, block: Arc<Block>) {
         if self.is_store_behind() {
-            self.parked.blocks.push(block);
+            self.park(block);
             return;
         }
         let hash = block.hash();
@@ -140,7 +141,7 @@ impl Ledger {
             // The consensus knows it to be final already; here it is when its
             // finalization is durable. A verdict now would be wrong for ever.
             Err(Bad::Parent) => {
-                self.parked.blocks.push(block);
+                self.park(block);
                 return;
             }
             Err(Bad::Commitments) => self.config.mutant.is(Mutant::LedgerStateUnchecked),
@@ -148,10 +149,32 @@ impl Ledger {
         };
         let time = TimeMs(block.header().content.time_ms);
         if valid && self.due(time) > self.now {
-            self.early.insert((time, hash));
+            self.keep_early(time, hash);
             return;
         }
         self.step_bft(bft::Event::Checked { hash, valid });
+    }
+
+    /// Keeps a block until it can be judged.
+    fn park(&mut self, block: Arc<Block>) {
+        let parked = &mut self.parked.blocks;
+        if parked.len() >= BLOCKS_OPEN_MAX
+            && let Some(Running { bft, .. }) = self.phase.running()
+        {
+            parked.retain(|kept| bft.block(&kept.hash()).is_some() && kept.hash() != block.hash());
+        }
+        parked.push(block);
+    }
+
+    /// Keeps a good block until its time comes. A leader can make one of the future in
+    /// every view that is its own; the validator forgets those, and so does this.
+    fn keep_early(&mut self, time: TimeMs, hash: Digest) {
+        if self.early.len() >= BLOCKS_OPEN_MAX
+            && let Some(Running { bft, .. }) = self.phase.running()
+        {
+            self.early.retain(|(_, kept)| bft.block(kept).is_some());
+        }
+        self.early.insert((time, hash));
     }
 
     /// Builds a block, or waits until the parent is final here.
