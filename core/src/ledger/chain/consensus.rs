@@ -156,7 +156,7 @@ impl Ledger {
     }
 
     /// Keeps a block until it can be judged.
-    fn park(&mut self, block: Arc<Block>) {
+    pub(in crate::ledger) fn park(&mut self, block: Arc<Block>) {
         let parked = &mut self.parked.blocks;
         if parked.len() >= BLOCKS_OPEN_MAX
             && let Some(Running { bft, .. }) = self.phase.running()
@@ -168,7 +168,7 @@ impl Ledger {
 
     /// Keeps a good block until its time comes. A leader can make one of the future in
     /// every view that is its own; the validator forgets those, and so does this.
-    fn keep_early(&mut self, time: TimeMs, hash: Digest) {
+    pub(in crate::ledger) fn keep_early(&mut self, time: TimeMs, hash: Digest) {
         if self.early.len() >= BLOCKS_OPEN_MAX
             && let Some(Running { bft, .. }) = self.phase.running()
         {

@@ -57,6 +57,22 @@ fn wait(ledger: &mut Ledger, request: u64) {
 }
 
 /// Each test gets a node of four that runs.
+#[test]
+fn blocks_that_nobody_keeps_are_not_waited_for() {
+    let mut ledger = node();
+    let block = Arc::new(crate::golden::samples::block());
+    for number in 0..4 * BLOCKS_OPEN_MAX {
+        let number = u64::try_from(number).unwrap();
+        ledger.keep_early(TimeMs(u64::MAX - number), sha256(&number.to_be_bytes()));
+        ledger.park(block.clone());
+    }
+    assert!(
+        ledger.early.len() <= BLOCKS_OPEN_MAX,
+        "the validator has forgotten them"
+    );
+    assert!(ledger.parked.blocks.len() <= BLOCKS_OPEN_MAX);
+}
+
 macro_rules! stopped {
     ($($name:ident: $rule:literal, |$ledger:ident| $break:block)+) => {$(
         #[test]
