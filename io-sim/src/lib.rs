@@ -29,6 +29,7 @@ pub mod check;
 pub mod client;
 pub mod clock;
 pub mod config;
+mod device;
 pub mod disk;
 pub mod fingerprint;
 pub mod history;

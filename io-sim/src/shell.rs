@@ -121,6 +121,14 @@ pub(crate) fn wake_at(
     at.next_multiple_of(settings.quantum_ns.max(1))
 }
 
+/// Whether the data directory of a slot has marks of used volumes: one that is older than
+/// the marks has none.
+pub(crate) fn has_marks(seed: u64, slot: usize) -> bool {
+    let entity = u64::try_from(slot).expect("few slots");
+    let draw = Keyed::new(seed, Domain::NodeSeed).at(entity | 1 << 34, 0);
+    draw.below(4) == 0
+}
+
 /// What a node's part in a cluster is built from.
 pub(crate) fn cluster_config(
     settings: &SimConfig,

@@ -13,7 +13,6 @@ use decube_core::part::Scope;
 use decube_core::raft::{Membership, Role};
 use decube_core::types::{ClusterId, Index, NodeId, RequestId};
 
-use super::device::Device;
 use super::host::{Host, Part};
 use super::load::Caller;
 use super::{Happening, LedgerWorld, MILLI, parts};
@@ -21,6 +20,7 @@ use crate::check::history;
 use crate::check::raft::{Finding, RaftChecker};
 use crate::client::{Clients, Ending, Intent};
 use crate::config::SimConfig;
+use crate::device::Device;
 use crate::fingerprint::message_size;
 use crate::rng::{Domain, Keyed};
 use crate::shell::cluster_config;

@@ -11,10 +11,10 @@ use decube_core::node::{Event, Node};
 use decube_core::raft::Role;
 use decube_core::types::{NodeId, RequestId};
 
-use super::device::Device;
 use super::liar::Liar;
 use super::load::Caller;
 use crate::clock::Clock;
+use crate::device::Device;
 use crate::disk::Disk;
 use crate::shell::{Doom, Exit};
 

@@ -13,7 +13,7 @@
 //! | `mod.rs` | the world, its main loop, and the two phases of a run |
 //! | `draw.rs` | the settings of a seed |
 //! | `parts.rs` | who validates, who lies, and the budget of lies |
-//! | `host.rs` `device.rs` | a slot: its clocks and process; the disk and store of a volume |
+//! | `host.rs` | a slot: its devices, clocks, and the process that runs on them |
 //! | `step.rs` `send.rs` | one step of one node, its effects, its messages |
 //! | `process.rs` `faults.rs` | boot, crash, pause; the plan of faults |
 //! | `load.rs` `govern.rs` | clients; validators that change set and parameters |
@@ -22,7 +22,6 @@
 //! | `heal.rs` | the end of the faults, and what must follow |
 
 mod clusters;
-mod device;
 mod draw;
 mod faults;
 mod forge;

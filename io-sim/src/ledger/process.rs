@@ -9,14 +9,13 @@ use decube_core::ledger::{Config, Proposals};
 use decube_core::node::{self, Event, Node};
 use decube_core::types::{Span, WallTime};
 
-use super::device::Device;
 use super::host::{Host, Part};
 use super::load::{Answer, Caller};
 use super::{Happening, LedgerWorld, MILLI};
 use crate::check::raft::Finding;
 use crate::client::Ending;
-use crate::rng::{Domain, Keyed};
-use crate::shell::{FUTILE_STARTS_MAX, new_clock};
+use crate::device::Device;
+use crate::shell::{FUTILE_STARTS_MAX, has_marks, new_clock};
 
 /// How much later than its own deadlines a node may answer: disks and wakes are late.
 const ANSWER_SLACK_MS: u64 = 2_000;
@@ -47,16 +46,14 @@ impl LedgerWorld {
     }
 
     /// Which volumes the shell knows to have been used: the ledger's if its disk was lost,
-    /// as the operator says. A data directory that is older than the marks has none.
+    /// as the operator says, and those that are marked.
     fn used(&self, slot: usize) -> BTreeSet<Volume> {
         let host = &self.hosts[slot];
         let mut used = BTreeSet::new();
         if host.has_lost_disk {
             used.insert(Volume::Ledger);
         }
-        let entity = u64::try_from(slot).expect("few slots");
-        let mark = Keyed::new(self.seed, Domain::NodeSeed).at(entity | 1 << 34, 0);
-        if mark.below(4) == 0 {
+        if has_marks(self.seed, slot) {
             let devices = host.devices.iter().filter(|(_, device)| device.is_used);
             used.extend(devices.map(|(volume, _)| *volume));
         }

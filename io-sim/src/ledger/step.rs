@@ -1,6 +1,6 @@
 //! One step of one node, and what becomes of its effects.
 
-use decube_core::io::{Done, FileOp, FileOpId, FileResult, Io, Volume};
+use decube_core::io::{FileOp, FileOpId, Io, Volume};
 use decube_core::limits::{LEDGER_POOL_BYTES_MAX, REQUESTS_OPEN_MAX};
 use decube_core::machine::Machine;
 use decube_core::node::{Effect, Event, Message, Notice, Response};
@@ -10,7 +10,6 @@ use decube_core::{bft, ledger};
 use super::{Happening, LedgerWorld, MILLI};
 use crate::check::raft::Finding;
 use crate::fingerprint::{self, Fold};
-use crate::rng::{Domain, Keyed};
 use crate::shell::{DISK_QUEUE_MAX, Exit, STEPS_PER_INSTANT_MAX, StoreTask, guarded, wake_at};
 
 /// How long a machine waits with a part that halted until somebody looks after it.
@@ -57,13 +56,8 @@ impl LedgerWorld {
         {
             self.checker.hearing(slot, *from, vote, ledger);
         }
-        if let Event::Io {
-            done: Done::File { id, .. },
-            volume,
-        } = &event
-        {
-            let device = host.device(*volume);
-            device.must_halt |= device.fatal == Some(*id);
+        if let Event::Io { volume, done } = &event {
+            host.device(*volume).hears(done);
         }
         host.stepped = true;
         let local = host.clock.local(self.now);
@@ -267,11 +261,7 @@ impl LedgerWorld {
     fn file(&mut self, slot: usize, volume: Volume, id: FileOpId, op: FileOp) {
         let event = self.events;
         let device = self.hosts[slot].device(volume);
-        if matches!(op, FileOp::Sync { .. }) {
-            let records = op.makes_records_durable();
-            device.sync_asked.push_back((id, event, records));
-        }
-        if device.disk.submit(id, op) {
+        if device.submit(event, id, op) {
             self.schedule_disk(slot, volume);
         }
     }
@@ -300,35 +290,18 @@ impl LedgerWorld {
         if host.process != process {
             return Ok(());
         }
-        let device = host.device(volume);
-        let changing = device.disk.is_changing();
-        let (id, result) = device.disk.complete(&self.config);
-        let failed = matches!(result, FileResult::Failed(_));
-        if failed && changing {
-            device.fatal = Some(id);
-        } else if failed {
-            device.damaged = true;
-        }
-        let asked = match device.sync_asked.front() {
-            Some((sync, ..)) if *sync == id => device.sync_asked.pop_front(),
-            _ => None,
-        };
-        self.coverage.disk_failures += u64::from(failed);
-        if let Some((_, asked, records)) = asked
-            && !failed
-        {
-            device.is_used |= records;
+        let completed = host.device(volume).complete(&self.config);
+        self.coverage.disk_failures += u64::from(completed.failed);
+        if let Some(asked) = completed.synced {
             self.synced(slot, volume, asked);
         }
         self.schedule_disk(slot, volume);
-        let done = Done::File { id, result };
+        let done = completed.done;
         self.give(slot, Event::Io { volume, done })
     }
 
     fn store(&mut self, slot: usize, volume: Volume, task: StoreTask) {
-        let device = self.hosts[slot].device(volume);
-        device.store_tasks.push_back(task);
-        if device.store_tasks.len() == 1 {
+        if self.hosts[slot].device(volume).queue(task) {
             self.schedule_store(slot, volume);
         }
     }
@@ -337,17 +310,10 @@ impl LedgerWorld {
         let host = &mut self.hosts[slot];
         let process = host.process;
         let device = host.device(volume);
-        let Some(task) = device.store_tasks.front() else {
+        let Some(takes) = device.begin_task(self.seed, &self.config) else {
             return;
         };
-        let mean = match task.is_sync() {
-            true => self.config.sync_mean_us,
-            false => self.config.store_mean_us,
-        };
-        device.store_operations += 1;
-        let draws = Keyed::new(self.seed, Domain::DiskDelay);
-        let draw = draws.at(device.entity | 1 << 32, device.store_operations);
-        let at = self.now + draw.exponential(mean * 1_000);
+        let at = self.now + takes;
         let happening = Happening::Store {
             slot,
             process,
@@ -366,12 +332,7 @@ impl LedgerWorld {
         if host.process != process {
             return Ok(());
         }
-        let device = host.device(volume);
-        let task = device
-            .store_tasks
-            .pop_front()
-            .expect("a task was under way");
-        let done = task.carry_out(&mut device.store);
+        let done = host.device(volume).complete_task();
         self.schedule_store(slot, volume);
         self.give(slot, Event::Io { volume, done })
     }

@@ -42,15 +42,19 @@ impl<S: Subject> World<S> {
             FaultKind::Pause => self.pause(slot, fault.duration),
             FaultKind::Shutdown => return self.shut_down(slot, &fault),
             FaultKind::ClockStep => self.step_clock(slot, &fault),
-            FaultKind::DiskStall => self.hosts[slot].disk.stall(self.now + fault.duration),
-            FaultKind::SyncFailure => self.hosts[slot].disk.arm_sync_failure(),
-            FaultKind::Lies => self.hosts[slot].disk.arm_lies(fault.args[1]),
+            FaultKind::DiskStall => self.hosts[slot]
+                .device
+                .disk
+                .stall(self.now + fault.duration),
+            FaultKind::SyncFailure => self.hosts[slot].device.disk.arm_sync_failure(),
+            FaultKind::Lies => self.hosts[slot].device.disk.arm_lies(fault.args[1]),
             FaultKind::DiskFull => {
-                self.hosts[slot].disk.set_full(true);
+                self.hosts[slot].device.disk.set_full(true);
                 self.schedule(self.now + fault.duration, Happening::End(number));
             }
             FaultKind::SlowSync => {
                 self.hosts[slot]
+                    .device
                     .disk
                     .slow_down(fault.args[1].clamp(1, 1_000));
                 self.schedule(self.now + fault.duration, Happening::End(number));
@@ -80,8 +84,8 @@ impl<S: Subject> World<S> {
         let slots = u64::try_from(self.hosts.len()).expect("few slots");
         let slot = usize::try_from(fault.args[0] % slots).expect("few slots");
         match fault.kind {
-            FaultKind::DiskFull => self.hosts[slot].disk.set_full(false),
-            FaultKind::SlowSync => self.hosts[slot].disk.slow_down(1),
+            FaultKind::DiskFull => self.hosts[slot].device.disk.set_full(false),
+            FaultKind::SlowSync => self.hosts[slot].device.disk.slow_down(1),
             FaultKind::Partition => {
                 for (from, to) in fault.cut_links(self.hosts.len()) {
                     self.network.mend(from, to);
@@ -142,7 +146,7 @@ impl<S: Subject> World<S> {
     }
 
     fn damage(&mut self, slot: usize, fault: &Fault) {
-        let disk = &mut self.hosts[slot].disk;
+        let disk = &mut self.hosts[slot].device.disk;
         let what = match fault.kind {
             FaultKind::Rot => disk.rot(Draw(fault.args[1])),
             _ => disk.misdirect(Draw(fault.args[1])),
@@ -159,7 +163,7 @@ impl<S: Subject> World<S> {
     pub(super) fn damaged(&mut self, slot: usize, sectors: u64) {
         if sectors > 0 {
             self.checker.damaged(slot);
-            self.hosts[slot].damaged = true;
+            self.hosts[slot].device.damaged = true;
             self.coverage.damages += sectors;
         }
     }

@@ -60,7 +60,7 @@ impl<S: Subject> World<S> {
         let dead = self.choose_dead();
         calm(&mut self.config);
         for slot in 0..self.hosts.len() {
-            self.hosts[slot].disk.heal();
+            self.hosts[slot].device.disk.heal();
             self.hosts[slot].doom = None;
             self.resume(slot)?;
         }
@@ -131,7 +131,7 @@ impl<S: Subject> World<S> {
             .all(|slot| {
                 let host = &self.hosts[slot];
                 let facts = host.subject.as_ref().and_then(Subject::facts);
-                let lost = host.damaged && host.futile_starts > 1;
+                let lost = host.device.damaged && host.futile_starts > 1;
                 host.dead || lost || facts.is_some_and(|facts| facts.applied.0 >= index)
             })
     }

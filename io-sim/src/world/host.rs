@@ -2,15 +2,13 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use decube_core::io::FileOpId;
 use decube_core::node::Event;
 use decube_core::raft::Role;
 use decube_core::types::RequestId;
 
 use crate::clock::Clock;
-use crate::disk::Disk;
-use crate::shell::{Doom, Exit, StoreTask};
-use crate::store::SimStore;
+use crate::device::Device;
+use crate::shell::{Doom, Exit};
 use crate::subject::Subject;
 
 /// One slot.
@@ -18,17 +16,10 @@ use crate::subject::Subject;
 pub(super) struct Host<S: Subject> {
     /// The running process.
     pub(super) subject: Option<S>,
-    /// Whether its log was ever synced.
-    pub(super) used: bool,
     /// Counts processes, so that what belongs to a dead one can be told.
     pub(super) process: u64,
     pub(super) clock: Clock,
-    pub(super) disk: Disk,
-    pub(super) store: SimStore,
-    pub(super) store_tasks: VecDeque<StoreTask>,
-    pub(super) store_operations: u64,
-    /// Syncs under way with the event that asked for them, and whether they are of records.
-    pub(super) sync_asked: VecDeque<(FileOpId, u64, bool)>,
+    pub(super) device: Device,
     /// Whether it took a step since the last checkpoint.
     pub(super) stepped: bool,
     pub(super) paused: bool,
@@ -49,14 +40,8 @@ pub(super) struct Host<S: Subject> {
     pub(super) wakes: [Option<u64>; 2],
     /// The process asked to end: by a graceful stop, or because it halted.
     pub(super) exits: Option<Exit>,
-    /// The operation whose failure the process can not survive.
-    pub(super) fatal: Option<FileOpId>,
-    /// That failure was reported: it must halt in this step.
-    pub(super) must_halt: bool,
     /// The event in which the process became ready.
     pub(super) ready: Option<u64>,
-    /// Its disk was damaged: it may rightly stay out for ever.
-    pub(super) damaged: bool,
     /// How often in a row it halted as soon as it was ready, or before.
     pub(super) futile_starts: u64,
     /// It will not be started again.
@@ -71,14 +56,9 @@ impl<S: Subject> Host<S> {
         let entity = u64::try_from(slot).expect("few slots");
         Self {
             subject: None,
-            used: false,
             process: 0,
             clock: Clock::new(0, 0, 0, 0),
-            disk: Disk::new(seed, entity),
-            store: SimStore::new(seed, entity),
-            store_tasks: VecDeque::new(),
-            store_operations: 0,
-            sync_asked: VecDeque::new(),
+            device: Device::new(seed, entity),
             stepped: false,
             paused: false,
             was_joint: false,
@@ -89,10 +69,7 @@ impl<S: Subject> Host<S> {
             watchers: BTreeMap::new(),
             wakes: [None; 2],
             exits: None,
-            fatal: None,
-            must_halt: false,
             ready: None,
-            damaged: false,
             futile_starts: 0,
             dead: false,
             wall_offset: 0,

@@ -245,7 +245,7 @@ impl<S: Subject> World<S> {
     fn prepare(&mut self) {
         for slot in plan::victims(self.seed, &self.config) {
             let slot = usize::try_from(slot).expect("few slots");
-            self.hosts[slot].disk.allow_lost_reads();
+            self.hosts[slot].device.disk.allow_lost_reads();
         }
         let replacements = usize::try_from(self.config.replacements_from()).expect("few slots");
         for slot in 0..self.hosts.len() {

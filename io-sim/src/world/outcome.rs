@@ -212,7 +212,7 @@ impl<S: Subject> World<S> {
         self.rolling.add(self.clients.history.len());
         let mut disks = DiskStats::default();
         for host in &self.hosts {
-            disks.add(&host.disk.stats);
+            disks.add(&host.device.disk.stats);
         }
         Outcome {
             violation: self.violation,

@@ -12,7 +12,7 @@ use super::{Happening, World};
 use crate::check::raft::{Finding, slot_id};
 use crate::client::Ending;
 use crate::rng::{Domain, Keyed};
-use crate::shell::{FUTILE_STARTS_MAX, cluster_config, new_clock};
+use crate::shell::{FUTILE_STARTS_MAX, cluster_config, has_marks, new_clock};
 use crate::subject::Subject;
 
 const MILLI: u64 = 1_000_000;
@@ -32,10 +32,8 @@ impl<S: Subject> World<S> {
         self.checker.started(slot);
         self.coverage.boots += 1;
         self.step(slot, Event::Clock { wall })?;
-        // A shell whose data directory is older than the mark knows nothing of it.
-        let entity = u64::try_from(slot).expect("few slots");
-        let mark = Keyed::new(self.seed, Domain::NodeSeed).at(entity | 1 << 34, 0);
-        let used = match self.hosts[slot].used && mark.below(4) == 0 {
+        let is_marked = self.hosts[slot].device.is_used && has_marks(self.seed, slot);
+        let used = match is_marked {
             true => BTreeSet::from([Volume::Cluster]),
             false => BTreeSet::new(),
         };
@@ -49,16 +47,14 @@ impl<S: Subject> World<S> {
     /// Ends a process at once. What it had not synced is at risk if `power` is lost.
     pub(super) fn crash(&mut self, slot: usize, power: bool) {
         let host = &mut self.hosts[slot];
-        let revealed = host.disk.crash(&self.config, power);
-        host.store.crash(power);
+        let revealed = host.device.crash(&self.config, power);
         self.damaged(slot, revealed);
         let host = &mut self.hosts[slot];
         if host.subject.take().is_none() {
             return;
         }
         host.process += 1;
-        host.store_tasks.clear();
-        host.sync_asked.clear();
+        host.device.forget_process();
         host.backlog.clear();
         host.paused = false;
         host.role = None;
@@ -68,8 +64,6 @@ impl<S: Subject> World<S> {
         host.wakes = [None; 2];
         host.exits = None;
         host.ready = None;
-        host.fatal = None;
-        host.must_halt = false;
         for (id, client) in std::mem::take(&mut host.open) {
             let Some(client) = client else { continue };
             let at = self.now + self.client_delay(id.0 ^ 1 << 59);

@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use decube_core::cluster::{Request, Response};
-use decube_core::io::{Done, FileOp, FileOpId, FileResult, Io, Volume};
+use decube_core::io::{Done, FileOp, FileOpId, Io, Volume};
 use decube_core::limits::REQUESTS_OPEN_MAX;
 use decube_core::machine::Machine;
 use decube_core::node::{self, Effect, Event, Message};
@@ -59,12 +59,8 @@ impl<S: Subject> World<S> {
         self.checker.begin(self.events);
         let mut out = std::mem::take(&mut self.outbox);
         let host = &mut self.hosts[slot];
-        if let Event::Io {
-            done: Done::File { id, .. },
-            ..
-        } = &event
-        {
-            host.must_halt |= host.fatal == Some(*id);
+        if let Event::Io { done, .. } = &event {
+            host.device.hears(done);
         }
         host.stepped = true;
         let local = host.clock.local(self.now);
@@ -119,12 +115,12 @@ impl<S: Subject> World<S> {
         let is_joint = subject
             .membership()
             .is_some_and(|membership| !membership.outgoing.is_empty());
-        if host.disk.queued() > DISK_QUEUE_MAX || host.open.len() > REQUESTS_OPEN_MAX {
+        if host.device.disk.queued() > DISK_QUEUE_MAX || host.open.len() > REQUESTS_OPEN_MAX {
             return Err((
                 "bounded",
                 format!(
                     "slot {slot}: {} file operations, {} requests are queued",
-                    host.disk.queued(),
+                    host.device.disk.queued(),
                     host.open.len()
                 ),
             ));
@@ -137,7 +133,7 @@ impl<S: Subject> World<S> {
     /// A step that a crash cuts short stops the node by itself.
     fn halts_when_it_must(&self, slot: usize) -> Result<(), Finding> {
         let host = &self.hosts[slot];
-        if host.must_halt && host.exits.is_none() {
+        if host.device.must_halt && host.exits.is_none() {
             return Err((
                 "halt-on-failure",
                 format!("slot {slot} goes on after its disk failed"),
@@ -223,7 +219,7 @@ impl<S: Subject> World<S> {
                 host.exits = Some(Exit::Halted(reason));
                 // A contradiction between logs halts as well: on sound disks it
                 // can only come from a broken rule.
-                if !host.must_halt && !host.damaged {
+                if !host.device.must_halt && !host.device.damaged {
                     return Err(("needless-halt", message));
                 }
             }
@@ -350,12 +346,7 @@ impl<S: Subject> World<S> {
 
     fn file(&mut self, slot: usize, id: FileOpId, op: FileOp) {
         let event = self.events;
-        let host = &mut self.hosts[slot];
-        if matches!(op, FileOp::Sync { .. }) {
-            let records = op.makes_records_durable();
-            host.sync_asked.push_back((id, event, records));
-        }
-        if host.disk.submit(id, op) {
+        if self.hosts[slot].device.submit(event, id, op) {
             self.schedule_disk(slot);
         }
     }
@@ -363,7 +354,7 @@ impl<S: Subject> World<S> {
     fn schedule_disk(&mut self, slot: usize) {
         let host = &self.hosts[slot];
         let process = host.process;
-        if let Some(at) = host.disk.completes_at(&self.config, self.now) {
+        if let Some(at) = host.device.disk.completes_at(&self.config, self.now) {
             self.schedule(at, Happening::Disk { slot, process });
         }
     }
@@ -373,57 +364,32 @@ impl<S: Subject> World<S> {
         if host.process != process {
             return Ok(());
         }
-        let changing = host.disk.is_changing();
-        let damaged = host.disk.stats.damaged;
-        let (id, result) = host.disk.complete(&self.config);
-        let damaged = host.disk.stats.damaged - damaged;
-        if host
-            .sync_asked
-            .front()
-            .is_some_and(|(sync, ..)| *sync == id)
-        {
-            let (_, asked, records) = host.sync_asked.pop_front().expect("it has a front");
-            if result == FileResult::Done {
-                host.used |= records;
-                self.checker.synced(slot, asked);
-            }
+        let completed = host.device.complete(&self.config);
+        if let Some(asked) = completed.synced {
+            self.checker.synced(slot, asked);
         }
-        self.damaged(slot, damaged);
+        self.damaged(slot, completed.sectors_damaged);
         self.schedule_disk(slot);
-        let failed = matches!(result, FileResult::Failed(_));
-        self.coverage.disk_failures += u64::from(failed);
-        if failed && changing {
-            self.hosts[slot].fatal = Some(id);
-        } else if failed {
+        self.coverage.disk_failures += u64::from(completed.failed);
+        if completed.is_read_lost {
             self.checker.damaged(slot);
-            self.hosts[slot].damaged = true;
         }
-        let done = Done::File { id, result };
-        self.give(slot, of_volume(done))
+        self.give(slot, of_volume(completed.done))
     }
 
     fn store(&mut self, slot: usize, task: StoreTask) {
-        let host = &mut self.hosts[slot];
-        host.store_tasks.push_back(task);
-        if host.store_tasks.len() == 1 {
+        if self.hosts[slot].device.queue(task) {
             self.schedule_store(slot);
         }
     }
 
     fn schedule_store(&mut self, slot: usize) {
-        let entity = u64::try_from(slot).expect("few slots") | 1 << 32;
         let host = &mut self.hosts[slot];
-        let Some(task) = host.store_tasks.front() else {
+        let process = host.process;
+        let Some(takes) = host.device.begin_task(self.seed, &self.config) else {
             return;
         };
-        let mean = match task.is_sync() {
-            true => self.config.sync_mean_us,
-            false => self.config.store_mean_us,
-        };
-        host.store_operations += 1;
-        let draw = Keyed::new(self.seed, Domain::DiskDelay).at(entity, host.store_operations);
-        let process = host.process;
-        let at = self.now + draw.exponential(mean * 1_000);
+        let at = self.now + takes;
         self.schedule(at, Happening::Store { slot, process });
     }
 
@@ -432,8 +398,7 @@ impl<S: Subject> World<S> {
         if host.process != process {
             return Ok(());
         }
-        let task = host.store_tasks.pop_front().expect("a task was under way");
-        let done = task.carry_out(&mut host.store);
+        let done = host.device.complete_task();
         self.schedule_store(slot);
         self.give(slot, of_volume(done))
     }

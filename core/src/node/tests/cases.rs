@@ -278,13 +278,7 @@ fn the_log_is_compacted_and_a_lagging_node_gets_a_snapshot() {
     for number in 0..200 {
         expect_written(cluster.ask(leader, write(&format!("k{number}"), "v")));
     }
-    let base = cluster.hosts[&leader]
-        .cluster()
-        .raft()
-        .unwrap()
-        .base()
-        .id
-        .index;
+    let base = cluster.base(leader);
     assert!(base > Index(100), "the log was compacted: base {base}");
     cluster.cut.clear();
     cluster.run_until("the lagging node to catch up", |cluster| {

@@ -13,7 +13,7 @@ use crate::node::{self, Effect, Event, Node, PartId};
 use crate::part::{Health, Reason, Scope};
 use crate::raft::{Membership, Role};
 use crate::store::{Page, StoreOp};
-use crate::types::{ClusterId, NodeId, RequestId, Span, Time, WallTime};
+use crate::types::{ClusterId, Index, NodeId, RequestId, Span, Time, WallTime};
 use crate::wal::{FileError, FileName, FileOp, FileResult};
 
 pub(super) const CLUSTER: ClusterId = ClusterId(7);
@@ -131,6 +131,12 @@ impl Cluster {
 
     pub(super) fn event(&mut self, to: NodeId, event: Event) {
         self.inbox.push_back((to, event));
+    }
+
+    /// The last index that is not in a node's log any more.
+    pub(super) fn base(&self, id: NodeId) -> Index {
+        let raft = self.hosts[&id].cluster().raft();
+        raft.expect("it has recovered").base().id.index
     }
 
     pub(super) fn leader(&self) -> Option<NodeId> {

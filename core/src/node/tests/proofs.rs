@@ -214,7 +214,7 @@ fn a_restarted_node_proves_what_it_proved_before() {
     let leader = cluster.elect();
     for at in cluster.hosts.keys().copied().collect::<Vec<_>>() {
         level_up(&mut cluster, at, last);
-        let base = cluster.hosts[&at].cluster().raft().unwrap().base().id.index;
+        let base = cluster.base(at);
         assert!(base > Index(50), "the log was compacted: {base}");
         let proof = proof_of(cluster.ask(at, prove(base.next(), 100)));
         check(&cluster, &proof);
@@ -229,13 +229,7 @@ fn entries_that_are_compacted_or_not_applied_are_named() {
     let mut cluster = cluster(compacting);
     let leader = cluster.elect();
     let last = fill(&mut cluster, leader, 100);
-    let base = cluster.hosts[&leader]
-        .cluster()
-        .raft()
-        .unwrap()
-        .base()
-        .id
-        .index;
+    let base = cluster.base(leader);
     let range = Response::NoLogProof {
         first: base.next(),
         last,
@@ -264,13 +258,7 @@ fn a_node_that_got_a_snapshot_signs_and_proves() {
     let last = fill(&mut cluster, leader, 150);
     cluster.cut.clear();
     level_up(&mut cluster, behind, last);
-    let base = cluster.hosts[&behind]
-        .cluster()
-        .raft()
-        .unwrap()
-        .base()
-        .id
-        .index;
+    let base = cluster.base(behind);
     assert!(base > Index(100), "it was a snapshot: {base}");
     let last = fill(&mut cluster, leader, 3);
     level_up(&mut cluster, behind, last);
