@@ -224,9 +224,9 @@ fn commit(store: &mut RocksStore, number: u32, sync: bool) -> Result<(), RocksEr
 
 /// The numbers of the batches that are there.
 fn held(store: &RocksStore) -> Vec<u32> {
-    let pairs = store.scan(b"", None, 1 << 30).unwrap();
+    let page = store.scan(b"", None, 1 << 30).unwrap();
     let number = |key: &Bytes| u32::from_be_bytes(key[..].try_into().unwrap());
-    pairs.iter().map(|(key, _)| number(key)).collect()
+    page.pairs.iter().map(|(key, _)| number(key)).collect()
 }
 
 fn copy(place: &Path) -> TempDir {
