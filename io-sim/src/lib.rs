@@ -1,9 +1,9 @@
-//! The simulator: a whole cluster, or the nodes of a whole ledger, in one thread, in
+//! The simulator: whole nodes, in clusters that may share a ledger, in one thread, in
 //! virtual time, with faults.
 //!
 //! The same core that runs in production runs here against a simulated network,
 //! disk, clock and clients. A run is a pure function of its seed; a failing seed
-//! replays with one command. See [`world`] and [`ledger`] for the machinery, [`check`]
+//! replays with one command. See [`world`] for the machinery, [`check`]
 //! for what is held to be true, [`runner`] for how to start runs.
 //!
 //! | module | what it holds |
@@ -17,9 +17,8 @@
 //! | [`plan`] | the faults of a run |
 //! | [`workload`], [`client`], [`history`] | what clients do and see |
 //! | [`subject`] | what the simulator knows of the machine under test |
-//! | [`world`] | one run of a cluster |
-//! | [`ledger`] | one run of the ledger |
-//! | `shell` | what both do alike around their nodes |
+//! | [`world`] | one run |
+//! | `device`, `shell` | what lies around a node: its volumes, clocks, wakes |
 //! | [`validators`] | the measuring bench of the consensus of the ledger |
 //! | [`check`] | the judges |
 //! | [`fingerprint`] | the rolling digest |
@@ -31,9 +30,9 @@ pub mod clock;
 pub mod config;
 mod device;
 pub mod disk;
+mod draw;
 pub mod fingerprint;
 pub mod history;
-pub mod ledger;
 pub mod network;
 pub mod plan;
 pub mod queue;

@@ -153,6 +153,7 @@ impl Scenario {
         let plan = plan::draw(seed, &config);
         Setup {
             seed,
+            has_ledger: self.has_ledger(),
             config,
             plan,
             workload: Workload::new(seed),

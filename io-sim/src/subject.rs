@@ -6,8 +6,9 @@
 
 use bytes::Bytes;
 use decube_core::codec::{Decode, Encode};
+use decube_core::ledger::Ledger;
 use decube_core::machine::Machine;
-use decube_core::node::{Config, Effect, Event, Message, Node};
+use decube_core::node::{Config, Effect, Event, Message, Node, Notice};
 use decube_core::raft::{Membership, Role};
 use decube_core::types::{Chain, Index, LogId, NodeId, Term};
 
@@ -39,7 +40,13 @@ pub trait Subject: Machine<Event = Event, Effect = Effect> + Sized {
     /// A node that has not started.
     fn build(config: Config) -> Self;
 
-    /// What it shows, or `None` before it has recovered.
+    /// Its part in the ledger, if it has one that runs.
+    fn ledger(&self) -> Option<&Ledger>;
+
+    /// What its parts told each other in its last step.
+    fn notices(&self) -> &[Notice];
+
+    /// What it shows of its part in a cluster, or `None` before that has recovered.
     fn facts(&self) -> Option<Facts>;
 
     /// Term and chain of the entry at `index`: of entries in the log and of the
@@ -68,6 +75,14 @@ pub trait Subject: Machine<Event = Event, Effect = Effect> + Sized {
 impl Subject for Node {
     fn build(config: Config) -> Self {
         Self::new(config)
+    }
+
+    fn ledger(&self) -> Option<&Ledger> {
+        Self::ledger(self)
+    }
+
+    fn notices(&self) -> &[Notice] {
+        Self::notices(self)
     }
 
     fn facts(&self) -> Option<Facts> {
@@ -128,6 +143,6 @@ impl Subject for Node {
     }
 }
 
-pub(crate) fn first_word(digest: &[u8; 32]) -> u64 {
+fn first_word(digest: &[u8; 32]) -> u64 {
     u64::from_be_bytes(*digest.first_chunk().expect("32 bytes hold 8"))
 }

@@ -12,11 +12,11 @@ use bytes::Bytes;
 use decube_core::cluster::{Consistency, Request, Response};
 use decube_core::kv::{Answer, Command, Condition, Found, Op, Outcome, Pair, Query, SessionId};
 use decube_core::raft::Refusal;
-use decube_core::types::{Index, LogId, RequestId, Revision, Span};
+use decube_core::types::{Index, LogId, NodeId, RequestId, Revision, Span};
 
 use crate::check::guards::Guards;
 use crate::check::order::RealTime;
-use crate::check::raft::{Finding, id_slot};
+use crate::check::raft::Finding;
 use crate::config::SimConfig;
 use crate::history::{History, Operation, Requires, Step, ValueId};
 use crate::network::ppm;
@@ -86,6 +86,8 @@ pub struct Clients {
     workload: Workload,
     behaviour: Keyed,
     slots: usize,
+    /// Which node is in which slot.
+    names: Vec<NodeId>,
     next_request: u64,
     stamp: u64,
     order: RealTime,
@@ -132,6 +134,16 @@ struct Current {
 
 const MILLI: u64 = 1_000_000;
 
+impl ClientStats {
+    /// Adds what others have done.
+    pub const fn add(&mut self, other: &Self) {
+        self.completed += other.completed;
+        self.refused += other.refused;
+        self.lost += other.lost;
+        self.repeated += other.repeated;
+    }
+}
+
 impl Clients {
     /// Clients of a run.
     pub fn new(seed: u64, config: &SimConfig, workload: Workload) -> Self {
@@ -159,6 +171,7 @@ impl Clients {
             workload,
             behaviour,
             slots: usize::try_from(config.contact_slots()).expect("few slots"),
+            names: Vec::new(),
             next_request: 0,
             stamp: 0,
             order: RealTime::default(),
@@ -166,6 +179,13 @@ impl Clients {
             guards: Guards::default(),
             stats: ClientStats::default(),
         }
+    }
+
+    /// The same, who know which node is in which slot and so can follow hints.
+    #[must_use]
+    pub fn with_names(mut self, names: Vec<NodeId>) -> Self {
+        self.names = names;
+        self
     }
 
     /// The same, whose requests are numbered from another number on: where other clients
@@ -383,9 +403,11 @@ impl Clients {
 
     fn refused(&mut self, at: usize, refusal: Refusal) {
         self.stats.refused += 1;
-        let slots = self.slots;
+        let known = &self.names[..self.slots.min(self.names.len())];
         self.clients[at].hint = match refusal {
-            Refusal::NotLeader { leader } => leader.and_then(|leader| id_slot(leader, slots)),
+            Refusal::NotLeader {
+                leader: Some(leader),
+            } => known.iter().position(|name| *name == leader),
             _ => None,
         };
     }

@@ -27,7 +27,6 @@ use decube_core::mutant::Mutant;
 use decube_core::node::Node;
 
 use crate::config::SimConfig;
-use crate::ledger::LedgerWorld;
 use crate::scenario::Scenario;
 use crate::world::{Setup, World};
 
@@ -87,10 +86,7 @@ pub fn run(spec: &RunSpec) -> RunReport {
 /// Runs what a setup says; `spec` names where it came from.
 fn run_setup(spec: RunSpec, setup: Setup) -> RunReport {
     let kept = setup.clone();
-    let outcome = match spec.scenario.has_ledger() {
-        true => LedgerWorld::new(setup).run(),
-        false => World::<Node>::new(setup).run(),
-    };
+    let outcome = World::<Node>::new(setup).run();
     RunReport {
         spec,
         config: kept.config,

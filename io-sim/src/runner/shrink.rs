@@ -168,6 +168,7 @@ fn size_of(report: &RunReport) -> Size {
 
 fn setup_of_report(report: &RunReport) -> Setup {
     Setup {
+        has_ledger: report.spec.scenario.has_ledger(),
         seed: report.spec.seed,
         config: report.config.clone(),
         plan: report.plan.clone(),

@@ -32,6 +32,7 @@ fn setup(seed: u64) -> Setup {
     let plan = plan::draw(seed, &config);
     Setup {
         seed,
+        has_ledger: false,
         config,
         plan,
         workload: Workload::new(seed),

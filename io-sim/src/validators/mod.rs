@@ -12,7 +12,7 @@
 //! [`Setup::disk`].
 //!
 //! This is the measuring bench, not a search for faults: those are in
-//! [`ledger`](crate::ledger) and in the tests of the core. What it prints is a pure
+//! [`world`](crate::world) and in the tests of the core. What it prints is a pure
 //! function of the [`Setup`], the same on every machine.
 //!
 //! | file | holds |

@@ -1,20 +1,13 @@
 //! Carrying out the plan of faults.
 
-use decube_core::cluster::Request;
 use decube_core::node::Event;
-use decube_core::raft::{Membership, Role};
-use decube_core::types::NodeId;
 
-use super::{Happening, World};
-use crate::check::raft::{Finding, slot_id};
-use crate::plan::{self, Fault, FaultKind};
-use crate::rng::Draw;
+use super::{Happening, MILLI, World};
+use crate::check::raft::Finding;
+use crate::disk::Disk;
+use crate::plan::{Fault, FaultKind};
 use crate::shell::Doom;
 use crate::subject::Subject;
-
-const MILLI: u64 = 1_000_000;
-/// How often an operator looks after a replacement.
-const OPERATOR_NS: u64 = 400 * MILLI;
 
 impl<S: Subject> World<S> {
     pub(super) fn begin_fault(&mut self, number: usize) -> Result<(), Finding> {
@@ -22,8 +15,7 @@ impl<S: Subject> World<S> {
         if self.healed {
             return Ok(());
         }
-        let slots = u64::try_from(self.hosts.len()).expect("few slots");
-        let slot = usize::try_from(fault.args[0] % slots).expect("few slots");
+        let slot = self.slot_of(fault.args[0]);
         if self.log.is_some() {
             self.describe(slot, "**", &format!("{fault:?}"));
         }
@@ -31,7 +23,7 @@ impl<S: Subject> World<S> {
         match fault.kind {
             FaultKind::Partition => self.partition(number, &fault),
             FaultKind::Clog => {
-                let to = usize::try_from(fault.args[1] % slots).expect("few slots");
+                let to = self.slot_of(fault.args[1]);
                 if to != slot {
                     self.network.clog(slot, to, self.now + fault.duration);
                 }
@@ -40,38 +32,36 @@ impl<S: Subject> World<S> {
             FaultKind::PowerLoss => self.doom(slot, true, &fault),
             FaultKind::Blackout => self.blackout(&fault),
             FaultKind::Pause => self.pause(slot, fault.duration),
-            FaultKind::Shutdown => return self.shut_down(slot, &fault),
+            FaultKind::Shutdown => {
+                self.hosts[slot].stop_down = fault.duration;
+                return self.give(slot, Event::Shutdown);
+            }
             FaultKind::ClockStep => self.step_clock(slot, &fault),
-            FaultKind::DiskStall => self.hosts[slot]
-                .device
-                .disk
-                .stall(self.now + fault.duration),
-            FaultKind::SyncFailure => self.hosts[slot].device.disk.arm_sync_failure(),
-            FaultKind::Lies => self.hosts[slot].device.disk.arm_lies(fault.args[1]),
-            FaultKind::DiskFull => {
-                self.hosts[slot].device.disk.set_full(true);
-                self.schedule(self.now + fault.duration, Happening::End(number));
-            }
-            FaultKind::SlowSync => {
-                self.hosts[slot]
-                    .device
-                    .disk
-                    .slow_down(fault.args[1].clamp(1, 1_000));
-                self.schedule(self.now + fault.duration, Happening::End(number));
-            }
             FaultKind::PausedClockStep => {
                 self.pause(slot, fault.duration);
                 self.step_clock(slot, &fault);
             }
+            FaultKind::DiskStall => {
+                let until = self.now + fault.duration;
+                self.afflict(slot, &fault, |disk| disk.stall(until));
+            }
+            FaultKind::SyncFailure => self.afflict(slot, &fault, Disk::arm_sync_failure),
+            FaultKind::Lies => self.arm_lies(slot, &fault),
+            FaultKind::DiskFull => {
+                self.afflict(slot, &fault, |disk| disk.set_full(true));
+                self.schedule(self.now + fault.duration, Happening::End(number));
+            }
+            FaultKind::SlowSync => {
+                let factor = fault.args[1].clamp(1, 1_000);
+                self.afflict(slot, &fault, |disk| disk.slow_down(factor));
+                self.schedule(self.now + fault.duration, Happening::End(number));
+            }
             FaultKind::Wipe => return self.wipe(slot),
             FaultKind::Rot | FaultKind::Misdirect => self.damage(slot, &fault),
-            // A member of a cluster that lost its disk never comes back: see `Wipe`.
-            FaultKind::LostDisk => {}
-            FaultKind::Reconfigure => return self.reconfigure(&fault),
-            FaultKind::Transfer => {
-                let to = slot_id(slot);
-                return self.operate(Request::TransferLeadership { to });
-            }
+            FaultKind::LostDisk => self.lose_disk(slot, &fault),
+            FaultKind::Reconfigure if self.has_ledger => self.begin_governing(&fault),
+            FaultKind::Reconfigure => return self.reconfigure(0, &fault),
+            FaultKind::Transfer => return self.transfer(slot),
         }
         Ok(())
     }
@@ -81,11 +71,10 @@ impl<S: Subject> World<S> {
         if self.healed {
             return;
         }
-        let slots = u64::try_from(self.hosts.len()).expect("few slots");
-        let slot = usize::try_from(fault.args[0] % slots).expect("few slots");
+        let slot = self.slot_of(fault.args[0]);
         match fault.kind {
-            FaultKind::DiskFull => self.hosts[slot].device.disk.set_full(false),
-            FaultKind::SlowSync => self.hosts[slot].device.disk.slow_down(1),
+            FaultKind::DiskFull => self.afflict(slot, &fault, |disk| disk.set_full(false)),
+            FaultKind::SlowSync => self.afflict(slot, &fault, |disk| disk.slow_down(1)),
             FaultKind::Partition => {
                 for (from, to) in fault.cut_links(self.hosts.len()) {
                     self.network.mend(from, to);
@@ -108,35 +97,46 @@ impl<S: Subject> World<S> {
         self.schedule(self.now + fault.duration, Happening::End(number));
     }
 
+    /// Does something to the devices that a fault is about: one of a node's, or all of
+    /// them, as the time of the fault has it.
+    fn afflict(&mut self, slot: usize, fault: &Fault, act: impl Fn(&mut Disk)) {
+        let devices = &mut self.hosts[slot].devices;
+        let count = u64::try_from(devices.len()).expect("few devices");
+        let which = (fault.at / 1_000) % (count + u64::from(count > 1));
+        for (number, device) in (0..).zip(devices.values_mut()) {
+            if which == count || which == number {
+                act(&mut device.disk);
+            }
+        }
+    }
+
+    fn slot_of(&self, arg: u64) -> usize {
+        let slots = u64::try_from(self.hosts.len()).expect("few slots");
+        usize::try_from(arg % slots).expect("few slots")
+    }
+
     /// Kills a process: now, or between two effects of its next step.
     fn doom(&mut self, slot: usize, power: bool, fault: &Fault) {
-        if self.hosts[slot].subject.is_none() {
+        if !self.hosts[slot].is_up() {
             return;
         }
+        let down = fault.duration;
         if fault.args[1] == 1 && !self.hosts[slot].paused {
-            self.hosts[slot].doom = Some(Doom {
-                power,
-                down: fault.duration,
-            });
+            self.hosts[slot].doom = Some(Doom { power, down });
             return;
         }
         self.crash(slot, power);
-        self.boot_after(slot, fault.duration);
+        self.boot_after(slot, down);
     }
 
     fn blackout(&mut self, fault: &Fault) {
         for slot in 0..self.hosts.len() {
-            if self.hosts[slot].subject.is_some() {
+            if self.hosts[slot].is_up() {
                 self.crash(slot, true);
                 let stagger = u64::try_from(slot).expect("few slots") * (fault.args[0] + 1) * MILLI;
                 self.boot_after(slot, fault.duration + stagger);
             }
         }
-    }
-
-    fn shut_down(&mut self, slot: usize, fault: &Fault) -> Result<(), Finding> {
-        self.hosts[slot].stop_down = fault.duration;
-        self.give(slot, Event::Shutdown)
     }
 
     fn step_clock(&mut self, slot: usize, fault: &Fault) {
@@ -145,134 +145,11 @@ impl<S: Subject> World<S> {
         host.wall_offset = host.clock.wall_offset();
     }
 
+    /// A log is damaged: the ledger's, or the cluster's where there is no other.
     fn damage(&mut self, slot: usize, fault: &Fault) {
-        let disk = &mut self.hosts[slot].device.disk;
-        let what = match fault.kind {
-            FaultKind::Rot => disk.rot(Draw(fault.args[1])),
-            _ => disk.misdirect(Draw(fault.args[1])),
-        };
-        if let Some(what) = what {
-            self.damaged(slot, 1);
-            if self.log.is_some() {
-                self.describe(slot, "**", &what);
-            }
+        match self.has_ledger {
+            true => self.damage_ledger(slot, fault),
+            false => self.damage_cluster(slot, fault),
         }
-    }
-
-    /// The disk of a slot no longer holds what was synced to it.
-    pub(super) fn damaged(&mut self, slot: usize, sectors: u64) {
-        if sectors > 0 {
-            self.checker.damaged(slot);
-            self.hosts[slot].device.damaged = true;
-            self.coverage.damages += sectors;
-        }
-    }
-
-    /// A machine loses its disk. Its promises are lost with it, so it must never
-    /// come back under its name: a new node with an empty disk and a new id takes
-    /// its place, and an operator changes the membership until that is done.
-    fn wipe(&mut self, old: usize) -> Result<(), Finding> {
-        let from = usize::try_from(self.config.replacements_from()).expect("few slots");
-        let unused = |slot: &usize| self.hosts[*slot].dead && self.hosts[*slot].process == 0;
-        let Some(new) = (from..self.hosts.len()).find(unused) else {
-            return Ok(());
-        };
-        if old >= from || self.hosts[old].dead {
-            return Ok(());
-        }
-        self.crash(old, true);
-        self.hosts[old].dead = true;
-        self.hosts[new].dead = false;
-        self.schedule(self.now + OPERATOR_NS, Happening::Replace { old, new });
-        self.boot(new)
-    }
-
-    /// The operator's next step towards having `new` in the place of `old`.
-    pub(super) fn replace(&mut self, old: usize, new: usize) -> Result<(), Finding> {
-        let again = Happening::Replace { old, new };
-        let (old, new) = (slot_id(old), slot_id(new));
-        let present = self.leader().and_then(|leader| {
-            let subject = self.hosts[leader].subject.as_ref();
-            subject.and_then(Subject::membership).cloned()
-        });
-        let joint = |present: &Membership| !present.outgoing.is_empty();
-        let Some(mut target) = present.filter(|present| !joint(present)) else {
-            self.schedule(self.now + OPERATOR_NS, again);
-            return Ok(());
-        };
-        let votes = target.voters.contains(&new);
-        if votes && !target.voters.contains(&old) {
-            self.coverage.replacements += 1;
-            return Ok(());
-        }
-        if votes || target.learners.contains(&new) {
-            target.voters.retain(|id| *id != old);
-            target.learners.retain(|id| *id != new);
-            target.voters.push(new);
-        } else {
-            target.learners.push(new);
-        }
-        for ids in [&mut target.voters, &mut target.learners] {
-            ids.sort_unstable();
-            ids.dedup();
-        }
-        self.schedule(self.now + OPERATOR_NS, again);
-        self.operate(Request::ChangeMembership(target))
-    }
-
-    /// An operator wants other voters. Who is not a member yet joins as a learner
-    /// first; a later change makes it a voter.
-    fn reconfigure(&mut self, fault: &Fault) -> Result<(), Finding> {
-        let Some(leader) = self.leader() else {
-            return Ok(());
-        };
-        let subject = self.hosts[leader]
-            .subject
-            .as_ref()
-            .expect("a leader is running");
-        let Some(present) = subject.membership().cloned() else {
-            return Ok(());
-        };
-        let member = |id: &NodeId| present.voters.contains(id) || present.learners.contains(id);
-        let wanted = self.ids(fault.args[0]);
-        let (mut voters, joining): (Vec<_>, Vec<_>) = wanted.into_iter().partition(member);
-        if voters.is_empty() {
-            voters.clone_from(&present.voters);
-        }
-        let mut learners = [joining, self.ids(fault.args[1])].concat();
-        learners.retain(|id| !voters.contains(id));
-        learners.sort_unstable();
-        learners.dedup();
-        let target = Membership {
-            voters,
-            outgoing: Vec::new(),
-            learners,
-        };
-        self.operate(Request::ChangeMembership(target))
-    }
-
-    /// An operator asks the leader for something, if one is known.
-    fn operate(&mut self, request: Request) -> Result<(), Finding> {
-        let Some(leader) = self.leader() else {
-            return Ok(());
-        };
-        let id = self.clients.fresh_request();
-        self.take_call(None, leader, id, request)
-    }
-
-    /// The running leader of the highest term.
-    pub(super) fn leader(&self) -> Option<usize> {
-        let facts = |slot: &usize| self.hosts[*slot].subject.as_ref().and_then(Subject::facts);
-        let leads = |slot: &usize| facts(slot).is_some_and(|facts| facts.role == Role::Leader);
-        (0..self.hosts.len())
-            .filter(leads)
-            .max_by_key(|slot| facts(slot).map(|facts| facts.term))
-    }
-
-    fn ids(&self, set: u64) -> Vec<NodeId> {
-        (0..self.hosts.len())
-            .filter(|slot| plan::names(set, *slot))
-            .map(slot_id)
-            .collect()
     }
 }

@@ -1,160 +1,163 @@
 //! The end of the faults, and what must follow: progress.
 //!
-//! Safety under faults is half of the truth; a cluster that never answers is
-//! safe as well. So all faults end at the horizon, a random minority may stay
+//! Safety under faults is half of the truth; a system that never answers is
+//! safe as well. So all faults end at the horizon, some nodes may stay
 //! dead for ever, and then every client must get answers, and every node that
-//! lives must apply everything that is committed, within a bound of virtual time.
+//! lives must have everything that is committed, within a bound of virtual time.
 
-use super::World;
-use crate::check::raft::{Finding, all_voters, id_slot};
+use decube_core::bft::Height;
+use decube_core::types::Index;
+
+use super::{MILLI, World, ledger};
+use crate::check::raft::Finding;
 use crate::config::SimConfig;
-use crate::plan;
-use crate::rng::{Domain, Keyed};
 use crate::subject::Subject;
 
-const MILLI: u64 = 1_000_000;
-/// How often it is looked whether the cluster has converged.
-const PROBE_NS: u64 = 50 * MILLI;
+/// How often it is looked whether the world has converged.
+pub(super) const PROBE_NS: u64 = 50 * MILLI;
 /// Slots that a finding describes.
 const SLOTS_TOLD: usize = 16;
 /// Operations that each client must complete after the faults ended.
 const OPERATIONS_AFTER_HEAL: u64 = 3;
 
+/// What everybody must reach: a final block, and what each cluster had committed.
+#[derive(Debug)]
+struct Target {
+    height: Height,
+    committed: Vec<Index>,
+}
+
 impl<S: Subject> World<S> {
     /// Ends the faults and requires progress.
     pub(super) fn converge(&mut self) {
         if let Err((checker, message)) = self.heal() {
-            self.violate(checker, message);
-            return;
+            return self.violate(checker, message);
         }
-        let start = self.clients.completed_each();
-        let end = self.now + self.config.heal_ms * MILLI;
+        let start = self.completed();
+        let bound = self.bound();
+        let end = self.now + bound;
         let mut target = None;
         while self.violation.is_none() && self.now < end {
-            let until = self.now + PROBE_NS;
-            self.run_until(until);
+            self.run_until(self.now + PROBE_NS);
             if self.is_exhausted() {
                 return;
             }
-            let served = || {
-                let each = self.clients.completed_each();
-                each.iter()
-                    .zip(&start)
-                    .all(|(now, then)| *now >= then + OPERATIONS_AFTER_HEAL)
-            };
-            match target {
-                None if served() => target = Some(self.checker.committed()),
-                Some(target) if self.applied_everywhere(target.0) => return,
+            match &target {
+                None if self.has_served(&start) => {
+                    target = Some(Target {
+                        height: self.checker.highest(),
+                        committed: self.clusters.committed(),
+                    });
+                }
+                Some(Target { height, committed })
+                    if self.is_everywhere(*height) && self.has_applied(committed) =>
+                {
+                    if self.has_ledger {
+                        self.audit(*height);
+                    }
+                    return;
+                }
                 _ => {}
             }
         }
         if self.violation.is_none() {
-            let message = self.stuck(&start, target.is_some());
-            self.violate("liveness", message);
+            let message = self.stuck(bound, &start, target.is_some());
+            let name = if self.has_ledger {
+                "I10 liveness"
+            } else {
+                "liveness"
+            };
+            self.violate(name, message);
+        }
+    }
+
+    /// What each client has completed: those of the ledger, then those of clusters.
+    fn completed(&self) -> Vec<u64> {
+        let of_ledger = self.load.completed_each();
+        [of_ledger, self.clusters.completed_each()].concat()
+    }
+
+    /// Whether every client was served since.
+    fn has_served(&self, start: &[u64]) -> bool {
+        let each = self.completed();
+        let mut each = each.iter().zip(start);
+        each.all(|(now, then)| *now >= then + OPERATIONS_AFTER_HEAL)
+    }
+
+    /// How long it may take.
+    fn bound(&self) -> u64 {
+        let of_clusters = match self.clusters.is_empty() {
+            true => 0,
+            false => self.config.heal_ms * MILLI,
+        };
+        match self.has_ledger {
+            true => self.bound_of_ledger().max(of_clusters),
+            false => of_clusters,
         }
     }
 
     fn heal(&mut self) -> Result<(), Finding> {
         self.healed = true;
         self.network.heal();
-        let dead = self.choose_dead();
+        let dead = match self.has_ledger {
+            true => self.choose_dead_validators(),
+            false => self.choose_dead_members(),
+        };
         calm(&mut self.config);
+        self.clusters.calm();
+        if self.has_ledger {
+            ledger::calm(&mut self.config);
+        }
         for slot in 0..self.hosts.len() {
-            self.hosts[slot].device.disk.heal();
-            self.hosts[slot].doom = None;
+            let host = &mut self.hosts[slot];
+            let devices = host.devices.values_mut();
+            devices.for_each(|device| device.disk.heal());
+            host.doom = None;
+            if self.has_ledger {
+                let back = -host.wall_offset;
+                host.clock.step_wall(back);
+                host.wall_offset = 0;
+            }
             self.resume(slot)?;
         }
         for slot in 0..self.hosts.len() {
-            if self.hosts[slot].dead {
+            let host = &mut self.hosts[slot];
+            if dead.contains(&slot) && !host.dead {
+                host.dead = true;
+                self.crash(slot, false);
                 continue;
             }
-            if dead.contains(&slot) {
-                self.hosts[slot].dead = true;
-                self.crash(slot, false);
-            } else {
-                self.boot(slot)?;
+            if self.has_ledger && !host.is_gone {
+                // Devices that failed are whole again, and logs are repaired from others.
+                host.dead = dead.contains(&slot);
+                host.futile_starts = 0;
             }
+            self.boot(slot)?;
         }
         Ok(())
     }
 
-    /// A random minority that stays dead. If disks were damaged, only those may
-    /// be: the others are needed. After membership changes nobody is, because
-    /// who forms a quorum is then up to the cluster.
-    fn choose_dead(&self) -> Vec<usize> {
-        let draw = Keyed::new(self.seed, Domain::Heal).at(0, 0);
-        let nodes = self.config.nodes;
-        let wiped = self
-            .hosts
-            .iter()
-            .filter(|host| host.dead && host.process > 0);
-        let wiped = u64::try_from(wiped.count()).expect("few slots");
-        let spare = ((nodes.max(1) - 1) / 2).saturating_sub(wiped);
-        if self.config.reconfigurations > 0 || spare == 0 {
-            return Vec::new();
-        }
-        let config = &self.config;
-        let damage = config.rots + config.misdirects + config.lies + config.wipes > 0
-            || config.read_fail_ppm + config.misread_ppm > 0;
-        let mut slots: Vec<u64> = match damage {
-            true => plan::victims(self.seed, config),
-            false => (0..nodes).collect(),
-        };
-        let mut draw = draw;
-        let count = draw.below(spare + 1);
-        let mut dead = Vec::new();
-        while u64::try_from(dead.len()).expect("few slots") < count && !slots.is_empty() {
-            draw = draw.again();
-            let slot = slots.swap_remove(draw.index(slots.len()));
-            dead.push(usize::try_from(slot).expect("few slots"));
-        }
-        dead
-    }
-
-    /// Whether every living member has applied up to `index`.
-    fn applied_everywhere(&self, index: u64) -> bool {
-        let Some(leader) = self.leader() else {
-            return false;
-        };
-        let subject = self.hosts[leader]
-            .subject
-            .as_ref()
-            .expect("a leader is running");
-        let Some(membership) = subject.membership() else {
-            return false;
-        };
-        let mut members = all_voters(membership);
-        members.extend(&membership.learners);
-        members
-            .into_iter()
-            .filter_map(|id| id_slot(id, self.hosts.len()))
-            .all(|slot| {
-                let host = &self.hosts[slot];
-                let facts = host.subject.as_ref().and_then(Subject::facts);
-                let lost = host.device.damaged && host.futile_starts > 1;
-                host.dead || lost || facts.is_some_and(|facts| facts.applied.0 >= index)
-            })
-    }
-
-    fn stuck(&self, start: &[u64], served: bool) -> String {
-        let what = if served {
-            "a node lags for ever"
-        } else {
-            "clients are not served"
+    fn stuck(&self, bound: u64, start: &[u64], is_served: bool) -> String {
+        let what = match is_served {
+            true => "a node lags for ever",
+            false => "clients are not served",
         };
         let mut message = format!(
             "{what} {} ms after the faults ended; operations {start:?} then {:?};",
-            self.config.heal_ms,
-            self.clients.completed_each()
+            bound / MILLI,
+            self.completed()
         );
         for (slot, host) in self.hosts.iter().enumerate().take(SLOTS_TOLD) {
-            let state = match host.subject.as_ref().map(Subject::facts) {
+            let part = if host.is_honest() { "" } else { " (lies)" };
+            let state = match &host.subject {
                 None if host.dead => "dead".to_owned(),
                 None => "down".to_owned(),
-                Some(None) => "recovering".to_owned(),
-                Some(Some(facts)) => format!("{facts:?}"),
+                Some(subject) => {
+                    let of_ledger = ledger::standing(host).unwrap_or_default();
+                    format!("{of_ledger} {:?}", subject.facts())
+                }
             };
-            message += &format!(" slot {slot}: {state};");
+            message += &format!(" slot {slot}{part}: {state};");
         }
         message
     }

@@ -1,79 +1,187 @@
-//! A slot: what outlives a process, and the process.
+//! A slot: what outlives a process of a node, and the process.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
+use decube_core::bft::{Epoch, ValidatorSet};
+use decube_core::crypto::SharedSigner;
+use decube_core::io::Volume;
+use decube_core::ledger::Ledger;
 use decube_core::node::Event;
 use decube_core::raft::Role;
-use decube_core::types::RequestId;
+use decube_core::types::{NodeId, RequestId};
 
+use super::calls::Caller;
+use super::ledger::liar::Liar;
 use crate::clock::Clock;
 use crate::device::Device;
+use crate::disk::Disk;
 use crate::shell::{Doom, Exit};
 use crate::subject::Subject;
+
+/// What a slot is to the others.
+#[derive(Debug)]
+pub(super) enum Part {
+    /// It does what the protocol says.
+    Honest,
+    /// Its words pass a liar on their way out.
+    Liar(Box<Liar>),
+    /// One of two honest processes with one key: together they are a liar.
+    Twin,
+}
 
 /// One slot.
 #[derive(Debug)]
 pub(super) struct Host<S: Subject> {
+    /// Under which name it speaks; twins share one.
+    pub(super) node: NodeId,
+    pub(super) key: SharedSigner,
+    /// A further key, with which an honest one votes where the set names it.
+    pub(super) voting_key: Option<SharedSigner>,
+    pub(super) part: Part,
     /// The running process.
     pub(super) subject: Option<S>,
     /// Counts processes, so that what belongs to a dead one can be told.
     pub(super) process: u64,
     pub(super) clock: Clock,
-    pub(super) device: Device,
-    /// Whether it took a step since the last checkpoint.
+    pub(super) wall_offset: i64,
+    /// What its volumes are kept on.
+    pub(super) devices: BTreeMap<Volume, Device>,
+    /// The role in its cluster that it showed last.
+    pub(super) role: Option<Role>,
+    /// Whether its cluster's membership was joint when it was looked at last.
+    pub(super) was_joint: bool,
+    /// Its disk is new although its key has signed: it must ask before it votes.
+    pub(super) has_lost_disk: bool,
+    /// The epoch in which it was let in again. It has to ask once more in the next.
+    pub(super) rejoined_in: Option<Epoch>,
+    /// Who votes in the epoch that it is in, or was in when it went down.
+    pub(super) set: Option<Arc<ValidatorSet>>,
     pub(super) stepped: bool,
     pub(super) paused: bool,
-    /// Whether its membership was joint when it was looked at last.
-    pub(super) was_joint: bool,
-    /// The role that it showed last.
-    pub(super) role: Option<Role>,
     /// What happened while it was paused.
     pub(super) backlog: VecDeque<Event>,
     pub(super) doom: Option<Doom>,
-    /// Requests without an answer, and whose they are.
-    pub(super) open: BTreeMap<RequestId, Option<usize>>,
+    /// Requests without an answer, whose they are, and since when the process could have
+    /// answered.
+    pub(super) open: BTreeMap<RequestId, (Caller, u64)>,
     /// Who watches; `None` if it has left, and the paused node does not know yet.
     pub(super) watchers: BTreeMap<RequestId, Option<usize>>,
     /// The wakes that are queued: one for the end of the turn and one for a
     /// deadline further away. The second may come too early, and is then queued
     /// again: that is cheaper than one in the queue for each new deadline.
     pub(super) wakes: [Option<u64>; 2],
-    /// The process asked to end: by a graceful stop, or because it halted.
+    /// Why the process ends after this step.
     pub(super) exits: Option<Exit>,
+    /// How long it stays down after the graceful stop under way.
+    pub(super) stop_down: u64,
     /// The event in which the process became ready.
     pub(super) ready: Option<u64>,
     /// How often in a row it halted as soon as it was ready, or before.
     pub(super) futile_starts: u64,
-    /// It will not be started again.
+    /// It is not started any more, or not yet.
     pub(super) dead: bool,
-    pub(super) wall_offset: i64,
-    /// How long it stays down after the graceful stop under way.
-    pub(super) stop_down: u64,
+    /// It was wiped: nobody ever starts it again.
+    pub(super) is_gone: bool,
 }
 
 impl<S: Subject> Host<S> {
-    pub(super) fn new(seed: u64, slot: usize) -> Self {
-        let entity = u64::try_from(slot).expect("few slots");
+    /// A slot without a volume: what its parts are decides which it has.
+    pub(super) fn new(node: NodeId, key: SharedSigner) -> Self {
         Self {
+            node,
+            key,
+            voting_key: None,
+            part: Part::Honest,
             subject: None,
             process: 0,
             clock: Clock::new(0, 0, 0, 0),
-            device: Device::new(seed, entity),
+            wall_offset: 0,
+            devices: BTreeMap::new(),
+            role: None,
+            was_joint: false,
+            has_lost_disk: false,
+            rejoined_in: None,
+            set: None,
             stepped: false,
             paused: false,
-            was_joint: false,
-            role: None,
             backlog: VecDeque::new(),
             doom: None,
             open: BTreeMap::new(),
             watchers: BTreeMap::new(),
             wakes: [None; 2],
             exits: None,
+            stop_down: 0,
             ready: None,
             futile_starts: 0,
             dead: false,
-            wall_offset: 0,
-            stop_down: 0,
+            is_gone: false,
         }
+    }
+
+    /// What a volume of it is kept on.
+    pub(super) fn device(&mut self, volume: Volume) -> &mut Device {
+        let device = self.devices.get_mut(&volume);
+        device.expect("a node asks for its own volumes")
+    }
+
+    /// The disk with its votes on the ledger.
+    pub(super) fn ledger_disk(&self) -> &Disk {
+        &self.devices[&Volume::Ledger].disk
+    }
+
+    /// Whether it is in a cluster as well.
+    pub(super) fn has_cluster(&self) -> bool {
+        self.devices.contains_key(&Volume::Cluster)
+    }
+
+    /// The running process's part in the ledger.
+    pub(super) fn ledger(&self) -> Option<&Ledger> {
+        self.subject.as_ref().and_then(Subject::ledger)
+    }
+
+    /// Whether a process runs.
+    pub(super) const fn is_up(&self) -> bool {
+        self.subject.is_some()
+    }
+
+    /// Whether it lost its disk and is not sure of its way back for ever. One that is
+    /// no validator now has to ask when it becomes one again.
+    pub(super) fn asks(&self) -> bool {
+        let sure = self.rejoined_in.map(|epoch| Epoch(epoch.0 + 2));
+        let votes_in = self.votes_in();
+        self.has_lost_disk && sure.is_none_or(|sure| votes_in < Some(sure))
+    }
+
+    /// Notes where it is, and whether it was let in again.
+    pub(super) fn note_progress(&mut self) {
+        if let Some(bft) = self.ledger().and_then(Ledger::bft) {
+            self.set = Some(bft.epoch().validators.clone());
+        }
+        if self.has_lost_disk && self.rejoined_in.is_none() {
+            self.rejoined_in = self.votes_in();
+        }
+    }
+
+    /// The epoch in which it takes part in votes, if it does.
+    fn votes_in(&self) -> Option<Epoch> {
+        let bft = self.ledger().and_then(Ledger::bft)?;
+        let votes = bft.validator().is_some() && bft.is_running() && !bft.is_silent();
+        votes.then(|| bft.epoch().epoch)
+    }
+
+    /// The key by which a set knows it.
+    pub(super) fn key_in(&self, set: &ValidatorSet) -> &SharedSigner {
+        let listed = set
+            .index_of(self.node)
+            .and_then(|place| Some(set.get(place)?.key));
+        let further = self.voting_key.as_ref();
+        let further = further.filter(|key| listed.as_ref() == Some(key.public_key()));
+        further.unwrap_or(&self.key)
+    }
+
+    /// Whether what it does is held to the rules.
+    pub(super) const fn is_honest(&self) -> bool {
+        matches!(self.part, Part::Honest)
     }
 }

@@ -1,4 +1,4 @@
-//! The simulated world of a cluster: nodes, network, disks, clocks, clients and faults
+//! The simulated world: nodes with all their volumes, network, clocks, clients and faults
 //! in one queue of virtual time.
 //!
 //! There is no thread, no task and no clock: the world takes the next happening
@@ -6,57 +6,70 @@
 //! order, and lets the checkers look. A run is a pure function of its
 //! [`Setup`], so equal setups give equal digests on every machine.
 //!
+//! Nodes are what they are in production: members of a cluster, of the ledger, or of
+//! both. A scenario says which.
+//!
 //! | file | holds |
 //! |---|---|
 //! | `mod.rs` | the world, its main loop, and the two phases of a run |
-//! | `host.rs` | a slot: disk, store, clocks, and the process that runs on them |
+//! | `host.rs` | a slot: its devices, clocks, and the process that runs on them |
 //! | `step.rs` | one step of one node, and its effects |
+//! | `calls.rs` | requests on their way to a node, and answers on their way back |
 //! | `process.rs` | boot, crash, pause, exit |
 //! | `faults.rs` | the plan of faults |
-//! | `heal.rs` | the end of the faults, and whether the cluster converges |
+//! | `heal.rs` | the end of the faults, and what must follow |
 //! | `cover.rs` | the situations met |
-//! | `watch.rs` | watchers |
 //! | `outcome.rs` | what a run reports |
+//! | `clusters/` | clusters: their members, clients, watchers and operators |
+//! | `ledger/` | the ledger: its validators, clients and governors, and those who lie |
 
+mod calls;
+mod clusters;
 mod cover;
 mod faults;
 mod heal;
 mod host;
+mod ledger;
 mod outcome;
 mod process;
 mod step;
-mod watch;
 
-pub(crate) use heal::calm;
 pub use outcome::{Checkpoint, Coverage, Outcome, Violation};
 
-use decube_core::cluster::Request;
+use std::sync::Arc;
+
+use decube_core::crypto::fake::FakeAuthority;
+use decube_core::io::Volume;
+use decube_core::ledger::{Genesis, Message};
 use decube_core::machine::Outbox;
 use decube_core::mutant::Mutant;
-use decube_core::node::{Effect, Event};
-use decube_core::types::RequestId;
+use decube_core::node::{Effect, Event, Request};
+use decube_core::types::{NodeId, RequestId};
 
-use crate::check::history;
-use crate::check::raft::{Finding, RaftChecker, slot_id};
-use crate::check::watches::Watches;
-use crate::client::{Clients, Ending, Intent};
+use crate::check::ledger::LedgerChecker;
+use crate::check::raft::Finding;
 use crate::config::SimConfig;
 use crate::fingerprint::{CHECKPOINT_EVENTS, Rolling};
 use crate::network::{DecisionKey, Network};
-use crate::plan::{self, Fault, FaultKind};
+use crate::plan::{Fault, FaultKind};
 use crate::queue::{Queue, Tie};
 use crate::rng::{Domain, Keyed};
 use crate::subject::Subject;
 use crate::workload::Workload;
 
+use calls::{Answer, Caller};
+use clusters::Clusters;
 use host::Host;
-use watch::Connection;
+use ledger::govern::Governor;
+use ledger::load::Load;
 
 /// Everything that decides a run.
 #[derive(Debug, Clone)]
 pub struct Setup {
     /// The seed of all decisions that are not listed here.
     pub seed: u64,
+    /// Whether the nodes share a ledger. If not, they are one cluster.
+    pub has_ledger: bool,
     /// The settings.
     pub config: SimConfig,
     /// The faults.
@@ -81,6 +94,16 @@ enum Happening {
         slot: usize,
         event: Box<Event>,
     },
+    /// A lie that was held back leaves.
+    Say {
+        slot: usize,
+        to: NodeId,
+        message: Box<Message>,
+    },
+    /// A liar has a free moment.
+    Lie {
+        slot: usize,
+    },
     Wake {
         slot: usize,
         process: u64,
@@ -89,15 +112,18 @@ enum Happening {
     Disk {
         slot: usize,
         process: u64,
+        volume: Volume,
     },
     Store {
         slot: usize,
         process: u64,
+        volume: Volume,
     },
     Clock {
         slot: usize,
         process: u64,
     },
+    /// The transport of a slot notices that a peer came or went.
     Peer {
         slot: usize,
         process: u64,
@@ -107,11 +133,16 @@ enum Happening {
     Boot {
         slot: usize,
     },
+    /// Somebody looks after a machine with a part that halted.
+    Operator {
+        slot: usize,
+        process: u64,
+    },
     Resume {
         slot: usize,
     },
     Call {
-        client: Option<usize>,
+        caller: Caller,
         slot: usize,
         id: RequestId,
         request: Box<Request>,
@@ -121,56 +152,55 @@ enum Happening {
         id: RequestId,
     },
     Answer {
-        client: usize,
+        caller: Caller,
         id: RequestId,
-        ending: Ending,
+        answer: Answer,
     },
+    /// A timer of a client of a cluster.
     Timer {
+        cluster: usize,
         client: usize,
         long: bool,
     },
+    /// A client of the ledger.
+    Client {
+        client: usize,
+        generation: u64,
+    },
     Watcher {
+        cluster: usize,
         watcher: usize,
     },
     Replace {
         old: usize,
         new: usize,
     },
+    Govern,
     Begin(usize),
     End(usize),
-}
-
-/// A timer of a client.
-#[derive(Debug, Clone, Copy, Default)]
-struct Timer {
-    at: u64,
-    generation: u64,
-    /// When it is next looked at.
-    queued: Option<u64>,
 }
 
 /// The world of one run.
 pub struct World<S: Subject> {
     seed: u64,
+    has_ledger: bool,
     config: SimConfig,
     plan: Vec<Fault>,
     mutant: Mutant,
     now: u64,
     queue: Queue<Happening>,
     hosts: Vec<Host<S>>,
+    /// Under which name each of them speaks.
+    names: Vec<NodeId>,
     network: Network,
-    clients: Clients,
-    checker: RaftChecker,
+    clusters: Clusters,
+    authority: FakeAuthority,
+    genesis: Arc<Genesis>,
+    load: Load,
+    governor: Governor,
+    checker: LedgerChecker,
     rolling: Rolling,
     outbox: Outbox<Effect>,
-    intents: Vec<Intent>,
-    /// What watchers saw.
-    watches: Watches,
-    /// Where each of them is.
-    watching: Vec<Option<Connection>>,
-    /// For each client, how long it thinks or waits to repeat, and how long it
-    /// waits for an answer.
-    timers: Vec<[Timer; 2]>,
     tie: Keyed,
     crash_point: Keyed,
     healed: bool,
@@ -178,6 +208,7 @@ pub struct World<S: Subject> {
     events_max: u64,
     /// Steps taken in this very instant, to catch a node that spins.
     steps_now: u64,
+    next_request: u64,
     checkpoints: Vec<Checkpoint>,
     violation: Option<Violation>,
     faults: [u64; FaultKind::COUNT],
@@ -186,43 +217,58 @@ pub struct World<S: Subject> {
     lines: Vec<String>,
 }
 
+const MILLI: u64 = 1_000_000;
+
 impl<S: Subject> World<S> {
     /// A world before its first instant.
     pub fn new(setup: Setup) -> Self {
-        let slots = usize::try_from(setup.config.slots()).expect("few slots");
-        let clients = usize::try_from(setup.config.clients).expect("few clients");
-        let mut network = Network::new(setup.seed, slots);
+        let has_ledger = setup.has_ledger;
+        let config = setup.config;
+        let authority = FakeAuthority::new(setup.seed);
+        let genesis = Arc::new(ledger::genesis(&authority, &config));
+        let mut hosts = match has_ledger {
+            true => ledger::hosts(setup.seed, &config, &authority, &genesis),
+            false => clusters::hosts(&config, &authority),
+        };
+        let clusters = Clusters::new(setup.seed, has_ledger, &config, &setup.workload, &mut hosts);
+        let mut network = Network::new(setup.seed, hosts.len());
         network.set_overrides(setup.overrides);
-        let watches = Watches::new((0..setup.config.watchers).map(|watcher| watcher % 2 == 0));
+        let honest: Vec<_> = hosts.iter().map(Host::is_honest).collect();
+        let names: Vec<_> = hosts.iter().map(|host| host.node).collect();
+        let verifier = authority.verifier();
+        let clients = if has_ledger { config.clients } else { 0 };
         let mut world = Self {
             seed: setup.seed,
-            clients: Clients::new(setup.seed, &setup.config, setup.workload),
-            hosts: (0..slots).map(|slot| Host::new(setup.seed, slot)).collect(),
-            config: setup.config,
+            has_ledger,
+            load: Load::new(setup.seed, clients, setup.workload, &authority),
+            checker: LedgerChecker::new(&genesis, verifier, names.clone(), honest, &config),
+            names,
+            clusters,
+            governor: Governor::default(),
             plan: setup.plan,
             mutant: setup.mutant,
             now: 0,
             queue: Queue::new(),
+            hosts,
+            authority,
+            genesis,
             network,
-            checker: RaftChecker::new((0..slots).map(slot_id).collect()),
             rolling: Rolling::default(),
             outbox: Outbox::new(),
-            timers: vec![[Timer::default(); 2]; clients],
-            intents: Vec::new(),
-            watching: vec![None; watches.len()],
-            watches,
             tie: Keyed::new(setup.seed, Domain::Tie),
             crash_point: Keyed::new(setup.seed, Domain::CrashPoint),
             healed: false,
             events: 0,
             events_max: setup.events_max,
             steps_now: 0,
+            next_request: 0,
             checkpoints: Vec::new(),
             violation: None,
             faults: [0; FaultKind::COUNT],
             coverage: Coverage::default(),
             log: setup.log,
             lines: Vec::new(),
+            config,
         };
         world.prepare();
         world
@@ -230,39 +276,40 @@ impl<S: Subject> World<S> {
 
     /// Runs to the end, or to the first violation.
     pub fn run(mut self) -> Outcome {
-        let horizon = self.config.horizon_ns();
-        self.run_until(horizon);
-        if self.violation.is_none() && !self.is_exhausted() {
+        self.run_until(self.config.horizon_ns());
+        if self.is_open() && !self.config.may_fork() {
             self.converge();
         }
-        self.clients.close();
-        if self.violation.is_none() && !self.is_exhausted() {
-            self.check_history();
+        self.clusters.close();
+        if self.is_open() {
+            self.check_histories();
         }
         self.finish()
     }
 
+    /// Whether there is more to be seen.
+    const fn is_open(&self) -> bool {
+        self.violation.is_none() && !self.is_exhausted()
+    }
+
     fn prepare(&mut self) {
-        for slot in plan::victims(self.seed, &self.config) {
-            let slot = usize::try_from(slot).expect("few slots");
-            self.hosts[slot].device.disk.allow_lost_reads();
-        }
-        let replacements = usize::try_from(self.config.replacements_from()).expect("few slots");
         for slot in 0..self.hosts.len() {
-            self.hosts[slot].dead = slot >= replacements;
             self.schedule(0, Happening::Boot { slot });
+            if matches!(self.hosts[slot].part, host::Part::Liar(_)) {
+                self.schedule(MILLI, Happening::Lie { slot });
+            }
         }
-        for client in 0..self.clients.len() {
-            self.set_timer(client, 0, 1_000_000);
+        for client in 0..self.load.len() {
+            self.wake_client(client, MILLI);
         }
-        self.begin_watchers();
+        self.begin_clusters();
         for (number, fault) in self.plan.clone().iter().enumerate() {
             self.schedule(fault.at, Happening::Begin(number));
         }
     }
 
     fn run_until(&mut self, end: u64) {
-        while self.violation.is_none() && !self.is_exhausted() {
+        while self.is_open() && !self.checker.is_settled() {
             match self.queue.next_time() {
                 Some(time) if time < end => self.advance(),
                 _ => break,
@@ -273,7 +320,7 @@ impl<S: Subject> World<S> {
         }
     }
 
-    pub(super) const fn is_exhausted(&self) -> bool {
+    const fn is_exhausted(&self) -> bool {
         self.events >= self.events_max
     }
 
@@ -292,121 +339,51 @@ impl<S: Subject> World<S> {
 
     fn happen(&mut self, happening: Happening) -> Result<(), Finding> {
         match happening {
-            Happening::Deliver { slot, event } => self.give(slot, *event),
-            Happening::Wake { slot, process, far } => self.wake(slot, process, far),
-            Happening::Disk { slot, process } => self.disk_done(slot, process),
-            Happening::Store { slot, process } => self.store_done(slot, process),
-            Happening::Clock { slot, process } => self.tell_clock(slot, process),
+            Happening::Deliver { slot, event } => return self.deliver(slot, *event),
+            Happening::Wake { slot, process, far } => return self.wake(slot, process, far),
+            Happening::Disk {
+                slot,
+                process,
+                volume,
+            } => return self.disk_done(slot, process, volume),
+            Happening::Store {
+                slot,
+                process,
+                volume,
+            } => return self.store_done(slot, process, volume),
+            Happening::Clock { slot, process } => return self.tell_clock(slot, process),
             Happening::Peer {
                 slot,
                 process,
                 peer,
                 up,
-            } => self.tell_peer(slot, process, peer, up),
-            Happening::Boot { slot } => self.boot(slot),
-            Happening::Resume { slot } => self.resume(slot),
+            } => return self.tell_peer(slot, process, peer, up),
+            Happening::Boot { slot } => return self.boot(slot),
+            Happening::Resume { slot } => return self.resume(slot),
             Happening::Call {
-                client,
+                caller,
                 slot,
                 id,
                 request,
-            } => self.take_call(client, slot, id, *request),
-            Happening::Cancel { slot, id } => self.cancel(slot, id),
-            Happening::Answer { client, id, ending } => self.answer(client, id, ending),
-            Happening::Timer { client, long } => {
-                self.timer(client, long);
-                Ok(())
-            }
-            Happening::Watcher { watcher } => self.turn_watcher(watcher),
-            Happening::Replace { old, new } => self.replace(old, new),
-            Happening::Begin(number) => self.begin_fault(number),
-            Happening::End(number) => {
-                self.end_fault(number);
-                Ok(())
-            }
+            } => return self.take_call(caller, slot, id, *request),
+            Happening::Cancel { slot, id } => return self.cancel(slot, id),
+            Happening::Answer { caller, id, answer } => return self.answered(caller, id, answer),
+            Happening::Watcher { cluster, watcher } => return self.turn_watcher(cluster, watcher),
+            Happening::Replace { old, new } => return self.replace(old, new),
+            Happening::Begin(number) => return self.begin_fault(number),
+            Happening::Say { slot, to, message } => self.transmit(slot, to, *message),
+            Happening::Lie { slot } => self.lie(slot),
+            Happening::Operator { slot, process } => self.look_after(slot, process),
+            Happening::Timer {
+                cluster,
+                client,
+                long,
+            } => self.timer(cluster, client, long),
+            Happening::Client { client, generation } => self.client_wakes(client, generation),
+            Happening::Govern => self.govern(),
+            Happening::End(number) => self.end_fault(number),
         }
-    }
-
-    fn answer(&mut self, client: usize, id: RequestId, ending: Ending) -> Result<(), Finding> {
-        let outcome = self
-            .clients
-            .ended(&self.config, client, id, ending, &mut self.intents);
-        self.carry_out_intents();
-        outcome
-    }
-
-    /// Sets a timer of a client, which replaces its earlier one of the same kind.
-    /// Only one of each is queued; one that comes too early is queued again.
-    fn set_timer(&mut self, client: usize, generation: u64, after: u64) {
-        let long = after >= self.config.client_timeout_ms * 1_000_000;
-        let at = self.now.saturating_add(after);
-        let timer = &mut self.timers[client][usize::from(long)];
-        (timer.at, timer.generation) = (at, generation);
-        self.queue_timer(client, long);
-    }
-
-    fn queue_timer(&mut self, client: usize, long: bool) {
-        let timer = &mut self.timers[client][usize::from(long)];
-        let at = timer.at;
-        if timer.queued.is_none_or(|queued| queued > at) {
-            timer.queued = Some(at);
-            self.schedule(at, Happening::Timer { client, long });
-        }
-    }
-
-    fn timer(&mut self, client: usize, long: bool) {
-        let now = self.now;
-        let timer = &mut self.timers[client][usize::from(long)];
-        if timer.queued.is_none_or(|queued| queued > now) {
-            return;
-        }
-        timer.queued = None;
-        let Timer { at, generation, .. } = *timer;
-        if at > now {
-            self.queue_timer(client, long);
-            return;
-        }
-        self.clients
-            .wake(&self.config, client, generation, &mut self.intents);
-        self.carry_out_intents();
-    }
-
-    fn carry_out_intents(&mut self) {
-        let mut intents = std::mem::take(&mut self.intents);
-        for intent in intents.drain(..) {
-            match intent {
-                Intent::Call {
-                    client,
-                    slot,
-                    id,
-                    request,
-                } => {
-                    let at = self.now + self.client_delay(id.0);
-                    let happening = Happening::Call {
-                        client: Some(client),
-                        slot,
-                        id,
-                        request: Box::new(request),
-                    };
-                    self.schedule(at, happening);
-                }
-                Intent::Timer {
-                    client,
-                    generation,
-                    after,
-                } => self.set_timer(client, generation, after),
-                Intent::Cancel { slot, id } => {
-                    let at = self.now + self.client_delay(id.0 ^ 1 << 60);
-                    self.schedule(at, Happening::Cancel { slot, id });
-                }
-            }
-        }
-        self.intents = intents;
-    }
-
-    fn client_delay(&self, salt: u64) -> u64 {
-        let draw = Keyed::new(self.seed, Domain::Latency).at(1 << 40, salt);
-        self.network.client_delay(&self.config, draw)
+        Ok(())
     }
 
     /// Queues a happening; times are rounded up to the quantum.
@@ -417,14 +394,15 @@ impl<S: Subject> World<S> {
             Happening::Wake { .. } => Tie::LAST,
             _ if quantum == 1 => Tie(0),
             _ => {
-                let draw = self.tie.at(0, self.queue_draws());
+                let draw = self.tie.at(0, self.fresh_draw());
                 Tie(u16::try_from(draw.below(1 << 15)).expect("15 bits"))
             }
         };
         self.queue.push(time, tie, happening);
     }
 
-    fn queue_draws(&mut self) -> u64 {
+    /// The number of a draw that belongs to nothing else.
+    const fn fresh_draw(&mut self) -> u64 {
         self.coverage.scheduled += 1;
         self.coverage.scheduled
     }
@@ -437,16 +415,6 @@ impl<S: Subject> World<S> {
                 checker,
                 message,
             });
-        }
-    }
-
-    fn check_history(&mut self) {
-        let (undecided, finding) = history::check(&self.clients.history);
-        self.coverage.keys_undecided += undecided;
-        let finding = finding.or_else(|| self.clients.guards.check().err());
-        let finding = finding.or_else(|| self.watches.check(&self.clients.history).err());
-        if let Some((checker, message)) = finding {
-            self.violate(checker, message);
         }
     }
 
@@ -469,5 +437,10 @@ impl<S: Subject> World<S> {
             at: self.now,
             hash,
         });
+    }
+
+    fn describe(&mut self, slot: usize, mark: &str, what: &str) {
+        let line = crate::shell::line(self.events, self.now, slot, mark, what);
+        self.lines.push(line);
     }
 }

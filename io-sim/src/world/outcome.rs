@@ -3,6 +3,8 @@
 use std::fmt;
 
 use super::World;
+use super::clusters::Clusters;
+use super::ledger::load::Load;
 use crate::client::ClientStats;
 use crate::disk::DiskStats;
 use crate::history::History;
@@ -190,7 +192,7 @@ pub struct Outcome {
     pub clients: ClientStats,
     /// Committed entries.
     pub committed: u64,
-    /// For each client, the operations that it completed.
+    /// For each number of a client, the most operations that one of this number completed.
     pub completed_each: Vec<u64>,
     /// Losses, delays and copies that were drawn, up to a bound: what a replay
     /// needs to have them without drawing.
@@ -209,11 +211,21 @@ impl<S: Subject> World<S> {
             }
         }
         self.rolling.add(self.events);
-        self.rolling.add(self.clients.history.len());
+        for history in self.clusters.histories() {
+            self.rolling.add(history.len());
+        }
         let mut disks = DiskStats::default();
         for host in &self.hosts {
-            disks.add(&host.device.disk.stats);
+            let devices = host.devices.values();
+            devices.for_each(|device| disks.add(&device.disk.stats));
         }
+        self.checker.cover(&mut self.coverage);
+        let committed = match self.has_ledger {
+            true => self.checker.highest().0,
+            false => self.clusters.committed().iter().map(|index| index.0).sum(),
+        };
+        let mut clients = self.clusters.stats();
+        clients.completed += self.load.completed_each().iter().sum::<u64>();
         Outcome {
             violation: self.violation,
             events: self.events,
@@ -224,14 +236,27 @@ impl<S: Subject> World<S> {
             coverage: self.coverage,
             network: self.network.stats,
             disks,
-            clients: self.clients.stats,
-            completed_each: self.clients.completed_each(),
+            clients,
+            completed_each: most_of_each(&self.load, &self.clusters),
             decisions: self.network.take_decisions(),
-            committed: self.checker.committed().0,
-            history: self.clients.history,
+            committed,
+            history: self.clusters.into_histories().pop().unwrap_or_default(),
             lines: self.lines,
         }
     }
+}
+
+/// For each number of a client, the most that one of this number has completed: clients
+/// of the ledger and of each cluster do what the workload says for their number.
+fn most_of_each(load: &Load, clusters: &Clusters) -> Vec<u64> {
+    let mut most = load.completed_each();
+    for each in clusters.completed_by_cluster() {
+        most.resize(most.len().max(each.len()), 0);
+        for (most, completed) in most.iter_mut().zip(each) {
+            *most = completed.max(*most);
+        }
+    }
+    most
 }
 
 impl fmt::Display for Violation {

@@ -3,23 +3,20 @@
 use std::collections::BTreeSet;
 
 use decube_core::io::Volume;
-use decube_core::node::{Config, Event};
-use decube_core::part::Scope;
-use decube_core::raft::Membership;
-use decube_core::types::{ClusterId, WallTime};
+use decube_core::node::{self, Event};
+use decube_core::types::WallTime;
 
-use super::{Happening, World};
-use crate::check::raft::{Finding, slot_id};
-use crate::client::Ending;
-use crate::rng::{Domain, Keyed};
-use crate::shell::{FUTILE_STARTS_MAX, cluster_config, has_marks, new_clock};
+use super::calls::Caller;
+use super::{Happening, MILLI, World};
+use crate::check::raft::Finding;
+use crate::device::Device;
+use crate::shell::{FUTILE_STARTS_MAX, has_marks, new_clock};
 use crate::subject::Subject;
 
-const MILLI: u64 = 1_000_000;
 impl<S: Subject> World<S> {
     /// Starts the process of a slot, unless one runs.
     pub(super) fn boot(&mut self, slot: usize) -> Result<(), Finding> {
-        if self.hosts[slot].subject.is_some() || self.hosts[slot].dead {
+        if self.hosts[slot].is_up() || self.hosts[slot].dead {
             return Ok(());
         }
         let process = self.hosts[slot].process;
@@ -28,15 +25,14 @@ impl<S: Subject> World<S> {
         let offset = &mut host.wall_offset;
         host.clock = new_clock(self.seed, &self.config, (slot, process), self.now, offset);
         host.subject = Some(S::build(config));
-        let wall = WallTime(host.clock.wall(self.now));
-        self.checker.started(slot);
+        let used = self.used(slot);
+        if self.has_ledger {
+            self.checker.started(slot);
+        }
+        self.clusters.started(slot);
         self.coverage.boots += 1;
+        let wall = self.wall(slot);
         self.step(slot, Event::Clock { wall })?;
-        let is_marked = self.hosts[slot].device.is_used && has_marks(self.seed, slot);
-        let used = match is_marked {
-            true => BTreeSet::from([Volume::Cluster]),
-            false => BTreeSet::new(),
-        };
         self.give(slot, Event::Start { used })?;
         let period = self.config.clock_period_ms.max(1) * MILLI;
         self.schedule(self.now + period, Happening::Clock { slot, process });
@@ -44,17 +40,37 @@ impl<S: Subject> World<S> {
         Ok(())
     }
 
+    /// Which volumes the shell knows to have been used: the ledger's if its disk was lost,
+    /// as the operator says, and those that are marked.
+    fn used(&self, slot: usize) -> BTreeSet<Volume> {
+        let host = &self.hosts[slot];
+        let mut used = BTreeSet::new();
+        if host.has_lost_disk {
+            used.insert(Volume::Ledger);
+        }
+        if has_marks(self.seed, slot) {
+            let devices = host.devices.iter().filter(|(_, device)| device.is_used);
+            used.extend(devices.map(|(volume, _)| *volume));
+        }
+        used
+    }
+
     /// Ends a process at once. What it had not synced is at risk if `power` is lost.
     pub(super) fn crash(&mut self, slot: usize, power: bool) {
         let host = &mut self.hosts[slot];
-        let revealed = host.device.crash(&self.config, power);
-        self.damaged(slot, revealed);
+        let mut revealed = Vec::new();
+        for (volume, device) in &mut host.devices {
+            revealed.push((*volume, device.crash(&self.config, power)));
+        }
+        for (volume, sectors) in revealed {
+            self.damaged(slot, volume, sectors);
+        }
         let host = &mut self.hosts[slot];
         if host.subject.take().is_none() {
             return;
         }
         host.process += 1;
-        host.device.forget_process();
+        host.devices.values_mut().for_each(Device::forget_process);
         host.backlog.clear();
         host.paused = false;
         host.role = None;
@@ -64,13 +80,26 @@ impl<S: Subject> World<S> {
         host.wakes = [None; 2];
         host.exits = None;
         host.ready = None;
-        for (id, client) in std::mem::take(&mut host.open) {
-            let Some(client) = client else { continue };
-            let at = self.now + self.client_delay(id.0 ^ 1 << 59);
-            let ending = Ending::Lost;
-            self.schedule(at, Happening::Answer { client, id, ending });
+        for (id, (caller, _)) in std::mem::take(&mut host.open) {
+            self.lose_call(caller, id);
         }
         self.announce(slot, false);
+    }
+
+    /// A volume of a slot no longer holds what was synced to it.
+    pub(super) fn damaged(&mut self, slot: usize, volume: Volume, sectors: u64) {
+        if sectors > 0 {
+            self.clusters.damaged(slot, volume);
+            self.hosts[slot].device(volume).damaged = true;
+            self.coverage.damages += sectors;
+        }
+    }
+
+    /// Somebody looks after a machine with a part that halted, and starts it again.
+    pub(super) fn look_after(&mut self, slot: usize, process: u64) {
+        if self.hosts[slot].process == process && self.hosts[slot].is_up() {
+            self.halted(slot, "an operator restarts it");
+        }
     }
 
     pub(super) fn boot_after(&mut self, slot: usize, down: u64) {
@@ -84,9 +113,8 @@ impl<S: Subject> World<S> {
         if self.log.is_some() {
             self.describe(slot, "!!", reason);
         }
-        let ran = self.hosts[slot]
-            .ready
-            .is_some_and(|ready| ready < self.events);
+        let ready = self.hosts[slot].ready;
+        let ran = ready.is_some_and(|ready| ready < self.events);
         self.crash(slot, true);
         let host = &mut self.hosts[slot];
         host.futile_starts = if ran { 1 } else { host.futile_starts + 1 };
@@ -99,7 +127,7 @@ impl<S: Subject> World<S> {
     }
 
     pub(super) fn pause(&mut self, slot: usize, duration: u64) {
-        if self.hosts[slot].subject.is_some() && !self.hosts[slot].paused {
+        if self.hosts[slot].is_up() && !self.hosts[slot].paused {
             self.hosts[slot].paused = true;
             self.schedule(self.now + duration, Happening::Resume { slot });
         }
@@ -110,98 +138,46 @@ impl<S: Subject> World<S> {
         if !std::mem::take(&mut self.hosts[slot].paused) {
             return Ok(());
         }
+        let now = self.now;
+        let open = self.hosts[slot].open.values_mut();
+        open.for_each(|(_, since)| *since = now);
         let process = self.hosts[slot].process;
         while let Some(event) = self.hosts[slot].backlog.pop_front() {
             self.step(slot, event)?;
-            if self.hosts[slot].process != process || self.hosts[slot].subject.is_none() {
+            if self.hosts[slot].process != process || !self.hosts[slot].is_up() {
                 return Ok(());
             }
         }
+        let open = &mut self.hosts[slot].open;
+        open.retain(|_, (caller, _)| *caller != Caller::Gone);
         self.schedule_wake(slot);
         Ok(())
     }
 
     pub(super) fn tell_clock(&mut self, slot: usize, process: u64) -> Result<(), Finding> {
         let host = &self.hosts[slot];
-        if host.process != process || host.subject.is_none() {
+        if host.process != process || !host.is_up() {
             return Ok(());
         }
-        let wall = WallTime(host.clock.wall(self.now));
+        let wall = self.wall(slot);
         let period = self.config.clock_period_ms.max(1) * MILLI;
         self.schedule(self.now + period, Happening::Clock { slot, process });
-        self.give(slot, Event::Clock { wall })
+        self.give(slot, Event::Clock { wall })?;
+        self.answers_in_time(slot)
     }
 
-    pub(super) fn tell_peer(
-        &mut self,
-        slot: usize,
-        process: u64,
-        peer: usize,
-        up: bool,
-    ) -> Result<(), Finding> {
-        if self.hosts[slot].process != process {
-            return Ok(());
+    fn wall(&self, slot: usize) -> WallTime {
+        WallTime(self.hosts[slot].clock.wall(self.now))
+    }
+
+    fn node_config(&self, slot: usize) -> node::Config {
+        let cluster = self.config_in_cluster(slot);
+        match (cluster, self.has_ledger) {
+            (Some(cluster), false) => node::Config::of_cluster(cluster),
+            (Some(cluster), true) => {
+                node::Config::of_cluster(cluster).with_ledger(self.config_of_ledger(slot))
+            }
+            (None, _) => node::Config::of_ledger(self.config_of_ledger(slot)),
         }
-        let event = Event::Peer {
-            peer: slot_id(peer),
-            scope: Scope::Cluster,
-            is_up: up,
-        };
-        self.give(slot, event)
-    }
-
-    /// The transports of a slot and of everybody else notice that it came or went.
-    fn announce(&mut self, slot: usize, up: bool) {
-        for other in 0..self.hosts.len() {
-            if other == slot || self.hosts[other].subject.is_none() {
-                continue;
-            }
-            if self.network.is_open(slot, other) {
-                self.tell_later(other, slot, up);
-            }
-            if up && self.network.is_open(other, slot) {
-                self.tell_later(slot, other, up);
-            }
-        }
-    }
-
-    pub(super) fn tell_later(&mut self, slot: usize, peer: usize, up: bool) {
-        let process = self.hosts[slot].process;
-        let salt = self.queue_draws() ^ 1 << 58;
-        let at = self.now + self.client_delay(salt);
-        let happening = Happening::Peer {
-            slot,
-            process,
-            peer,
-            up,
-        };
-        self.schedule(at, happening);
-    }
-
-    fn node_config(&self, slot: usize) -> Config {
-        let settings = &self.config;
-        let cluster = ClusterId(0xdec0_be00);
-        let entity = u64::try_from(slot).expect("few slots");
-        let process = self.hosts[slot].process;
-        let seed = Keyed::new(self.seed, Domain::NodeSeed)
-            .at(entity, process)
-            .0;
-        let bootstrap = if entity < settings.nodes {
-            let voters = usize::try_from(settings.nodes).expect("few nodes");
-            Membership {
-                voters: (0..voters).map(slot_id).collect(),
-                ..Membership::default()
-            }
-        } else {
-            Membership::default()
-        };
-        let config = cluster_config(
-            settings,
-            self.mutant,
-            (slot_id(slot), cluster),
-            bootstrap,
-            seed,
-        );
-        Config::of_cluster(config)
     }
 }

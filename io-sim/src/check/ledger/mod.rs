@@ -6,8 +6,8 @@
 //! | I12 one state after a block · I13 an operation stands once | `chain.rs` |
 //! | I3 no view given up and final · I4 one block of a view certified · I8 only good certificates are sent | `certs.rs` |
 //! | I5 one vote per view and kind, over all lives of a process · I6 never given up and finalised · I7 no vote before it is on the disk | `votes.rs` |
-//! | I9 bounds | [`crate::ledger`] |
-//! | I10 progress after healing | [`crate::ledger`] |
+//! | I9 bounds | [`crate::world`] |
+//! | I10 progress after healing | [`crate::world`] |
 //! | I14 nobody honest is convicted · lies that honest nodes hear are shown | `chain.rs`, `lies.rs` |
 //! | I15 epochs hand over to one set, and nobody votes in an earlier one | `votes.rs`, `chain.rs` |
 //! | I16 a light client believes only the real chain | `chain.rs` |

@@ -1,71 +1,30 @@
-//! The end of the faults, and what must follow: progress, though the liars go on.
+//! The end of the faults on the ledger, and what must follow: progress, though the liars
+//! go on.
 
-use decube_core::bft::{Epoch, Height};
-use decube_core::ledger::{Ledger, Request, Response};
+use decube_core::bft::{Bft, Epoch, Height};
+use decube_core::ledger::{Ledger, Member, Request, Response};
 use decube_core::types::NodeId;
 
-use super::load::{Answer, Caller};
-use super::{Happening, LedgerWorld, MILLI, parts};
+use super::{MILLI, World};
 use crate::check::raft::Finding;
+use crate::config::SimConfig;
 use crate::rng::{Domain, Keyed};
-use crate::world::Coverage;
+use crate::subject::Subject;
+use crate::world::calls::{Caller, LedgerAnswer};
+use crate::world::heal::PROBE_NS;
+use crate::world::host::Host;
+use crate::world::{Coverage, Happening};
 
-/// How often it is looked whether the ledger has converged.
-const PROBE_NS: u64 = 50 * MILLI;
-/// Operations that each client must see final after the faults ended.
-const OPERATIONS_AFTER_HEAL: u64 = 3;
 /// Epochs that an answer can lead over.
 const EPOCHS_NEAR: u64 = 60;
 /// Receipts that are asked for at the end.
 const RECEIPTS: usize = 6;
 
-impl LedgerWorld {
-    /// Ends the faults and requires progress.
-    pub(super) fn converge(&mut self) {
-        if let Err((checker, message)) = self.heal() {
-            return self.violate(checker, message);
-        }
-        let start = self.load.completed_each();
-        let of_clusters = self.clusters.completed_each();
-        let bound = match self.config.replicas {
-            0 => self.bound(),
-            _ => self.bound().max(self.config.heal_ms * MILLI),
-        };
-        let end = self.now + bound;
-        let mut target = None;
-        while self.violation.is_none() && self.now < end {
-            self.run_until(self.now + PROBE_NS);
-            if self.is_exhausted() {
-                return;
-            }
-            let each = self.load.completed_each();
-            let served = each.iter().zip(&start);
-            let served = served
-                .map(|(now, then)| now - then)
-                .all(|more| more >= OPERATIONS_AFTER_HEAL);
-            let served = served && self.clusters.has_served(&of_clusters);
-            match &target {
-                None if served => {
-                    target = Some((self.checker.highest(), self.clusters.committed()))
-                }
-                Some((height, committed))
-                    if self.is_everywhere(*height) && self.has_applied(committed) =>
-                {
-                    return self.audit(*height);
-                }
-                _ => {}
-            }
-        }
-        if self.violation.is_none() {
-            let message = self.stuck(bound, target.map(|(height, _)| height));
-            self.violate("I10 liveness", message);
-        }
-    }
-
+impl<S: Subject> World<S> {
     /// How long it may take: views that liars and the dead lead, at deadlines that
     /// have grown while the network was down, and blocks whose time is still to come
     /// because clocks were ahead.
-    fn bound(&self) -> u64 {
+    pub(in crate::world) fn bound_of_ledger(&self) -> u64 {
         let delta = self.config.delta_ms.max(1) * MILLI;
         let validators = self.config.slots();
         let deadlines = 16 * 3 * delta;
@@ -79,40 +38,9 @@ impl LedgerWorld {
         views * deadlines + 2 * clocks + 10 * clients * MILLI + 20_000 * MILLI
     }
 
-    fn heal(&mut self) -> Result<(), Finding> {
-        self.healed = true;
-        self.network.heal();
-        let dead = self.choose_dead();
-        calm(&mut self.config);
-        self.clusters.calm();
-        for slot in 0..self.hosts.len() {
-            let host = &mut self.hosts[slot];
-            host.devices
-                .values_mut()
-                .for_each(|device| device.disk.heal());
-            host.doom = None;
-            let back = -host.wall_offset;
-            host.clock.step_wall(back);
-            host.wall_offset = 0;
-            self.resume(slot)?;
-        }
-        for slot in 0..self.hosts.len() {
-            let host = &mut self.hosts[slot];
-            if dead.contains(&slot) {
-                host.dead = true;
-                self.crash(slot, false);
-            } else {
-                host.dead = false;
-                host.futile_starts = 0;
-                self.boot(slot)?;
-            }
-        }
-        Ok(())
-    }
-
     /// Some who stay dead for ever: never so many that liars, the dead and those who
     /// ask their way back are a third of the validators, now or after the epoch.
-    fn choose_dead(&self) -> Vec<usize> {
+    pub(in crate::world) fn choose_dead_validators(&self) -> Vec<usize> {
         let Some(world) = self.furthest().and_then(Ledger::world) else {
             return Vec::new();
         };
@@ -142,7 +70,7 @@ impl LedgerWorld {
     }
 
     /// Whether the others are a quorum, of those who vote now and of those who will.
-    fn can_do_without(&self, members: &[decube_core::ledger::Member], faulty: &[NodeId]) -> bool {
+    fn can_do_without(&self, members: &[Member], faulty: &[NodeId]) -> bool {
         let others: Vec<NodeId> = self
             .hosts
             .iter()
@@ -151,28 +79,26 @@ impl LedgerWorld {
             .collect();
         let free: Vec<_> = members
             .iter()
-            .map(|member| decube_core::ledger::Member {
+            .map(|member| Member {
                 is_jailed: false,
                 ..*member
             })
             .collect();
-        parts::is_quorum(members, &others) && parts::is_quorum(&free, &others)
+        super::is_quorum(members, &others) && super::is_quorum(&free, &others)
     }
 
-    /// Whether every living honest node is there.
-    fn is_everywhere(&self, height: Height) -> bool {
-        self.hosts
-            .iter()
-            .filter(|host| host.is_honest() && !host.dead)
-            .all(|host| {
-                let tip = host.ledger().and_then(Ledger::tip);
-                tip.is_some_and(|tip| tip.height >= height)
-            })
+    /// Whether every living honest node is there, if there is a ledger.
+    pub(in crate::world) fn is_everywhere(&self, height: Height) -> bool {
+        let honest = self.hosts.iter().filter(|host| host.is_honest());
+        let mut tips = honest
+            .filter(|host| !host.dead)
+            .map(|host| host.ledger().and_then(Ledger::tip));
+        !self.has_ledger || tips.all(|tip| tip.is_some_and(|tip| tip.height >= height))
     }
 
     /// Asks for receipts of what clients know to be final, as somebody would who
     /// knows the genesis alone.
-    fn audit(&mut self, upto: Height) {
+    pub(in crate::world) fn audit(&mut self, upto: Height) {
         if let Err((checker, message)) = self.checker.kept_its_word() {
             return self.violate(checker, message);
         }
@@ -208,7 +134,7 @@ impl LedgerWorld {
                 caller: Caller::Auditor(from),
                 slot,
                 id,
-                request: Box::new(request),
+                request: Box::new(request.into()),
             };
             self.schedule(self.now, happening);
         }
@@ -226,14 +152,18 @@ impl LedgerWorld {
     }
 
     /// An answer to the auditor.
-    pub(super) fn audited(&mut self, from: Epoch, answer: Answer) -> Result<(), Finding> {
+    pub(in crate::world) fn audited(
+        &mut self,
+        from: Epoch,
+        answer: LedgerAnswer,
+    ) -> Result<(), Finding> {
         let is_gone = self.config.retain_blocks > 0 || self.coverage.states_fetched > 0;
         match answer {
-            Answer::Answered(Response::Receipt(receipt)) => {
+            LedgerAnswer::Answered(Response::Receipt(receipt)) => {
                 self.coverage.receipts_checked += 1;
                 self.checker.on_receipt(from, &receipt)
             }
-            Answer::Answered(Response::NotFound | Response::Pruned { .. }) if is_gone => {
+            LedgerAnswer::Answered(Response::NotFound | Response::Pruned { .. }) if is_gone => {
                 self.coverage.receipts_gone += 1;
                 Ok(())
             }
@@ -243,43 +173,25 @@ impl LedgerWorld {
             }
         }
     }
-
-    fn stuck(&self, bound: u64, target: Option<Height>) -> String {
-        let what = match target {
-            None => "clients are not served".to_owned(),
-            Some(height) => format!("not everybody reaches {height}"),
-        };
-        let mut message = format!("{what} within {} ms after the faults ended;", bound / MILLI);
-        for (slot, host) in self.hosts.iter().enumerate() {
-            let part = match host.is_honest() {
-                true => "",
-                false => " (lies)",
-            };
-            let state = match host.ledger() {
-                None if host.dead => "dead".to_owned(),
-                None => "down".to_owned(),
-                Some(ledger) => {
-                    let bft = ledger.bft();
-                    format!(
-                        "height {:?} epoch {:?} view {:?} running {:?} pool {} wall {:?}",
-                        ledger.tip().map(|tip| tip.height.0),
-                        bft.map(|bft| bft.epoch().epoch.0),
-                        bft.map(|bft| bft.view().0),
-                        bft.map(decube_core::bft::Bft::is_running),
-                        ledger.pool().len(),
-                        host.wall_offset,
-                    )
-                }
-            };
-            message += &format!(" slot {slot}{part}: {state};");
-        }
-        message + &self.describe_clusters()
-    }
 }
 
-/// The settings of a world without faults: what delays, delays little.
-fn calm(config: &mut crate::config::SimConfig) {
-    crate::world::calm(config);
+/// Where a node is, for a finding.
+pub(in crate::world) fn standing<S: Subject>(host: &Host<S>) -> Option<String> {
+    let ledger = host.ledger()?;
+    let bft = ledger.bft();
+    Some(format!(
+        "height {:?} epoch {:?} view {:?} running {:?} pool {} wall {:?}",
+        ledger.tip().map(|tip| tip.height.0),
+        bft.map(|bft| bft.epoch().epoch.0),
+        bft.map(|bft| bft.view().0),
+        bft.map(Bft::is_running),
+        ledger.pool().len(),
+        host.wall_offset,
+    ))
+}
+
+/// What validators reckon with is kept once the faults are over.
+pub(in crate::world) fn calm(config: &mut SimConfig) {
     let delay_us = config.delta_ms * 250;
     config.delay_base_us = config.delay_base_us.min(delay_us);
     config.delay_mean_us = config.delay_mean_us.min(delay_us);

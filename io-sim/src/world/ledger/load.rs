@@ -5,7 +5,7 @@
 //! a minimiser can take some away without changing the others.
 
 use bytes::Bytes;
-use decube_core::bft::{Epoch, Height};
+use decube_core::bft::Height;
 use decube_core::codec::Encode as _;
 use decube_core::crypto::fake::FakeAuthority;
 use decube_core::crypto::{SharedSigner, Signer as _, sha256};
@@ -15,38 +15,12 @@ use decube_core::ledger::{
 };
 use decube_core::types::RequestId;
 
-use super::{Happening, LedgerWorld, MILLI};
+use super::{Happening, MILLI, World};
 use crate::check::raft::Finding;
-use crate::config::SimConfig;
 use crate::rng::{Domain, Keyed};
+use crate::subject::Subject;
 use crate::workload::{Action, Planned, Workload};
-
-/// Who asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Caller {
-    /// A client of the ledger.
-    Client(usize),
-    /// Somebody who checks a receipt at the end, and trusts this epoch.
-    Auditor(Epoch),
-    /// A client of a cluster: that, and which.
-    OfCluster(usize, usize),
-    /// Nobody waits for the answer: a governor.
-    Nobody,
-    /// A client that went while the process was paused: it may be answered before the
-    /// process hears of that, and not afterwards.
-    Gone,
-}
-
-/// How a call ended, as the caller sees it.
-#[derive(Debug, Clone)]
-pub(super) enum Answer {
-    /// The node answered.
-    Answered(Response),
-    /// Nobody listens there: nothing happened.
-    NoConnection,
-    /// The connection broke: nothing is known.
-    Lost,
-}
+use crate::world::calls::{Caller, LedgerAnswer};
 
 /// What a client waits for.
 #[derive(Debug, Clone)]
@@ -83,7 +57,7 @@ struct Client {
 
 /// All clients.
 #[derive(Debug)]
-pub(super) struct Load {
+pub(in crate::world) struct Load {
     clients: Vec<Client>,
     workload: Workload,
     places: Keyed,
@@ -97,9 +71,9 @@ const SIGNERS_FROM: u64 = 1_000;
 const VALID_BLOCKS: u64 = 200;
 
 impl Load {
-    pub(super) fn new(
+    pub(in crate::world) fn new(
         seed: u64,
-        config: &SimConfig,
+        clients: u64,
         workload: Workload,
         authority: &FakeAuthority,
     ) -> Self {
@@ -118,32 +92,32 @@ impl Load {
             }
         };
         Self {
-            clients: (0..config.clients).map(client).collect(),
+            clients: (0..clients).map(client).collect(),
             workload,
             places: Keyed::new(seed, Domain::Client),
             acknowledged: Vec::new(),
         }
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(in crate::world) fn len(&self) -> usize {
         self.clients.len()
     }
 
-    pub(super) fn completed_each(&self) -> Vec<u64> {
+    pub(in crate::world) fn completed_each(&self) -> Vec<u64> {
         self.clients.iter().map(|client| client.completed).collect()
     }
 }
 
-impl LedgerWorld {
+impl<S: Subject> World<S> {
     /// Wakes a client after so many nanoseconds, unless something else happens first.
-    pub(super) fn wake_client(&mut self, client: usize, after: u64) {
+    pub(in crate::world) fn wake_client(&mut self, client: usize, after: u64) {
         let one = &mut self.load.clients[client];
         one.generation += 1;
         let generation = one.generation;
         self.schedule(self.now + after, Happening::Client { client, generation });
     }
 
-    pub(super) fn client_wakes(&mut self, client: usize, generation: u64) {
+    pub(in crate::world) fn client_wakes(&mut self, client: usize, generation: u64) {
         if self.load.clients[client].generation != generation {
             return;
         }
@@ -167,7 +141,7 @@ impl LedgerWorld {
         let is_over = one.pending.as_ref().is_some_and(|p| p.valid_until <= tip);
         if is_over || one.tries > 8 {
             let request = Request::Account { id: one.account };
-            let id = self.call(client, slot, request);
+            let id = self.ask(client, slot, request);
             self.load.clients[client].state = State::Asking(id);
             return;
         }
@@ -181,7 +155,7 @@ impl LedgerWorld {
             transaction: pending.bytes,
             wait: true,
         };
-        let id = self.call(client, slot, request);
+        let id = self.ask(client, slot, request);
         let one = &mut self.load.clients[client];
         one.tries += 1;
         one.state = State::Submitted(id);
@@ -200,16 +174,9 @@ impl LedgerWorld {
         (!open.is_empty()).then(|| open[draw.index(open.len())])
     }
 
-    fn call(&mut self, client: usize, slot: usize, request: Request) -> RequestId {
+    fn ask(&mut self, client: usize, slot: usize, request: Request) -> RequestId {
         let id = self.fresh_request();
-        let at = self.now + self.client_delay();
-        let happening = Happening::Call {
-            caller: Caller::Client(client),
-            slot,
-            id,
-            request: Box::new(request),
-        };
-        self.schedule(at, happening);
+        self.call(Caller::Client(client), slot, id, request.into());
         self.wake_client(client, self.config.client_timeout_ms * MILLI);
         id
     }
@@ -250,24 +217,11 @@ impl LedgerWorld {
         });
     }
 
-    pub(super) fn answered(
-        &mut self,
-        caller: Caller,
-        id: RequestId,
-        answer: Answer,
-    ) -> Result<(), Finding> {
-        match caller {
-            Caller::Client(client) => self.client_answered(client, id, answer),
-            Caller::Auditor(from) => self.audited(from, answer),
-            Caller::OfCluster(..) | Caller::Nobody | Caller::Gone => Ok(()),
-        }
-    }
-
-    fn client_answered(
+    pub(in crate::world) fn client_answered(
         &mut self,
         client: usize,
         id: RequestId,
-        answer: Answer,
+        answer: LedgerAnswer,
     ) -> Result<(), Finding> {
         let one = &mut self.load.clients[client];
         let waits = match one.state {
@@ -278,7 +232,7 @@ impl LedgerWorld {
             return Ok(());
         }
         one.state = State::Idle;
-        let Answer::Answered(response) = answer else {
+        let LedgerAnswer::Answered(response) = answer else {
             self.wake_client(client, 30 * MILLI);
             return Ok(());
         };

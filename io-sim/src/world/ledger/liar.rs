@@ -69,7 +69,7 @@ pub(super) struct Lie {
 
 /// One liar with what it has heard.
 #[derive(Debug)]
-pub(super) struct Liar {
+pub(in crate::world) struct Liar {
     pub(super) key: FakeSigner,
     pub(super) chain: ChainId,
     pub(super) certs: VecDeque<Cert>,

@@ -11,14 +11,15 @@ use decube_core::ledger::{
 };
 use decube_core::types::NodeId;
 
-use super::load::Caller;
-use super::{Happening, LedgerWorld, MILLI, parts};
+use super::{Happening, MILLI, World};
 use crate::plan::Fault;
 use crate::rng::{Domain, Draw, Keyed};
+use crate::subject::Subject;
+use crate::world::calls::Caller;
 
 /// What the governors are at.
 #[derive(Debug, Default)]
-pub(super) struct Governor {
+pub(in crate::world) struct Governor {
     wanted: Option<Operation>,
     /// Changes that were asked for and may still come into force.
     open: Vec<(ValidatorChange, PublicKey)>,
@@ -31,9 +32,9 @@ const TRIES_MAX: u64 = 12;
 /// Changes that may be open at once: all their combinations are looked at.
 const OPEN_MAX: usize = 5;
 
-impl LedgerWorld {
+impl<S: Subject> World<S> {
     /// Governors begin with another change, if they are at none.
-    pub(super) fn begin_governing(&mut self, fault: &Fault) {
+    pub(in crate::world) fn begin_governing(&mut self, fault: &Fault) {
         if self.governor.wanted.is_some() {
             return;
         }
@@ -73,7 +74,7 @@ impl LedgerWorld {
             }
             (_, None) => ValidatorChange::Add {
                 node: host.node,
-                cluster: parts::cluster_of(&self.config, number),
+                cluster: super::cluster_of(&self.config, number),
                 weight,
                 key: self.key_proof(host.node, &host.key),
             },
@@ -98,7 +99,7 @@ impl LedgerWorld {
 
     /// Whether these are less than a third of the power, whichever of the open
     /// changes come into force, and whether or not those who lie are convicted.
-    pub(super) fn is_bearable(&self, faulty: &[NodeId]) -> bool {
+    pub(in crate::world) fn is_bearable(&self, faulty: &[NodeId]) -> bool {
         let Some(members) = self.members() else {
             return false;
         };
@@ -127,7 +128,7 @@ impl LedgerWorld {
                 }
                 [after, convicted]
                     .iter()
-                    .all(|members| parts::is_within_budget(members, faulty))
+                    .all(|members| super::is_within_budget(members, faulty))
             })
     }
 
@@ -157,7 +158,7 @@ impl LedgerWorld {
     }
 
     /// Every honest validator says the wanted operation again, through some node.
-    pub(super) fn govern(&mut self) {
+    pub(in crate::world) fn govern(&mut self) {
         self.governor.is_queued = false;
         self.governor.tries += 1;
         let Some(operation) = self.governor.wanted.clone() else {
@@ -226,18 +227,11 @@ impl LedgerWorld {
         };
         let transaction = intent.sign(&*signer).to_bytes();
         let id = self.fresh_request();
-        let at = self.now + self.client_delay();
-        let request = Box::new(Request::Submit {
+        let request = Request::Submit {
             transaction,
             wait: false,
-        });
-        let happening = Happening::Call {
-            caller: Caller::Nobody,
-            slot,
-            id,
-            request,
         };
-        self.schedule(at, happening);
+        self.call(Caller::Nobody, slot, id, request.into());
     }
 }
 

@@ -6,11 +6,13 @@ use decube_core::kv::Change;
 use decube_core::node::Event;
 use decube_core::types::{RequestId, Revision};
 
-use super::{Happening, World};
+use super::World;
 use crate::check::raft::Finding;
+use crate::check::watches::Watches;
 use crate::rng::{Domain, Keyed};
 use crate::subject::Subject;
 use crate::workload::{key_number, keys_end, keys_start, value_id};
+use crate::world::Happening;
 
 /// How long a watcher stays on average.
 const STAY_NS: u64 = 800_000_000;
@@ -24,19 +26,19 @@ pub(super) struct Connection {
 }
 
 impl<S: Subject> World<S> {
-    pub(super) fn begin_watchers(&mut self) {
-        for watcher in 0..self.watches.len() {
-            self.schedule(1_000_000, Happening::Watcher { watcher });
-        }
-    }
-
     /// A watcher turns to another node.
-    pub(super) fn turn_watcher(&mut self, watcher: usize) -> Result<(), Finding> {
+    pub(in crate::world) fn turn_watcher(
+        &mut self,
+        cluster: usize,
+        watcher: usize,
+    ) -> Result<(), Finding> {
         let draws = Keyed::new(self.seed, Domain::Client);
-        let draw = draws.at(u64::try_from(watcher).expect("few") | 1 << 40, self.now);
+        let entity = u64::try_from(cluster << 8 | watcher).expect("few");
+        let draw = draws.at(entity | 1 << 40, self.now);
         let stay = draw.exponential(STAY_NS).max(1_000_000);
-        self.schedule(self.now + stay, Happening::Watcher { watcher });
-        if let Some(Connection { slot, process, id }) = self.watching[watcher].take() {
+        self.schedule(self.now + stay, Happening::Watcher { cluster, watcher });
+        let connection = self.clusters.list[cluster].watching[watcher].take();
+        if let Some(Connection { slot, process, id }) = connection {
             let host = &mut self.hosts[slot];
             if host.process == process && host.watchers.remove(&id).is_some() {
                 if host.paused {
@@ -45,26 +47,47 @@ impl<S: Subject> World<S> {
                 self.give(slot, Event::Cancel { id })?;
             }
         }
-        let slot = draw.again().index(self.hosts.len());
-        if self.hosts[slot].subject.is_none() {
+        let cluster = &mut self.clusters.list[cluster];
+        let slot = cluster.slots[draw.again().index(cluster.slots.len())];
+        let host = &mut self.hosts[slot];
+        if !host.is_up() {
             return Ok(());
         }
-        let id = self.clients.fresh_request();
-        let host = &mut self.hosts[slot];
+        let id = cluster.clients.fresh_request();
         host.watchers.insert(id, Some(watcher));
         let process = host.process;
-        self.watching[watcher] = Some(Connection { slot, process, id });
+        cluster.watching[watcher] = Some(Connection { slot, process, id });
         let request = Request::Watch {
             from: keys_start(),
             to: Some(keys_end()),
-            since: Revision(self.watches.next(watcher)),
+            since: Revision(cluster.watches.next(watcher)),
         };
         let request = request.into();
         self.give(slot, Event::Request { id, request })
     }
 
+    /// A part of an answer: only watches have more than one.
+    pub(in crate::world) fn stream(
+        &mut self,
+        slot: usize,
+        id: RequestId,
+        response: Response,
+    ) -> Result<(), Finding> {
+        match response {
+            Response::Changed(changes) => self.changed(slot, id, &changes.changes),
+            Response::Watching { revision } => self.watching(slot, id, revision),
+            other => Err(("answer-kind", format!("a stream of {other:?}"))),
+        }
+    }
+
+    /// What the watchers of the cluster of a slot saw.
+    fn watches(&mut self, slot: usize) -> &mut Watches {
+        let (cluster, _) = self.clusters.places[slot].expect("a member is watched");
+        &mut self.clusters.list[cluster].watches
+    }
+
     /// A node answers a watcher.
-    pub(super) fn answer_watcher(
+    pub(in crate::world) fn answer_watcher(
         &mut self,
         slot: usize,
         id: RequestId,
@@ -78,7 +101,7 @@ impl<S: Subject> World<S> {
         match response {
             Response::Compacted { .. } => {
                 self.coverage.watches_compacted += 1;
-                self.watches.lost(watcher);
+                self.watches(slot).lost(watcher);
             }
             Response::Refused(_) | Response::Unknown => {}
             other => {
@@ -89,14 +112,9 @@ impl<S: Subject> World<S> {
     }
 
     /// A watch has begun.
-    pub(super) fn watching(
-        &mut self,
-        slot: usize,
-        id: RequestId,
-        revision: Revision,
-    ) -> Result<(), Finding> {
-        match self.hosts[slot].watchers.get(&id) {
-            Some(Some(watcher)) => self.watches.began(*watcher, revision.0),
+    fn watching(&mut self, slot: usize, id: RequestId, revision: Revision) -> Result<(), Finding> {
+        match self.hosts[slot].watchers.get(&id).copied() {
+            Some(Some(watcher)) => self.watches(slot).began(watcher, revision.0),
             Some(None) => {}
             None => {
                 let message = format!("slot {slot} begins a watch {id} of nobody");
@@ -107,12 +125,7 @@ impl<S: Subject> World<S> {
     }
 
     /// A node tells of changes.
-    pub(super) fn changed(
-        &mut self,
-        slot: usize,
-        id: RequestId,
-        changes: &[Change],
-    ) -> Result<(), Finding> {
+    fn changed(&mut self, slot: usize, id: RequestId, changes: &[Change]) -> Result<(), Finding> {
         let Some(watcher) = self.hosts[slot].watchers.get(&id).copied() else {
             return Err((
                 "watch-order",
@@ -139,6 +152,6 @@ impl<S: Subject> World<S> {
             ));
         };
         self.coverage.changes_watched += u64::try_from(told.len()).expect("few");
-        self.watches.changed(watcher, &told)
+        self.watches(slot).changed(watcher, &told)
     }
 }

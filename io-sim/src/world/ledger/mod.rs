@@ -1,17 +1,46 @@
-//! Who validates at the beginning, who lies, and how much power lies at most.
+//! The ledger: who validates at the beginning, who lies, and how much power lies at most.
+//!
+//! A liar is an honest process whose words pass through [`liar`] on their way out,
+//! which holds its key and no other; so its lies fit the situation. Twins are two
+//! honest processes with one key that hear different halves of the others (Bano et
+//! al., *Twins: BFT Systems Made Robust*, 2022).
+//!
+//! | file | holds |
+//! |---|---|
+//! | `mod.rs` | who validates, who lies, and the budget of lies |
+//! | `config.rs` | what a node's part in the ledger is built from |
+//! | `send.rs` | messages, and whom of two twins one hears |
+//! | `load.rs` `govern.rs` | clients; validators that change set and parameters |
+//! | `liar.rs` `forge.rs` | the lies |
+//! | `faults.rs` | damaged and lost disks |
+//! | `heal.rs` | who stays dead, and what must follow |
+
+mod config;
+mod faults;
+mod forge;
+pub(super) mod govern;
+mod heal;
+pub(super) mod liar;
+pub(super) mod load;
+mod send;
 
 use std::collections::BTreeSet;
 
 use decube_core::crypto::fake::FakeAuthority;
 use decube_core::crypto::{SharedSigner, Signer as _};
-use decube_core::ledger::{Genesis, Member, Param, Params, TimeMs, normalise};
+use decube_core::io::Volume;
+use decube_core::ledger::{Genesis, Ledger, Member, Param, Params, TimeMs, normalise};
 use decube_core::types::{ClusterId, NodeId};
 
 use super::host::{Host, Part};
-use super::liar::Liar;
+use super::{Happening, MILLI, World};
 use crate::clock::WALL_EPOCH_NS;
 use crate::config::SimConfig;
+use crate::device::Device;
 use crate::rng::{Domain, Stream};
+use crate::subject::Subject;
+pub(super) use heal::{calm, standing};
+use liar::Liar;
 
 /// The first signer that is a further key of a node.
 const VOTING_KEYS_FROM: u64 = 500;
@@ -21,7 +50,7 @@ pub(super) fn cluster_of(config: &SimConfig, slot: u64) -> ClusterId {
     ClusterId(u128::from(slot % config.clusters.max(1)) + 1)
 }
 
-/// How the ledger of a run begins.
+/// How the ledger of a run begins, or would begin if its nodes had one.
 pub(super) fn genesis(authority: &FakeAuthority, config: &SimConfig) -> Genesis {
     let members = (0..config.nodes).map(|number| {
         let key = *authority.signer(number).public_key();
@@ -42,17 +71,14 @@ pub(super) fn genesis(authority: &FakeAuthority, config: &SimConfig) -> Genesis 
 }
 
 /// The slots: validators, followers, and the second halves of twins.
-pub(super) fn hosts(
+pub(super) fn hosts<S: Subject>(
     seed: u64,
     config: &SimConfig,
     authority: &FakeAuthority,
     genesis: &Genesis,
-) -> Vec<Host> {
-    let host = |slot: u64| {
-        let key = SharedSigner::new(authority.signer(slot));
-        Host::new(seed, usize::try_from(slot).expect("few slots"), key)
-    };
-    let mut hosts: Vec<Host> = (0..config.slots()).map(host).collect();
+) -> Vec<Host<S>> {
+    let host = |slot: u64| named_by(SharedSigner::new(authority.signer(slot)));
+    let mut hosts: Vec<Host<S>> = (0..config.slots()).map(host).collect();
     for (number, host) in (VOTING_KEYS_FROM..).zip(&mut hosts) {
         host.voting_key = Some(SharedSigner::new(authority.signer(number)));
     }
@@ -62,7 +88,7 @@ pub(super) fn hosts(
         let signer = u64::try_from(*slot).expect("few slots");
         if number < config.twins {
             hosts[*slot].part = Part::Twin;
-            let mut second = Host::new(seed, hosts.len(), hosts[*slot].key.clone());
+            let mut second = named_by(hosts[*slot].key.clone());
             second.part = Part::Twin;
             hosts.push(second);
         } else {
@@ -71,13 +97,27 @@ pub(super) fn hosts(
             hosts[*slot].part = Part::Liar(Box::new(liar));
         }
     }
+    for (entity, host) in (0..).zip(&mut hosts) {
+        host.devices
+            .insert(Volume::Ledger, Device::new(seed, entity));
+    }
     hosts
+}
+
+/// A slot whose name follows from its key.
+fn named_by<S: Subject>(key: SharedSigner) -> Host<S> {
+    Host::new(key.public_key().node_id(), key)
 }
 
 /// As many of the wanted liars as the budget allows: less than a third of the power.
 /// In runs that are to fork, as many as it takes, but no quorum: a fork by a quorum of
 /// liars need not convict anybody. Where that is what the run is about, just a quorum.
-fn choose_liars(seed: u64, config: &SimConfig, genesis: &Genesis, hosts: &[Host]) -> Vec<usize> {
+fn choose_liars<S: Subject>(
+    seed: u64,
+    config: &SimConfig,
+    genesis: &Genesis,
+    hosts: &[Host<S>],
+) -> Vec<usize> {
     let mut stream = Stream::new(seed, Domain::Liar);
     let mut order: Vec<usize> = (0..genesis.members.len()).collect();
     stream.shuffle(&mut order);
@@ -102,7 +142,7 @@ fn choose_liars(seed: u64, config: &SimConfig, genesis: &Genesis, hosts: &[Host]
 }
 
 /// Whether liars are a quorum with each half of the others.
-fn can_fork(members: &[Member], hosts: &[Host], liars: &[usize]) -> bool {
+fn can_fork<S: Subject>(members: &[Member], hosts: &[Host<S>], liars: &[usize]) -> bool {
     let second = second_side(hosts, liars);
     let with = |side: bool| {
         let validators = hosts.iter().take(members.len()).enumerate();
@@ -115,7 +155,7 @@ fn can_fork(members: &[Member], hosts: &[Host], liars: &[usize]) -> bool {
 }
 
 /// Every other honest node: the half that hears of the second of two blocks.
-fn second_side(hosts: &[Host], liars: &[usize]) -> BTreeSet<NodeId> {
+fn second_side<S: Subject>(hosts: &[Host<S>], liars: &[usize]) -> BTreeSet<NodeId> {
     let honest = hosts.iter().enumerate();
     let honest = honest.filter(|(slot, _)| !liars.contains(slot));
     honest
@@ -125,7 +165,7 @@ fn second_side(hosts: &[Host], liars: &[usize]) -> BTreeSet<NodeId> {
         .collect()
 }
 
-fn named(hosts: &[Host], slots: &[usize]) -> Vec<NodeId> {
+fn named<S: Subject>(hosts: &[Host<S>], slots: &[usize]) -> Vec<NodeId> {
     slots.iter().map(|slot| hosts[*slot].node).collect()
 }
 
@@ -146,4 +186,32 @@ fn share_of(members: &[Member], nodes: &[NodeId]) -> Option<(u128, u128)> {
     let named = all.filter(|validator| nodes.contains(&validator.node));
     let power = named.map(|validator| u128::from(validator.power.0)).sum();
     Some((power, set.total()))
+}
+
+impl<S: Subject> World<S> {
+    /// The running honest process that has the most final blocks.
+    fn furthest(&self) -> Option<&Ledger> {
+        let honest = self.hosts.iter().filter(|host| host.is_honest());
+        let running = honest.filter_map(|host| host.ledger());
+        running
+            .filter(|ledger| ledger.world().is_some())
+            .max_by_key(|ledger| ledger.tip().map(|tip| tip.height))
+    }
+
+    /// The validators as the furthest node knows them.
+    fn members(&self) -> Option<Vec<Member>> {
+        Some(self.furthest()?.world()?.members())
+    }
+
+    /// Everybody who lies.
+    fn lying_nodes(&self) -> Vec<NodeId> {
+        let liars = self.hosts.iter().filter(|host| !host.is_honest());
+        liars.map(|host| host.node).collect()
+    }
+
+    /// Honest nodes that lost their disk and do not vote yet.
+    fn asking_nodes(&self) -> Vec<NodeId> {
+        let asking = self.hosts.iter().filter(|host| host.asks());
+        asking.map(|host| host.node).collect()
+    }
 }

@@ -2,25 +2,25 @@
 //! whom of two twins one hears.
 
 use decube_core::codec::{Decode as _, Encode as _};
-use decube_core::ledger::{Message, Response};
+use decube_core::ledger::Message;
 use decube_core::limits::MESSAGE_BYTES_MAX;
 use decube_core::node::{self, Event};
 use decube_core::part::Scope;
-use decube_core::types::{NodeId, RequestId};
+use decube_core::types::NodeId;
 
-use super::host::Part;
-use super::liar::{Lie, Scene, low_bits};
-use super::load::{Answer, Caller};
-use super::{Happening, LedgerWorld, MILLI};
+use super::liar::{Liar, Lie, Scene, low_bits};
+use super::{Happening, MILLI, World};
 use crate::check::raft::Finding;
 use crate::rng::{Domain, Keyed};
+use crate::subject::Subject;
+use crate::world::host::Part;
 
 /// What twins let through changes after so many message delays.
 const TWIN_WINDOW_DELAYS: u64 = 5;
 
-impl LedgerWorld {
+impl<S: Subject> World<S> {
     /// A node says something.
-    pub(super) fn send(
+    pub(in crate::world) fn send(
         &mut self,
         slot: usize,
         to: NodeId,
@@ -61,7 +61,7 @@ impl LedgerWorld {
     }
 
     /// Gives a message to the network, for each process that has the name.
-    pub(super) fn transmit(&mut self, slot: usize, to: NodeId, message: Message) {
+    pub(in crate::world) fn transmit(&mut self, slot: usize, to: NodeId, message: Message) {
         if self.config.may_fork()
             && let Err((checker, what)) = self.checker.on_anything(&message)
         {
@@ -81,23 +81,12 @@ impl LedgerWorld {
             let fate = self
                 .network
                 .send(&self.config, self.now, slot, target, size);
-            for at in [fate.first, fate.second].into_iter().flatten() {
-                let message = message.clone();
-                let message = message.into();
-                let scope = Scope::Global;
-                let event = Box::new(Event::Message {
-                    from,
-                    scope,
-                    message,
-                });
-                self.schedule(
-                    at,
-                    Happening::Deliver {
-                        slot: target,
-                        event,
-                    },
-                );
-            }
+            let event = Event::Message {
+                from,
+                scope: Scope::Global,
+                message: message.clone().into(),
+            };
+            self.arrive(target, fate, event);
         }
     }
 
@@ -123,7 +112,7 @@ impl LedgerWorld {
     }
 
     /// A message arrives.
-    pub(super) fn deliver(&mut self, slot: usize, event: Event) -> Result<(), Finding> {
+    pub(in crate::world) fn deliver(&mut self, slot: usize, event: Event) -> Result<(), Finding> {
         if let Part::Liar(_) = &self.hosts[slot].part
             && let Event::Message {
                 from,
@@ -139,7 +128,7 @@ impl LedgerWorld {
     }
 
     /// A liar has a free moment.
-    pub(super) fn lie(&mut self, slot: usize) {
+    pub(in crate::world) fn lie(&mut self, slot: usize) {
         let lies = self.with_liar(slot, |liar, scene| liar.on_idle(scene));
         self.say(slot, lies);
         let pause = self.config.delta_ms.max(10) * MILLI;
@@ -155,10 +144,10 @@ impl LedgerWorld {
     fn with_liar(
         &mut self,
         slot: usize,
-        act: impl FnOnce(&mut super::liar::Liar, &Scene<'_>) -> Vec<Lie>,
+        act: impl FnOnce(&mut Liar, &Scene<'_>) -> Vec<Lie>,
     ) -> Vec<Lie> {
         let host = &mut self.hosts[slot];
-        let ledger = host.process_node.as_ref().and_then(node::Node::ledger);
+        let ledger = host.subject.as_ref().and_then(Subject::ledger);
         let (Part::Liar(liar), Some(ledger)) = (&mut host.part, ledger) else {
             return Vec::new();
         };
@@ -188,42 +177,5 @@ impl LedgerWorld {
             let message = Box::new(message);
             self.schedule(self.now + after, Happening::Say { slot, to, message });
         }
-    }
-
-    pub(super) fn reply(
-        &mut self,
-        slot: usize,
-        id: RequestId,
-        response: Response,
-    ) -> Result<(), Finding> {
-        let Some((caller, _)) = self.hosts[slot].open.remove(&id) else {
-            let message = format!("slot {slot} answers {id}, which is not open");
-            return Err(("reply-once", message));
-        };
-        self.tell(caller, id, Answer::Answered(response));
-        Ok(())
-    }
-
-    /// An answer is on its way to whoever asked.
-    pub(super) fn tell(&mut self, caller: Caller, id: RequestId, answer: Answer) {
-        let at = self.now + self.client_delay();
-        let answer = Box::new(answer);
-        self.schedule(at, Happening::Answer { caller, id, answer });
-    }
-
-    pub(super) fn take_call(
-        &mut self,
-        caller: Caller,
-        slot: usize,
-        id: RequestId,
-        request: decube_core::ledger::Request,
-    ) -> Result<(), Finding> {
-        if !self.hosts[slot].is_up() {
-            self.tell(caller, id, Answer::NoConnection);
-            return Ok(());
-        }
-        self.hosts[slot].open.insert(id, (caller, self.now));
-        let request = request.into();
-        self.give(slot, Event::Request { id, request })
     }
 }

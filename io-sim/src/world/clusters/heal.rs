@@ -1,0 +1,87 @@
+//! The end of the faults in clusters: who stays dead, and what must follow.
+
+use decube_core::io::Volume;
+use decube_core::types::Index;
+
+use super::{Clusters, World};
+use crate::check::raft::all_voters;
+use crate::plan;
+use crate::rng::{Domain, Keyed};
+use crate::subject::Subject;
+use crate::world::heal::calm;
+
+impl Clusters {
+    /// The faults end: clients are patient no longer than elsewhere.
+    pub(in crate::world) fn calm(&mut self) {
+        for cluster in &mut self.list {
+            calm(&mut cluster.config);
+        }
+    }
+
+    /// Whether each cluster has a majority without these slots.
+    pub(in crate::world) fn can_do_without(&self, dead: &[usize]) -> bool {
+        self.list.iter().all(|cluster| {
+            let living = cluster.slots.iter().filter(|slot| !dead.contains(slot));
+            living.count() * 2 > cluster.slots.len()
+        })
+    }
+}
+
+impl<S: Subject> World<S> {
+    /// A random minority that stays dead. If disks were damaged, only those may
+    /// be: the others are needed. After membership changes nobody is, because
+    /// who forms a quorum is then up to the cluster.
+    pub(in crate::world) fn choose_dead_members(&self) -> Vec<usize> {
+        let draw = Keyed::new(self.seed, Domain::Heal).at(0, 0);
+        let nodes = self.config.nodes;
+        let wiped = self
+            .hosts
+            .iter()
+            .filter(|host| host.dead && host.process > 0);
+        let wiped = u64::try_from(wiped.count()).expect("few slots");
+        let spare = ((nodes.max(1) - 1) / 2).saturating_sub(wiped);
+        if self.config.reconfigurations > 0 || spare == 0 {
+            return Vec::new();
+        }
+        let config = &self.config;
+        let damage = config.rots + config.misdirects + config.lies + config.wipes > 0
+            || config.read_fail_ppm + config.misread_ppm > 0;
+        let mut slots: Vec<u64> = match damage {
+            true => plan::victims(self.seed, config),
+            false => (0..nodes).collect(),
+        };
+        let mut draw = draw;
+        let count = draw.below(spare + 1);
+        let mut dead = Vec::new();
+        while u64::try_from(dead.len()).expect("few slots") < count && !slots.is_empty() {
+            draw = draw.again();
+            let slot = slots.swap_remove(draw.index(slots.len()));
+            dead.push(usize::try_from(slot).expect("few slots"));
+        }
+        dead
+    }
+
+    /// Whether every living member of each cluster has applied what it had committed.
+    pub(in crate::world) fn has_applied(&self, committed: &[Index]) -> bool {
+        let mut all = committed.iter().enumerate();
+        all.all(|(cluster, upto)| self.has_applied_in(cluster, *upto))
+    }
+
+    fn has_applied_in(&self, cluster: usize, upto: Index) -> bool {
+        let Some(membership) = self.members_of(cluster) else {
+            return false;
+        };
+        let mut members = all_voters(membership);
+        members.extend(&membership.learners);
+        let slots = members.into_iter();
+        slots
+            .filter_map(|name| self.slot_in(cluster, name))
+            .all(|slot| {
+                let host = &self.hosts[slot];
+                let facts = host.subject.as_ref().and_then(Subject::facts);
+                let damaged = host.devices[&Volume::Cluster].damaged;
+                let lost = damaged && host.futile_starts > 1;
+                host.dead || lost || facts.is_some_and(|facts| facts.applied >= upto)
+            })
+    }
+}

@@ -1,0 +1,357 @@
+//! Clusters: who is in which, their clients and watchers, and their checkers.
+//!
+//! Without a ledger all nodes of a world are one cluster: its voters, spare nodes that
+//! may join, and those that take the place of wiped machines. With one, validators are
+//! put into clusters in turns. A member of a cluster keeps to Raft's rules even where it
+//! lies to the ledger: a cluster is one organisation, the ledger is not. Twins are in no
+//! cluster, since a name has one process there, and neither is who finds no place among
+//! its voters.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `mod.rs` | who is in which cluster, and what its checker sees |
+//! | `clients.rs` | clients: their timers, calls and answers |
+//! | `send.rs` | messages between members, and who notices whom |
+//! | `operators.rs` | wiped machines, changes of members, transfers |
+//! | `heal.rs` | who stays dead, and what must follow |
+//! | `watch.rs` | watchers |
+
+mod clients;
+mod heal;
+mod operators;
+mod send;
+mod watch;
+
+use decube_core::crypto::SharedSigner;
+use decube_core::crypto::fake::FakeAuthority;
+use decube_core::io::Volume;
+use decube_core::limits::VOTERS_MAX;
+use decube_core::raft::{Membership, Role};
+use decube_core::types::{ClusterId, Index, NodeId};
+
+use super::host::{Host, Part};
+use super::{Happening, MILLI, World, ledger};
+use crate::check::raft::{Finding, RaftChecker, slot_id};
+use crate::check::watches::Watches;
+use crate::client::{ClientStats, Clients, Intent};
+use crate::config::SimConfig;
+use crate::device::Device;
+use crate::history::History;
+use crate::plan;
+use crate::rng::{Domain, Keyed};
+use crate::shell::cluster_config;
+use crate::subject::Subject;
+use crate::workload::Workload;
+
+use clients::Timers;
+use watch::Connection;
+
+/// The cluster of a world without a ledger.
+const ALONE: ClusterId = ClusterId(0xdec0_be00);
+/// Tells the draws of a cluster's disk from those of the ledger's in the same slot.
+const ENTITY: u64 = 1 << 24;
+
+/// One cluster.
+#[derive(Debug)]
+struct Cluster {
+    id: ClusterId,
+    /// The slots of its nodes, in order: voters of the first hour, then the others.
+    slots: Vec<usize>,
+    names: Vec<NodeId>,
+    /// Who votes at the beginning.
+    voters: Vec<NodeId>,
+    /// The first place that stays empty until it replaces a wiped machine.
+    replacements_from: usize,
+    /// Its nodes whose disks may return something else than what was synced: always
+    /// fewer than a quorum, because no protocol survives more.
+    victims: Vec<usize>,
+    /// The settings as its clients see them.
+    config: SimConfig,
+    clients: Clients,
+    timers: Vec<Timers>,
+    /// What watchers saw.
+    watches: Watches,
+    /// Where each of them is.
+    watching: Vec<Option<Connection>>,
+    checker: RaftChecker,
+}
+
+/// All of them.
+#[derive(Debug, Default)]
+pub(super) struct Clusters {
+    list: Vec<Cluster>,
+    /// For each slot, its cluster and its place there.
+    places: Vec<Option<(usize, usize)>>,
+    intents: Vec<Intent>,
+}
+
+/// The slots of a world without a ledger.
+pub(super) fn hosts<S: Subject>(config: &SimConfig, authority: &FakeAuthority) -> Vec<Host<S>> {
+    let used = config.replacements_from();
+    let host = |slot: u64| {
+        let key = SharedSigner::new(authority.signer(slot));
+        let mut host = Host::new(slot_id(place(slot)), key);
+        host.dead = slot >= used;
+        host
+    };
+    (0..config.slots()).map(host).collect()
+}
+
+impl Clusters {
+    /// Puts the nodes of a world into their clusters, if it has any.
+    pub(super) fn new<S: Subject>(
+        seed: u64,
+        has_ledger: bool,
+        config: &SimConfig,
+        workload: &Workload,
+        hosts: &mut [Host<S>],
+    ) -> Self {
+        let mut clusters = Self {
+            places: vec![None; hosts.len()],
+            ..Self::default()
+        };
+        if !has_ledger {
+            let slots = (0..hosts.len()).collect();
+            let clients = Clients::new(seed, config, workload.clone());
+            clusters.add(seed, 0, ALONE, (slots, clients, config.clone()), hosts);
+            return clusters;
+        }
+        let of_ledger = if config.replicas == 0 {
+            0
+        } else {
+            config.clusters
+        };
+        for number in 0..of_ledger {
+            let id = ledger::cluster_of(config, number);
+            let slots = members(config, id, hosts);
+            if slots.is_empty() {
+                continue;
+            }
+            let config = SimConfig {
+                nodes: u64::try_from(slots.len()).expect("few slots"),
+                spares: 0,
+                clients: config.cluster_clients,
+                ..config.clone()
+            };
+            let seed = seed ^ (number + 1) << 40;
+            let clients = Clients::new(seed, &config, workload.clone());
+            let clients = clients.with_requests_from((number + 1) << 48);
+            clusters.add(seed, ENTITY, id, (slots, clients, config), hosts);
+        }
+        clusters
+    }
+
+    fn add<S: Subject>(
+        &mut self,
+        seed: u64,
+        entity: u64,
+        id: ClusterId,
+        (slots, clients, config): (Vec<usize>, Clients, SimConfig),
+        hosts: &mut [Host<S>],
+    ) {
+        let victims = plan::victims(seed, &config).into_iter();
+        let victims: Vec<usize> = victims.map(|victim| slots[place(victim)]).collect();
+        for (place, slot) in slots.iter().enumerate() {
+            let entity = u64::try_from(*slot).expect("few slots") | entity;
+            let mut device = Device::new(seed, entity);
+            if victims.contains(slot) {
+                device.disk.allow_lost_reads();
+            }
+            hosts[*slot].devices.insert(Volume::Cluster, device);
+            self.places[*slot] = Some((self.list.len(), place));
+        }
+        let names: Vec<NodeId> = slots.iter().map(|slot| hosts[*slot].node).collect();
+        let mut voters: Vec<NodeId> = names.iter().take(place(config.nodes)).copied().collect();
+        voters.sort_unstable();
+        let watches = Watches::new((0..config.watchers).map(|watcher| watcher % 2 == 0));
+        self.list.push(Cluster {
+            id,
+            timers: vec![Timers::default(); clients.len()],
+            clients: clients.with_names(names.clone()),
+            checker: RaftChecker::new(names.clone()),
+            watching: vec![None; watches.len()],
+            watches,
+            slots,
+            names,
+            voters,
+            replacements_from: place(config.replacements_from()),
+            victims,
+            config,
+        });
+    }
+
+    /// A node is about to take a step.
+    pub(super) fn begin_step(&mut self, slot: usize, event: u64) {
+        if let Some((cluster, _)) = self.places[slot] {
+            self.list[cluster].checker.begin(event);
+        }
+    }
+
+    /// A new process of a slot starts.
+    pub(super) fn started(&mut self, slot: usize) {
+        if let Some((cluster, place)) = self.places[slot] {
+            self.list[cluster].checker.started(place);
+        }
+    }
+
+    /// A sync that was asked for in the step of `asked` has completed.
+    pub(super) fn synced(&mut self, slot: usize, volume: Volume, asked: u64) {
+        if let Some((cluster, place)) = self.place_of(slot, volume) {
+            self.list[cluster].checker.synced(place, asked);
+        }
+    }
+
+    /// A volume no longer holds what was synced to it.
+    pub(super) fn damaged(&mut self, slot: usize, volume: Volume) {
+        if let Some((cluster, place)) = self.place_of(slot, volume) {
+            self.list[cluster].checker.damaged(place);
+        }
+    }
+
+    fn place_of(&self, slot: usize, volume: Volume) -> Option<(usize, usize)> {
+        self.places[slot].filter(|_| volume == Volume::Cluster)
+    }
+
+    /// Whether there is none.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// What the clients of all clusters have completed.
+    pub(super) fn completed_each(&self) -> Vec<u64> {
+        let each = self.list.iter();
+        each.flat_map(|cluster| cluster.clients.completed_each())
+            .collect()
+    }
+
+    /// What the clients of each cluster have completed, one list for each.
+    pub(super) fn completed_by_cluster(&self) -> impl Iterator<Item = Vec<u64>> {
+        self.list
+            .iter()
+            .map(|cluster| cluster.clients.completed_each())
+    }
+
+    /// What the clients of all clusters have done.
+    pub(super) fn stats(&self) -> ClientStats {
+        let mut total = ClientStats::default();
+        for cluster in &self.list {
+            total.add(&cluster.clients.stats);
+        }
+        total
+    }
+
+    /// What each cluster has committed.
+    pub(super) fn committed(&self) -> Vec<Index> {
+        let all = self.list.iter();
+        all.map(|cluster| cluster.checker.committed()).collect()
+    }
+
+    /// The run ends: what was asked and not answered stays open.
+    pub(super) fn close(&mut self) {
+        for cluster in &mut self.list {
+            cluster.clients.close();
+        }
+    }
+
+    /// What the clients of each cluster did and saw.
+    pub(super) fn into_histories(self) -> Vec<History> {
+        let all = self.list.into_iter();
+        all.map(|cluster| cluster.clients.history).collect()
+    }
+
+    /// How much the clients of each cluster did and saw.
+    pub(super) fn histories(&self) -> impl Iterator<Item = &History> {
+        self.list.iter().map(|cluster| &cluster.clients.history)
+    }
+}
+
+/// The validators that are in a cluster: those that find a place among its voters.
+fn members<S: Subject>(config: &SimConfig, id: ClusterId, hosts: &[Host<S>]) -> Vec<usize> {
+    let is_member = |slot: &usize| {
+        let at = u64::try_from(*slot).expect("few slots");
+        let is_twin = matches!(hosts[*slot].part, Part::Twin);
+        at < config.nodes && !is_twin && ledger::cluster_of(config, at) == id
+    };
+    (0..hosts.len())
+        .filter(is_member)
+        .take(VOTERS_MAX)
+        .collect()
+}
+
+fn place(number: u64) -> usize {
+    usize::try_from(number).expect("few slots")
+}
+
+impl<S: Subject> World<S> {
+    pub(super) fn begin_clusters(&mut self) {
+        for cluster in 0..self.clusters.list.len() {
+            for client in 0..self.clusters.list[cluster].clients.len() {
+                self.set_timer(cluster, client, 0, MILLI);
+            }
+            for watcher in 0..self.clusters.list[cluster].watches.len() {
+                self.schedule(MILLI, Happening::Watcher { cluster, watcher });
+            }
+        }
+    }
+
+    /// What a slot's part in its cluster is built from, if it is in one.
+    pub(super) fn config_in_cluster(&self, slot: usize) -> Option<decube_core::cluster::Config> {
+        let (cluster, _) = self.clusters.places[slot]?;
+        let Cluster { id, voters, .. } = &self.clusters.list[cluster];
+        let name = self.hosts[slot].node;
+        // Who joins later knows nobody yet.
+        let bootstrap = match voters.contains(&name) {
+            true => Membership {
+                voters: voters.clone(),
+                ..Membership::default()
+            },
+            false => Membership::default(),
+        };
+        let entity = u64::try_from(slot).expect("few slots");
+        let process = self.hosts[slot].process;
+        let seed = Keyed::new(self.seed, Domain::NodeSeed).at(entity, process);
+        let names = (name, *id);
+        let config = cluster_config(&self.config, self.mutant, names, bootstrap, seed.0);
+        Some(config)
+    }
+
+    /// Lets the checker of its cluster look at a node after its step.
+    pub(super) fn look_at_cluster(&mut self, slot: usize) -> Result<(), Finding> {
+        let Some((cluster, place)) = self.clusters.places[slot] else {
+            return Ok(());
+        };
+        let subject = self.hosts[slot].subject.as_ref().expect("it took a step");
+        self.clusters.list[cluster]
+            .checker
+            .stepped(place, subject)?;
+        let role = subject.facts().map(|facts| facts.role);
+        let is_joint = subject
+            .membership()
+            .is_some_and(|membership| !membership.outgoing.is_empty());
+        self.cover_state(slot, role, is_joint);
+        Ok(())
+    }
+
+    /// The running leader of the highest term of a cluster.
+    fn leader(&self, cluster: usize) -> Option<usize> {
+        let facts = |slot: &usize| self.hosts[*slot].subject.as_ref().and_then(Subject::facts);
+        let leads = |slot: &usize| facts(slot).is_some_and(|facts| facts.role == Role::Leader);
+        let slots = self.clusters.list[cluster].slots.iter().copied();
+        slots
+            .filter(leads)
+            .max_by_key(|slot| facts(slot).map(|facts| facts.term))
+    }
+
+    /// Who takes part in a cluster, as its leader knows.
+    fn members_of(&self, cluster: usize) -> Option<&Membership> {
+        let leader = self.leader(cluster)?;
+        self.hosts[leader].subject.as_ref()?.membership()
+    }
+
+    /// The slot of a node of a cluster.
+    fn slot_in(&self, cluster: usize, name: NodeId) -> Option<usize> {
+        let Cluster { names, slots, .. } = &self.clusters.list[cluster];
+        let place = names.iter().position(|known| *known == name)?;
+        Some(slots[place])
+    }
+}
