@@ -206,6 +206,12 @@ settings! {
     replicas = 0;
     /// Clients of each of those clusters.
     cluster_clients = 0;
+    /// 1: operators change who is a member of those clusters.
+    cluster_changes = 0;
+    /// 1: the logs of those clusters are damaged as well, inside the fault budget.
+    cluster_damage = 0;
+    /// Messages within a cluster that reach somebody of another one as well.
+    stray_ppm = 0;
     /// Validators that lie.
     liars = 0;
     /// Of those, how many are two copies of one validator instead.

@@ -6,7 +6,7 @@ use crate::rng::{Domain, Stream};
 /// How many ways to lie there are.
 pub const STRATEGIES: u64 = 12;
 /// Clusters of a platform at most.
-const CLUSTERS_MAX: u64 = 3;
+const CLUSTERS_MAX: u64 = 4;
 
 impl SimConfig {
     /// Draws the settings of a run of the ledger. With `fork`, more than a third
@@ -40,7 +40,37 @@ impl SimConfig {
         if s.coin() {
             config.guard_ppm = s.magnitude(50_000, 800_000);
         }
+        if s.coin() {
+            config.watchers = s.range(1, 3);
+        }
+        if s.coin() {
+            config.transfers = s.range(1, 6);
+        }
+        if s.coin() && config.clusters > 1 {
+            config.stray_ppm = s.magnitude(1_000, 50_000);
+        }
+        config.draw_operators(&mut s, ranges);
         config
+    }
+
+    /// Either members come and go, or machines are damaged and replaced: a budget of
+    /// damage counts the members of the first hour.
+    fn draw_operators(&mut self, s: &mut Stream, ranges: &Ranges) {
+        if s.coin() {
+            self.cluster_changes = 1;
+            self.reconfigurations = s.range(2, 12);
+            return;
+        }
+        self.spares = 0;
+        self.cluster_damage = u64::from(s.coin());
+        if self.cluster_damage == 1 {
+            self.rots = self.rots.max(s.range(1, 4));
+            self.lies = s.range(0, 3);
+            self.misdirects = s.range(0, 2);
+        }
+        if s.coin() {
+            self.wipes = s.range(0, ranges.wipes);
+        }
     }
 
     /// Whether a third of the power or more lies.
@@ -78,7 +108,6 @@ impl SimConfig {
         // Only what checksums find: a validator whose disk forgets votes unnoticed lies.
         self.read_fail_ppm = 0;
         self.transfers = 0;
-        self.corrupt_ppm = 0;
         self.delay_mean_us = self.delay_mean_us.min(self.delta_ms * 500);
         self.wall_offset_ms_max = self.wall_offset_ms_max.min(1_500);
         self.clock_steps = self.clock_steps.min(3);

@@ -119,12 +119,12 @@ impl Scenario {
                 wipes: 0,
             },
             Self::Platform => Ranges {
-                nodes: (3, 9),
-                spares: 1,
+                nodes: (3, 12),
+                spares: 3,
                 reconfigurations: 4,
                 short_logs: true,
                 damage: true,
-                wipes: 0,
+                wipes: 2,
             },
             Self::BftFork => Ranges {
                 nodes: (4, 9),

@@ -46,6 +46,17 @@ impl Toy {
         self.config.id == NodeId(1)
     }
 
+    fn start(&mut self, out: &mut Outbox<Effect>) {
+        let me = self.config.id;
+        let all = self.config.bootstrap.voters.iter().copied();
+        let peers = all.filter(|peer| *peer != me).collect();
+        out.push(Effect::Connect { peers });
+        match self.is_primary() {
+            true => _ = self.file(FileOp::List, out),
+            false => out.push(health(Health::Ready)),
+        }
+    }
+
     fn file(&mut self, op: FileOp, out: &mut Outbox<Effect>) -> FileOpId {
         self.operation += 1;
         let id = FileOpId(self.operation);
@@ -273,8 +284,7 @@ impl Machine for Toy {
 
     fn step(&mut self, _now: Time, event: Event, out: &mut Outbox<Effect>) {
         match event {
-            Event::Start { .. } if self.is_primary() => _ = self.file(FileOp::List, out),
-            Event::Start { .. } => out.push(health(Health::Ready)),
+            Event::Start { .. } => self.start(out),
             Event::Request {
                 id,
                 request: node::Request::Cluster(request),

@@ -59,8 +59,10 @@ impl<S: Subject> World<S> {
             FaultKind::Wipe => return self.wipe(slot),
             FaultKind::Rot | FaultKind::Misdirect => self.damage(slot, &fault),
             FaultKind::LostDisk => self.lose_disk(slot, &fault),
-            FaultKind::Reconfigure if self.has_ledger => self.begin_governing(&fault),
-            FaultKind::Reconfigure => return self.reconfigure(0, &fault),
+            FaultKind::Reconfigure => match self.cluster_that_changes(&fault) {
+                Some(cluster) => return self.reconfigure(cluster, &fault),
+                None => self.begin_governing(&fault),
+            },
             FaultKind::Transfer => return self.transfer(slot),
         }
         Ok(())
@@ -129,9 +131,13 @@ impl<S: Subject> World<S> {
         self.boot_after(slot, down);
     }
 
+    /// All machines lose power, or all of one cluster where there are several.
     fn blackout(&mut self, fault: &Fault) {
+        let of = self.slot_of(fault.args[0]);
+        let is_all = self.clusters.len() < 2 || fault.args[1] == 0;
         for slot in 0..self.hosts.len() {
-            if self.hosts[slot].is_up() {
+            let is_hit = is_all || self.clusters.are_together(of, slot);
+            if is_hit && self.hosts[slot].is_up() {
                 self.crash(slot, true);
                 let stagger = u64::try_from(slot).expect("few slots") * (fault.args[0] + 1) * MILLI;
                 self.boot_after(slot, fault.duration + stagger);
@@ -145,11 +151,34 @@ impl<S: Subject> World<S> {
         host.wall_offset = host.clock.wall_offset();
     }
 
-    /// A log is damaged: the ledger's, or the cluster's where there is no other.
+    /// A log is damaged: that of the cluster or that of the ledger, as the time of the
+    /// fault has it where there are both.
     fn damage(&mut self, slot: usize, fault: &Fault) {
-        match self.has_ledger {
-            true => self.damage_ledger(slot, fault),
-            false => self.damage_cluster(slot, fault),
+        let of_cluster = match (self.has_ledger, self.config.cluster_damage) {
+            (false, _) => true,
+            (true, 0) => false,
+            (true, _) => is_odd(fault),
+        };
+        match of_cluster {
+            true => self.damage_cluster(slot, fault),
+            false => self.damage_ledger(slot, fault),
         }
     }
+
+    /// Whose members change, if it is not the set of validators.
+    fn cluster_that_changes(&self, fault: &Fault) -> Option<usize> {
+        let changes = match (self.has_ledger, self.config.cluster_changes) {
+            (false, _) => true,
+            (true, 0) => false,
+            (true, _) => is_odd(fault),
+        };
+        let clusters = u64::try_from(self.clusters.len()).expect("few clusters");
+        let which = (fault.at / 2_000) % clusters.max(1);
+        changes.then(|| usize::try_from(which).expect("few clusters"))
+    }
+}
+
+/// A coin that the time of a fault has thrown.
+const fn is_odd(fault: &Fault) -> bool {
+    fault.at / 1_000 % 2 == 1
 }

@@ -1,6 +1,6 @@
 //! A slot: what outlives a process of a node, and the process.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use decube_core::bft::{Epoch, ValidatorSet};
@@ -67,6 +67,8 @@ pub(super) struct Host<S: Subject> {
     pub(super) open: BTreeMap<RequestId, (Caller, u64)>,
     /// Who watches; `None` if it has left, and the paused node does not know yet.
     pub(super) watchers: BTreeMap<RequestId, Option<usize>>,
+    /// Whom the process wants to be connected to.
+    pub(super) connected: BTreeSet<NodeId>,
     /// The wakes that are queued: one for the end of the turn and one for a
     /// deadline further away. The second may come too early, and is then queued
     /// again: that is cheaper than one in the queue for each new deadline.
@@ -109,6 +111,7 @@ impl<S: Subject> Host<S> {
             doom: None,
             open: BTreeMap::new(),
             watchers: BTreeMap::new(),
+            connected: BTreeSet::new(),
             wakes: [None; 2],
             exits: None,
             stop_down: 0,

@@ -163,6 +163,12 @@ coverage! {
     forks_convicted,
     /// Forks by a quorum of liars that convict a third or less.
     forks_unproven,
+    /// Messages to nodes that there is no connection to.
+    unconnected,
+    /// Messages of one cluster that reached somebody of another one.
+    strays,
+    /// Validators that no genesis named.
+    outsiders_joined,
     /// Draws for order and delays.
     scheduled,
 }

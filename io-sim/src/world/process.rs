@@ -76,6 +76,7 @@ impl<S: Subject> World<S> {
         host.role = None;
         host.was_joint = false;
         host.watchers.clear();
+        host.connected.clear();
         host.doom = None;
         host.wakes = [None; 2];
         host.exits = None;

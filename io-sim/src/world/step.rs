@@ -222,7 +222,7 @@ impl<S: Subject> World<S> {
                 Io::Read(read) => self.store(slot, volume, StoreTask::Read(read)),
             },
             Effect::Health { part, health } => return self.on_health(slot, part.volume(), health),
-            Effect::Connect { .. } => {}
+            Effect::Connect { peers } => self.hosts[slot].connected = peers,
             // One that halted said so before.
             Effect::Stopped => _ = self.hosts[slot].exits.get_or_insert(Exit::Stopped),
         }

@@ -18,11 +18,17 @@ impl Clusters {
         }
     }
 
-    /// Whether each cluster has a majority without these slots.
+    /// Whether each cluster has a majority of its first voters without these slots, and
+    /// without those whose logs may be damaged.
     pub(in crate::world) fn can_do_without(&self, dead: &[usize]) -> bool {
         self.list.iter().all(|cluster| {
-            let living = cluster.slots.iter().filter(|slot| !dead.contains(slot));
-            living.count() * 2 > cluster.slots.len()
+            let voters = &cluster.slots[..cluster.voters.len()];
+            let is_damaged = cluster.config.cluster_damage == 1 || cluster.config.wipes > 0;
+            let is_victim = |slot: &usize| is_damaged && cluster.victims.contains(slot);
+            let living = voters
+                .iter()
+                .filter(|slot| !dead.contains(slot) && !is_victim(slot));
+            living.count() * 2 > voters.len()
         })
     }
 }

@@ -22,6 +22,8 @@ mod operators;
 mod send;
 mod watch;
 
+use std::ops::Range;
+
 use decube_core::crypto::SharedSigner;
 use decube_core::crypto::fake::FakeAuthority;
 use decube_core::io::Volume;
@@ -123,16 +125,18 @@ impl Clusters {
         };
         for number in 0..of_ledger {
             let id = ledger::cluster_of(config, number);
-            let slots = members(config, id, hosts);
-            if slots.is_empty() {
+            let [voters, spares, replacements] = nodes_of(config, id, hosts);
+            if voters.is_empty() {
                 continue;
             }
             let config = SimConfig {
-                nodes: u64::try_from(slots.len()).expect("few slots"),
-                spares: 0,
+                nodes: count(&voters),
+                spares: count(&spares),
+                wipes: count(&replacements),
                 clients: config.cluster_clients,
                 ..config.clone()
             };
+            let slots = [voters, spares, replacements].concat();
             let seed = seed ^ (number + 1) << 40;
             let clients = Clients::new(seed, &config, workload.clone());
             let clients = clients.with_requests_from((number + 1) << 48);
@@ -212,6 +216,27 @@ impl Clusters {
         self.places[slot].filter(|_| volume == Volume::Cluster)
     }
 
+    /// The node of a cluster that damage of a slot befalls: that slot, if it is within the
+    /// budget, or another one that is.
+    fn victim(&self, cluster: usize, slot: usize) -> Option<usize> {
+        let victims = &self.list[cluster].victims;
+        match victims.contains(&slot) {
+            true => Some(slot),
+            false => victims.get(slot % victims.len().max(1)).copied(),
+        }
+    }
+
+    /// Whether two slots are in one cluster.
+    pub(super) fn are_together(&self, one: usize, other: usize) -> bool {
+        let cluster = |slot: usize| self.places[slot].map(|(cluster, _)| cluster);
+        cluster(one).is_some() && cluster(one) == cluster(other)
+    }
+
+    /// How many there are.
+    pub(super) const fn len(&self) -> usize {
+        self.list.len()
+    }
+
     /// Whether there is none.
     pub(super) const fn is_empty(&self) -> bool {
         self.list.is_empty()
@@ -265,17 +290,25 @@ impl Clusters {
     }
 }
 
-/// The validators that are in a cluster: those that find a place among its voters.
-fn members<S: Subject>(config: &SimConfig, id: ClusterId, hosts: &[Host<S>]) -> Vec<usize> {
-    let is_member = |slot: &usize| {
-        let at = u64::try_from(*slot).expect("few slots");
-        let is_twin = matches!(hosts[*slot].part, Part::Twin);
-        at < config.nodes && !is_twin && ledger::cluster_of(config, at) == id
+/// The nodes of a cluster: the validators that find a place among its voters, spare
+/// nodes, and those that replace wiped machines.
+fn nodes_of<S: Subject>(config: &SimConfig, id: ClusterId, hosts: &[Host<S>]) -> [Vec<usize>; 3] {
+    let among = |numbers: Range<u64>| -> Vec<usize> {
+        let is_its = |at: &u64| ledger::cluster_of(config, *at) == id;
+        let slots = numbers.filter(is_its).map(place);
+        slots
+            .filter(|slot| !matches!(hosts[*slot].part, Part::Twin))
+            .collect()
     };
-    (0..hosts.len())
-        .filter(is_member)
-        .take(VOTERS_MAX)
-        .collect()
+    let replacements_from = config.replacements_from();
+    let mut voters = among(0..config.nodes);
+    voters.truncate(VOTERS_MAX);
+    let spares = among(config.nodes..replacements_from);
+    [voters, spares, among(replacements_from..config.slots())]
+}
+
+fn count(slots: &[usize]) -> u64 {
+    u64::try_from(slots.len()).expect("few slots")
 }
 
 fn place(number: u64) -> usize {

@@ -23,9 +23,9 @@ impl<S: Subject> World<S> {
         let Some((cluster, _)) = self.clusters.places[slot] else {
             return;
         };
-        if !self.clusters.list[cluster].victims.contains(&slot) {
+        let Some(slot) = self.clusters.victim(cluster, slot) else {
             return;
-        }
+        };
         let disk = &mut self.hosts[slot].device(Volume::Cluster).disk;
         let what = match fault.kind {
             FaultKind::Rot => disk.rot(Draw(fault.args[1])),
@@ -44,7 +44,7 @@ impl<S: Subject> World<S> {
         let Some((cluster, _)) = self.clusters.places[slot] else {
             return;
         };
-        if self.clusters.list[cluster].victims.contains(&slot) {
+        if let Some(slot) = self.clusters.victim(cluster, slot) {
             let device = self.hosts[slot].device(Volume::Cluster);
             device.disk.arm_lies(fault.args[1]);
         }
@@ -53,8 +53,11 @@ impl<S: Subject> World<S> {
     /// A machine loses its disk. Its promises are lost with it, so it must never
     /// come back under its name: a new node with an empty disk and a new id takes
     /// its place, and an operator changes the membership until that is done.
-    pub(in crate::world) fn wipe(&mut self, old: usize) -> Result<(), Finding> {
-        let Some((cluster, place)) = self.clusters.places[old] else {
+    pub(in crate::world) fn wipe(&mut self, slot: usize) -> Result<(), Finding> {
+        let Some((cluster, _)) = self.clusters.places[slot] else {
+            return Ok(());
+        };
+        let Some(old) = self.clusters.victim(cluster, slot) else {
             return Ok(());
         };
         let Cluster {
@@ -64,8 +67,8 @@ impl<S: Subject> World<S> {
         } = &self.clusters.list[cluster];
         let unused = |slot: &&usize| self.hosts[**slot].dead && self.hosts[**slot].process == 0;
         let new = slots[*replacements_from..].iter().find(unused).copied();
-        let is_replacement = place >= *replacements_from;
-        let Some(new) = new.filter(|_| !is_replacement && !self.hosts[old].dead) else {
+        let is_bearable = !self.has_ledger || self.may_lose_disk(old);
+        let Some(new) = new.filter(|_| is_bearable && !self.hosts[old].dead) else {
             return Ok(());
         };
         self.crash(old, true);

@@ -9,7 +9,7 @@ use decube_core::types::NodeId;
 use super::{Cluster, World};
 use crate::check::raft::Finding;
 use crate::fingerprint::message_size;
-use crate::network::Fate;
+use crate::network::{Fate, ppm};
 use crate::rng::{Domain, Keyed};
 use crate::shell::panic_message;
 use crate::subject::Subject;
@@ -40,6 +40,9 @@ impl<S: Subject> World<S> {
             let message = format!("slot {slot} sends to itself: {message:?}");
             return Err(("self-send", message));
         }
+        if !self.is_linked(slot, target) {
+            return Ok(());
+        }
         let size = message_size(&message);
         let fate = self
             .network
@@ -59,8 +62,45 @@ impl<S: Subject> World<S> {
             scope: Scope::Cluster,
             message,
         };
+        self.stray(slot, fate, &event);
         self.arrive(target, fate, event);
         Ok(())
+    }
+
+    /// Whether one of two nodes wants to be connected to the other: without that there is
+    /// no connection that a message could take.
+    pub(in crate::world) fn is_linked(&mut self, one: usize, other: usize) -> bool {
+        let wants = |from: usize, to: usize| {
+            let name = self.hosts[to].node;
+            self.hosts[from].connected.contains(&name)
+        };
+        let is_linked = wants(one, other) || wants(other, one);
+        self.coverage.unconnected += u64::from(!is_linked);
+        is_linked
+    }
+
+    /// Now and then somebody of another cluster hears as well what is said in one. It
+    /// knows from its transport that the speaker is none of its own.
+    fn stray(&mut self, slot: usize, fate: Fate, event: &Event) {
+        if self.config.stray_ppm == 0 || self.healed {
+            return;
+        }
+        let entity = u64::try_from(slot).expect("few slots");
+        let draw = Keyed::new(self.seed, Domain::Corrupt).at(entity | 1 << 49, self.events);
+        let target = draw.again().index(self.hosts.len());
+        if !draw.chance(ppm(self.config.stray_ppm)) || self.clusters.are_together(slot, target) {
+            return;
+        }
+        let mut event = event.clone();
+        if let Event::Message { scope, .. } = &mut event {
+            *scope = Scope::Global;
+        }
+        self.coverage.strays += 1;
+        let once = Fate {
+            second: None,
+            ..fate
+        };
+        self.arrive(target, once, event);
     }
 
     /// A message is on its way, perhaps twice.
@@ -117,8 +157,7 @@ impl<S: Subject> World<S> {
 
     /// The transport of a slot notices that a node of its cluster came or went.
     pub(in crate::world) fn tell_later(&mut self, slot: usize, peer: usize, up: bool) {
-        let cluster = |slot: usize| self.clusters.places[slot].map(|(cluster, _)| cluster);
-        if cluster(slot).is_none() || cluster(slot) != cluster(peer) {
+        if !self.clusters.are_together(slot, peer) {
             return;
         }
         let process = self.hosts[slot].process;

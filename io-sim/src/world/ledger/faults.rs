@@ -37,9 +37,8 @@ impl<S: Subject> World<S> {
 
     /// Whether the others can do without this honest node until it has found its way
     /// back: it counts against the budget of lies, as if it were silent for ever.
-    fn may_lose_disk(&self, slot: usize) -> bool {
-        let mut faulty = self.lying_nodes();
-        faulty.extend(self.asking_nodes());
+    pub(in crate::world) fn may_lose_disk(&self, slot: usize) -> bool {
+        let mut faulty = self.faulty_nodes();
         faulty.push(self.hosts[slot].node);
         matches!(self.hosts[slot].part, Part::Honest) && self.is_bearable(&faulty)
     }

@@ -138,9 +138,7 @@ impl<S: Subject> World<S> {
             return false;
         }
         self.governor.open.push((change, key));
-        let mut faulty = self.lying_nodes();
-        faulty.extend(self.asking_nodes());
-        let keeps = self.is_bearable(&faulty);
+        let keeps = self.is_bearable(&self.faulty_nodes());
         if !keeps {
             self.governor.open.pop();
         }
@@ -172,6 +170,7 @@ impl<S: Subject> World<S> {
                     Operation::Validator(ValidatorChange::Rotate { .. })
                 );
                 self.coverage.keys_rotated += u64::from(is_rotation);
+                self.coverage.outsiders_joined += u64::from(self.adds_outsider(&operation));
                 let is_it =
                     |change: &ValidatorChange| operation == Operation::Validator(change.clone());
                 self.governor.open.retain(|(change, _)| !is_it(change));
@@ -186,6 +185,17 @@ impl<S: Subject> World<S> {
         }
         self.governor.is_queued = true;
         self.schedule(self.now + PAUSE_NS, Happening::Govern);
+    }
+
+    /// Whether an operation makes a node a validator that the genesis does not name.
+    fn adds_outsider(&self, operation: &Operation) -> bool {
+        let mut named = self.genesis.members.iter().map(|member| member.node);
+        match operation {
+            Operation::Validator(ValidatorChange::Add { node, .. }) => {
+                !named.any(|name| name == *node)
+            }
+            _ => false,
+        }
     }
 
     fn is_in_force(&self, operation: &Operation) -> bool {

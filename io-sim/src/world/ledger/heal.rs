@@ -50,8 +50,7 @@ impl<S: Subject> World<S> {
         if draw.coin() || !world.proposals().is_empty() || self.config.reconfigurations > 0 {
             return dead;
         }
-        let mut faulty = self.lying_nodes();
-        faulty.extend(self.asking_nodes());
+        let mut faulty = self.faulty_nodes();
         for _ in 0..self.hosts.len() {
             draw = draw.again();
             let slot = draw.index(self.hosts.len());

@@ -100,6 +100,8 @@ pub(super) fn hosts<S: Subject>(
     for (entity, host) in (0..).zip(&mut hosts) {
         host.devices
             .insert(Volume::Ledger, Device::new(seed, entity));
+        let replaces = config.replacements_from()..config.slots();
+        host.dead = replaces.contains(&entity);
     }
     hosts
 }
@@ -209,9 +211,14 @@ impl<S: Subject> World<S> {
         liars.map(|host| host.node).collect()
     }
 
-    /// Honest nodes that lost their disk and do not vote yet.
-    fn asking_nodes(&self) -> Vec<NodeId> {
-        let asking = self.hosts.iter().filter(|host| host.asks());
-        asking.map(|host| host.node).collect()
+    /// Who can not be counted on: everybody who lies, honest nodes that lost their disk
+    /// and do not vote yet, machines that are gone, and those that are not there yet.
+    fn faulty_nodes(&self) -> Vec<NodeId> {
+        let is_absent = |host: &Host<S>| host.is_gone || host.dead && host.process == 0;
+        let faulty = self
+            .hosts
+            .iter()
+            .filter(|host| !host.is_honest() || host.asks() || is_absent(host));
+        faulty.map(|host| host.node).collect()
     }
 }

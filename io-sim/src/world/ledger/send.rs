@@ -36,7 +36,7 @@ impl<S: Subject> World<S> {
                 self.checker.sending(slot, &message, host.ledger_disk())?;
                 self.coverage.ledger_message(&message);
                 self.over_the_wire(&message)?;
-                self.transmit(slot, to, message);
+                self.transmit_if_linked(slot, to, message);
             }
             Part::Twin => self.transmit(slot, to, message),
             Part::Liar(_) => {
@@ -60,6 +60,14 @@ impl<S: Subject> World<S> {
         Ok(())
     }
 
+    /// Gives a message to the network where there is a connection. A liar makes its own.
+    fn transmit_if_linked(&mut self, slot: usize, to: NodeId, message: Message) {
+        let target = self.names.iter().position(|name| *name == to);
+        if target.is_some_and(|target| self.is_linked(slot, target)) {
+            self.transmit(slot, to, message);
+        }
+    }
+
     /// Gives a message to the network, for each process that has the name.
     pub(in crate::world) fn transmit(&mut self, slot: usize, to: NodeId, message: Message) {
         if self.config.may_fork()
@@ -81,6 +89,13 @@ impl<S: Subject> World<S> {
             let fate = self
                 .network
                 .send(&self.config, self.now, slot, target, size);
+            if fate.damaged && self.config.codec == 1 {
+                let damaged = self.damage_frame(slot, target, &message.clone().into());
+                if let Err((checker, what)) = damaged {
+                    self.violate(checker, what);
+                }
+                continue;
+            }
             let event = Event::Message {
                 from,
                 scope: Scope::Global,
