@@ -155,11 +155,25 @@ pub enum Mutant {
     NodeOneVolume,
     /// The health of each part is told as that of the first.
     NodeHealthOfFirst,
+    /// The clock is for the first part only.
+    NodeClocksFirst,
+    /// Whoever was proven to be somebody may speak to every part.
+    NodeHearsStrangers,
+    /// The shell hears whom the first part wants to be connected to, and no more.
+    NodeConnectsFirst,
+    /// Of the notices of a step the last is lost.
+    NodeDropsNotice,
+    /// The last notice of a step is given twice.
+    NodeDoublesNotice,
+    /// The notices of a step come in the wrong order.
+    NodeReordersNotices,
+    /// Nobody hears that a state was replaced.
+    NodeForgetsReplaced,
 }
 
 impl Mutant {
     /// All planted bugs.
-    pub const ALL: [Self; 69] = [
+    pub const ALL: [Self; 76] = [
         Self::VoteNotDurable,
         Self::VoteForgottenInTerm,
         Self::CommitOldTerm,
@@ -229,6 +243,13 @@ impl Mutant {
         Self::NodeEndAnswersNobody,
         Self::NodeOneVolume,
         Self::NodeHealthOfFirst,
+        Self::NodeClocksFirst,
+        Self::NodeHearsStrangers,
+        Self::NodeConnectsFirst,
+        Self::NodeDropsNotice,
+        Self::NodeDoublesNotice,
+        Self::NodeReordersNotices,
+        Self::NodeForgetsReplaced,
     ];
 
     /// Whether this mutant is the one selected. Constant `false` in every build

@@ -210,6 +210,8 @@ settings! {
     cluster_changes = 0;
     /// 1: the logs of those clusters are damaged as well, inside the fault budget.
     cluster_damage = 0;
+    /// Processes that are killed, and asked to stop while they start again.
+    early_stops = 0;
     /// Messages within a cluster that reach somebody of another one as well.
     stray_ppm = 0;
     /// Validators that lie.

@@ -49,6 +49,9 @@ impl SimConfig {
         if s.coin() && config.clusters > 1 {
             config.stray_ppm = s.magnitude(1_000, 50_000);
         }
+        if s.coin() {
+            config.early_stops = s.range(1, 8);
+        }
         config.draw_operators(&mut s, ranges);
         config
     }

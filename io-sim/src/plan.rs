@@ -358,6 +358,9 @@ impl Planner<'_> {
             let down = self.stream.magnitude(1, 3_000) * MILLI;
             self.add(FaultKind::LostDisk, down, [slot, 0, 0]);
         }
+        for _ in 0..self.config.early_stops {
+            self.early_stop();
+        }
         if self.victims.is_empty() {
             return;
         }
@@ -375,6 +378,17 @@ impl Planner<'_> {
             let slot = *self.stream.pick(&self.victims);
             self.add(FaultKind::Wipe, 0, [slot, 0, 0]);
         }
+    }
+
+    /// A process is killed, and asked to stop while it starts again.
+    fn early_stop(&mut self) {
+        let slot = self.slot();
+        let at = self.moment();
+        let down = self.stream.magnitude(1, 500) * MILLI;
+        self.add_at(FaultKind::Kill, at, down, [slot, 0, 0]);
+        let stop = at + down + self.stream.magnitude(10, 200_000) * 1_000;
+        let down = self.stream.magnitude(1, 500) * MILLI;
+        self.add_at(FaultKind::Shutdown, stop, down, [slot, 0, 0]);
     }
 
     fn slot(&mut self) -> u64 {

@@ -2,7 +2,8 @@
 //! proves nothing.
 //!
 //! The table names the scenario that hunts each bug and how many seeds it may
-//! take. `DECUBE_MUTANT=Name` hunts one only.
+//! take. `DECUBE_MUTANT=Name` hunts one only; `DECUBE_MUTANT_SEED=N` begins with another
+//! seed, which shows how much of a kill is luck.
 
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,7 +13,10 @@ use decube_core::mutant::Mutant;
 use decube_io_sim::runner::{RunSpec, run};
 use decube_io_sim::scenario::Scenario;
 use decube_sim_tests::swarm::on_all_processors;
-use decube_sim_tests::{quiet_panics, say};
+use decube_sim_tests::{number_from_env, quiet_panics, say};
+
+/// The first seed of each hunt.
+const FIRST_SEED: u64 = 1;
 
 struct Planted {
     mutant: Mutant,
@@ -44,6 +48,7 @@ fn table() -> Vec<Planted> {
 fn main() {
     quiet_panics();
     let only = std::env::var("DECUBE_MUTANT").ok();
+    let first = number_from_env("DECUBE_MUTANT_SEED").unwrap_or(FIRST_SEED);
     let survivors = AtomicU64::new(0);
     let start = Instant::now();
     let hunted = table();
@@ -53,7 +58,7 @@ fn main() {
             return ControlFlow::Break(());
         };
         let name = format!("{:?}", planted.mutant);
-        if only.as_ref().is_none_or(|only| *only == name) && !hunt(&name, planted) {
+        if only.as_ref().is_none_or(|only| *only == name) && !hunt(&name, planted, first) {
             survivors.fetch_add(1, Ordering::Relaxed);
         }
         ControlFlow::Continue(())
@@ -71,9 +76,9 @@ fn main() {
     }
 }
 
-fn hunt(name: &str, planted: &Planted) -> bool {
+fn hunt(name: &str, planted: &Planted, first: u64) -> bool {
     let mut events = 0;
-    for seed in 1..=planted.seeds_max {
+    for seed in first..first + planted.seeds_max {
         let spec = RunSpec {
             mutant: planted.mutant,
             settings: planted

@@ -12,6 +12,7 @@ use super::message::{Message, Proposal};
 use super::state::{Bft, Known, Phase, Verdict};
 use super::types::View;
 use super::vote::{Statement, VoteKind};
+use crate::crypto::Digest;
 use crate::limits::{BLOCKS_OPEN_MAX, PROPOSAL_SKIPS_MAX};
 use crate::machine::Outbox;
 use crate::mutant::Mutant;
@@ -218,7 +219,7 @@ impl Bft {
     }
 
     /// Keeps a block that is wanted.
-    pub(super) fn keep_block(&mut self, block: Block, verdict: Verdict) -> crate::crypto::Digest {
+    pub(super) fn keep_block(&mut self, block: Block, verdict: Verdict) -> Digest {
         let hash = block.hash();
         let header = block.header();
         if header.height > self.committed.height && self.has_room() {
@@ -229,8 +230,20 @@ impl Bft {
                 verdict,
                 recorded: false,
             });
+            self.write_again(&hash);
         }
         hash
+    }
+
+    /// Writes a block that it voted for (D1b) and that a damaged log has lost, once others
+    /// have given it back.
+    fn write_again(&mut self, hash: &Digest) {
+        let is_new = matches!(self.phase, Phase::New);
+        let place = self.blocks[hash].block.place();
+        let mine = self.guard.vote(place.view, VoteKind::Notarize);
+        if !is_new && mine.is_some_and(|vote| vote.statement.block == place) {
+            self.record_block(hash);
+        }
     }
 
     /// Whether one more open block is kept. What the own log holds was bounded when it

@@ -348,10 +348,13 @@ macro_rules! parts {
             }
 
             /// Whom the parts want to be connected to.
-            pub(super) fn peers(&self) -> BTreeSet<NodeId> {
+            pub(super) fn peers(&self, mutant: Mutant) -> BTreeSet<NodeId> {
                 let mut peers = BTreeSet::new();
                 $(if let Some(slot) = &self.$field {
                     peers.extend(slot.peers());
+                    if mutant.is(Mutant::NodeConnectsFirst) {
+                        return peers;
+                    }
                 })+
                 peers
             }

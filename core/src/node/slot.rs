@@ -56,6 +56,7 @@ impl Signal {
     pub(super) fn is_for_first(&self, mutant: Mutant) -> bool {
         match self {
             Self::Wake => mutant.is(Mutant::NodeWakesFirst),
+            Self::Clock { .. } => mutant.is(Mutant::NodeClocksFirst),
             Self::Shutdown => mutant.is(Mutant::NodeShutsFirst),
             _ => false,
         }
@@ -157,7 +158,7 @@ impl<P: InNode> Slot<P> {
         message: P::Message,
         cx: &mut Context<'_>,
     ) {
-        if P::SCOPE.admits(scope) {
+        if P::SCOPE.admits(scope) || cx.mutant.is(Mutant::NodeHearsStrangers) {
             self.step(part::Event::Message { from, message }, cx);
         }
     }

@@ -1,11 +1,14 @@
 //! The only mutator: events to their parts, notices along the links.
 
+use alloc::vec::Vec;
+
 use super::effect::Effect;
 use super::event::Event;
 use super::links;
-use super::parts::{PartId, Request, Response};
+use super::parts::{Notice, PartId, Request, Response};
 use super::slot::{Context, Signal};
 use super::state::Node;
+use crate::ledger;
 use crate::limits::{NODE_LINK_ROUNDS_MAX, REQUESTS_OPEN_MAX};
 use crate::machine::{Machine, Outbox};
 use crate::mutant::Mutant;
@@ -72,6 +75,7 @@ impl Node {
                 parts.signal(PartId::of(volume), Signal::Io(done), &mut cx);
             }
         }
+        disturb(cx.notices, cx.mutant);
         let mut followed = 0;
         let mut rounds = 0;
         while followed < cx.notices.len() {
@@ -102,7 +106,7 @@ impl Node {
 
     /// Tells the shell whom to connect to, if that has changed.
     fn tell_peers(&mut self, out: &mut Outbox<Effect>) {
-        let peers = self.parts.peers();
+        let peers = self.parts.peers(self.config.mutant());
         assert!(
             !peers.contains(&self.config.node),
             "no node connects to itself"
@@ -111,6 +115,26 @@ impl Node {
             self.connected.clone_from(&peers);
             out.push(Effect::Connect { peers });
         }
+    }
+}
+
+/// What the planted bugs of the links make of the notices of a step.
+fn disturb(notices: &mut Vec<Notice>, mutant: Mutant) {
+    if mutant.is(Mutant::NodeDropsNotice) {
+        notices.pop();
+    }
+    if mutant.is(Mutant::NodeDoublesNotice)
+        && let Some(last) = notices.last().cloned()
+    {
+        notices.push(last);
+    }
+    if mutant.is(Mutant::NodeReordersNotices) {
+        notices.reverse();
+    }
+    if mutant.is(Mutant::NodeForgetsReplaced) {
+        let is_replaced =
+            |notice: &Notice| matches!(notice, Notice::Ledger(ledger::Notice::Replaced { .. }));
+        notices.retain(|notice| !is_replaced(notice));
     }
 }
 

@@ -77,12 +77,16 @@ pub(super) struct Host<S: Subject> {
     pub(super) exits: Option<Exit>,
     /// How long it stays down after the graceful stop under way.
     pub(super) stop_down: u64,
-    /// The event in which the process became ready.
+    /// The parts of the process that have been ready, by their volumes.
+    pub(super) ready_parts: BTreeSet<Volume>,
+    /// The event in which the last of them was.
     pub(super) ready: Option<u64>,
     /// How often in a row it halted as soon as it was ready, or before.
     pub(super) futile_starts: u64,
     /// It is not started any more, or not yet.
     pub(super) dead: bool,
+    /// What its cluster rests on was damaged, or will turn out to be: it may end for ever.
+    pub(super) is_at_risk: bool,
     /// It was wiped: nobody ever starts it again.
     pub(super) is_gone: bool,
 }
@@ -115,9 +119,11 @@ impl<S: Subject> Host<S> {
             wakes: [None; 2],
             exits: None,
             stop_down: 0,
+            ready_parts: BTreeSet::new(),
             ready: None,
             futile_starts: 0,
             dead: false,
+            is_at_risk: false,
             is_gone: false,
         }
     }
@@ -126,6 +132,20 @@ impl<S: Subject> Host<S> {
     pub(super) fn device(&mut self, volume: Volume) -> &mut Device {
         let device = self.devices.get_mut(&volume);
         device.expect("a node asks for its own volumes")
+    }
+
+    /// A part of the process is ready.
+    pub(super) fn part_ready(&mut self, volume: Volume, event: u64) {
+        self.ready_parts.insert(volume);
+        if self.ready_parts.len() == self.devices.len() {
+            self.ready.get_or_insert(event);
+        }
+    }
+
+    /// Whether what its cluster rests on was damaged so that it does not start any more.
+    pub(super) fn is_lost(&self) -> bool {
+        let device = self.devices.get(&Volume::Cluster);
+        device.is_some_and(|device| device.damaged) && self.futile_starts > 1
     }
 
     /// The disk with its votes on the ledger.

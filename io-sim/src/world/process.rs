@@ -80,6 +80,7 @@ impl<S: Subject> World<S> {
         host.doom = None;
         host.wakes = [None; 2];
         host.exits = None;
+        host.ready_parts.clear();
         host.ready = None;
         for (id, (caller, _)) in std::mem::take(&mut host.open) {
             self.lose_call(caller, id);

@@ -4,7 +4,7 @@ use decube_core::io::{FileOp, FileOpId, Io, Volume};
 use decube_core::limits::{LEDGER_POOL_BYTES_MAX, REQUESTS_OPEN_MAX};
 use decube_core::machine::Machine;
 use decube_core::node::{Effect, Event, Message, Notice, Response};
-use decube_core::part::Health;
+use decube_core::part::{Health, Scope};
 use decube_core::{bft, ledger};
 
 use super::{Happening, MILLI, World};
@@ -67,7 +67,12 @@ impl<S: Subject> World<S> {
         let local = host.clock.local(self.now);
         let subject = host.subject.as_mut();
         let subject = subject.expect("only a running node takes a step");
+        let deaf = is_from_stranger(&event).then(|| subject.digest());
         guarded(slot, || subject.step(local, event, &mut out))?;
+        if deaf.is_some_and(|before| !out.is_empty() || subject.digest() != before) {
+            let message = format!("slot {slot} listens to another cluster");
+            return Err(("stranger", message));
+        }
         let cut = host.doom.filter(|_| !out.is_empty()).map(|doom| {
             let draw = self.crash_point.at(entity, self.events);
             (draw.index(out.len() + 1), doom)
@@ -234,7 +239,7 @@ impl<S: Subject> World<S> {
         let fork = self.config.may_fork();
         let host = &mut self.hosts[slot];
         match health {
-            Health::Ready | Health::Degraded(_) => _ = host.ready.get_or_insert(event),
+            Health::Ready | Health::Degraded(_) => host.part_ready(volume, event),
             Health::Halted(reason) => {
                 let is_honest = host.is_honest() || volume == Volume::Cluster;
                 let goes_on = volume == Volume::Ledger && host.has_cluster();
@@ -343,4 +348,16 @@ impl<S: Subject> World<S> {
         self.schedule_store(slot, volume);
         self.give(slot, Event::Io { volume, done })
     }
+}
+
+/// Whether somebody of another cluster says what is for the own one only.
+const fn is_from_stranger(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::Message {
+            scope: Scope::Global,
+            message: Message::Cluster(_),
+            ..
+        }
+    )
 }

@@ -54,4 +54,11 @@ vec![
     planted(Mutant::NodeEndAnswersNobody, Scenario::Platform, 60),
     planted(Mutant::NodeOneVolume, Scenario::Platform, 4),
     planted(Mutant::NodeHealthOfFirst, Scenario::Platform, 4),
+    planted(Mutant::NodeClocksFirst, Scenario::Platform, 4),
+    planted(Mutant::NodeHearsStrangers, Scenario::Platform, 8),
+    planted(Mutant::NodeConnectsFirst, Scenario::Platform, 4),
+    planted(Mutant::NodeDropsNotice, Scenario::Platform, 4),
+    planted(Mutant::NodeDoublesNotice, Scenario::Platform, 4),
+    planted(Mutant::NodeReordersNotices, Scenario::Platform, 4),
+    planted(Mutant::NodeForgetsReplaced, Scenario::Platform, 16),
 ]

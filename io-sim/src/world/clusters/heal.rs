@@ -1,6 +1,5 @@
 //! The end of the faults in clusters: who stays dead, and what must follow.
 
-use decube_core::io::Volume;
 use decube_core::types::Index;
 
 use super::{Clusters, World};
@@ -85,9 +84,7 @@ impl<S: Subject> World<S> {
             .all(|slot| {
                 let host = &self.hosts[slot];
                 let facts = host.subject.as_ref().and_then(Subject::facts);
-                let damaged = host.devices[&Volume::Cluster].damaged;
-                let lost = damaged && host.futile_starts > 1;
-                host.dead || lost || facts.is_some_and(|facts| facts.applied >= upto)
+                host.dead || host.is_lost() || facts.is_some_and(|facts| facts.applied >= upto)
             })
     }
 }

@@ -20,10 +20,7 @@ const OPERATOR_NS: u64 = 400 * MILLI;
 impl<S: Subject> World<S> {
     /// The log of a cluster is damaged, which the next start notices.
     pub(in crate::world) fn damage_cluster(&mut self, slot: usize, fault: &Fault) {
-        let Some((cluster, _)) = self.clusters.places[slot] else {
-            return;
-        };
-        let Some(slot) = self.clusters.victim(cluster, slot) else {
+        let Some(slot) = self.take_risk(slot) else {
             return;
         };
         let disk = &mut self.hosts[slot].device(Volume::Cluster).disk;
@@ -41,13 +38,21 @@ impl<S: Subject> World<S> {
 
     /// The next syncs of a cluster's log do nothing.
     pub(in crate::world) fn arm_lies(&mut self, slot: usize, fault: &Fault) {
-        let Some((cluster, _)) = self.clusters.places[slot] else {
-            return;
-        };
-        if let Some(slot) = self.clusters.victim(cluster, slot) {
+        if let Some(slot) = self.take_risk(slot) {
             let device = self.hosts[slot].device(Volume::Cluster);
             device.disk.arm_lies(fault.args[1]);
         }
+    }
+
+    /// The node whose cluster's log may be damaged when a fault is about this slot. It may
+    /// end for ever, so the others must bear that, in its cluster and on the ledger.
+    fn take_risk(&mut self, slot: usize) -> Option<usize> {
+        let (cluster, _) = self.clusters.places[slot]?;
+        let slot = self.clusters.victim(cluster, slot)?;
+        let is_bearable = !self.has_ledger || self.hosts[slot].is_at_risk;
+        let is_bearable = is_bearable || self.may_lose_disk(slot);
+        self.hosts[slot].is_at_risk |= is_bearable;
+        is_bearable.then_some(slot)
     }
 
     /// A machine loses its disk. Its promises are lost with it, so it must never

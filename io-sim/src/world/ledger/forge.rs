@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use decube_core::bft::{
-    self, Block, BlockRef, Cert, Commitments, Epoch, Evidence, Height, Proposal, Signers,
-    Statement, ValidatorIndex, View, Vote, VoteKind,
+    self, Block, BlockRef, Cert, Commitments, Epoch, Evidence, FinalBlocks, Height, Proposal,
+    Signers, Statement, ValidatorIndex, View, Vote, VoteKind,
 };
 use decube_core::codec::Encode as _;
 use decube_core::crypto::{Digest, Signer as _};
@@ -195,9 +195,30 @@ impl Liar {
         })
     }
 
+    /// An answer that nobody asked for: a block that it heard of, said to be final.
+    pub(super) fn blocks_of_nobody(&mut self) -> Option<FinalBlocks> {
+        let proposed = |message: &Message| match message {
+            Message::Bft(bft::Message::Proposal(proposal)) => Some(proposal.block.clone()),
+            _ => None,
+        };
+        let block = self.heard.iter().rev().find_map(proposed)?;
+        let at = self.draw().index(self.certs.len().max(1));
+        let mut finalization = self.certs.get(at)?.clone();
+        if self.draw().coin() {
+            // Good votes, for another block.
+            finalization.statement.block = block.place();
+            finalization.statement.kind = VoteKind::Finalize;
+        }
+        Some(FinalBlocks {
+            blocks: vec![block],
+            path: Vec::new(),
+            finalization,
+        })
+    }
+
     /// Another answer than the honest one, or none.
     pub(super) fn twist_answer(&mut self, said: bft::Message) -> Option<bft::Message> {
-        let way = self.draw().below(5);
+        let way = self.draw().below(6);
         Some(match said {
             bft::Message::Blocks(mut blocks) => {
                 match way {

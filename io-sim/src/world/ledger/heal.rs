@@ -90,7 +90,7 @@ impl<S: Subject> World<S> {
     pub(in crate::world) fn is_everywhere(&self, height: Height) -> bool {
         let honest = self.hosts.iter().filter(|host| host.is_honest());
         let mut tips = honest
-            .filter(|host| !host.dead)
+            .filter(|host| !host.dead && !host.is_lost())
             .map(|host| host.ledger().and_then(Ledger::tip));
         !self.has_ledger || tips.all(|tip| tip.is_some_and(|tip| tip.height >= height))
     }

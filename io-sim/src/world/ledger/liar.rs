@@ -82,7 +82,7 @@ pub(in crate::world) struct Liar {
     keyed: Keyed,
     entity: u64,
     draws: u64,
-    heard: Vec<Message>,
+    pub(super) heard: Vec<Message>,
     heard_count: u64,
     blocks: BTreeMap<(Epoch, bft::View), Vec<BlockRef>>,
     /// How often it voted for everything in a view: liars hear each other, and would
@@ -224,6 +224,12 @@ impl Liar {
             let message = Message::Bft(bft::Message::Cert(Box::new(cert)));
             self.spread(scene, &message, &mut lies);
         }
+        if self.has(Strategy::SyncLiar)
+            && let Some(blocks) = self.blocks_of_nobody()
+        {
+            let message = Message::Bft(bft::Message::Blocks(Box::new(blocks)));
+            self.spread(scene, &message, &mut lies);
+        }
         if self.has(Strategy::EvidenceForger)
             && let Some(message) = self.false_accusation(scene)
         {
@@ -284,8 +290,8 @@ impl Liar {
         Message::Compact(Box::new(compact))
     }
 
-    /// Notarises and finalises every block of a view that it knows of, and gives the
-    /// view up as well. In a run that is to fork each side hears of its own block.
+    /// Notarises and finalises every block of a view that it knows of, and one that nobody
+    /// has, and gives the view up as well. In a run that is to fork each side hears of its own block.
     fn vote_for_all(
         &mut self,
         scene: &Scene<'_>,
@@ -309,6 +315,15 @@ impl Liar {
         }
         if is_enough {
             return;
+        }
+        if !self.fork {
+            // For what nobody has, and first: a tally must keep it apart from the rest.
+            let nowhere = BlockRef {
+                hash: Digest([8; 32]),
+                ..block
+            };
+            let vote = self.signed(Statement::on(VoteKind::Notarize, epoch, nowhere), me);
+            self.spread(scene, &Message::Bft(bft::Message::Vote(vote)), lies);
         }
         for block in known {
             for kind in self.kinds_for(&block) {

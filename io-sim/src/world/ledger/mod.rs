@@ -212,9 +212,11 @@ impl<S: Subject> World<S> {
     }
 
     /// Who can not be counted on: everybody who lies, honest nodes that lost their disk
-    /// and do not vote yet, machines that are gone, and those that are not there yet.
+    /// and do not vote yet, machines that are gone or may end, and those that are not there
+    /// yet.
     fn faulty_nodes(&self) -> Vec<NodeId> {
-        let is_absent = |host: &Host<S>| host.is_gone || host.dead && host.process == 0;
+        let is_absent =
+            |host: &Host<S>| host.is_gone || host.is_at_risk || host.dead && host.process == 0;
         let faulty = self
             .hosts
             .iter()

@@ -146,7 +146,7 @@ impl<S: Subject> World<S> {
     pub(in crate::world) fn lie(&mut self, slot: usize) {
         let lies = self.with_liar(slot, |liar, scene| liar.on_idle(scene));
         self.say(slot, lies);
-        let pause = self.config.delta_ms.max(10) * MILLI;
+        let pause = self.config.delta_ms.max(10) * MILLI / 2;
         let number = self.fresh_draw();
         let draw = Keyed::new(self.seed, Domain::Liar).at(1 << 41, number);
         self.schedule(
