@@ -10,7 +10,7 @@
 //!  Request ──► requests ──► Raft ──Persist──► Wal ──File──► shell
 //!                 ▲           │◄──Persisted─────┘◄─completion──┘
 //!                 │           ├──Send──► shell ──► peers
-//!              Outcome ◄── Kv ◄──Apply
+//!              Outcome ◄ Replica ◄─Apply
 //!                              └──StoreBatch──► Io::Commit ──► shell
 //! ```
 //!
