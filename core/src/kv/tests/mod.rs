@@ -112,10 +112,10 @@ impl Config {
 
 /// The store as a plain map: what an engine would hold after these operations.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Disk(pub(super) BTreeMap<Bytes, Bytes>);
+pub(crate) struct Disk(pub(crate) BTreeMap<Bytes, Bytes>);
 
 impl Disk {
-    pub(super) fn commit(&mut self, ops: &[StoreOp]) {
+    pub(crate) fn commit(&mut self, ops: &[StoreOp]) {
         for op in ops {
             match op.clone() {
                 StoreOp::Put { key, value } => {
@@ -227,7 +227,7 @@ pub(super) fn small() -> Config {
     }
 }
 
-pub(super) fn put(key: &str, value: &str) -> Op {
+pub(crate) fn put(key: &str, value: &str) -> Op {
     put_if(key, value, Condition::Always)
 }
 
@@ -240,7 +240,7 @@ pub(super) fn put_if(key: &str, value: &str, condition: Condition) -> Op {
     }
 }
 
-pub(super) fn put_leased(key: &str, value: &str, lease: LeaseId) -> Op {
+pub(crate) fn put_leased(key: &str, value: &str, lease: LeaseId) -> Op {
     Op::Put {
         key: Bytes::copy_from_slice(key.as_bytes()),
         value: Bytes::copy_from_slice(value.as_bytes()),

@@ -8,8 +8,8 @@ use bytes::Bytes;
 use crate::codec::Encode as _;
 use crate::golden::Table;
 use crate::golden::samples::{counted, log_id, number, wide};
-use crate::kv::{Op, Outcome};
 use crate::kv::tests::golden::{ops, pair_bytes};
+use crate::kv::{Op, Outcome};
 use crate::replica::layout::{
     ANSWER, HEADER_KEY, Header, Meta, Record, SESSION, SessionRecord, answer_name, image_key,
     session_name,

@@ -6,6 +6,8 @@
 mod cow;
 mod digest;
 mod golden;
+mod modules;
+pub(crate) mod toy;
 
 pub(crate) use super::digest::PairSum;
 
