@@ -26,6 +26,10 @@
 //! A volume that was used before and whose log holds nothing has lost term and vote: the
 //! node may have voted, so it halts. Without that mark an empty log is a new member.
 //!
+//! A sound state, in the store or in a snapshot, with pairs that no module of this version
+//! knows is of a newer version, and so is a committed command that says something unknown:
+//! the node halts and changes nothing on the disk. Only what is damaged is replaced.
+//!
 //! # Invariants
 //! N1. The log base never passes what is durable in the store.
 //! N2. Every open request has exactly one place: parked, forwarded, proposed,

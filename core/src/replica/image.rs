@@ -9,8 +9,8 @@ use crate::codec::Encode as _;
 
 /// The pairs with their digest and their size.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Image {
-    pub(crate) map: CowMap,
+pub(super) struct Image {
+    pub(super) map: CowMap,
     pub(super) sum: PairSum,
     pub(super) bytes: u64,
 }

@@ -38,9 +38,9 @@ const STORE_END: u8 = 0x02;
 pub(super) const STORE_PREFIX_BYTES: usize = 1 + 8;
 
 /// The space of sessions.
-pub(crate) const SESSION: u8 = 0x40;
+pub(super) const SESSION: u8 = 0x40;
 /// The space of the answers that sessions keep.
-pub(crate) const ANSWER: u8 = 0x41;
+pub(super) const ANSWER: u8 = 0x41;
 
 /// Bytes of an image key.
 pub(super) const IMAGE_KEY_BYTES_MAX: usize = 1 + KV_KEY_BYTES_MAX;
@@ -77,7 +77,7 @@ impl Generation {
     }
 
     /// The first store key after this generation.
-    pub(crate) fn end_key(self) -> Bytes {
+    pub(super) fn end_key(self) -> Bytes {
         match self.0.checked_add(1) {
             Some(next) => Self(next).first_key(),
             None => store_end(),
@@ -102,17 +102,17 @@ pub(super) fn split_store_key(key: &Bytes) -> Option<(Generation, Bytes)> {
 
 /// What the state is besides its pairs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Header {
+pub(super) struct Header {
     /// The last entry applied.
-    pub(crate) applied: LogId,
+    pub(super) applied: LogId,
     /// The log's time.
-    pub(crate) log_time: LogTime,
+    pub(super) log_time: LogTime,
     /// The last entry that changed a user's key.
-    pub(crate) revision: Revision,
+    pub(super) revision: Revision,
     /// How many pairs the image has.
-    pub(crate) pairs: u64,
+    pub(super) pairs: u64,
     /// Bytes of all keys and values of the image.
-    pub(crate) bytes: u64,
+    pub(super) bytes: u64,
 }
 
 impl Encode for Header {
@@ -139,11 +139,11 @@ impl Decode for Header {
 
 /// The record that says which generation is the state, and what it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Meta {
-    pub(crate) generation: Generation,
-    pub(crate) header: Header,
+pub(super) struct Meta {
+    pub(super) generation: Generation,
+    pub(super) header: Header,
     /// The digest of header and pairs.
-    pub(crate) digest: [u8; 32],
+    pub(super) digest: [u8; 32],
 }
 
 impl Encode for Meta {
@@ -166,11 +166,11 @@ impl Decode for Meta {
 
 /// The stored form of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct SessionRecord {
-    pub(crate) nonce: u128,
-    pub(crate) ttl: Span,
-    pub(crate) expires_at: LogTime,
-    pub(crate) answered_upto: u64,
+pub(super) struct SessionRecord {
+    pub(super) nonce: u128,
+    pub(super) ttl: Span,
+    pub(super) expires_at: LogTime,
+    pub(super) answered_upto: u64,
 }
 
 impl Encode for SessionRecord {
@@ -184,7 +184,7 @@ impl Encode for SessionRecord {
 
 /// One pair of a session, taken apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Record {
+pub(super) enum Record {
     Session(SessionId, SessionRecord),
     Answer(SessionId, u64),
 }
@@ -195,7 +195,7 @@ impl Record {
     ///
     /// # Errors
     /// It is not what a session writes.
-    pub(crate) fn decode<O: Decode>(key: &Bytes, value: &Bytes) -> Result<Self, DecodeError> {
+    pub(super) fn decode<O: Decode>(key: &Bytes, value: &Bytes) -> Result<Self, DecodeError> {
         let mut name = Reader::from_bytes(key);
         let mut content = Reader::from_bytes(value);
         let record = match name.u8()? {
@@ -226,12 +226,12 @@ impl Record {
 }
 
 /// The name of a session's pair.
-pub(crate) const fn session_name(session: SessionId) -> [u8; 8] {
+pub(super) const fn session_name(session: SessionId) -> [u8; 8] {
     session.0.to_be_bytes()
 }
 
 /// The name of an answer's pair.
-pub(crate) fn answer_name(session: SessionId, sequence: u64) -> [u8; 16] {
+pub(super) fn answer_name(session: SessionId, sequence: u64) -> [u8; 16] {
     let joined = (u128::from(session.0) << 64) | u128::from(sequence);
     joined.to_be_bytes()
 }

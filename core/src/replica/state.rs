@@ -40,8 +40,8 @@ pub struct Replica<M: Module = Installed> {
 #[derive(Debug, Clone)]
 pub struct Shared {
     pub(super) config: Config,
-    pub(crate) generation: Generation,
-    pub(crate) image: Image,
+    pub(super) generation: Generation,
+    pub(super) image: Image,
     pub(super) applied: LogId,
     pub(super) log_time: LogTime,
     pub(super) revision: Revision,

@@ -1,6 +1,6 @@
-//! Tests of the replicated state: rules one by one (`cases`), laws over random
-//! histories (`laws`), a comparison with an independent model (`model`), hostile
-//! bytes (`wire`), and planted bugs (`mutants`).
+//! Tests of the module and of the state around it: rules one by one (`cases`), laws
+//! over random histories (`laws`), a comparison with an independent model (`model`),
+//! hostile bytes (`wire`), and planted bugs (`mutants`).
 
 #![allow(clippy::unwrap_used, reason = "a test may panic where it fails")]
 
