@@ -20,7 +20,8 @@
 //! | [`wal`] | the write-ahead log as a machine over file effects |
 //! | [`bft`] | consensus over all clusters: the ledger's chain of blocks |
 //! | [`raft`] | consensus inside a cluster |
-//! | [`kv`] | the replicated state machine of a cluster |
+//! | [`replica`] | the replicated state machine of a cluster |
+//! | [`kv`] | its first module: keys, leases, locks |
 //! | [`part`] | what nodes are made of |
 //! | [`cluster`] | a node's part in its cluster: Raft, log, state, clients |
 //! | [`ledger`] | a node's part in the ledger of all clusters |
@@ -50,6 +51,7 @@ pub mod node;
 pub mod part;
 pub mod proof;
 pub mod raft;
+pub mod replica;
 pub mod snapshot;
 pub mod store;
 pub mod trace;

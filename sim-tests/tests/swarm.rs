@@ -20,7 +20,7 @@ use decube_sim_tests::{number_from_env, quiet_panics, say};
 /// Seeds that every run of the suite covers, in every scenario.
 const FIXED_SEEDS: u64 = 12;
 /// Situations that not every set of seeds meets.
-const RARE_MARKS: [&str; 2] = ["keys_undecided", "forks_unproven"];
+const RARE_MARKS: [&str; 3] = ["keys_undecided", "forks_unproven", "unconnected"];
 /// Fresh seeds for each scenario.
 const FRESH_SEEDS: u64 = 100;
 

@@ -10,7 +10,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use bytes::Bytes;
-use decube_core::kv::{Command, Condition, Op};
+use decube_core::kv::{Condition, Op};
+use decube_core::replica::Command;
 use decube_core::cluster::{Config, Request, Response};
 use decube_core::io::{FileName, FileOp, FileOpId, FileResult, Read, Volume};
 use decube_core::node::{self, Node};

@@ -7,10 +7,16 @@ use super::request::{Changes, Response};
 use super::requests::stream;
 use super::state::{Cluster, Ops};
 use crate::codec::Decode;
-use crate::kv::{Change, Envelope, Outcome};
+use crate::kv::{Change, Outcome};
 use crate::machine::Outbox;
 use crate::raft::{self, Entry, EntryKind, Refusal, Runs};
+use crate::replica::{Envelope, is_of_newer_version};
 use crate::types::Time;
+
+/// Nothing behind the command is applied either: the nodes of the newer version have
+/// carried it out, and this one would go on from another state.
+const NEWER_COMMAND: &str = "a committed command was written by a newer version, for a module \
+                             that this one does not have: start the node with that version";
 
 impl Cluster {
     /// Applies a group of entries, as one batch of the store.
@@ -31,36 +37,45 @@ impl Cluster {
         for entry in entries.iter() {
             assert_eq!(
                 entry.id.index,
-                self.kv.applied().index.next(),
+                self.replica.applied().index.next(),
                 "entries are contiguous"
             );
-            self.apply_one(entry, &mut ops, out);
+            // What was applied in front of it is in the log, and is applied again by
+            // the next start.
+            if self.apply_one(entry, &mut ops, out).is_err() {
+                return self.halt(NEWER_COMMAND, out);
+            }
         }
-        assert_eq!(self.kv.applied(), last.id);
+        assert_eq!(self.replica.applied(), last.id);
         self.commit_to_store(ops, upto, false, out);
         self.step_raft(now, raft::Event::Applied { upto });
         self.answer_reads(out);
         self.answer_head_requests(out);
     }
 
-    fn apply_one(&mut self, entry: &Entry, ops: &mut Ops, out: &mut Outbox<Effect>) {
+    fn apply_one(
+        &mut self,
+        entry: &Entry,
+        ops: &mut Ops,
+        out: &mut Outbox<Effect>,
+    ) -> Result<(), OfNewerVersion> {
         let outcome = match entry.kind {
             EntryKind::Noop | EntryKind::Membership => {
-                self.kv.note_applied(entry.id, ops);
+                self.replica.note_applied(entry.id, ops);
                 None
             }
-            EntryKind::App => Some(self.apply_command(entry, ops)),
+            EntryKind::App => Some(self.apply_command(entry, ops)?),
         };
-        let changes = self.kv.take_changes();
+        let changes = self.replica.take_notices();
         if !changes.is_empty() {
             self.tell_watches(&changes, out);
         }
         let Some((origin, is_ours)) = self.requests.take_placed(entry.id) else {
-            return;
+            return Ok(());
         };
         let Some(origin) = origin else {
             self.tick_in_flight = false;
-            return;
+            return Ok(());
         };
         let response = match outcome {
             Some(outcome) if is_ours => Response::Written {
@@ -73,18 +88,20 @@ impl Cluster {
             }),
         };
         self.answer(origin, response, out);
+        Ok(())
     }
 
-    /// Every replica must do the same with bytes that do not decode, so they are
-    /// a command that is refused, not a reason to stop.
-    fn apply_command(&mut self, entry: &Entry, ops: &mut Ops) -> Outcome {
+    /// Bytes that no version would write are a command that is refused, by every
+    /// replica alike, not a reason to stop.
+    fn apply_command(&mut self, entry: &Entry, ops: &mut Ops) -> Result<Outcome, OfNewerVersion> {
         match Envelope::from_bytes(&entry.data) {
-            Ok(envelope) => self.kv.apply(entry.id, &envelope, ops),
+            Ok(envelope) => Ok(self.replica.apply(entry.id, &envelope, ops)),
+            Err(error) if is_of_newer_version(&error) => Err(OfNewerVersion),
             Err(_) => {
-                self.kv.note_applied(entry.id, ops);
-                Outcome::Invalid {
+                self.replica.note_applied(entry.id, ops);
+                Ok(Outcome::Invalid {
                     rule: "the entry is not a command of this version",
-                }
+                })
             }
         }
     }
@@ -103,3 +120,6 @@ impl Cluster {
         }
     }
 }
+
+/// A committed command says something that this version does not know.
+struct OfNewerVersion;

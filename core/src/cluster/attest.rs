@@ -184,7 +184,7 @@ impl Cluster {
         out: &mut Outbox<Effect>,
     ) {
         self.follow_log();
-        let Some(head) = self.head_at(self.kv.applied().index) else {
+        let Some(head) = self.head_at(self.replica.applied().index) else {
             return reply(id, Response::Refused(Refusal::Unavailable), out);
         };
         let goal = match request {
@@ -275,7 +275,7 @@ impl Cluster {
         if !matches!(self.phase, Phase::Running) || !self.raft.as_ref().is_some_and(is_member) {
             return;
         }
-        if size <= self.kv.applied().index {
+        if size <= self.replica.applied().index {
             let share = self.share_at(size);
             let message = Message::HeadReply { id, share };
             out.push(Effect::Send { to: from, message });
@@ -293,7 +293,7 @@ impl Cluster {
 
     /// More is applied: answers the peers that waited for it.
     pub(super) fn answer_head_requests(&mut self, out: &mut Outbox<Effect>) {
-        let applied = self.kv.applied().index;
+        let applied = self.replica.applied().index;
         while let Some(&(size, from, id)) = self.attest.wanted.first()
             && size <= applied
         {
@@ -436,7 +436,7 @@ impl Cluster {
         let base = self.raft.as_ref().map(|raft| raft.base().id.index);
         let tree = self.log_tree.as_ref().map(|tree| tree.begin());
         let oldest = base.max(tree).unwrap_or_default();
-        (oldest.next(), self.kv.applied().index)
+        (oldest.next(), self.replica.applied().index)
     }
 
     /// This node's share of the head at `size`: only of what it has applied, and

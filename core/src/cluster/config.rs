@@ -3,8 +3,10 @@
 use alloc::collections::BTreeMap;
 
 use crate::crypto::{PublicKey, SharedSigner, SharedVerifier};
+use crate::kv;
 use crate::mutant::Mutant;
 use crate::raft::{self, Membership};
+use crate::replica;
 use crate::types::{ClusterId, NodeId, Span};
 
 /// The configuration of a node's part in its cluster.
@@ -74,12 +76,20 @@ impl Config {
         }
     }
 
-    /// The configuration of the node's state machine.
-    pub(super) fn kv_config(&self) -> crate::kv::Config {
-        crate::kv::Config {
+    /// The configuration of the node's replicated state.
+    pub(super) fn replica_config(&self) -> replica::Config {
+        replica::Config {
             mutant: self.mutant,
-            ..crate::kv::Config::default()
+            ..replica::Config::default()
         }
+    }
+
+    /// The modules of the replicated state, with nothing in them.
+    pub(super) fn modules(&self) -> replica::Installed {
+        kv::Kv::new(kv::Config {
+            mutant: self.mutant,
+            ..kv::Config::default()
+        })
     }
 
     /// The configuration of the node's Raft machine.

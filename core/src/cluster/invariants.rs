@@ -15,7 +15,7 @@ impl Cluster {
         if !running {
             return;
         }
-        let applied = self.kv.applied().index;
+        let applied = self.replica.applied().index;
         assert!(
             raft.base().id.index <= self.storage.stored.max(applied),
             "N1: the log begins no later than the state reaches"

@@ -24,7 +24,7 @@ impl Cluster {
     /// The tree, if it is known up to exactly what is applied.
     pub(super) fn known_log_tree(&self) -> Option<&AppliedTree> {
         let tree = self.log_tree.as_ref()?;
-        (tree.last() == self.kv.applied()).then_some(tree)
+        (tree.last() == self.replica.applied()).then_some(tree)
     }
 
     /// Recovery or an installed snapshot: the tree begins at the base.
@@ -55,7 +55,7 @@ impl Cluster {
     /// last one applied (Raft paper §5.3); a log that was not repaired yet may
     /// hold others.
     pub(super) fn follow_log(&mut self) {
-        let applied = self.kv.applied();
+        let applied = self.replica.applied();
         let (Some(tree), Some(raft)) = (&mut self.log_tree, &self.raft) else {
             return;
         };

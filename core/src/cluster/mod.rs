@@ -10,7 +10,7 @@
 //!  Request ──► requests ──► Raft ──Persist──► Wal ──File──► shell
 //!                 ▲           │◄──Persisted─────┘◄─completion──┘
 //!                 │           ├──Send──► shell ──► peers
-//!              Outcome ◄── Kv ◄──Apply
+//!              Outcome ◄ Replica ◄─Apply
 //!                              └──StoreBatch──► Io::Commit ──► shell
 //! ```
 //!
@@ -25,6 +25,10 @@
 //!
 //! A volume that was used before and whose log holds nothing has lost term and vote: the
 //! node may have voted, so it halts. Without that mark an empty log is a new member.
+//!
+//! A sound state, in the store or in a snapshot, with pairs that no module of this version
+//! knows is of a newer version, and so is a committed command that says something unknown:
+//! the node halts and changes nothing on the disk. Only what is damaged is replaced.
 //!
 //! # Invariants
 //! N1. The log base never passes what is durable in the store.

@@ -11,11 +11,11 @@ use super::records::{self, BaseRecord, Content};
 use super::state::{Cluster, Inner, Ops, Phase};
 use crate::codec::Decode as _;
 use crate::io::{Io, Read, ReadId};
-use crate::kv::{Kv, Loader, wipe_ops};
 use crate::limits::STORE_PAGE_BYTES;
 use crate::machine::Outbox;
 use crate::proof::AppliedLog;
 use crate::raft::{Base, Entry, HardState, Raft, Recovered};
+use crate::replica::{Loader, Replica, wipe_ops};
 use crate::store::Page;
 use crate::types::{Index, LogId, Time};
 use crate::wal;
@@ -24,6 +24,11 @@ use crate::wal;
 /// vote twice in a term (Raft paper §5.2).
 const LOST: &str = "the log of this node is gone although it was used before: replace the node by \
                     one with a new id, or bring its data directory back";
+
+/// The stored state is kept as it is: what this version would leave out of it, or do
+/// without, the nodes of the newer version have.
+const NEWER_STATE: &str = "the state of this node was written by a newer version, with modules \
+                           that this one does not have: start the node with that version";
 
 /// What has been read so far.
 #[derive(Debug)]
@@ -45,7 +50,7 @@ enum StoreImage {
     /// Nothing: a new node.
     Empty,
     /// A sound state.
-    State(Box<Kv>),
+    State(Box<Replica>),
     /// Something that is not what was written: it must be replaced.
     Damaged,
 }
@@ -56,7 +61,10 @@ impl Cluster {
         assert!(matches!(self.phase, Phase::New), "a node starts once");
         self.requests.seed_forward_ids(self.clock.wall);
         self.attest.seed_ids(self.clock.wall.0);
-        let loader = Some(Loader::new(self.config.kv_config()));
+        let loader = Some(Loader::new(
+            self.config.replica_config(),
+            self.config.modules(),
+        ));
         self.phase = Phase::Recovering(Box::new(Recovery {
             is_used,
             wal: None,
@@ -111,7 +119,9 @@ impl Cluster {
         recovery.cleanup = loader.cleanup();
         recovery.store = Some(match loader.finish() {
             Ok(None) => StoreImage::Empty,
-            Ok(Some(kv)) => StoreImage::State(Box::new(kv)),
+            Ok(Some(replica)) => StoreImage::State(Box::new(replica)),
+            // It is sound, and only a newer version can read it: nothing is wiped.
+            Err(error) if error.is_newer() => return self.halt(NEWER_STATE, out),
             Err(_) => StoreImage::Damaged,
         });
         self.finish_recovery(now, out);
@@ -135,12 +145,12 @@ impl Cluster {
             return;
         }
         let store_damaged = matches!(store, StoreImage::Damaged);
-        if let StoreImage::State(kv) = store {
-            self.kv = *kv;
+        if let StoreImage::State(replica) = store {
+            self.replica = *replica;
         }
-        self.storage.stored = self.kv.applied().index;
+        self.storage.stored = self.replica.applied().index;
         self.storage.log_sum = replay.sum.take();
-        let mut recovered = match replay.finish(&log, self.kv.applied()) {
+        let mut recovered = match replay.finish(&log, self.replica.applied()) {
             Some(recovered) => recovered,
             None if is_used => return self.halt(LOST, out),
             None => self.bootstrap(now),

@@ -4,9 +4,10 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use crate::kv::{Answer, Change, Command, Outcome, Query};
+use crate::kv::{Answer, Change, Outcome, Query};
 use crate::proof::{LogProof, SignedHead};
 use crate::raft::{Membership, Refusal, Role};
+use crate::replica::Command;
 use crate::types::{Index, LogId, NodeId, Revision, Term};
 
 /// How fresh a read must be.

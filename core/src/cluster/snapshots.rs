@@ -11,11 +11,15 @@ use super::records;
 use super::request::Response;
 use super::requests::reply;
 use super::state::Cluster;
-use crate::kv::{Frozen, Kv, ReplaceOps, Staging, is_switch};
 use crate::machine::Outbox;
 use crate::raft::{self, SnapshotMeta};
+use crate::replica::{Frozen, ReplaceOps, Replica, Staging, is_switch};
 use crate::store::StoreSeq;
 use crate::types::{Index, NodeId, Time};
+
+/// Nothing of it is installed: the state in force stays as it is.
+const NEWER_SNAPSHOT: &str = "the leader's snapshot was written by a newer version, with modules \
+                              that this one does not have: start the node with that version";
 
 /// Transfers under way.
 #[derive(Debug, Default)]
@@ -38,7 +42,7 @@ struct Incoming {
 #[derive(Debug)]
 struct Installing {
     meta: Box<SnapshotMeta>,
-    kv: Box<Kv>,
+    replica: Box<Replica>,
     /// Batches that are still to be given to the store.
     batches: ReplaceOps,
     /// The last batch given to it.
@@ -59,7 +63,7 @@ impl Cluster {
     /// Freezes the applied state for a peer.
     pub(super) fn open_snapshot(&mut self, now: Time, peer: NodeId) {
         let raft = self.raft.as_ref().expect("Raft asked for it");
-        let frozen = self.kv.freeze();
+        let frozen = self.replica.freeze();
         let base = raft
             .base_at(frozen.applied().index)
             .expect("what is applied is in the log");
@@ -107,7 +111,7 @@ impl Cluster {
         out: &mut Outbox<Effect>,
     ) {
         if chunk == 0 {
-            let staging = Staging::new(self.config.kv_config());
+            let staging = Staging::new(self.config.replica_config(), self.config.modules());
             self.snapshots.staging = Some(Incoming {
                 meta: meta.clone(),
                 next_chunk: 0,
@@ -142,19 +146,21 @@ impl Cluster {
         let generation = self.storage.take_generation();
         assert_ne!(
             generation,
-            self.kv.generation(),
+            self.replica.generation(),
             "the state in force stays until the new one takes its place"
         );
-        let kv = match incoming.staging.finish(incoming.meta.digest, generation) {
-            Ok(kv) if kv.applied() == incoming.meta.base.id => kv,
+        let replica = match incoming.staging.finish(incoming.meta.digest, generation) {
+            Ok(replica) if replica.applied() == incoming.meta.base.id => replica,
+            // Asking for it again would bring the same.
+            Err(error) if error.is_newer() => return self.halt(NEWER_SNAPSHOT, out),
             _ => return self.step_raft(now, raft::Event::SnapshotRefused),
         };
-        let batches = kv.replace_ops();
+        let batches = replica.replace_ops();
         let meta = incoming.meta;
         let under_way = StoreSeq::default();
         self.snapshots.installing = Some(Installing {
             meta,
-            kv: Box::new(kv),
+            replica: Box::new(replica),
             batches,
             under_way,
         });
@@ -183,9 +189,9 @@ impl Cluster {
             return;
         }
         let installing = self.snapshots.installing.take().expect("checked above");
-        self.kv = *installing.kv;
-        self.storage.stored = self.kv.applied().index;
-        assert_eq!(self.kv.applied(), installing.meta.base.id);
+        self.replica = *installing.replica;
+        self.storage.stored = self.replica.applied().index;
+        assert_eq!(self.replica.applied(), installing.meta.base.id);
         let sum = log_tree::sum_in(&installing.meta.annex);
         self.begin_log_tree(&installing.meta.base, sum);
         self.end_watches(out);
@@ -201,7 +207,7 @@ impl Cluster {
 
     /// The snapshot jumps over revisions that watchers never saw.
     fn end_watches(&mut self, out: &mut Outbox<Effect>) {
-        let oldest = self.kv.revision();
+        let oldest = self.replica.revision();
         for id in core::mem::take(&mut self.watches).into_keys() {
             reply(id, Response::Compacted { oldest }, out);
         }

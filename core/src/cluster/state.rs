@@ -12,11 +12,11 @@ use super::requests::Requests;
 use super::snapshots::Snapshots;
 use super::storage::Storage;
 use super::{Request, Status};
-use crate::kv::{Kv, LogTime};
 use crate::machine::Outbox;
 use crate::part::{Health, Reason};
 use crate::proof::AppliedTree;
 use crate::raft::{self, Raft};
+use crate::replica::{LogTime, Replica};
 use crate::types::{NodeId, RequestId, Revision, Span, Time};
 use crate::wal::{self, Wal};
 
@@ -30,7 +30,7 @@ pub struct Cluster {
     pub(super) wal: Wal,
     /// Present from the end of recovery on.
     pub(super) raft: Option<Raft>,
-    pub(super) kv: Kv,
+    pub(super) replica: Replica,
     pub(super) storage: Storage,
     pub(super) requests: Requests,
     pub(super) watches: BTreeMap<RequestId, Watch>,
@@ -124,14 +124,14 @@ impl Cluster {
             key.is_none_or(|key| key.node_id() == config.id),
             "a node signs with the key that its id follows from"
         );
-        let kv = Kv::new(config.kv_config());
+        let replica = Replica::new(config.replica_config(), config.modules());
         let wal = Wal::new(config.wal_config());
         Self {
             phase: Phase::New,
             clock: Clock::default(),
             wal,
             raft: None,
-            kv,
+            replica,
             storage: Storage::default(),
             requests: Requests::default(),
             watches: BTreeMap::new(),
@@ -159,8 +159,8 @@ impl Cluster {
     }
 
     /// Its copy of the replicated state. For checkers and metrics.
-    pub fn kv(&self) -> &Kv {
-        &self.kv
+    pub fn kv(&self) -> &Replica {
+        &self.replica
     }
 
     /// How many requests wait for an answer. For checkers and metrics.
@@ -191,7 +191,7 @@ impl Cluster {
         if let Some(raft) = &self.raft {
             hasher.update(raft.digest());
         }
-        hasher.update(self.kv.digest());
+        hasher.update(self.replica.digest());
         self.storage.digest_into(&mut hasher);
         self.requests.digest_into(&mut hasher);
         self.attest.digest_into(&mut hasher);
@@ -211,11 +211,11 @@ impl Cluster {
             leader: raft.leader(),
             last: raft.last(),
             committed: raft.committed(),
-            applied: self.kv.applied().index,
+            applied: self.replica.applied().index,
             base: raft.base().id.index,
             stored: self.storage.stored,
             revision: self.revision(),
-            state_bytes: self.kv.state_bytes(),
+            state_bytes: self.replica.state_bytes(),
             membership: raft.membership().clone(),
             matched: raft.matched(),
         })
@@ -223,7 +223,7 @@ impl Cluster {
 
     /// The revision of the state.
     pub(super) fn revision(&self) -> Revision {
-        self.kv.revision()
+        self.replica.revision()
     }
 
     /// The leader of the current term and the term, if one is known.

@@ -8,10 +8,10 @@ use super::message::Message;
 use super::request::{Request, Response};
 use super::state::{Clock, Cluster, Inner, Phase};
 use crate::io::{Done, Io};
-use crate::kv::LogTime;
 use crate::machine::{Machine, Outbox};
 use crate::part::{Health, Part, Reason, Scope};
 use crate::raft::{self, Role};
+use crate::replica::LogTime;
 use crate::types::{NodeId, Span, Time};
 use crate::wal;
 

@@ -9,11 +9,11 @@ use super::effect::Effect;
 use super::records;
 use super::state::{Cluster, Ops, Phase};
 use crate::io::Io;
-use crate::kv::Generation;
 use crate::limits::PERSISTS_PENDING_MAX;
 use crate::machine::Outbox;
 use crate::proof::AppliedLog;
 use crate::raft::{self, Base, HardState, Persist, PersistSeq};
+use crate::replica::Generation;
 use crate::store::{StoreBatch, StoreOp, StoreSeq};
 use crate::types::{Index, Time};
 use crate::wal::{self, WalSeq};
@@ -204,7 +204,7 @@ impl Cluster {
 
     /// Makes everything that was given to the store durable.
     pub(super) fn sync_store(&mut self, out: &mut Outbox<Effect>) -> StoreSeq {
-        let upto = self.kv.applied().index;
+        let upto = self.replica.applied().index;
         self.commit_to_store(Ops::new(), upto, true, out)
     }
 
@@ -239,7 +239,7 @@ impl Cluster {
         if self.snapshots.is_installing() {
             return;
         }
-        let applied = self.kv.applied().index.0;
+        let applied = self.replica.applied().index.0;
         let kept = applied.saturating_sub(raft.base().id.index.0);
         let large = raft.log_bytes() > crate::limits::LOG_BYTES_MAX
             && kept > self.config.log_trailing_entries;
@@ -254,7 +254,7 @@ impl Cluster {
         self.storage.compacting = false;
         let Some(raft) = &self.raft else { return };
         let keep_from = self
-            .kv
+            .replica
             .applied()
             .index
             .0

@@ -13,6 +13,7 @@ use super::{is_writing, read_table, source, std, table_path, word};
 /// Enums that have no encoding of their own: each carrier writes its variants.
 const INSIDE: &[(&str, &str)] = &[
     ("kv", "Record"),
+    ("replica", "Record"),
     ("ledger", "Proposals"),
     ("ledger", "Relay"),
     ("cluster", "Consistency"),

@@ -1,14 +1,11 @@
-//! What a log entry can ask of the state, and what it answers.
+//! What the module can be asked to do, and what it answers.
 
 use alloc::vec::Vec;
 
 use bytes::Bytes;
 
+use crate::replica::{LogTime, SessionId, Verdict};
 use crate::types::{Revision, Span};
-
-/// A client session: the index of the log entry that opened it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct SessionId(pub u64);
 
 /// A lease: the index of the log entry that granted it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -18,59 +15,6 @@ pub struct LeaseId(pub u64);
 /// guards a resource refuses tokens lower than the highest it has seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct FencingToken(pub u64);
-
-/// Wall-clock time as the log knows it: nanoseconds since the Unix epoch, as
-/// stamped by the leader that proposed the entry, and never decreasing from one
-/// entry to the next. The only time that the state machine has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct LogTime(pub u64);
-
-/// The content of an `App` entry.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Envelope {
-    /// The proposer's clock. The state machine takes the maximum with the last.
-    pub proposed_at: LogTime,
-    /// What to do.
-    pub command: Command,
-}
-
-/// What a log entry can ask of the state.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Command {
-    /// Opens a session that ends when unused for `ttl` of log time. `nonce` is
-    /// random, chosen by the client: opening twice with the same nonce gives the
-    /// same session, so that opening can be retried as well.
-    OpenSession {
-        /// Chosen by the client.
-        nonce: u128,
-        /// How long the session outlives its last use.
-        ttl: Span,
-    },
-    /// Ends a session.
-    CloseSession {
-        /// The session.
-        session: SessionId,
-    },
-    /// Changes the state exactly once, however often the entry is repeated.
-    InSession {
-        /// The session.
-        session: SessionId,
-        /// Counts the session's changes from 1. A repeated number gives the
-        /// first answer again.
-        sequence: u64,
-        /// Every number up to this has been answered and its answer may go.
-        answered_upto: u64,
-        /// The change.
-        op: Op,
-    },
-    /// Changes the state once per entry: a client that retries may do it twice.
-    Once {
-        /// The change.
-        op: Op,
-    },
-    /// Lets log time pass, so that leases and sessions expire.
-    Tick,
-}
 
 /// What must hold of a key for a change to happen.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,7 +31,7 @@ pub enum Condition {
     Value(Bytes),
 }
 
-/// One change of the state.
+/// One change of keys, leases or locks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Op {
     /// Sets a key.
@@ -156,7 +100,9 @@ pub enum Op {
     },
 }
 
-/// How a command ended. Every variant but the refusals changed the state.
+/// How a command ended. Every variant but the refusals changed the state. What the
+/// state itself can say ([`Verdict`]) stands among the module's own outcomes, because
+/// their encodings share one row of tags.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     /// The session is open.
@@ -220,4 +166,18 @@ pub enum Outcome {
         /// Which.
         rule: &'static str,
     },
+}
+
+impl From<Verdict> for Outcome {
+    fn from(verdict: Verdict) -> Self {
+        match verdict {
+            Verdict::SessionOpened(session) => Self::SessionOpened(session),
+            Verdict::SessionClosed => Self::SessionClosed,
+            Verdict::Ticked => Self::Ticked,
+            Verdict::NoSession => Self::NoSession,
+            Verdict::AnswerGone => Self::AnswerGone,
+            Verdict::LimitExceeded { limit } => Self::LimitExceeded { limit },
+            Verdict::Invalid { rule } => Self::Invalid { rule },
+        }
+    }
 }

@@ -1,10 +1,10 @@
-//! What a replicated state is built from.
+//! What the keys, leases and locks of a cluster are bounded by.
 
 use crate::limits;
 use crate::mutant::Mutant;
 use crate::types::Span;
 
-/// The limits of a replicated state.
+/// The limits of the module.
 ///
 /// They decide how commands end, so **every node of a cluster must have the
 /// same**: a node with other limits would diverge. Each is at most the constant
@@ -15,9 +15,6 @@ pub struct Config {
     pub key_bytes_max: usize,
     /// Bytes of a value.
     pub value_bytes_max: usize,
-    /// Bytes of all pairs of the image, bookkeeping included; growth is refused
-    /// above it, deletion never.
-    pub state_bytes_max: u64,
     /// Pairs in one range answer, and keys removed by one range deletion.
     pub range_pairs_max: usize,
     /// Bytes in one range answer; one pair is always allowed.
@@ -28,21 +25,12 @@ pub struct Config {
     pub history_revisions_max: usize,
     /// Bytes of history kept for watches; the last revision is always kept.
     pub history_bytes_max: usize,
-    /// Client sessions at once.
-    pub sessions_max: usize,
-    /// Answers kept per session, and so how far a session may run ahead of what
-    /// its client has confirmed.
-    pub session_answers_max: usize,
-    /// The longest life of an unused session.
-    pub session_ttl_max: Span,
     /// Leases at once.
     pub leases_max: usize,
     /// Keys and locks bound to one lease.
     pub lease_keys_max: usize,
     /// The longest life of a lease without renewal.
     pub lease_ttl_max: Span,
-    /// Bytes after which a chunk of a snapshot ends.
-    pub snapshot_chunk_bytes: usize,
     /// The planted bug, if any.
     pub mutant: Mutant,
 }
@@ -53,19 +41,14 @@ impl Config {
         Self {
             key_bytes_max: limits::KV_KEY_BYTES_MAX,
             value_bytes_max: limits::KV_VALUE_BYTES_MAX,
-            state_bytes_max: limits::KV_STATE_BYTES_MAX,
             range_pairs_max: limits::KV_RANGE_PAIRS_MAX,
             range_bytes_max: limits::KV_RANGE_BYTES_MAX,
             txn_ops_max: limits::KV_TXN_OPS_MAX,
             history_revisions_max: limits::KV_HISTORY_REVISIONS_MAX,
             history_bytes_max: limits::KV_HISTORY_BYTES_MAX,
-            sessions_max: limits::KV_SESSIONS_MAX,
-            session_answers_max: limits::KV_SESSION_ANSWERS_MAX,
-            session_ttl_max: Span::from_secs(limits::KV_SESSION_TTL_SECS_MAX),
             leases_max: limits::KV_LEASES_MAX,
             lease_keys_max: limits::KV_LEASE_KEYS_MAX,
             lease_ttl_max: Span::from_secs(limits::KV_LEASE_TTL_SECS_MAX),
-            snapshot_chunk_bytes: limits::SNAPSHOT_CHUNK_BYTES,
             mutant: Mutant::None,
         }
     }
@@ -76,20 +59,13 @@ impl Config {
         let top = Self::new();
         assert!(self.key_bytes_max > 0 && self.key_bytes_max <= top.key_bytes_max);
         assert!(self.value_bytes_max <= top.value_bytes_max);
-        assert!(self.state_bytes_max <= top.state_bytes_max);
         assert!(self.range_pairs_max > 0 && self.range_pairs_max <= top.range_pairs_max);
         assert!(self.range_bytes_max <= top.range_bytes_max);
         assert!(self.txn_ops_max > 0 && self.txn_ops_max <= top.txn_ops_max);
         assert!(self.history_revisions_max > 0);
-        assert!(self.sessions_max <= top.sessions_max);
-        assert!(
-            self.session_answers_max > 0 && self.session_answers_max <= top.session_answers_max
-        );
-        assert!(self.session_ttl_max <= top.session_ttl_max);
         assert!(self.leases_max <= top.leases_max);
         assert!(self.lease_keys_max <= top.lease_keys_max);
         assert!(self.lease_ttl_max <= top.lease_ttl_max);
-        assert!(self.snapshot_chunk_bytes <= top.snapshot_chunk_bytes);
     }
 }
 

@@ -11,21 +11,21 @@ use bytes::Bytes;
 use super::command::{Condition, LeaseId, Op, Outcome};
 use super::layout::{DATA, DATA_PREFIX_BYTES, data_origin, data_pair, data_value};
 use super::query::{Change, Pair};
-use super::rules;
-use super::state::{Kv, Turn, image_key, size};
+use super::state::Kv;
+use crate::replica::{Ctx, Shared, rules, size};
 use crate::types::Revision;
 
 impl Kv {
     /// A put, a delete or a range delete.
-    pub(super) fn change_one(&mut self, turn: &mut Turn<'_>, op: &Op) -> Outcome {
+    pub(super) fn change_one(&mut self, ctx: &mut Ctx<'_>, op: &Op) -> Outcome {
         let required = match op {
             Op::Put { key, condition, .. } | Op::Delete { key, condition } => {
-                self.require(key, condition)
+                require(ctx, key, condition)
             }
             _ => Ok(()),
         };
-        match required.and_then(|()| self.admit(core::slice::from_ref(op))) {
-            Ok(()) => self.change(turn, core::slice::from_ref(op)),
+        match required.and_then(|()| self.admit(ctx, core::slice::from_ref(op))) {
+            Ok(()) => self.change(ctx, core::slice::from_ref(op)),
             Err(refusal) => refusal,
         }
     }
@@ -33,28 +33,22 @@ impl Kv {
     /// A transaction.
     pub(super) fn change_all(
         &mut self,
-        turn: &mut Turn<'_>,
+        ctx: &mut Ctx<'_>,
         conditions: &[(Bytes, Condition)],
         ops: &[Op],
     ) -> Outcome {
         let required = conditions
             .iter()
-            .try_for_each(|(key, condition)| self.require(key, condition));
-        match required.and_then(|()| self.admit(ops)) {
-            Ok(()) => self.change(turn, ops),
+            .try_for_each(|(key, condition)| require(ctx, key, condition));
+        match required.and_then(|()| self.admit(ctx, ops)) {
+            Ok(()) => self.change(ctx, ops),
             Err(refusal) => refusal,
         }
     }
 
-    /// The pair of a user's key.
-    pub(super) fn pair(&self, key: &[u8]) -> Option<Pair> {
-        self.get(DATA, key)
-            .map(|(key, value)| data_pair(key, value))
-    }
-
     /// Removes a user's key, for whatever reason; tells whether it was there.
-    pub(super) fn remove_key(&mut self, turn: &mut Turn<'_>, key: &[u8]) -> bool {
-        let Some((image_key, value)) = self.unset(turn, DATA, key) else {
+    pub(super) fn remove_key(&mut self, ctx: &mut Ctx<'_>, key: &[u8]) -> bool {
+        let Some((image_key, value)) = ctx.unset(DATA, key) else {
             return false;
         };
         let old = data_pair(&image_key, &value);
@@ -62,36 +56,13 @@ impl Kv {
         if let Some(lease) = old.lease {
             self.unbind_key(lease, key);
         }
-        self.note_change(turn, old.key, None);
+        self.note_change(ctx, old.key, None);
         true
-    }
-
-    fn require(&self, key: &Bytes, condition: &Condition) -> Result<(), Outcome> {
-        if *condition == Condition::Always {
-            return Ok(());
-        }
-        let pair = self.pair(key);
-        let holds = match (condition, &pair) {
-            (Condition::Always, _) => true,
-            (Condition::Absent, pair) => pair.is_none(),
-            (Condition::Exists, pair) => pair.is_some(),
-            (Condition::Revision(revision), Some(pair)) => pair.modified == *revision,
-            (Condition::Value(value), Some(pair)) => pair.value == *value,
-            (Condition::Revision(_) | Condition::Value(_), None) => false,
-        };
-        if holds {
-            return Ok(());
-        }
-        Err(Outcome::ConditionFailed {
-            key: key.clone(),
-            revision: pair.as_ref().map(|pair| pair.modified),
-            value: pair.map(|pair| pair.value),
-        })
     }
 
     /// Whether leases exist and limits allow all of `ops`. Removals that come first
     /// are not counted as room: the check is on the safe side of the limits.
-    fn admit(&self, ops: &[Op]) -> Result<(), Outcome> {
+    fn admit(&self, ctx: &Ctx<'_>, ops: &[Op]) -> Result<(), Outcome> {
         let mut growth: u64 = 0;
         let mut bound: BTreeMap<LeaseId, usize> = BTreeMap::new();
         for op in ops {
@@ -101,7 +72,7 @@ impl Kv {
             else {
                 continue;
             };
-            let old = self.get(DATA, key);
+            let old = ctx.get(DATA, key);
             growth = growth.saturating_add(put_growth(key, value, old));
             let Some(lease) = *lease else { continue };
             let state = self.derived.leases.get(&lease).ok_or(Outcome::NoLease)?;
@@ -114,7 +85,7 @@ impl Kv {
                 return Err(exceeded(rules::LEASE_KEYS));
             }
         }
-        if self.has_room(growth) {
+        if ctx.has_room(growth) {
             Ok(())
         } else {
             Err(exceeded(rules::STATE_BYTES))
@@ -122,15 +93,15 @@ impl Kv {
     }
 
     /// Carries out operations that are admitted.
-    fn change(&mut self, turn: &mut Turn<'_>, ops: &[Op]) -> Outcome {
+    fn change(&mut self, ctx: &mut Ctx<'_>, ops: &[Op]) -> Outcome {
         let mut deleted: u64 = 0;
         for op in ops {
             match op {
                 Op::Put {
                     key, value, lease, ..
-                } => self.put_key(turn, key, value, *lease),
-                Op::Delete { key, .. } => deleted += u64::from(self.remove_key(turn, key)),
-                Op::DeleteRange { from, to } => deleted += self.remove_range(turn, from, to),
+                } => self.put_key(ctx, key, value, *lease),
+                Op::Delete { key, .. } => deleted += u64::from(self.remove_key(ctx, key)),
+                Op::DeleteRange { from, to } => deleted += self.remove_range(ctx, from, to),
                 Op::Txn { .. }
                 | Op::LeaseGrant { .. }
                 | Op::LeaseRenew { .. }
@@ -140,17 +111,17 @@ impl Kv {
             }
         }
         Outcome::Changed {
-            revision: self.revision,
+            revision: ctx.revision(),
             deleted,
         }
     }
 
-    fn put_key(&mut self, turn: &mut Turn<'_>, key: &Bytes, value: &Bytes, lease: Option<LeaseId>) {
-        let modified = Revision(turn.index.0);
-        let old = self.get(DATA, key).map(|(_, value)| data_origin(value));
+    fn put_key(&mut self, ctx: &mut Ctx<'_>, key: &Bytes, value: &Bytes, lease: Option<LeaseId>) {
+        let modified = Revision(ctx.index().0);
+        let old = ctx.get(DATA, key).map(|(_, value)| data_origin(value));
         let created = old.map_or(modified, |(created, _)| created);
         let stored = data_value(created, modified, lease, value);
-        let (image_key, _) = self.set(turn, DATA, key, stored.clone());
+        let (image_key, _) = ctx.set(DATA, key, stored.clone());
         let pair = data_pair(&image_key, &stored);
         let before = old.and_then(|(_, lease)| lease);
         if before != lease {
@@ -162,35 +133,60 @@ impl Kv {
             }
         }
         self.derived.keys += usize::from(old.is_none());
-        self.note_change(turn, pair.key.clone(), Some(pair));
+        self.note_change(ctx, pair.key.clone(), Some(pair));
     }
 
-    fn remove_range(&mut self, turn: &mut Turn<'_>, from: &[u8], to: &[u8]) -> u64 {
-        let end = image_key(DATA, to);
-        let keys: Vec<Bytes> = self
-            .image
-            .map
-            .range(&image_key(DATA, from), &end)
+    fn remove_range(&mut self, ctx: &mut Ctx<'_>, from: &[u8], to: &[u8]) -> u64 {
+        let keys: Vec<Bytes> = ctx
+            .range(DATA, from, Some(to))
             .take(self.config.range_pairs_max)
             .map(|(key, _)| key.slice(1..))
             .collect();
         for key in &keys {
-            let removed = self.remove_key(turn, key);
+            let removed = self.remove_key(ctx, key);
             assert!(removed, "a key that was just listed exists");
         }
         size(keys.len())
     }
 
-    fn note_change(&mut self, turn: &Turn<'_>, key: Bytes, pair: Option<Pair>) {
-        let revision = Revision(turn.index.0);
-        assert!(revision >= self.revision, "revisions never decrease");
-        self.revision = revision;
+    fn note_change(&mut self, ctx: &mut Ctx<'_>, key: Bytes, pair: Option<Pair>) {
+        let revision = ctx.move_revision();
         self.history.push(Change {
             revision,
             key,
             pair,
         });
     }
+}
+
+/// The pair of a user's key.
+pub(super) fn pair(shared: &Shared, key: &[u8]) -> Option<Pair> {
+    shared
+        .get(DATA, key)
+        .map(|(key, value)| data_pair(key, value))
+}
+
+fn require(shared: &Shared, key: &Bytes, condition: &Condition) -> Result<(), Outcome> {
+    if *condition == Condition::Always {
+        return Ok(());
+    }
+    let pair = pair(shared, key);
+    let holds = match (condition, &pair) {
+        (Condition::Always, _) => true,
+        (Condition::Absent, pair) => pair.is_none(),
+        (Condition::Exists, pair) => pair.is_some(),
+        (Condition::Revision(revision), Some(pair)) => pair.modified == *revision,
+        (Condition::Value(value), Some(pair)) => pair.value == *value,
+        (Condition::Revision(_) | Condition::Value(_), None) => false,
+    };
+    if holds {
+        return Ok(());
+    }
+    Err(Outcome::ConditionFailed {
+        key: key.clone(),
+        revision: pair.as_ref().map(|pair| pair.modified),
+        value: pair.map(|pair| pair.value),
+    })
 }
 
 pub(super) const fn exceeded(limit: &'static str) -> Outcome {

@@ -8,21 +8,21 @@ use bytes::Bytes;
 use super::command::{FencingToken, LeaseId, Outcome};
 use super::data::exceeded;
 use super::layout::{LOCK, lock_parts, lock_value};
-use super::rules;
-use super::state::{Kv, Turn, size};
+use super::state::Kv;
 use crate::mutant::Mutant;
+use crate::replica::{Ctx, Shared, rules, size};
 
 impl Kv {
     pub(super) fn acquire_lock(
         &mut self,
-        turn: &mut Turn<'_>,
+        ctx: &mut Ctx<'_>,
         name: &Bytes,
         lease: LeaseId,
     ) -> Outcome {
         let Some(holder) = self.derived.leases.get(&lease) else {
             return Outcome::NoLease;
         };
-        match self.lock(name) {
+        match lock(ctx, name) {
             Some((token, by)) if by == lease => return Outcome::Locked { token },
             Some((token, _)) => return Outcome::LockHeld { token },
             None => {}
@@ -30,11 +30,11 @@ impl Kv {
         if holder.bound() >= self.config.lease_keys_max {
             return exceeded(rules::LEASE_KEYS);
         }
-        if !self.has_room(size(1 + name.len() + 16)) {
+        if !ctx.has_room(size(1 + name.len() + 16)) {
             return exceeded(rules::STATE_BYTES);
         }
-        let token = self.new_token(turn, lease);
-        let (image_key, old) = self.set(turn, LOCK, name, lock_value(token, lease));
+        let token = self.new_token(ctx, lease);
+        let (image_key, old) = ctx.set(LOCK, name, lock_value(token, lease));
         assert!(old.is_none(), "only a free lock is taken");
         self.derived.locks += 1;
         let holder = self.derived.leases.get_mut(&lease);
@@ -46,17 +46,17 @@ impl Kv {
 
     pub(super) fn release_lock(
         &mut self,
-        turn: &mut Turn<'_>,
+        ctx: &mut Ctx<'_>,
         name: &Bytes,
         token: FencingToken,
     ) -> Outcome {
-        match self.lock(name) {
+        match lock(ctx, name) {
             Some((held, lease)) if held == token => {
                 let holder = self.derived.leases.get_mut(&lease);
                 let holder = holder.expect("the holder of a lock exists");
                 let bound = holder.locks.remove(name);
                 assert!(bound, "a held lock is bound to its holder");
-                self.free_lock(turn, name);
+                self.free_lock(ctx, name);
                 Outcome::Unlocked
             }
             Some(_) | None => Outcome::LockNotHeld,
@@ -64,21 +64,21 @@ impl Kv {
     }
 
     /// Frees a lock that is held and no longer bound to its lease.
-    pub(super) fn free_lock(&mut self, turn: &mut Turn<'_>, name: &[u8]) {
-        let stored = self.unset(turn, LOCK, name);
+    pub(super) fn free_lock(&mut self, ctx: &mut Ctx<'_>, name: &[u8]) {
+        let stored = ctx.unset(LOCK, name);
         assert!(stored.is_some(), "only a held lock is freed");
         self.derived.locks -= 1;
     }
 
-    /// Token and holder of a lock.
-    pub(super) fn lock(&self, name: &[u8]) -> Option<(FencingToken, LeaseId)> {
-        self.get(LOCK, name).map(|(_, value)| lock_parts(value))
-    }
-
-    fn new_token(&self, turn: &Turn<'_>, lease: LeaseId) -> FencingToken {
+    fn new_token(&self, ctx: &Ctx<'_>, lease: LeaseId) -> FencingToken {
         if self.config.mutant.is(Mutant::FencingTokenReused) {
             return FencingToken(lease.0);
         }
-        FencingToken(turn.index.0)
+        FencingToken(ctx.index().0)
     }
+}
+
+/// Token and holder of a lock.
+pub(super) fn lock(shared: &Shared, name: &[u8]) -> Option<(FencingToken, LeaseId)> {
+    shared.get(LOCK, name).map(|(_, value)| lock_parts(value))
 }

@@ -4,7 +4,8 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use super::command::{FencingToken, LeaseId, LogTime};
+use super::command::{FencingToken, LeaseId};
+use crate::replica::LogTime;
 use crate::types::Revision;
 
 /// A read.

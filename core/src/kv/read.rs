@@ -5,12 +5,15 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use super::command::LeaseId;
-use super::command::LogTime;
+use super::data::pair;
 use super::layout::{DATA, data_pair};
-use super::query::{Answer, Found, Query};
-use super::state::{Kv, image_key};
+use super::lock::lock;
+use super::query::{Answer, Change, Found, Query};
+use super::state::Kv;
+use crate::replica::{LogTime, Module, Replica, Shared};
+use crate::types::Revision;
 
-impl Kv {
+impl<M: Module + AsRef<Kv>> Replica<M> {
     /// Answers a read from the state as it is. Total: a key that could never be
     /// written is simply not found.
     ///
@@ -19,34 +22,54 @@ impl Kv {
     /// and then says where to go on. The list of a lease's keys is cut by the same
     /// two limits.
     pub fn query(&self, query: &Query) -> Answer {
+        let (kv, shared) = (self.module().as_ref(), self.shared());
         let found = match query {
-            Query::Get { key } => Found::One(self.pair(key)),
+            Query::Get { key } => Found::One(pair(shared, key)),
             Query::Range {
                 from,
                 to,
                 limit,
                 keys_only,
-            } => self.range(from, to.as_deref(), *limit, *keys_only),
-            Query::Lease { lease } => Found::Lease(self.lease(*lease)),
-            Query::Lock { name } => Found::Lock(self.lock(name)),
+            } => kv.range(shared, from, to.as_deref(), *limit, *keys_only),
+            Query::Lease { lease } => Found::Lease(kv.lease(*lease)),
+            Query::Lock { name } => Found::Lock(lock(shared, name)),
         };
         Answer {
-            revision: self.revision,
+            revision: self.revision(),
             found,
         }
     }
 
-    fn range(&self, from: &[u8], to: Option<&[u8]>, limit: u32, keys_only: bool) -> Found {
+    /// The changes of keys with `from <= key`, and `key < to` if `to` is given,
+    /// made at `since` or later, in order. `since` 0 asks for none.
+    ///
+    /// # Errors
+    /// The oldest revision that is still complete, if `since` is before it.
+    pub fn changes_since(
+        &self,
+        from: &[u8],
+        to: Option<&[u8]>,
+        since: Revision,
+    ) -> Result<Vec<Change>, Revision> {
+        self.module().as_ref().history.since(from, to, since)
+    }
+}
+
+impl Kv {
+    fn range(
+        &self,
+        shared: &Shared,
+        from: &[u8],
+        to: Option<&[u8]>,
+        limit: u32,
+        keys_only: bool,
+    ) -> Found {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let limit = limit.min(self.config.range_pairs_max);
-        let end = match to {
-            Some(to) => image_key(DATA, to),
-            None => Vec::from([DATA + 1]),
-        };
         let mut pairs = Vec::new();
         let mut bytes: usize = 0;
         let mut next = None;
-        for (key, value) in self.image.map.range(&image_key(DATA, from), &end) {
+        for (key, value) in shared.range(DATA, from, to) {
             let mut pair = data_pair(key, value);
             if keys_only {
                 pair.value = Bytes::new();

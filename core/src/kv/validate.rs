@@ -1,40 +1,20 @@
-//! What can be said of a command without looking at the state.
+//! What can be said of an operation without looking at the state.
 
 use alloc::collections::BTreeSet;
 
 use bytes::Bytes;
 
-use super::command::{Command, Condition, Op, Outcome};
+use super::command::{Condition, Op, Outcome};
 use super::config::Config;
-use super::rules;
+use crate::replica::rules;
 use crate::types::Span;
 
 impl Config {
-    /// Whether a command keeps the rules that do not depend on the state. An owner
-    /// can refuse others before they cost a place in the log; `apply` refuses them
-    /// as well.
+    /// Whether an operation keeps the rules that do not depend on the state.
     ///
     /// # Errors
     /// [`Outcome::Invalid`] with the rule that is broken.
-    pub fn validate(&self, command: &Command) -> Result<(), Outcome> {
-        match command {
-            Command::OpenSession { ttl, .. } => check_ttl(*ttl, self.session_ttl_max),
-            Command::CloseSession { .. } | Command::Tick => Ok(()),
-            Command::InSession {
-                sequence,
-                answered_upto,
-                op,
-                ..
-            } => {
-                require(*sequence > 0, rules::SEQUENCE_ZERO)?;
-                require(answered_upto < sequence, rules::SEQUENCE_CONFIRMED)?;
-                self.validate_op(op)
-            }
-            Command::Once { op } => self.validate_op(op),
-        }
-    }
-
-    fn validate_op(&self, op: &Op) -> Result<(), Outcome> {
+    pub(super) fn validate(&self, op: &Op) -> Result<(), Outcome> {
         match op {
             Op::Put {
                 key,
@@ -88,7 +68,7 @@ impl Config {
                 | Op::LockRelease { .. } => return require(false, rules::TXN_OP),
             }
             // No deeper: a transaction inside was refused above.
-            self.validate_op(op)?;
+            self.validate(op)?;
         }
         Ok(())
     }

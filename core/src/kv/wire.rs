@@ -1,4 +1,4 @@
-//! Encodings of commands, answers and reads.
+//! Encodings of operations, answers and reads.
 //!
 //! Every decoder is total and bounded: sizes are held against [`crate::limits`]
 //! before anything is allocated, and a transaction inside a transaction is
@@ -6,15 +6,13 @@
 
 use alloc::vec::Vec;
 
-use super::command::{
-    Command, Condition, Envelope, FencingToken, LeaseId, LogTime, Op, Outcome, SessionId,
-};
+use super::command::{Condition, FencingToken, LeaseId, Op, Outcome};
 use super::query::{Answer, Change, Found, Pair, Query};
-use super::rules;
 use crate::codec::{Decode, DecodeError, Encode, Reader, Writer};
 use crate::limits::{
     KV_KEY_BYTES_MAX, KV_LEASE_KEYS_MAX, KV_RANGE_PAIRS_MAX, KV_TXN_OPS_MAX, KV_VALUE_BYTES_MAX,
 };
+use crate::replica::rules;
 
 macro_rules! codec_number {
     ($($name:ident),+) => {$(
@@ -32,79 +30,7 @@ macro_rules! codec_number {
     )+};
 }
 
-codec_number!(SessionId, LeaseId, FencingToken, LogTime);
-
-impl Encode for Envelope {
-    fn encode(&self, writer: &mut Writer) {
-        writer.put(&self.proposed_at);
-        writer.put(&self.command);
-    }
-}
-
-impl Decode for Envelope {
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            proposed_at: reader.get()?,
-            command: reader.get()?,
-        })
-    }
-}
-
-impl Encode for Command {
-    fn encode(&self, writer: &mut Writer) {
-        match self {
-            Self::OpenSession { nonce, ttl } => {
-                writer.u8(0);
-                writer.u128(*nonce);
-                writer.put(ttl);
-            }
-            Self::CloseSession { session } => {
-                writer.u8(1);
-                writer.put(session);
-            }
-            Self::InSession {
-                session,
-                sequence,
-                answered_upto,
-                op,
-            } => {
-                writer.u8(2);
-                writer.put(session);
-                writer.u64(*sequence);
-                writer.u64(*answered_upto);
-                writer.put(op);
-            }
-            Self::Once { op } => {
-                writer.u8(3);
-                writer.put(op);
-            }
-            Self::Tick => writer.u8(4),
-        }
-    }
-}
-
-impl Decode for Command {
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(match reader.u8()? {
-            0 => Self::OpenSession {
-                nonce: reader.u128()?,
-                ttl: reader.get()?,
-            },
-            1 => Self::CloseSession {
-                session: reader.get()?,
-            },
-            2 => Self::InSession {
-                session: reader.get()?,
-                sequence: reader.u64()?,
-                answered_upto: reader.u64()?,
-                op: reader.get()?,
-            },
-            3 => Self::Once { op: reader.get()? },
-            4 => Self::Tick,
-            tag => return unknown("command", tag),
-        })
-    }
-}
+codec_number!(LeaseId, FencingToken);
 
 impl Encode for Condition {
     fn encode(&self, writer: &mut Writer) {

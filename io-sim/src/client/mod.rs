@@ -10,8 +10,9 @@ mod guards;
 
 use bytes::Bytes;
 use decube_core::cluster::{Consistency, Request, Response};
-use decube_core::kv::{Answer, Command, Condition, Found, Op, Outcome, Pair, Query, SessionId};
+use decube_core::kv::{Answer, Condition, Found, Op, Outcome, Pair, Query};
 use decube_core::raft::Refusal;
+use decube_core::replica::{Command, SessionId};
 use decube_core::types::{Index, LogId, NodeId, RequestId, Revision, Span};
 
 use crate::check::guards::Guards;

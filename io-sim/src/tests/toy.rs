@@ -7,13 +7,14 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use decube_core::cluster::{self, Request, Response};
 use decube_core::io::{Done, Io, Volume};
-use decube_core::kv::{Answer, Command, Condition, Found, Op, Outcome, Pair, Query};
+use decube_core::kv::{Answer, Condition, Found, Op, Outcome, Pair, Query};
 use decube_core::ledger::Ledger;
 use decube_core::machine::{Machine, Outbox};
 use decube_core::mutant::Mutant;
 use decube_core::node::{self, Effect, Event, Notice, PartId};
 use decube_core::part::Health;
 use decube_core::raft::{Membership, Refusal, Role};
+use decube_core::replica::Command;
 use decube_core::types::{Chain, Index, LogId, NodeId, RequestId, Revision, Term, Time};
 use decube_core::wal::{FileName, FileOp, FileOpId, FileResult};
 

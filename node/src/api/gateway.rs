@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use decube_core::cluster::{Consistency, Request, Response};
-use decube_core::kv::{Answer, Command, Found, Op, Outcome, Pair, Query};
+use decube_core::kv::{Answer, Found, Op, Outcome, Pair, Query};
 use decube_core::raft::Refusal;
+use decube_core::replica::Command;
 use decube_core::types::{LogId, Revision};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;

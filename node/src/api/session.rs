@@ -5,7 +5,8 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use decube_core::kv::{Command, FencingToken, Found, LeaseId, Op, Outcome, Query, SessionId};
+use decube_core::kv::{FencingToken, Found, LeaseId, Op, Outcome, Query};
+use decube_core::replica::{Command, SessionId};
 use decube_core::types::Span;
 use serde_json::{Value, json};
 

@@ -2,7 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use decube_core::kv::LogTime;
+use decube_core::replica::LogTime;
 use decube_core::types::NodeId;
 use serde_json::Value;
 use time::OffsetDateTime;

@@ -1,9 +1,10 @@
 //! What an entry does, in words for a person who reads a verified proof.
 
 use decube_core::codec::Decode as _;
-use decube_core::kv::{Command, Envelope, Op};
+use decube_core::kv::Op;
 use decube_core::proof::{Payload, ProofEntry};
 use decube_core::raft::{EntryKind, Membership};
+use decube_core::replica::{Command, Envelope};
 
 /// How many characters of a key or a value are shown.
 const SHOWN_CHARS_MAX: usize = 60;

@@ -9,10 +9,11 @@ use decube_core::codec::Encode as _;
 use decube_core::crypto::{
     P256Signer, P256Verifier, PublicKey, SecretBytes, SecretKey, Signer as _,
 };
-use decube_core::kv::{Command, Condition, Envelope, LogTime, Op};
+use decube_core::kv::{Condition, Op};
 use decube_core::merkle::Tree;
 use decube_core::proof::{LogHead, LogProof, Payload, ProofEntry, SignedHead, verify_log_proof};
 use decube_core::raft::{EntryKind, Membership};
+use decube_core::replica::{Command, Envelope, LogTime};
 use decube_core::types::{ClusterId, Index, NodeId, Term};
 use serde_json::{Value, json};
 

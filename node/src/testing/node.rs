@@ -8,13 +8,13 @@ use bytes::Bytes;
 use decube_core::cluster::{Changes, Request, Response, Status};
 use decube_core::crypto::PublicKey;
 use decube_core::kv::{
-    Answer, Change, Command, Condition, FencingToken, Found, LeaseId, LogTime, Op, Outcome, Pair,
-    Query, SessionId,
+    Answer, Change, Condition, FencingToken, Found, LeaseId, Op, Outcome, Pair, Query,
 };
 use decube_core::ledger;
 use decube_core::node::PartId;
 use decube_core::part::Health as PartHealth;
 use decube_core::raft::{Membership, Refusal, Role};
+use decube_core::replica::{Command, LogTime, SessionId};
 use decube_core::types::{Index, LogId, NodeId, Revision, Term};
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt};

@@ -18,10 +18,11 @@ use crate::cluster::message::Message;
 use crate::cluster::request::{Consistency, Request, Response};
 use crate::cluster::state::{Cluster, Origin, Parked, Phase};
 use crate::codec::Encode;
-use crate::kv::{Command, Envelope, LogTime, Query};
+use crate::kv::Query;
 use crate::limits::REQUESTS_OPEN_MAX;
 use crate::machine::Outbox;
 use crate::raft::{self, Context, Refusal, Role};
+use crate::replica::{Command, Envelope, LogTime};
 use crate::types::{Index, LogId, NodeId, RequestId, Span, Term, Time};
 
 /// The shortest time between two own `Tick`s.
@@ -232,7 +233,7 @@ impl Cluster {
                 query,
                 consistency: Consistency::Stale,
             } => {
-                reply(id, Response::Read(self.kv.query(&query)), out);
+                reply(id, Response::Read(self.replica.query(&query)), out);
             }
             Request::Watch { from, to, since } => self.watch(id, from, to, since, out),
             Request::FollowStatus => self.follow_status(id, out),
@@ -408,8 +409,8 @@ impl Cluster {
 
     /// Answers every read whose index is applied.
     pub(super) fn answer_reads(&mut self, out: &mut Outbox<Effect>) {
-        for (origin, query) in self.requests.take_reads(self.kv.applied().index) {
-            let answer = self.kv.query(&query);
+        for (origin, query) in self.requests.take_reads(self.replica.applied().index) {
+            let answer = self.replica.query(&query);
             if let Some(origin) = origin {
                 self.answer(origin, Response::Read(answer), out);
             }

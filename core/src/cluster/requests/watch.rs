@@ -7,10 +7,10 @@ use crate::cluster::Changes;
 use crate::cluster::effect::Effect;
 use crate::cluster::request::Response;
 use crate::cluster::state::{Cluster, Watch};
-use crate::kv::Command;
 use crate::limits::{REQUESTS_OPEN_MAX, STATUS_FOLLOWERS_MAX};
 use crate::machine::Outbox;
 use crate::raft::{Refusal, Role};
+use crate::replica::Command;
 use crate::types::{RequestId, Revision, Time};
 
 impl Cluster {
@@ -27,7 +27,7 @@ impl Cluster {
         }
         let past = match since.0 {
             0 => Ok(Vec::new()),
-            _ => self.kv.changes_since(&from, to.as_deref(), since),
+            _ => self.replica.changes_since(&from, to.as_deref(), since),
         };
         match past {
             Err(oldest) => reply(id, Response::Compacted { oldest }, out),
@@ -80,7 +80,7 @@ impl Cluster {
         if raft.role() != Role::Leader || self.tick_in_flight {
             return None;
         }
-        let due = self.clock.time_of(self.kv.next_expiry()?);
+        let due = self.clock.time_of(self.replica.next_expiry()?);
         Some(due.max(self.requests.last_tick.saturating_add(TICK_INTERVAL_MIN)))
     }
 

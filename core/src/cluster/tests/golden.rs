@@ -14,9 +14,10 @@ use crate::golden::samples::{
     applied_log, base, blob, digest, entries, log_head, log_id, membership, node, number,
     signature, signed_head, small,
 };
-use crate::kv::{Answer, Change, Command, Found, Outcome, Query};
+use crate::kv::{Answer, Change, Found, Outcome, Query};
 use crate::proof::{LogProof, Payload, ProofEntry};
 use crate::raft::{self, Body, EntryKind, HardState, Persist, PersistSeq, Refusal, Role};
+use crate::replica::Command;
 use crate::store::StoreOp;
 use crate::types::{Index, RequestId, Revision, Term};
 use crate::wal::{Record, RecordKind, WalSeq};

@@ -68,8 +68,8 @@ fn a_transaction_happens_at_one_revision_or_not_at_all() {
     assert_eq!(rig.pair("b").unwrap().modified, Revision(3));
     assert_eq!(rig.pair("c").unwrap().modified, Revision(3));
     assert_eq!(rig.value("a"), None);
-    assert_eq!(rig.kv.take_changes().len(), 3);
-    assert_eq!(rig.kv.take_changes(), vec![]);
+    assert_eq!(rig.kv.take_notices().len(), 3);
+    assert_eq!(rig.kv.take_notices(), vec![]);
 }
 
 #[test]
@@ -245,7 +245,7 @@ fn history_is_bounded_by_bytes_and_keeps_the_last_revision() {
     let mut rig = Rig::new(config);
     rig.once(put("a", "1"));
     rig.once(put("b", "1"));
-    assert_eq!(rig.kv.counts().history_revisions, 1);
+    assert_eq!(rig.kv.module().counts().history_revisions, 1);
     assert_eq!(
         rig.kv.changes_since(b"", None, Revision(1)),
         Err(Revision(2))
@@ -266,7 +266,7 @@ fn entries_without_a_command_move_the_position() {
     rig.disk.commit(&ops);
     assert_eq!(rig.kv.applied(), at);
     assert_eq!(ops.len(), 1);
-    assert_eq!(rig.kv.take_changes(), vec![]);
+    assert_eq!(rig.kv.take_notices(), vec![]);
     let loaded = rig.disk.load(small()).unwrap().unwrap();
     assert_eq!(loaded.applied(), at);
     assert_eq!(loaded.digest(), rig.kv.digest());

@@ -1,4 +1,4 @@
-//! The bytes of commands and answers, of the replicated state in the store and in
+//! The bytes of operations and answers, of a state of this module in the store and in
 //! snapshots, and the names that refusals cite.
 
 use alloc::format;
@@ -6,30 +6,21 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use super::{Rig, put_leased, small};
-use crate::codec::{Encode as _, Writer};
+use crate::codec::Writer;
 use crate::golden::Table;
-use crate::golden::samples::{blob, counted, log_id, number, small as four, wide};
-use crate::kv::layout::{
-    ANSWER, DATA, HEADER_KEY, Header, LEASE, LOCK, Meta, Record, SESSION, SessionRecord,
-    data_value, lease_value, lock_value,
-};
-use crate::kv::state::{answer_name, image_key, lease_name, session_name};
+use crate::golden::samples::{blob, number, small as four, wide};
+use crate::kv::layout::{DATA, LEASE, LOCK, Record, data_value, lease_value, lock_value};
+use crate::kv::state::lease_name;
 use crate::kv::*;
+use crate::replica::{Command, Generation, LogTime, SessionId, image_key, rules};
 use crate::store::StoreOp;
 use crate::types::{Revision, Span};
 
 #[test]
 fn golden_bytes() {
     let mut table = Table::of("kv");
-    table.row(&SessionId(number(0x01)));
     table.row(&LeaseId(number(0x02)));
     table.row(&FencingToken(number(0x03)));
-    table.row(&LogTime(number(0x04)));
-    table.row(&Envelope {
-        proposed_at: LogTime(number(0x05)),
-        command: Command::Tick,
-    });
-    table.rows(commands());
     table.rows(conditions());
     table.rows(ops());
     outcomes(&mut table);
@@ -37,26 +28,6 @@ fn golden_bytes() {
     layout(&mut table);
     state(&mut table);
     table.check();
-}
-
-fn commands() -> [Command; 5] {
-    let [op, ..] = ops();
-    let session = SessionId(number(0x11));
-    [
-        Command::OpenSession {
-            nonce: wide(0x01),
-            ttl: Span(number(0x21)),
-        },
-        Command::CloseSession { session },
-        Command::InSession {
-            session,
-            sequence: number(0x31),
-            answered_upto: number(0x41),
-            op: op.clone(),
-        },
-        Command::Once { op },
-        Command::Tick,
-    ]
 }
 
 fn conditions() -> [Condition; 5] {
@@ -69,7 +40,7 @@ fn conditions() -> [Condition; 5] {
     ]
 }
 
-fn ops() -> [Op; 9] {
+pub(crate) fn ops() -> [Op; 9] {
     let lease = LeaseId(number(0x01));
     let put = Op::Put {
         key: blob("key"),
@@ -254,39 +225,8 @@ fn found() -> [Found; 4] {
     ]
 }
 
-fn header() -> Header {
-    Header {
-        applied: log_id(0x01),
-        log_time: LogTime(number(0x21)),
-        revision: Revision(number(0x31)),
-        pairs: number(0x41),
-        bytes: number(0x51),
-    }
-}
-
-fn session_record() -> SessionRecord {
-    SessionRecord {
-        nonce: wide(0x01),
-        ttl: Span(number(0x21)),
-        expires_at: LogTime(number(0x31)),
-        answered_upto: number(0x41),
-    }
-}
-
-/// Keys and values of the image, and what stands in front of the keys in the store.
+/// Keys and values of the image.
 fn layout(table: &mut Table) {
-    table.row(&header());
-    table.row(&Meta {
-        generation: Generation(number(0x01)),
-        header: header(),
-        digest: counted(0x61),
-    });
-    table.inside_bytes(&session_record(), &session_record().to_bytes());
-    table.bytes("header_key", HEADER_KEY);
-    let generation = Generation(number(0x71));
-    table.bytes("generation.first_key", &generation.first_key());
-    table.bytes("generation.end_key", &generation.end_key());
-    table.bytes("generation.last_end_key", &Generation(u64::MAX).end_key());
     for (space, name, value) in image() {
         let key = image_key(space, &name);
         let record = Record::decode(&key.clone().into(), &value);
@@ -299,10 +239,9 @@ fn layout(table: &mut Table) {
 
 type Stored = (u8, Vec<u8>, bytes::Bytes);
 
-fn image() -> [Stored; 5] {
+fn image() -> [Stored; 3] {
     let (created, modified) = (Revision(number(0x01)), Revision(number(0x11)));
     let (lease, token) = (LeaseId(number(0x21)), FencingToken(number(0x31)));
-    let (session, sequence) = (SessionId(number(0x41)), number(0x51));
     let (ttl, expires_at) = (Span(number(0x61)), LogTime(number(0x71)));
     [
         (
@@ -316,20 +255,10 @@ fn image() -> [Stored; 5] {
             lease_value(ttl, expires_at),
         ),
         (LOCK, b"lock".to_vec(), lock_value(token, lease)),
-        (
-            SESSION,
-            session_name(session).to_vec(),
-            session_record().to_bytes(),
-        ),
-        (
-            ANSWER,
-            answer_name(session, sequence).to_vec(),
-            Outcome::Ticked.to_bytes(),
-        ),
     ]
 }
 
-fn pair_bytes(key: &[u8], value: &[u8]) -> Vec<u8> {
+pub(crate) fn pair_bytes(key: &[u8], value: &[u8]) -> Vec<u8> {
     let mut writer = Writer::new();
     writer.blob(key);
     writer.blob(value);
@@ -353,16 +282,16 @@ fn state(table: &mut Table) {
         answered_upto: 0,
         op: super::put("other", "more"),
     });
-    rig.kv.generation = Generation(7);
+    rig.kv.set_generation(Generation(7));
     let digest = rig.kv.digest();
     table.bytes("state.digest", &digest);
     for (place, (key, value)) in rig.disk.0.iter().enumerate() {
         table.bytes(&format!("state.pair.{place}"), &pair_bytes(key, value));
     }
-    table.bytes("state.meta", &op_bytes(&rig.kv.meta_op()));
+    table.bytes("state.meta", &op_bytes(&rig.kv.shared().meta_op()));
     let mut frozen = rig.kv.freeze();
     let chunks = (0..).map_while(|number| frozen.chunk(number).map(|chunk| (number, chunk)));
-    let mut staging = Staging::new(small());
+    let mut staging = small().staging();
     let mut ended = false;
     for (number, (chunk, last)) in chunks {
         assert!(!ended, "nothing behind the last chunk");

@@ -9,8 +9,8 @@ use super::*;
 use crate::kv::FencingToken;
 
 /// Applies a log to a fresh state.
-fn replay(config: Config, log: &[Envelope]) -> (Kv, Vec<Outcome>, Vec<Vec<StoreOp>>) {
-    let mut kv = Kv::new(config);
+fn replay(config: Config, log: &[Envelope]) -> (Replica, Vec<Outcome>, Vec<Vec<StoreOp>>) {
+    let mut kv = config.state();
     let mut outcomes = Vec::new();
     let mut mirrored = Vec::new();
     for envelope in log {
@@ -24,14 +24,14 @@ fn replay(config: Config, log: &[Envelope]) -> (Kv, Vec<Outcome>, Vec<Vec<StoreO
 }
 
 /// Applies an entry to several states, which must agree on everything.
-fn apply_to_all(states: &mut [Kv], envelope: &Envelope) {
+fn apply_to_all(states: &mut [Replica], envelope: &Envelope) {
     let mut results = Vec::new();
     for kv in states.iter_mut() {
         let mut ops = Vec::new();
         let at = LogId::new(Term(1), kv.applied().index.next());
         let outcome = kv.apply(at, envelope, &mut ops);
         kv.audit();
-        results.push((outcome, kv.take_changes(), kv.digest(), kv.next_expiry()));
+        results.push((outcome, kv.take_notices(), kv.digest(), kv.next_expiry()));
     }
     for pair in results.windows(2) {
         assert_eq!(pair[0], pair[1]);
@@ -52,7 +52,7 @@ proptest! {
 
     #[test]
     fn the_store_holds_the_state_after_every_entry(log in any_log(60)) {
-        let mut kv = Kv::new(small());
+        let mut kv = small().state();
         let mut disk = Disk::default();
         for envelope in &log {
             let mut ops = Vec::new();
@@ -79,7 +79,7 @@ proptest! {
         ops.iter().for_each(|ops| disk.commit(ops));
         let loaded = disk.load(small()).unwrap().unwrap();
         let mut frozen = kv.freeze();
-        let mut staging = Staging::new(small());
+        let mut staging = small().staging();
         let mut number = 0;
         while let Some((chunk, last)) = frozen.chunk(number) {
             prop_assert_eq!(last, frozen.chunk(number + 1).is_none());
@@ -121,13 +121,13 @@ proptest! {
             let again = rig.run(command.clone());
             prop_assert_eq!(&again, &first);
             prop_assert_eq!(rig.kv.revision(), revision);
-            prop_assert_eq!(rig.kv.take_changes(), Vec::new());
+            prop_assert_eq!(rig.kv.take_notices(), Vec::new());
         }
     }
 
     #[test]
     fn tokens_of_a_lock_rise_with_every_new_holder(log in any_log(120)) {
-        let mut kv = Kv::new(small());
+        let mut kv = small().state();
         let mut disk = Disk::default();
         let mut highest: BTreeMap<Bytes, FencingToken> = BTreeMap::new();
         let mut holders: BTreeMap<FencingToken, LeaseId> = BTreeMap::new();
@@ -151,14 +151,14 @@ proptest! {
 
     #[test]
     fn a_watcher_that_follows_changes_has_the_keys_of_the_state(log in any_log(80)) {
-        let mut kv = Kv::new(small());
+        let mut kv = small().state();
         let mut seen: BTreeMap<Bytes, Pair> = BTreeMap::new();
         for envelope in &log {
             let before = kv.revision();
             let at = LogId::new(Term(1), kv.applied().index.next());
             kv.apply(at, envelope, &mut Vec::new());
             let late = kv.changes_since(b"", None, Revision(before.0 + 1)).unwrap();
-            let live = kv.take_changes();
+            let live = kv.take_notices();
             prop_assert_eq!(&late, &live);
             for change in live {
                 prop_assert_eq!(change.revision, kv.revision());

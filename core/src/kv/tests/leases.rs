@@ -22,7 +22,7 @@ fn keys_end_with_their_lease_at_the_revision_that_passed_the_time() {
         key: "a".into(),
         pair: None,
     };
-    assert_eq!(rig.kv.take_changes(), vec![change]);
+    assert_eq!(rig.kv.take_notices(), vec![change]);
     assert_eq!(rig.kv.next_expiry(), None);
     assert_eq!(rig.once(Op::LeaseRenew { lease }), Outcome::NoLease);
     assert_eq!(rig.once(Op::LeaseRevoke { lease }), Outcome::NoLease);
@@ -44,9 +44,9 @@ fn renewal_begins_the_time_anew_and_a_clock_that_falls_takes_nothing_away() {
     assert_eq!(rig.kv.log_time(), LogTime(1_050));
     rig.now = 1_149;
     rig.tick(0);
-    assert_eq!(rig.kv.counts().leases, 1);
+    assert_eq!(rig.kv.module().counts().leases, 1);
     rig.tick(1);
-    assert_eq!(rig.kv.counts().leases, 0);
+    assert_eq!(rig.kv.module().counts().leases, 0);
 }
 
 #[test]
@@ -121,7 +121,7 @@ fn what_ends_together_ends_by_time_and_then_by_id() {
     rig.once(put_leased("z", "1", early));
     rig.once(put_leased("y", "1", twin));
     rig.tick(100);
-    let keys: Vec<Bytes> = rig.kv.take_changes().into_iter().map(|c| c.key).collect();
+    let keys: Vec<Bytes> = rig.kv.take_notices().into_iter().map(|c| c.key).collect();
     assert_eq!(keys, ["z", "y", "x"]);
 }
 

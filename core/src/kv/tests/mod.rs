@@ -1,13 +1,11 @@
-//! Tests of the replicated state: rules one by one (`cases`), laws over random
-//! histories (`laws`), a comparison with an independent model (`model`), hostile
-//! bytes (`wire`), the map and the digest underneath, and planted bugs (`mutants`).
+//! Tests of the module and of the state around it: rules one by one (`cases`), laws
+//! over random histories (`laws`), a comparison with an independent model (`model`),
+//! hostile bytes (`wire`), and planted bugs (`mutants`).
 
 #![allow(clippy::unwrap_used, reason = "a test may panic where it fails")]
 
 mod cases;
-mod cow;
-mod digest;
-mod golden;
+pub(crate) mod golden;
 mod laws;
 mod leases;
 mod model;
@@ -25,15 +23,99 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::*;
+use crate::limits;
+use crate::mutant::Mutant;
+use crate::replica::{
+    self, Command, Envelope, Generation, LoadError, Loader, LogTime, Replica, SessionId, Staging,
+};
 use crate::store::StoreOp;
 use crate::types::{LogId, Revision, Span, Term};
 
+/// All limits in one place: those of the module, and of the state around it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Config {
+    pub(super) key_bytes_max: usize,
+    pub(super) value_bytes_max: usize,
+    pub(super) state_bytes_max: u64,
+    pub(super) range_pairs_max: usize,
+    pub(super) range_bytes_max: usize,
+    pub(super) txn_ops_max: usize,
+    pub(super) history_revisions_max: usize,
+    pub(super) history_bytes_max: usize,
+    pub(super) sessions_max: usize,
+    pub(super) session_answers_max: usize,
+    pub(super) leases_max: usize,
+    pub(super) lease_keys_max: usize,
+    pub(super) snapshot_chunk_bytes: usize,
+    pub(super) mutant: Mutant,
+}
+
+impl Config {
+    pub(super) const fn new() -> Self {
+        Self {
+            key_bytes_max: limits::KV_KEY_BYTES_MAX,
+            value_bytes_max: limits::KV_VALUE_BYTES_MAX,
+            state_bytes_max: limits::KV_STATE_BYTES_MAX,
+            range_pairs_max: limits::KV_RANGE_PAIRS_MAX,
+            range_bytes_max: limits::KV_RANGE_BYTES_MAX,
+            txn_ops_max: limits::KV_TXN_OPS_MAX,
+            history_revisions_max: limits::KV_HISTORY_REVISIONS_MAX,
+            history_bytes_max: limits::KV_HISTORY_BYTES_MAX,
+            sessions_max: limits::KV_SESSIONS_MAX,
+            session_answers_max: limits::KV_SESSION_ANSWERS_MAX,
+            leases_max: limits::KV_LEASES_MAX,
+            lease_keys_max: limits::KV_LEASE_KEYS_MAX,
+            snapshot_chunk_bytes: limits::SNAPSHOT_CHUNK_BYTES,
+            mutant: Mutant::None,
+        }
+    }
+
+    pub(super) fn state(self) -> Replica<Kv> {
+        Replica::new(self.common(), self.module())
+    }
+
+    pub(super) fn loader(self) -> Loader<Kv> {
+        Loader::new(self.common(), self.module())
+    }
+
+    pub(super) fn staging(self) -> Staging<Kv> {
+        Staging::new(self.common(), self.module())
+    }
+
+    fn common(self) -> replica::Config {
+        replica::Config {
+            state_bytes_max: self.state_bytes_max,
+            sessions_max: self.sessions_max,
+            session_answers_max: self.session_answers_max,
+            snapshot_chunk_bytes: self.snapshot_chunk_bytes,
+            mutant: self.mutant,
+            ..replica::Config::new()
+        }
+    }
+
+    fn module(self) -> Kv {
+        Kv::new(super::Config {
+            key_bytes_max: self.key_bytes_max,
+            value_bytes_max: self.value_bytes_max,
+            range_pairs_max: self.range_pairs_max,
+            range_bytes_max: self.range_bytes_max,
+            txn_ops_max: self.txn_ops_max,
+            history_revisions_max: self.history_revisions_max,
+            history_bytes_max: self.history_bytes_max,
+            leases_max: self.leases_max,
+            lease_keys_max: self.lease_keys_max,
+            mutant: self.mutant,
+            ..super::Config::new()
+        })
+    }
+}
+
 /// The store as a plain map: what an engine would hold after these operations.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Disk(pub(super) BTreeMap<Bytes, Bytes>);
+pub(crate) struct Disk(pub(crate) BTreeMap<Bytes, Bytes>);
 
 impl Disk {
-    pub(super) fn commit(&mut self, ops: &[StoreOp]) {
+    pub(crate) fn commit(&mut self, ops: &[StoreOp]) {
         for op in ops {
             match op.clone() {
                 StoreOp::Put { key, value } => {
@@ -49,8 +131,8 @@ impl Disk {
         }
     }
 
-    pub(super) fn load(&self, config: Config) -> Result<Option<Kv>, LoadError> {
-        let mut loader = Loader::new(config);
+    pub(super) fn load(&self, config: Config) -> Result<Option<Replica>, LoadError> {
+        let mut loader = config.loader();
         loader.push(self.0.clone());
         loader.finish()
     }
@@ -58,7 +140,7 @@ impl Disk {
 
 /// A state with the log that leads to it and the store that mirrors it.
 pub(super) struct Rig {
-    pub(super) kv: Kv,
+    pub(super) kv: Replica,
     pub(super) disk: Disk,
     pub(super) now: u64,
 }
@@ -66,7 +148,7 @@ pub(super) struct Rig {
 impl Rig {
     pub(super) fn new(config: Config) -> Self {
         Self {
-            kv: Kv::new(config),
+            kv: config.state(),
             disk: Disk::default(),
             now: 1_000,
         }
@@ -145,7 +227,7 @@ pub(super) fn small() -> Config {
     }
 }
 
-pub(super) fn put(key: &str, value: &str) -> Op {
+pub(crate) fn put(key: &str, value: &str) -> Op {
     put_if(key, value, Condition::Always)
 }
 
@@ -158,7 +240,7 @@ pub(super) fn put_if(key: &str, value: &str, condition: Condition) -> Op {
     }
 }
 
-pub(super) fn put_leased(key: &str, value: &str, lease: LeaseId) -> Op {
+pub(crate) fn put_leased(key: &str, value: &str, lease: LeaseId) -> Op {
     Op::Put {
         key: Bytes::copy_from_slice(key.as_bytes()),
         value: Bytes::copy_from_slice(value.as_bytes()),

@@ -361,13 +361,13 @@ fn breaks_a_rule(op: &Op) -> bool {
     }
 }
 
-fn compare(kv: &Kv, model: &Model) {
+fn compare(kv: &Replica, model: &Model) {
     assert_eq!(kv.revision().0, model.revision);
     assert_eq!(kv.log_time().0, model.time);
-    assert_eq!(kv.counts().keys, model.pairs.len());
+    assert_eq!(kv.module().counts().keys, model.pairs.len());
     assert_eq!(kv.counts().sessions, model.sessions.len());
-    assert_eq!(kv.counts().leases, model.leases.len());
-    assert_eq!(kv.counts().locks, model.locks.len());
+    assert_eq!(kv.module().counts().leases, model.leases.len());
+    assert_eq!(kv.module().counts().locks, model.locks.len());
     let answers: usize = model.sessions.values().map(|s| s.answers.len()).sum();
     assert_eq!(kv.counts().answers, answers);
     for (key, pair) in &model.pairs {
@@ -396,7 +396,7 @@ proptest! {
 
     #[test]
     fn every_command_ends_as_the_model_says(log in any_log(120)) {
-        let mut kv = Kv::new(config());
+        let mut kv = config().state();
         let mut model = Model::default();
         for envelope in &log {
             let at = LogId::new(Term(1), kv.applied().index.next());
@@ -416,7 +416,7 @@ fn random_logs_reach_every_kind_of_outcome() {
     let mut kinds = alloc::collections::BTreeSet::new();
     for _ in 0..200 {
         let log = any_log(120).new_tree(&mut runner).unwrap().current();
-        let mut kv = Kv::new(small());
+        let mut kv = small().state();
         for envelope in &log {
             let at = LogId::new(Term(1), kv.applied().index.next());
             let outcome = kv.apply(at, envelope, &mut Vec::new());

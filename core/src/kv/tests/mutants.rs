@@ -24,7 +24,7 @@ fn changes_of_a_repeated_change(mutant: Mutant) -> usize {
     let mut changes = 0;
     for _ in 0..2 {
         rig.run(change.clone());
-        changes += rig.kv.take_changes().len();
+        changes += rig.kv.take_notices().len();
     }
     changes
 }
@@ -53,7 +53,7 @@ fn renewed_lease_survives_a_slow_clock(mutant: Mutant) -> bool {
         let at = rig.next_id();
         rig.kv.apply(at, &envelope, &mut Vec::new());
     }
-    rig.kv.counts().leases == 1
+    rig.kv.module().counts().leases == 1
 }
 
 #[test]

@@ -6,10 +6,10 @@ use alloc::vec::Vec;
 
 use proptest::prelude::*;
 
-use super::super::layout::HEADER_KEY;
 use super::*;
 use crate::codec::Writer;
-use crate::kv::{ImageError, SnapshotError, wipe_ops};
+use crate::replica::HEADER_KEY;
+use crate::replica::{ImageError, SnapshotError, wipe_ops};
 
 /// A state with something of everything.
 fn full_rig() -> Rig {
@@ -37,7 +37,7 @@ fn full_rig() -> Rig {
     rig
 }
 
-fn chunks(kv: &Kv) -> Vec<Bytes> {
+fn chunks(kv: &Replica) -> Vec<Bytes> {
     let mut frozen = kv.freeze();
     (0..)
         .map_while(|n| frozen.chunk(n))
@@ -45,8 +45,8 @@ fn chunks(kv: &Kv) -> Vec<Bytes> {
         .collect()
 }
 
-fn install(kv: &Kv, generation: Generation) -> Kv {
-    let mut staging = Staging::new(kv_config());
+fn install(kv: &Replica, generation: Generation) -> Replica {
+    let mut staging = kv_config().staging();
     for chunk in chunks(kv) {
         staging.push_chunk(&chunk).unwrap();
     }
@@ -60,8 +60,8 @@ fn kv_config() -> Config {
     }
 }
 
-fn stage(chunks: &[Bytes], expected: [u8; 32]) -> Result<Kv, SnapshotError> {
-    let mut staging = Staging::new(kv_config());
+fn stage(chunks: &[Bytes], expected: [u8; 32]) -> Result<Replica, SnapshotError> {
+    let mut staging = kv_config().staging();
     for chunk in chunks {
         staging.push_chunk(chunk)?;
     }
@@ -115,7 +115,7 @@ fn a_frozen_state_stays_as_it_was() {
 
 #[test]
 fn the_empty_state_is_one_chunk() {
-    let kv = Kv::new(kv_config());
+    let kv = kv_config().state();
     assert_eq!(chunks(&kv).len(), 1);
     let installed = install(&kv, Generation(2));
     assert_eq!(installed.digest(), kv.digest());
@@ -141,7 +141,7 @@ fn a_crash_at_any_batch_of_a_replacement_leaves_the_old_or_the_new_state() {
     disk.commit(&[stray]);
     for batch in [Vec::new()].iter().chain(&batches) {
         disk.commit(batch);
-        let mut loader = Loader::new(kv_config());
+        let mut loader = kv_config().loader();
         loader.push(disk.0.clone());
         let cleanup = loader.cleanup();
         let loaded = loader.finish().unwrap().unwrap();
@@ -164,9 +164,9 @@ fn a_crash_at_any_batch_of_a_replacement_leaves_the_old_or_the_new_state() {
     );
 }
 
-fn pairs_of(kv: &Kv) -> u64 {
-    let counts = kv.counts();
-    let all = counts.keys + counts.leases + counts.locks + counts.sessions + counts.answers;
+fn pairs_of(kv: &Replica) -> u64 {
+    let (common, counts) = (kv.counts(), kv.module().counts());
+    let all = counts.keys + counts.leases + counts.locks + common.sessions + common.answers;
     all as u64
 }
 
@@ -191,7 +191,7 @@ fn an_installed_state_goes_on_in_its_own_generation() {
 
 #[test]
 fn an_empty_store_has_no_state_and_an_unfinished_first_one_is_cleaned() {
-    let loader = Loader::new(kv_config());
+    let loader = kv_config().loader();
     assert_eq!(loader.cleanup(), vec![]);
     assert_eq!(loader.next_generation(), Generation::FIRST.next());
     assert!(loader.finish().unwrap().is_none());
@@ -202,7 +202,7 @@ fn an_empty_store_has_no_state_and_an_unfinished_first_one_is_cleaned() {
         .take(2)
         .for_each(|batch| disk.commit(&batch));
     assert!(!disk.0.is_empty());
-    let mut loader = Loader::new(kv_config());
+    let mut loader = kv_config().loader();
     loader.push(disk.0.clone());
     assert_eq!(loader.next_generation(), Generation(4));
     assert_eq!(loader.cleanup(), wipe_ops());
@@ -248,7 +248,7 @@ fn rot_anywhere_in_the_store_is_found() {
 #[test]
 fn a_scan_out_of_order_is_an_error() {
     let rig = full_rig();
-    let mut loader = Loader::new(kv_config());
+    let mut loader = kv_config().loader();
     loader.push(rig.disk.0.into_iter().rev());
     assert!(matches!(loader.finish(), Err(LoadError::Order)));
 }
@@ -282,7 +282,7 @@ fn a_snapshot_that_is_not_the_announced_one_is_refused() {
 /// What a broken sender could announce with a fitting digest is still refused.
 #[test]
 fn a_consistent_digest_does_not_excuse_an_inconsistent_state() {
-    use super::super::digest::PairSum;
+    use crate::replica::tests::PairSum;
     let answer = Outcome::Ticked;
     let id = |number: u64| number.to_be_bytes();
     let data = |lease: u64, modified: u64| [id(1), id(modified), id(lease)].concat();
@@ -317,7 +317,7 @@ fn a_consistent_digest_does_not_excuse_an_inconsistent_state() {
 
 #[test]
 fn the_digest_does_not_depend_on_the_path_to_a_state() {
-    use super::super::digest::PairSum;
+    use crate::replica::tests::PairSum;
     let mut one = PairSum::default();
     one.add(b"a", b"1");
     one.add(b"b", b"2");
@@ -369,7 +369,7 @@ proptest! {
     ) {
         let pairs = pairs.into_iter().map(|(key, value)| (key.into(), value.into()));
         let disk = Disk(pairs.collect());
-        let mut loader = Loader::new(kv_config());
+        let mut loader = kv_config().loader();
         loader.push(disk.0.clone());
         let _ = loader.cleanup();
         let _ = loader.next_generation();

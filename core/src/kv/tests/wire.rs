@@ -5,10 +5,10 @@ use alloc::vec::Vec;
 
 use proptest::prelude::*;
 
-use super::super::rules;
 use super::*;
 use crate::codec::{Decode, DecodeError, Encode};
 use crate::kv::{Answer, Change};
+use crate::replica::rules;
 
 fn round_trip<T: Encode + Decode + PartialEq + core::fmt::Debug>(value: &T) {
     let bytes = value.to_bytes();

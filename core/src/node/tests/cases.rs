@@ -6,9 +6,10 @@ use bytes::Bytes;
 use super::cluster::{Cluster, Disk, members};
 use crate::cluster::{Consistency, Request, Response};
 use crate::io::{Done, Volume};
-use crate::kv::{Command, Condition, Found, Op, Outcome, Query, SessionId};
+use crate::kv::{Condition, Found, Op, Outcome, Query};
 use crate::node::Event;
 use crate::raft::{Membership, Refusal, Role};
+use crate::replica::{Command, SessionId};
 use crate::types::{Index, NodeId, Revision, Span};
 
 fn put(key: &str, value: &str) -> Op {

@@ -4,5 +4,6 @@
 mod cases;
 mod cluster;
 mod golden;
+mod newer;
 mod proofs;
 mod wire;

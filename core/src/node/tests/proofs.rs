@@ -14,12 +14,13 @@ use crate::crypto::{
     P256Signer, PublicKey, SecretBytes, SecretKey, SharedSigner, SharedVerifier, Signer,
 };
 use crate::io::{Done, Volume};
-use crate::kv::{Command, Condition, Op};
+use crate::kv::{Condition, Op};
 use crate::limits::{LOG_PROOF_ENTRIES_MAX, MESSAGE_BYTES_MAX};
 use crate::node::Event;
 use crate::part::Scope;
 use crate::proof::{LogProof, Payload, ProvenEntries, SignedHead, TrustedVoters, verify_log_proof};
 use crate::raft::{Membership, Refusal};
+use crate::replica::Command;
 use crate::types::{Index, NodeId, RequestId, Span};
 
 fn said(from: NodeId, message: Message) -> Event {

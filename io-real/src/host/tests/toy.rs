@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use decube_core::cluster::{Request, Response};
 use decube_core::io::{Done, FileOp, FileOpId, FileResult, Io, Volume};
-use decube_core::kv::Command;
 use decube_core::machine::{Machine, Outbox};
 use decube_core::node::{Effect, Event, PartId};
 use decube_core::part::{Health, Reason};
+use decube_core::replica::Command;
 use decube_core::types::{NodeId, RequestId, Time, WallTime};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;

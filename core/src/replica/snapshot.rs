@@ -13,11 +13,14 @@ use bytes::Bytes;
 use super::command::LogTime;
 use super::config::Config;
 use super::cow::{CowMap, Position};
+use super::image::{Image, size};
 use super::layout::{
     Generation, HEADER_KEY, Header, IMAGE_KEY_BYTES_MAX, IMAGE_VALUE_BYTES_MAX, store_end,
 };
 use super::load::{ImageError, assemble};
-use super::state::{Image, Kv, size};
+use super::module::Module;
+use super::modules::Installed;
+use super::state::Replica;
 use crate::codec::{Decode as _, DecodeError, Encode as _, Reader, Writer};
 use crate::limits::STORE_PAGE_BYTES;
 use crate::store::StoreOp;
@@ -126,21 +129,30 @@ pub enum SnapshotError {
     Content(#[from] ImageError),
 }
 
+impl SnapshotError {
+    /// Whether the snapshot is sound, and of a newer version than this one.
+    pub const fn is_newer(&self) -> bool {
+        matches!(self, Self::Content(ImageError::Newer))
+    }
+}
+
 /// A snapshot that is arriving.
 #[derive(Debug)]
-pub struct Staging {
+pub struct Staging<M: Module = Installed> {
     config: Config,
+    module: M,
     header: Option<Header>,
     image: Image,
     last_key: Bytes,
 }
 
-impl Staging {
-    /// Nothing has arrived yet.
-    pub fn new(config: Config) -> Self {
+impl<M: Module> Staging<M> {
+    /// Nothing has arrived yet. `module` is the module as configured.
+    pub fn new(config: Config, module: M) -> Self {
         config.check();
         Self {
             config,
+            module,
             header: None,
             image: Image::default(),
             last_key: Bytes::new(),
@@ -172,11 +184,22 @@ impl Staging {
     /// # Errors
     /// The snapshot is refused: it is incomplete, inconsistent, or not the one
     /// with the digest `expected`.
-    pub fn finish(self, expected: [u8; 32], generation: Generation) -> Result<Kv, SnapshotError> {
+    pub fn finish(
+        self,
+        expected: [u8; 32],
+        generation: Generation,
+    ) -> Result<Replica<M>, SnapshotError> {
         let header = self.header.ok_or(SnapshotError::NoHeader)?;
-        let kv = assemble(self.config, generation, header, self.image, expected)?;
-        assert!(kv.digest() == expected, "the digest was checked");
-        Ok(kv)
+        let replica = assemble(
+            self.config,
+            &self.module,
+            generation,
+            header,
+            self.image,
+            expected,
+        )?;
+        assert!(replica.digest() == expected, "the digest was checked");
+        Ok(replica)
     }
 
     fn take_header(&mut self, key: &[u8], value: &Bytes) -> Result<(), SnapshotError> {
@@ -240,13 +263,13 @@ enum ReplaceStage {
     Done,
 }
 
-impl Kv {
+impl<M: Module> Replica<M> {
     /// The batches that make this state the one in the store, whatever is there.
     pub fn replace_ops(&self) -> ReplaceOps {
         ReplaceOps {
-            generation: self.generation,
-            meta: self.meta_op(),
-            map: self.image.map.clone(),
+            generation: self.shared.generation,
+            meta: self.shared.meta_op(),
+            map: self.shared.image.map.clone(),
             stage: ReplaceStage::Clear,
         }
     }

@@ -142,16 +142,6 @@ impl CowMap {
         self.iter_at(position)
     }
 
-    /// All pairs with `from <= key < to`, in key order.
-    pub fn range<'a>(
-        &'a self,
-        from: &[u8],
-        to: &'a [u8],
-    ) -> impl Iterator<Item = (&'a Bytes, &'a Bytes)> + 'a {
-        self.range_from(from)
-            .take_while(move |(key, _)| key.as_ref() < to)
-    }
-
     /// All pairs in key order.
     pub fn iter(&self) -> Pairs<'_> {
         self.iter_at(Position::default())

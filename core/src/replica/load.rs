@@ -4,26 +4,34 @@
 //! the digest computed from the pairs is the one recorded. A store that has rotted
 //! is found here, before the node serves anything from it.
 
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use super::command::{LeaseId, SessionId};
+use super::command::LogTime;
 use super::config::Config;
-use super::history::History;
-use super::layout::{Generation, HEADER_KEY, Header, Meta, Record, split_store_key, store_end};
+use super::image::{Image, size};
+use super::layout::{Generation, HEADER_KEY, Header, Meta, split_store_key, store_end};
+use super::module::Module;
+use super::modules::Installed;
+use super::session::{self, Sessions};
 use super::snapshot::others;
-use super::state::{Derived, Holder, Image, Kv, Lease, size};
+use super::state::{Holder, Replica, Shared};
 use crate::codec::{Decode as _, DecodeError};
 use crate::store::StoreOp;
-use crate::types::Revision;
+use crate::types::{LogId, Revision};
 
 /// Why pairs do not make a state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ImageError {
     /// A pair does not decode.
     #[error("malformed pair: {0}")]
-    Malformed(#[from] DecodeError),
+    Malformed(DecodeError),
+    /// The digest is right, and there are pairs or tags that no module of this
+    /// version knows: the state is sound and must not be touched.
+    #[error("written by a newer version")]
+    Newer,
     /// Pairs contradict each other or the header.
     #[error("inconsistent: {0}")]
     Inconsistent(&'static str),
@@ -32,9 +40,21 @@ pub enum ImageError {
     Digest,
 }
 
-/// Why the store's content is not a state. Nothing of it can be trusted: the state
-/// must be rebuilt, from the log if that still begins at entry 1, otherwise from a
-/// snapshot of the leader, and [`Kv::replace_ops`] or [`wipe_ops`] clear the store.
+impl From<DecodeError> for ImageError {
+    /// Pairs are decoded when their digest is known to be right: a tag that is not
+    /// known was meant by whoever wrote it.
+    fn from(error: DecodeError) -> Self {
+        match error {
+            DecodeError::UnknownTag { .. } => Self::Newer,
+            error => Self::Malformed(error),
+        }
+    }
+}
+
+/// Why the store's content is not a state. Unless it is [`ImageError::Newer`] nothing
+/// of it can be trusted: the state must be rebuilt, from the log if that still begins
+/// at entry 1, otherwise from a snapshot of the leader, and [`Replica::replace_ops`] or
+/// [`wipe_ops`] clear the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum LoadError {
     /// The record that names the state does not decode.
@@ -48,10 +68,18 @@ pub enum LoadError {
     Content(#[from] ImageError),
 }
 
+impl LoadError {
+    /// Whether the content is sound, and of a newer version than this one.
+    pub const fn is_newer(&self) -> bool {
+        matches!(self, Self::Content(ImageError::Newer))
+    }
+}
+
 /// Rebuilds a state from the pages of the store.
 #[derive(Debug)]
-pub struct Loader {
+pub struct Loader<M: Module = Installed> {
     config: Config,
+    module: M,
     meta: Option<Meta>,
     image: Image,
     last_key: Bytes,
@@ -61,12 +89,13 @@ pub struct Loader {
     error: Option<LoadError>,
 }
 
-impl Loader {
-    /// Nothing has been read yet.
-    pub fn new(config: Config) -> Self {
+impl<M: Module> Loader<M> {
+    /// Nothing has been read yet. `module` is the module as configured.
+    pub fn new(config: Config, module: M) -> Self {
         config.check();
         Self {
             config,
+            module,
             meta: None,
             image: Image::default(),
             last_key: Bytes::new(),
@@ -114,21 +143,22 @@ impl Loader {
     ///
     /// # Errors
     /// The store's content cannot be trusted; see [`LoadError`].
-    pub fn finish(self) -> Result<Option<Kv>, LoadError> {
+    pub fn finish(self) -> Result<Option<Replica<M>>, LoadError> {
         if let Some(error) = self.error {
             return Err(error);
         }
         let Some(meta) = self.meta else {
             return Ok(None);
         };
-        let kv = assemble(
+        let replica = assemble(
             self.config,
+            &self.module,
             meta.generation,
             meta.header,
             self.image,
             meta.digest,
         )?;
-        Ok(Some(kv))
+        Ok(Some(replica))
     }
 
     fn take(&mut self, key: Bytes, value: Bytes) -> Result<(), LoadError> {
@@ -165,14 +195,16 @@ pub fn wipe_ops() -> Vec<StoreOp> {
     }])
 }
 
-/// Makes a state of pairs and a header after checking that they fit.
-pub(super) fn assemble(
+/// Makes a state of pairs and a header after checking that they fit. `module` is
+/// the module as configured.
+pub(super) fn assemble<M: Module>(
     config: Config,
+    module: &M,
     generation: Generation,
     header: Header,
     image: Image,
     expected: [u8; 32],
-) -> Result<Kv, ImageError> {
+) -> Result<Replica<M>, ImageError> {
     // The digest first: it names rot as rot, whatever the damage looks like.
     if image.digest(&header) != expected {
         return Err(ImageError::Digest);
@@ -183,110 +215,119 @@ pub(super) fn assemble(
         header.revision.0 <= header.applied.index.0,
         "revision after the applied entry",
     )?;
-    let derived = derive(&config, &header, &image)?;
-    let oldest = Revision(header.applied.index.next().0);
-    Ok(Kv {
+    let Derived {
+        module,
+        sessions,
+        expiry,
+    } = derive(&config, module, &header, &image)?;
+    let shared = Shared {
         config,
         generation,
         image,
         applied: header.applied,
         log_time: header.log_time,
         revision: header.revision,
-        history: History::new(oldest),
-        derived,
+        expiry,
+    };
+    Ok(Replica {
+        shared,
+        sessions,
+        module,
     })
 }
 
+/// What is computed from the image and kept for speed.
+pub(super) struct Derived<M> {
+    pub(super) module: M,
+    pub(super) sessions: Sessions,
+    pub(super) expiry: BTreeSet<(LogTime, Holder)>,
+}
+
 /// Computes what is kept for speed, and checks every pair on the way.
-pub(super) fn derive(
+pub(super) fn derive<M: Module>(
     config: &Config,
+    module: &M,
     header: &Header,
     image: &Image,
-) -> Result<Derived, ImageError> {
-    let mut derived = Derived::default();
-    let mut bound = Vec::new();
-    for (key, value) in image.map.iter() {
-        match Record::decode(key, value)? {
-            Record::Data(pair) => {
-                ensure(
-                    pair.created <= pair.modified,
-                    "key changed before it was made",
-                )?;
-                ensure(
-                    pair.modified <= header.revision,
-                    "key newer than the revision",
-                )?;
-                derived.keys += 1;
-                bound.extend(pair.lease.map(|lease| (lease, pair.key)));
-            }
-            Record::Lease(lease, ttl, expires_at) => {
-                check_id(header, lease.0)?;
-                derived.expiry.insert((expires_at, Holder::lease(lease)));
-                let state = Lease {
-                    ttl,
-                    expires_at,
-                    keys: Default::default(),
-                    locks: Default::default(),
-                };
-                derived.leases.insert(lease, state);
-            }
-            Record::Lock(name, token, lease) => {
-                // Locks come after leases in key order.
-                check_id(header, token.0)?;
-                find(&mut derived, lease)?.locks.insert(name);
-                derived.locks += 1;
-            }
-            Record::Session(session, record) => {
-                check_id(header, session.0)?;
-                let entry = (record.expires_at, Holder::session(session));
-                derived.expiry.insert(entry);
-                derived.sessions.insert(session, record);
-                let twin = derived.nonces.insert(record.nonce, session);
-                ensure(twin.is_none(), "two sessions with one nonce")?;
-            }
-            Record::Answer(session, sequence) => {
-                check_answer(config, &derived, session, sequence)?;
-                derived.answers += 1;
-            }
+) -> Result<Derived<M>, ImageError> {
+    // Before anything is read: what else is wrong may follow from this.
+    for (key, _) in image.map.iter() {
+        let space = key.first().copied();
+        let space = space.ok_or(ImageError::Inconsistent("empty key"))?;
+        if !session::owns_space(space) && !M::owns_space(space) {
+            return Err(ImageError::Newer);
         }
     }
-    for (lease, key) in bound {
-        find(&mut derived, lease)?.keys.insert(key);
+    let mut loading = Loading {
+        config,
+        header,
+        image,
+        expiry: BTreeSet::new(),
+    };
+    let sessions = Sessions::load::<M>(&mut loading)?;
+    let mut module = module.emptied();
+    module.load(&mut loading)?;
+    Ok(Derived {
+        module,
+        sessions,
+        expiry: loading.expiry,
+    })
+}
+
+/// The pairs of a whole state, from which its indexes are computed.
+#[derive(Debug)]
+pub struct Loading<'a> {
+    config: &'a Config,
+    header: &'a Header,
+    image: &'a Image,
+    expiry: BTreeSet<(LogTime, Holder)>,
+}
+
+impl<'a> Loading<'a> {
+    /// The pairs of a space, in order, with their keys in the image.
+    pub fn pairs(&self, space: u8) -> impl Iterator<Item = (&'a Bytes, &'a Bytes)> + use<'a> {
+        self.image
+            .map
+            .range_from(&[space])
+            .take_while(move |(key, _)| key.first() == Some(&space))
     }
-    Ok(derived)
+
+    /// The last entry that the state contains.
+    pub const fn applied(&self) -> LogId {
+        self.header.applied
+    }
+
+    /// The revision of the state.
+    pub const fn revision(&self) -> Revision {
+        self.header.revision
+    }
+
+    /// Announces when something ends, as [`Ctx::expire_at`](super::Ctx::expire_at) did.
+    pub fn expire_at(&mut self, time: LogTime, holder: Holder) {
+        self.expiry.insert((time, holder));
+    }
+
+    /// Checks an id that an entry gave.
+    ///
+    /// # Errors
+    /// No applied entry can have given it.
+    pub fn check_id(&self, id: u64) -> Result<(), ImageError> {
+        ensure(
+            id > 0 && id <= self.header.applied.index.0,
+            "id of an entry that is not applied",
+        )
+    }
+
+    pub(super) const fn config(&self) -> &Config {
+        self.config
+    }
 }
 
-fn find(derived: &mut Derived, lease: LeaseId) -> Result<&mut Lease, ImageError> {
-    let state = derived.leases.get_mut(&lease);
-    state.ok_or(ImageError::Inconsistent(
-        "bound to a lease that is not there",
-    ))
-}
-
-fn check_id(header: &Header, id: u64) -> Result<(), ImageError> {
-    ensure(
-        id > 0 && id <= header.applied.index.0,
-        "id of an entry that is not applied",
-    )
-}
-
-/// Answers come after sessions in key order.
-fn check_answer(
-    config: &Config,
-    derived: &Derived,
-    session: SessionId,
-    sequence: u64,
-) -> Result<(), ImageError> {
-    let record = derived.sessions.get(&session);
-    let record = record.ok_or(ImageError::Inconsistent("answer without a session"))?;
-    let ahead = sequence.saturating_sub(record.answered_upto);
-    ensure(
-        ahead > 0 && ahead <= size(config.session_answers_max),
-        "answer outside the window",
-    )
-}
-
-fn ensure(holds: bool, rule: &'static str) -> Result<(), ImageError> {
+/// Checks that pairs keep a rule.
+///
+/// # Errors
+/// They do not, and contradict each other or the header.
+pub fn ensure(holds: bool, rule: &'static str) -> Result<(), ImageError> {
     if holds {
         Ok(())
     } else {

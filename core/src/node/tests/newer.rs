@@ -1,0 +1,196 @@
+//! What a node does with a log, a state or a snapshot of a version that has a module
+//! more than its own: it stops, says so, and keeps everything as it is.
+
+use alloc::boxed::Box;
+use alloc::string::ToString as _;
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+
+use super::cluster::{CLUSTER, Cluster, Disk, members};
+use crate::cluster;
+use crate::codec::Encode as _;
+use crate::kv::tests::put;
+use crate::kv::{self, Kv};
+use crate::node::{Event, Message};
+use crate::part::Scope;
+use crate::raft::{self, Base, Body, Entry, EntryKind, InflightId, RoundId, SnapshotMeta, chain};
+use crate::replica::tests::toy::{Op, Toy, ToyOp, WithToy};
+use crate::replica::{Command, Config, Envelope, LogTime, Replica};
+use crate::store::StoreOp;
+use crate::types::{Chain, Index, LogId, NodeId, Span, Term};
+
+/// The node of this version.
+const OLD: NodeId = NodeId(1);
+/// The node of a newer version that leads it. Only its messages exist.
+const NEW: NodeId = NodeId(2);
+
+fn envelope(op: Op) -> Envelope<Op> {
+    Envelope {
+        proposed_at: LogTime(1),
+        command: Command::Once { op },
+    }
+}
+
+/// The log of the newer version: the keys `a` and `b`, and between them a counter.
+fn log() -> Vec<Entry> {
+    let commands = [
+        Op::Kv(put("a", "1")),
+        Op::Toy(ToyOp::Make),
+        Op::Kv(put("b", "2")),
+    ];
+    let mut before = (LogId::ZERO, chain::EMPTY);
+    let mut entries = Vec::new();
+    for op in commands {
+        let id = LogId::new(Term(7), before.0.index.next());
+        let data = envelope(op).to_bytes();
+        let entry = chain::seal(CLUSTER, before.1, id, EntryKind::App, data);
+        before = (entry.id, entry.chain);
+        entries.push(entry);
+    }
+    entries
+}
+
+/// The state that the log leads to, and its pairs in the store.
+fn state() -> (Replica<WithToy>, Vec<StoreOp>) {
+    let kv = Kv::new(kv::Config::new());
+    let toy = Toy::default();
+    let mut state = Replica::new(Config::new(), WithToy { kv, toy });
+    let mut ops = Vec::new();
+    let commands = [Op::Kv(put("a", "1")), Op::Toy(ToyOp::Make)];
+    for (op, entry) in commands.into_iter().zip(log()) {
+        state.apply(entry.id, &envelope(op), &mut ops);
+    }
+    (state, ops)
+}
+
+fn says(cluster: &mut Cluster, body: Body) {
+    let message = raft::Message {
+        term: Term(7),
+        body,
+    };
+    let event = Event::Message {
+        from: NEW,
+        scope: Scope::Cluster,
+        message: Message::Cluster(cluster::Message::Raft(message)),
+    };
+    cluster.event(OLD, event);
+}
+
+fn append(commit: Index, prev: (LogId, Chain), entries: Vec<Entry>) -> Body {
+    Body::Append {
+        inflight: InflightId(1),
+        round: RoundId(0),
+        prev: prev.0,
+        prev_chain: prev.1,
+        commit,
+        quiet: false,
+        entries: entries.into(),
+    }
+}
+
+/// A voter of two, whose peer is the node of the newer version.
+fn follower() -> Cluster {
+    let mut cluster = Cluster::new(0);
+    cluster.start(OLD, members(2), Disk::default());
+    cluster.run_until("recovery", |cluster| cluster.hosts[&OLD].ready);
+    cluster
+}
+
+fn expect_halt(cluster: &mut Cluster) {
+    cluster.run_until("the halt", |cluster| cluster.hosts[&OLD].halted.is_some());
+    let reason = cluster.hosts[&OLD].halted.as_ref().unwrap().to_string();
+    assert!(reason.contains("written by a newer version"), "{reason}");
+    // Nothing that it asked for before is under way any more.
+    cluster.run_for(Span::from_millis(100));
+}
+
+fn store(cluster: &Cluster) -> alloc::collections::BTreeMap<Bytes, Bytes> {
+    cluster.hosts[&OLD].disk.store.clone()
+}
+
+#[test]
+fn a_committed_command_of_an_unknown_module_stops_the_node_and_is_not_skipped() {
+    let mut cluster = follower();
+    let start = (LogId::ZERO, chain::EMPTY);
+    says(&mut cluster, append(Index(1), start, log()));
+    cluster.run_until("the first entry", |cluster| {
+        cluster.hosts[&OLD].cluster().kv().applied().index == Index(1)
+    });
+    assert!(
+        cluster.hosts[&OLD].halted.is_none(),
+        "it is only in the log"
+    );
+    let before = store(&cluster);
+    let end = log().pop().unwrap();
+    let end = (end.id, end.chain);
+    says(&mut cluster, append(Index(3), end, Vec::new()));
+    expect_halt(&mut cluster);
+    assert_eq!(store(&cluster), before, "nothing behind it is applied");
+    // The log still holds it, so it is met again, and the same is done.
+    cluster.restart(OLD);
+    cluster.run_until("recovery", |cluster| cluster.hosts[&OLD].ready);
+    let last = cluster.hosts[&OLD].cluster().raft().unwrap().last();
+    assert_eq!(last, end.0, "the log is whole");
+    says(&mut cluster, append(Index(3), end, Vec::new()));
+    expect_halt(&mut cluster);
+    assert_eq!(store(&cluster), before);
+}
+
+#[test]
+fn a_stored_state_with_an_unknown_module_stops_the_node_and_is_not_wiped() {
+    let mut cluster = follower();
+    let start = (LogId::ZERO, chain::EMPTY);
+    let entries = log().into_iter().take(1).collect();
+    says(&mut cluster, append(Index(1), start, entries));
+    cluster.run_until("the entry", |cluster| {
+        cluster.hosts[&OLD].cluster().kv().applied().index == Index(1)
+    });
+    let disk = &mut cluster.hosts.get_mut(&OLD).unwrap().disk;
+    disk.store.clear();
+    for op in state().1 {
+        if let StoreOp::Put { key, value } = op {
+            disk.store.insert(key, value);
+        }
+    }
+    let before = disk.clone();
+    for _ in 0..2 {
+        cluster.restart(OLD);
+        expect_halt(&mut cluster);
+        assert_eq!(store(&cluster), before.store);
+        let files = &cluster.hosts[&OLD].disk.files;
+        assert!(files.keys().eq(before.files.keys()), "the log is kept too");
+    }
+}
+
+#[test]
+fn a_snapshot_with_an_unknown_module_stops_the_node_and_is_not_installed() {
+    let mut cluster = follower();
+    let before = store(&cluster);
+    let (state, _) = state();
+    let at = log().swap_remove(1);
+    let mut frozen = state.freeze();
+    let (data, last) = frozen.chunk(0).unwrap();
+    assert!(last, "a small state is one chunk");
+    let base = Base {
+        id: at.id,
+        chain: at.chain,
+        membership: members(2),
+    };
+    let meta = Box::new(SnapshotMeta {
+        base,
+        digest: frozen.digest(),
+        annex: Bytes::new(),
+    });
+    let body = Body::Snapshot {
+        inflight: InflightId(1),
+        round: RoundId(0),
+        meta,
+        chunk: 0,
+        data,
+        last,
+    };
+    says(&mut cluster, body);
+    expect_halt(&mut cluster);
+    assert_eq!(store(&cluster), before);
+}

@@ -1,0 +1,195 @@
+//! One log entry, one change of the state.
+
+use alloc::vec::Vec;
+
+use super::command::{Command, Envelope, LogTime, Verdict};
+use super::config::Config;
+use super::ctx::Ctx;
+use super::layout::{HEADER_KEY, SESSION};
+use super::module::Module;
+use super::rules;
+use super::session::{Place, Sessions};
+use super::state::{Replica, Shared};
+use super::{SessionId, session};
+use crate::mutant::Mutant;
+use crate::store::StoreOp;
+use crate::types::{LogId, Span};
+
+impl<M: Module> Replica<M> {
+    /// Applies a committed entry and appends its store operations to `ops`.
+    ///
+    /// Total: whatever the command says, the answer is an outcome. First log
+    /// time moves and everything due ends, then the command is carried out; all of
+    /// that happens at the revision `at.index`.
+    ///
+    /// Panics if `at` does not directly follow the last entry applied.
+    pub fn apply(
+        &mut self,
+        at: LogId,
+        envelope: &Envelope<M::Op>,
+        ops: &mut Vec<StoreOp>,
+    ) -> M::Outcome {
+        self.begin(at, ops);
+        let now = self.shared.pass_time(envelope.proposed_at);
+        let mut turn = Turn {
+            config: self.shared.config,
+            ctx: Ctx::new(&mut self.shared, at.index, now, ops, session::owns_space),
+            sessions: &mut self.sessions,
+            module: &mut self.module,
+        };
+        turn.expire_due();
+        let outcome = match turn.validate(&envelope.command) {
+            Ok(()) => turn.execute(&envelope.command),
+            Err(refusal) => refusal,
+        };
+        self.end(ops);
+        outcome
+    }
+
+    /// Notes that an entry without a command is applied, so that the stored
+    /// position moves: an empty entry, a membership, or one that does not decode.
+    ///
+    /// Panics if `at` does not directly follow the last entry applied.
+    pub fn note_applied(&mut self, at: LogId, ops: &mut Vec<StoreOp>) {
+        self.begin(at, ops);
+        self.end(ops);
+    }
+
+    fn begin(&mut self, at: LogId, ops: &mut Vec<StoreOp>) {
+        let applied = self.shared.applied;
+        assert!(
+            at.index == applied.index.next(),
+            "entries are applied without a gap"
+        );
+        assert!(at.term >= applied.term, "terms never decrease");
+        self.module.begin_entry();
+        self.shared.applied = at;
+        // In a group of entries only the last position counts.
+        if let Some(StoreOp::Put { key, .. }) = ops.last()
+            && key.as_ref() == HEADER_KEY
+        {
+            ops.pop();
+        }
+    }
+
+    fn end(&mut self, ops: &mut Vec<StoreOp>) {
+        self.module.end_entry();
+        ops.push(self.shared.meta_op());
+        self.invariants();
+    }
+}
+
+impl Shared {
+    /// Moves log time and gives back the time that holders see.
+    fn pass_time(&mut self, proposed_at: LogTime) -> LogTime {
+        let before = self.log_time;
+        self.log_time = before.max(proposed_at);
+        assert!(self.log_time >= before, "log time never runs backwards");
+        if self.config.mutant.is(Mutant::LeaseByLocalClock) {
+            return proposed_at;
+        }
+        self.log_time
+    }
+}
+
+/// An entry with a command, under way.
+struct Turn<'a, M> {
+    config: Config,
+    /// May write what sessions own.
+    ctx: Ctx<'a>,
+    sessions: &'a mut Sessions,
+    module: &'a mut M,
+}
+
+impl<M: Module> Turn<'_, M> {
+    /// Ends what is due, by the time it ends and then by id. The work is bounded
+    /// only by what there is: holders that end together end in one entry, because
+    /// a reader must never see a key outlive its lease.
+    fn expire_due(&mut self) {
+        while let Some((expires_at, holder)) = self.ctx.expiry.first().copied() {
+            if expires_at > self.ctx.now() {
+                break;
+            }
+            match holder.space {
+                SESSION => self.sessions.end(&mut self.ctx, SessionId(holder.id)),
+                _ => self.module.expire(&mut self.ctx.of::<M>(), holder),
+            }
+            assert!(
+                self.ctx.expiry.first() != Some(&(expires_at, holder)),
+                "what is due has ended"
+            );
+        }
+    }
+
+    /// Whether a command keeps the rules that do not depend on the state.
+    fn validate(&self, command: &Command<M::Op>) -> Result<(), M::Outcome> {
+        match command {
+            Command::OpenSession { ttl, .. } => require(
+                *ttl > Span::ZERO && *ttl <= self.config.session_ttl_max,
+                rules::TTL,
+            )?,
+            Command::CloseSession { .. } | Command::Tick => {}
+            Command::InSession {
+                sequence,
+                answered_upto,
+                op,
+                ..
+            } => {
+                require(*sequence > 0, rules::SEQUENCE_ZERO)?;
+                require(answered_upto < sequence, rules::SEQUENCE_CONFIRMED)?;
+                self.module.validate(op)?;
+            }
+            Command::Once { op } => self.module.validate(op)?,
+        }
+        Ok(())
+    }
+
+    fn execute(&mut self, command: &Command<M::Op>) -> M::Outcome {
+        match command {
+            Command::OpenSession { nonce, ttl } => {
+                self.sessions.open(&mut self.ctx, *nonce, *ttl).into()
+            }
+            Command::CloseSession { session } => {
+                self.sessions.close(&mut self.ctx, *session).into()
+            }
+            Command::InSession {
+                session,
+                sequence,
+                answered_upto,
+                op,
+            } => self.in_session(*session, *sequence, *answered_upto, op),
+            Command::Once { op } => self.module.apply(&mut self.ctx.of::<M>(), op),
+            Command::Tick => Verdict::Ticked.into(),
+        }
+    }
+
+    fn in_session(
+        &mut self,
+        session: SessionId,
+        sequence: u64,
+        answered_upto: u64,
+        op: &M::Op,
+    ) -> M::Outcome {
+        let place = Place { session, sequence };
+        if let Err(refusal) = self.sessions.enter(&mut self.ctx, place, answered_upto) {
+            return refusal.into();
+        }
+        let planted = self.config.mutant.is(Mutant::SessionAppliesTwice);
+        match session::answer::<M>(&self.ctx, place) {
+            Some(first) if !planted => first,
+            Some(_) | None => {
+                let outcome = self.module.apply(&mut self.ctx.of::<M>(), op);
+                self.sessions
+                    .keep_answer::<M>(&mut self.ctx, place, outcome)
+            }
+        }
+    }
+}
+
+fn require(holds: bool, rule: &'static str) -> Result<(), Verdict> {
+    if holds {
+        Ok(())
+    } else {
+        Err(Verdict::Invalid { rule })
+    }
+}
