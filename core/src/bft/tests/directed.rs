@@ -7,6 +7,7 @@ use alloc::vec;
 
 use super::cluster::{Cluster, Knobs};
 use super::solo::{DELTA, Keys, Solo};
+use crate::bft::state::Verdict;
 use crate::bft::*;
 use crate::crypto::Digest;
 use crate::limits::BLOCKS_OPEN_MAX;
@@ -462,4 +463,20 @@ pub fn a_signer_outside_of_the_set_is_refused(mutant: Mutant) {
     solo.hear_cert(others[0], cert);
     assert_eq!(solo.bft.view(), View(1));
     assert_eq!(solo.bft.rejected(), 1);
+}
+
+/// D1b: a damaged log kept the vote and lost the block. When somebody gives the block
+/// back it is written, as before the vote.
+#[test]
+fn a_voted_block_that_was_lost_is_written_again() {
+    let keys = Keys::new(&[1; 4]);
+    let me = keys.without(&[keys.leader(1), keys.leader(2)])[0];
+    let mut solo = Solo::new(&keys, me, Mutant::None);
+    let [voted, other] = [b"one", b"two"].map(|item| keys.block(1, keys.epoch.root(), &[item]));
+    let statement = keys.on(VoteKind::Notarize, &voted);
+    solo.bft.guard.insert(keys.vote(me, statement));
+    for (block, is_written) in [(voted, true), (other, false)] {
+        let hash = solo.bft.keep_block(block, Verdict::Open);
+        assert_eq!(solo.bft.blocks[&hash].recorded, is_written);
+    }
 }
