@@ -1,6 +1,7 @@
 //! The project's own tools: `cargo xtask COMMAND`.
 
 mod graph;
+mod modules;
 mod tidy;
 
 use std::path::{Path, PathBuf};
@@ -13,7 +14,7 @@ Usage: cargo xtask COMMAND
 
 Commands:
   tidy     Check the style rules that neither rustfmt nor clippy knows
-  graph    Check the dependency edges between the packages and print them
+  graph    Check which package, and which module of core, uses which, and print it
   stats    Print sizes: files, functions, asserts, comments
   help     Print this text
 
@@ -27,7 +28,7 @@ fn main() -> ExitCode {
     let root = workspace_root();
     let outcome = match command.as_str() {
         "tidy" => tidy::check(&root),
-        "graph" => graph::check(&root),
+        "graph" => graph::check(&root).and_then(|()| modules::check(&root)),
         "stats" => tidy::stats(&root),
         "help" | "--help" | "-h" => {
             print!("{HELP}");
@@ -54,11 +55,17 @@ fn workspace_root() -> PathBuf {
 
 #[cfg(test)]
 mod tests {
-    use super::{graph, tidy, workspace_root};
+    use super::{graph, modules, tidy, workspace_root};
 
     #[test]
     fn packages_depend_on_each_other_as_designed() {
         let checked = graph::check(&workspace_root());
+        checked.unwrap_or_else(|error| panic!("{error}"));
+    }
+
+    #[test]
+    fn modules_of_the_core_use_what_lies_below() {
+        let checked = modules::check(&workspace_root());
         checked.unwrap_or_else(|error| panic!("{error}"));
     }
 
