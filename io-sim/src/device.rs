@@ -1,4 +1,4 @@
-//! What a volume of a slot is kept on, in both worlds: a disk for its log, and a store.
+//! What a volume of a slot is kept on: a disk for its log, and a store.
 
 use std::collections::VecDeque;
 

@@ -1,5 +1,4 @@
-//! What the worlds of a cluster and of the ledger do alike around their machines:
-//! clocks, wakes, steps that may panic, and how steps are told.
+//! What lies around a machine: clocks, wakes, steps that may panic, and how steps are told.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
