@@ -6,7 +6,7 @@
 //! time and the planted branch is not in the binary.
 
 /// Which bug is planted. Each variant names the real incident it repeats.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
 #[non_exhaustive]
 pub enum Mutant {
     /// None: the code as it is meant.

@@ -120,7 +120,7 @@ pub enum Effect<M, A, N> {
 }
 
 /// How a part is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Health {
     /// It recovers. Requests wait.
     Starting,

@@ -15,7 +15,7 @@ pub const HEADER_VERSION: u16 = 1;
 
 /// What a block says of itself. Its hash is the leaf hash of these bytes, so the
 /// same value is the block's leaf in the tree over the history.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Header {
     /// The ledger.
     pub chain: ChainId,
@@ -37,7 +37,7 @@ pub struct Header {
 
 /// What the application commits to in a header. The consensus checks the root,
 /// the number and the size of the items itself and hands on the rest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
 pub struct Commitments {
     /// Wall-clock time in milliseconds since 1970.
     pub time_ms: u64,
@@ -67,6 +67,13 @@ pub struct Block {
     header: Header,
     items: Vec<Bytes>,
     hash: Digest,
+}
+
+/// By its hash, which commits to all of it.
+impl core::hash::Hash for Block {
+    fn hash<H: core::hash::Hasher>(&self, state: &mut H) {
+        self.hash.hash(state);
+    }
 }
 
 /// A place in the chain.

@@ -13,7 +13,7 @@ use crate::limits::VALIDATORS_MAX;
 use crate::mutant::Mutant;
 
 /// A certificate as it arrives: nothing of it is verified.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Cert {
     /// What was said.
     pub statement: Statement,
@@ -24,7 +24,7 @@ pub struct Cert {
 }
 
 /// A certificate that the quorum of a trusted set really signed. Clones share it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Proven(Arc<Cert>);
 
 /// Why a certificate was refused. Nothing of it may be used.

@@ -104,7 +104,7 @@ impl Record {
 }
 
 /// One record of the log.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Record {
     /// An own vote: the vote guard. Durable before the vote is sent (D1).
     Vote(Vote),

@@ -10,7 +10,7 @@ use crate::mutant::Mutant;
 use crate::types::NodeId;
 
 /// One validator.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Validator {
     /// The node, which is also its address.
     pub node: NodeId,
@@ -22,7 +22,7 @@ pub struct Validator {
 
 /// The validators of an epoch, in ascending order of their node ids, so that
 /// everybody numbers them alike.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ValidatorSet {
     validators: Vec<Validator>,
     pub(super) total: u128,

@@ -29,7 +29,7 @@ pub struct Statement {
 }
 
 /// A vote as it arrives: nothing of it is verified.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Vote {
     /// What was said.
     pub statement: Statement,

@@ -13,8 +13,6 @@ use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
-use sha2::{Digest as _, Sha256};
-
 use super::effect::Effect;
 use super::message::{HeadShare, Message};
 use super::request::{AttestedHead, Request, Response};
@@ -34,7 +32,7 @@ use crate::types::{Index, LogId, NodeId, RequestId, Span, Time};
 const ASK_AGAIN: Span = Span::from_millis(300);
 
 /// Heads in the making, here and at peers.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Hash)]
 pub(super) struct Attest {
     last_id: u64,
     gathering: BTreeMap<RequestId, Gathering>,
@@ -48,7 +46,7 @@ pub(super) struct Attest {
 }
 
 /// One head, and the shares of it so far.
-#[derive(Debug)]
+#[derive(Debug, Hash)]
 struct Gathering {
     head: LogHead,
     membership: Membership,
@@ -59,7 +57,7 @@ struct Gathering {
     ask_at: Time,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Hash)]
 struct Client {
     id: RequestId,
     goal: Goal,
@@ -67,7 +65,7 @@ struct Client {
 }
 
 /// What a client wants the head for.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Hash)]
 enum Goal {
     Head,
     Entries { first: Index, last: Index },
@@ -112,23 +110,6 @@ impl Attest {
     /// A peer is gone: it does not wait for shares any more.
     pub(super) fn forget_peer(&mut self, peer: NodeId) {
         self.wanted.retain(|(_, from, _)| *from != peer);
-    }
-
-    pub(super) fn digest_into(&self, hasher: &mut Sha256) {
-        hasher.update(self.last_id.to_be_bytes());
-        hasher.update(self.disagreements.to_be_bytes());
-        for (id, made) in &self.gathering {
-            hasher.update(id.0.to_be_bytes());
-            hasher.update(made.head.root.0);
-            for node in made.shares.keys().chain(&made.declined) {
-                hasher.update(node.0.to_be_bytes());
-            }
-        }
-        for (size, from, id) in &self.wanted {
-            hasher.update(size.0.to_be_bytes());
-            hasher.update(from.0.to_be_bytes());
-            hasher.update(id.0.to_be_bytes());
-        }
     }
 
     fn next_id(&mut self) -> RequestId {

@@ -48,7 +48,7 @@ pub enum Message {
 }
 
 /// One voter's signature under the head that it sees.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct HeadShare {
     /// What it signed: its own view.
     pub head: LogHead,

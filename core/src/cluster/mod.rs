@@ -47,6 +47,7 @@
 //! | file | holds |
 //! |---|---|
 //! | `config.rs`, `event.rs`, `effect.rs`, `message.rs`, `request.rs` | the vocabulary |
+//! | `digest.rs` | the fingerprint of what it remembers |
 //! | `state.rs` | [`Cluster`] and what it remembers |
 //! | `step.rs` | the only mutator: routing of events and of the machines' effects |
 //! | `recovery.rs` | from files and store pages to a running Raft |
@@ -68,6 +69,7 @@ pub mod request;
 
 mod apply;
 mod attest;
+mod digest;
 mod invariants;
 mod log_tree;
 mod records;

@@ -10,7 +10,7 @@ use crate::types::Index;
 use crate::wal::{Batch, Record, RecordKind, WalSeq};
 
 /// A base with its effect on the entries that stand before it in the log.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq, Hash)]
 pub(super) struct BaseRecord {
     pub(super) base: Base,
     /// All entries before this record are void, not only those up to the base.

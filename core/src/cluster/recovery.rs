@@ -3,6 +3,7 @@
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
+use core::hash::{Hash, Hasher};
 
 use bytes::Bytes;
 
@@ -37,6 +38,8 @@ pub(super) struct Recovery {
     is_used: bool,
     wal: Option<wal::Recovered>,
     loader: Option<Loader>,
+    /// Pages of the store that the loader was given.
+    pages: u64,
     store: Option<StoreImage>,
     /// The base of the state that was installed last, as the store remembers it.
     installed: Option<BaseRecord>,
@@ -55,6 +58,32 @@ enum StoreImage {
     Damaged,
 }
 
+impl Hash for Recovery {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let Self {
+            is_used,
+            wal,
+            // It holds what the store has, up to the page that was read last.
+            loader,
+            pages,
+            store,
+            installed,
+            cleanup,
+        } = self;
+        (is_used, wal, loader.is_some(), pages).hash(state);
+        (store, installed, cleanup).hash(state);
+    }
+}
+
+impl Hash for StoreImage {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        core::mem::discriminant(self).hash(state);
+        if let Self::State(kv) = self {
+            kv.digest().hash(state);
+        }
+    }
+}
+
 impl Cluster {
     /// Begins to read the log and the store, side by side.
     pub(super) fn start(&mut self, now: Time, is_used: bool, out: &mut Outbox<Effect>) {
@@ -69,6 +98,7 @@ impl Cluster {
             is_used,
             wal: None,
             loader,
+            pages: 0,
             store: None,
             installed: None,
             cleanup: Ops::new(),
@@ -108,6 +138,7 @@ impl Cluster {
             recovery.installed = BaseRecord::from_bytes(&record).ok();
         }
         loader.push(pairs);
+        recovery.pages = recovery.pages.saturating_add(1);
         if let Some(from) = next
             && !is_last
         {

@@ -119,7 +119,7 @@ pub enum Response {
 }
 
 /// A signed head, and the membership whose majority signed it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct AttestedHead {
     /// The head with its signatures.
     pub signed: SignedHead,

@@ -2,6 +2,7 @@
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
+use core::hash::{Hash, Hasher};
 
 use bytes::Bytes;
 
@@ -25,7 +26,7 @@ const NEWER_SNAPSHOT: &str = "the leader's snapshot was written by a newer versi
 #[derive(Debug, Default)]
 pub(super) struct Snapshots {
     /// To peers: the frozen states that they read.
-    outgoing: BTreeMap<NodeId, Frozen>,
+    pub(super) outgoing: BTreeMap<NodeId, Frozen>,
     /// From a leader: the chunks so far.
     staging: Option<Incoming>,
     /// A complete snapshot on its way into the store.
@@ -47,6 +48,46 @@ struct Installing {
     batches: ReplaceOps,
     /// The last batch given to it.
     under_way: StoreSeq,
+}
+
+impl Hash for Snapshots {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let Self {
+            outgoing,
+            staging,
+            installing,
+        } = self;
+        outgoing.len().hash(state);
+        for (peer, frozen) in outgoing {
+            (peer, frozen.applied(), frozen.digest()).hash(state);
+        }
+        (staging, installing).hash(state);
+    }
+}
+
+impl Hash for Incoming {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let Self {
+            meta,
+            next_chunk,
+            // The chunks before the next one of what `meta` names.
+            staging: _,
+        } = self;
+        (meta, next_chunk).hash(state);
+    }
+}
+
+impl Hash for Installing {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let Self {
+            meta,
+            replica,
+            // How far they have come is told by the number of the last one.
+            batches: _,
+            under_way,
+        } = self;
+        (meta, replica.digest(), under_way).hash(state);
+    }
 }
 
 impl Snapshots {

@@ -3,8 +3,6 @@
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
 
-use sha2::{Digest as _, Sha256};
-
 use super::attest::Attest;
 use super::config::Config;
 use super::recovery::Recovery;
@@ -58,7 +56,7 @@ pub(super) enum Inner {
 }
 
 /// How far the node is in its life.
-#[derive(Debug)]
+#[derive(Debug, Hash)]
 pub(super) enum Phase {
     /// Before `Event::Start`.
     New,
@@ -81,7 +79,7 @@ pub(super) enum Phase {
 }
 
 /// A client that follows changes.
-#[derive(Debug)]
+#[derive(Debug, Hash)]
 pub(super) struct Watch {
     pub(super) from: bytes::Bytes,
     pub(super) to: Option<bytes::Bytes>,
@@ -91,7 +89,7 @@ pub(super) struct Watch {
 }
 
 /// The wall clock, extrapolated from the last reading.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, Hash)]
 pub(super) struct Clock {
     pub(super) wall: LogTime,
     pub(super) read_at: Time,
@@ -185,22 +183,6 @@ impl Cluster {
         matches!(self.phase, Phase::Ended { .. })
     }
 
-    /// See [`Part::digest`](crate::part::Part::digest).
-    pub(super) fn fingerprint(&self) -> [u8; 32] {
-        let mut hasher = Sha256::new();
-        if let Some(raft) = &self.raft {
-            hasher.update(raft.digest());
-        }
-        hasher.update(self.replica.digest());
-        self.storage.digest_into(&mut hasher);
-        self.requests.digest_into(&mut hasher);
-        self.attest.digest_into(&mut hasher);
-        let tree = self.log_tree.as_ref();
-        let ends = tree.map_or([u64::MAX; 2], |tree| [tree.begin().0, tree.last().index.0]);
-        ends.iter().for_each(|end| hasher.update(end.to_be_bytes()));
-        hasher.finalize().into()
-    }
-
     /// What the node knows of itself, for `Request::Status`.
     pub(super) fn status(&self) -> Option<Status> {
         let raft = self.raft.as_ref()?;
@@ -234,7 +216,7 @@ impl Cluster {
 }
 
 /// Who waits for an answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Origin {
     /// A client of this node.
     Client(RequestId),
@@ -243,7 +225,7 @@ pub(super) enum Origin {
 }
 
 /// A request that no leader could be found for yet.
-#[derive(Debug)]
+#[derive(Debug, Hash)]
 pub(super) struct Parked {
     pub(super) id: RequestId,
     pub(super) request: Request,

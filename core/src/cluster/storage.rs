@@ -3,8 +3,6 @@
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
-use sha2::{Digest as _, Sha256};
-
 use super::effect::Effect;
 use super::records;
 use super::state::{Cluster, Ops, Phase};
@@ -19,7 +17,7 @@ use crate::types::{Index, Time};
 use crate::wal::{self, WalSeq};
 
 /// What is under way to the disk.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Hash)]
 pub(super) struct Storage {
     /// The last batch appended to the log.
     wal_seq: WalSeq,
@@ -44,7 +42,7 @@ pub(super) struct Storage {
 }
 
 /// A batch of the log and what its durability means.
-#[derive(Debug)]
+#[derive(Debug, Hash)]
 struct Pending {
     seq: WalSeq,
     persist: Option<PersistSeq>,
@@ -60,18 +58,6 @@ impl Storage {
     /// Whether the store lags so far behind that no more load is welcome.
     pub(super) fn is_congested(&self) -> bool {
         self.store_pending.len() >= PERSISTS_PENDING_MAX
-    }
-
-    pub(super) fn digest_into(&self, hasher: &mut Sha256) {
-        for number in [
-            self.wal_seq.0,
-            self.store_seq.0,
-            self.store_committed.0,
-            self.stored.0,
-            self.base.id.index.0,
-        ] {
-            hasher.update(number.to_be_bytes());
-        }
     }
 
     /// The first generation that the store has no pairs of.

@@ -30,7 +30,7 @@ pub trait Decode: Sized {
 
 /// Why bytes were refused. Whatever the variant, nothing was changed: decoding
 /// has no effect but its result.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error, Hash)]
 pub enum DecodeError {
     /// The input ends inside a value.
     #[error("input ends inside a value: {needed} more bytes needed, {left} left")]

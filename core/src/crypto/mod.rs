@@ -39,6 +39,7 @@
 
 pub mod cert;
 pub mod fake;
+pub mod fingerprint;
 pub mod hash;
 pub mod hex;
 pub mod key;
@@ -52,6 +53,7 @@ pub mod signature;
 mod tests;
 
 pub use cert::{CertError, NodeCert, TransportKey, VerifiedCert};
+pub use fingerprint::Fingerprint;
 pub use hash::{Digest, Hasher, sha256, tagged};
 pub use hex::HexError;
 pub use key::{KeyError, PublicKey};

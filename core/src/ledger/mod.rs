@@ -82,6 +82,7 @@
 //! |---|---|
 //! | [`ledger_types`](crate::ledger_types) | the vocabulary: transactions, operations, outcomes, genesis |
 //! | `config.rs` `event.rs` `effect.rs` `message.rs` | what goes in and out |
+//! | `digest.rs` | the fingerprint of what it remembers |
 //! | `state.rs` | what a node remembers |
 //! | `step.rs` | routing |
 //! | `pool/` | transactions that wait; keys that need no square root again |
@@ -94,6 +95,7 @@
 
 mod chain;
 pub mod config;
+mod digest;
 pub mod effect;
 pub mod event;
 mod execution;

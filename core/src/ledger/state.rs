@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::hash::{Hash, Hasher};
 
 use bytes::Bytes;
 
@@ -83,7 +84,7 @@ pub(super) enum Inner {
 }
 
 /// How far the node is in its life.
-#[derive(Debug)]
+#[derive(Debug, Hash)]
 pub(super) enum Phase {
     New,
     Recovering(Box<Recovery>),
@@ -110,6 +111,13 @@ pub(super) struct Running {
     /// guards.
     pub(super) bft: Bft,
     pub(super) branches: Branches,
+}
+
+impl Hash for Running {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let Self { bft, branches } = self;
+        (bft.digest(), branches).hash(state);
+    }
 }
 
 impl Running {
@@ -158,7 +166,7 @@ impl Phase {
 }
 
 /// The wall clock, extrapolated from the last reading.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, Hash)]
 pub(super) struct Clock {
     pub(super) wall: TimeMs,
     pub(super) read_at: Time,
@@ -180,14 +188,14 @@ impl Clock {
 
 /// What the consensus asked about a parent that it knows to be final, and that is
 /// final here only when that is durable; and what it asked while the store was behind.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Hash)]
 pub(super) struct Parked {
     pub(super) blocks: Vec<Arc<Block>>,
     pub(super) build: Option<(View, BlockRef)>,
 }
 
 /// Clients that wait for an operation to become final.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Hash)]
 pub(super) struct Waits {
     pub(super) by_id: BTreeMap<TxId, Vec<RequestId>>,
     pub(super) by_request: BTreeMap<RequestId, (TxId, Time)>,
@@ -248,7 +256,7 @@ impl Waits {
 }
 
 /// What has become final in the life of the process.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Hash)]
 pub(super) struct Finals {
     pub(super) blocks: u64,
     pub(super) operations: u64,
@@ -263,7 +271,7 @@ impl Finals {
 }
 
 /// Transactions on their way to the other nodes.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Hash)]
 pub(super) struct Push {
     pub(super) fresh: Vec<Bytes>,
     /// When what is still not final is handed over again.
@@ -359,28 +367,6 @@ impl Ledger {
     /// Whether the node has halted and takes nothing more.
     pub const fn has_ended(&self) -> bool {
         matches!(self.phase, Phase::Ended { .. })
-    }
-
-    /// See [`Part::digest`](crate::part::Part::digest).
-    pub(super) fn fingerprint(&self) -> Digest {
-        let mut hasher = crate::crypto::Hasher::new();
-        if let Some(running) = self.phase.running() {
-            hasher.update(&running.bft.digest().0);
-            hasher.update(&running.tip().hash.0);
-            hasher.update(&running.tip().world().root().0);
-        }
-        let (fetched, entries) = self.sync.progress();
-        hasher.update(&fetched.to_be_bytes());
-        let counts = [
-            self.pool.len(),
-            self.pool.bytes(),
-            self.waits.len(),
-            entries,
-        ];
-        for count in counts {
-            hasher.update(&u64::try_from(count).unwrap_or(u64::MAX).to_be_bytes());
-        }
-        hasher.finish()
     }
 
     pub(super) const fn is_running(&self) -> bool {

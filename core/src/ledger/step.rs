@@ -375,7 +375,7 @@ impl Part for Ledger {
     }
 
     fn digest(&self) -> [u8; 32] {
-        self.fingerprint().0
+        self.fingerprint()
     }
 
     fn invariants(&self) {

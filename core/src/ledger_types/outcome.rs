@@ -7,7 +7,7 @@ use crate::merkle::{Frontier, LeafHash, TreeHead, TreeSize};
 use super::types::TxId;
 
 /// How one operation of a block ended: a leaf of the receipts root.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct OpResult {
     /// The operation.
     pub id: TxId,
@@ -86,7 +86,7 @@ impl Outcome {
 }
 
 /// The tree over the results of a block. Headers commit to number and root.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ResultsHead {
     count: u64,
     root: Digest,

@@ -58,7 +58,7 @@ pub struct Checked {
 }
 
 /// Why bytes are no transaction of this ledger, whatever its state.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error, Hash)]
 pub enum TxError {
     /// More than [`LEDGER_TX_BYTES_MAX`].
     #[error("a transaction has at most {LEDGER_TX_BYTES_MAX} bytes")]

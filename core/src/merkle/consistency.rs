@@ -12,7 +12,7 @@ use crate::limits::MERKLE_PATH_MAX;
 
 /// A claim that nothing was changed or removed between two sizes, with the
 /// hashes that prove it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Consistency {
     /// The older size.
     pub old: TreeSize,

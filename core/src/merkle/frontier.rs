@@ -10,7 +10,7 @@ use crate::crypto::Digest;
 /// binary digits name, largest first. It is all that appending needs, so a node
 /// that compacts its log keeps 32 bytes per bit of the size instead of the
 /// leaves. It can not make proofs; a [`super::Tree`] that begins behind it can.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Hash)]
 pub struct Frontier {
     size: TreeSize,
     /// One root for each one-bit of `size`.

@@ -11,7 +11,7 @@ use crate::crypto::Digest;
 use crate::limits::MERKLE_PATH_MAX;
 
 /// A claim that a leaf stands at a position, with the hashes that prove it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Inclusion {
     /// The position.
     pub index: LeafIndex,

@@ -37,6 +37,13 @@ pub struct StateTree {
     len: usize,
 }
 
+/// By its root, which commits to every entry.
+impl core::hash::Hash for StateTree {
+    fn hash<H: core::hash::Hasher>(&self, state: &mut H) {
+        (self.root(), self.len).hash(state);
+    }
+}
+
 /// An entry of a [`StateTree`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StateEntry<'a> {

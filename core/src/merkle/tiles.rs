@@ -37,7 +37,7 @@ pub struct TileId {
 /// A tile grows with the list and keeps its place in the store. Its first hashes
 /// never change, so a tile that is wider than a proof needs is as good as one
 /// that was stored at the size of the proof.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Tile {
     /// The level, from the leaves up, at most 7.
     pub level: u8,
@@ -55,7 +55,7 @@ pub struct Tile {
 /// with the new [`TileWriter::head`], in one atomic batch. Tiles that are ahead
 /// of the head do no harm, because only the hashes that belong to the head's size
 /// are used of them; tiles that are behind it make the list unreadable.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Hash)]
 pub struct TileWriter {
     frontier: Frontier,
     /// The hashes of the open tile of each level, from the leaves up; empty where

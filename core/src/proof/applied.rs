@@ -16,7 +16,7 @@ use crate::raft::{Entry, EntryKind, chain};
 use crate::types::{Chain, ClusterId, Index, LogId, Term};
 
 /// The sum over a prefix of a cluster's log.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct AppliedLog {
     cluster: ClusterId,
     frontier: Frontier,

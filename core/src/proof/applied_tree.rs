@@ -9,6 +9,7 @@
 //! travels inside a state snapshot. The leaves are rebuilt from the kept log.
 
 use alloc::collections::VecDeque;
+use core::hash::{Hash, Hasher};
 
 use super::applied::{AppliedError, AppliedLog};
 use super::head::LogHead;
@@ -29,6 +30,21 @@ pub struct AppliedTree {
     first_epoch: Index,
     /// The positions of the memberships behind the base.
     epochs: VecDeque<Index>,
+}
+
+/// By the chain, which commits to every leaf.
+impl Hash for AppliedTree {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let Self {
+            cluster,
+            tree: _,
+            last,
+            chain,
+            first_epoch,
+            epochs,
+        } = self;
+        (cluster, self.begin(), last, chain, first_epoch, epochs).hash(state);
+    }
 }
 
 impl AppliedTree {

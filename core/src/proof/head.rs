@@ -29,7 +29,7 @@ pub struct LogHead {
 }
 
 /// One voter's signature under a head.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct HeadSignature {
     /// The voter.
     pub node: NodeId,
@@ -38,7 +38,7 @@ pub struct HeadSignature {
 }
 
 /// A head as it arrives, with its signatures in ascending order of the voters.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct SignedHead {
     /// The head.
     pub head: LogHead,

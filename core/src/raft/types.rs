@@ -52,7 +52,7 @@ pub struct Entry {
 }
 
 /// What must never be forgotten: one atomic record (persistence rule P1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
 pub struct HardState {
     /// The latest term this node has seen.
     pub term: Term,
@@ -75,7 +75,7 @@ pub struct HardState {
 /// Who takes part. Sorted, without duplicates. While `outgoing` is not empty the
 /// membership is joint: decisions need a majority of `voters` *and* a majority of
 /// `outgoing` (Raft paper §6).
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Hash)]
 pub struct Membership {
     /// The voters, in a joint membership the incoming ones.
     pub voters: Vec<NodeId>,
@@ -87,7 +87,7 @@ pub struct Membership {
 }
 
 /// The point where the kept log begins: everything up to it is in the state.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Hash)]
 pub struct Base {
     /// The last entry that is not in the log any more.
     pub id: LogId,
@@ -99,7 +99,7 @@ pub struct Base {
 
 /// A snapshot of the replicated state, as Raft sees it. Its content travels in
 /// chunks that only the state machine understands.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct SnapshotMeta {
     /// What the snapshot covers.
     pub base: Base,

@@ -19,7 +19,7 @@ use bytes::Bytes;
 pub struct StoreSeq(pub u64);
 
 /// One change inside a batch.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum StoreOp {
     /// Sets a key.
     Put {

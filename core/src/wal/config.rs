@@ -23,7 +23,7 @@ pub const SEGMENT_FILE_BYTES_MAX: u64 = 2 * (WAL_PENDING_BYTES_MAX + WAL_SEGMENT
 pub(super) const COUNT_MAX: u64 = 1 << 62;
 
 /// What a log is built from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Config {
     /// Bytes of one segment file: a multiple of [`BLOCK_BYTES`], at least four
     /// blocks and at most [`WAL_SEGMENT_BYTES`].

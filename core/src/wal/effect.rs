@@ -18,7 +18,7 @@ pub enum FileName {
 
 /// One operation on files. The shell carries operations out strictly in the
 /// order they were asked for and completes them in that order.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum FileOp {
     /// Names and lengths of all files of the log.
     List,
@@ -75,7 +75,7 @@ impl FileOp {
 }
 
 /// What recovery found: the content of the log, oldest record first.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Recovered {
     /// All readable records in log order.
     pub records: Vec<Record>,

@@ -37,7 +37,7 @@ const FLAG_BATCH_END: u8 = 1;
 pub(super) type Link = [u8; 16];
 
 /// What a record is on disk.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Kind {
     /// The first record of a segment.
     Segment,
@@ -79,7 +79,7 @@ impl Kind {
 }
 
 /// The fixed part of a record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Header {
     /// The checksum of the payload.
     pub payload_sum: u64,
@@ -211,7 +211,7 @@ pub(super) fn record_bytes(record: &Record) -> u64 {
 }
 
 /// The payload of the first record of a segment: where the log went on from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct SegmentStart {
     /// The segment that the log ended in when this one was opened. Files between
     /// the two are void.

@@ -23,7 +23,7 @@ pub enum RecordKind {
 }
 
 /// One record.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Record {
     /// What it is.
     pub kind: RecordKind,
@@ -34,7 +34,7 @@ pub struct Record {
 }
 
 /// Records that become durable together or not at all.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Batch {
     /// The owner's number: one more than that of the batch before.
     pub seq: WalSeq,
@@ -44,7 +44,7 @@ pub struct Batch {
 
 /// A hole in the synced part of the log: the device returned something else than
 /// what it had confirmed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Damage {
     /// The index of the last readable `Entry` record before the hole, 0 if none.
     pub after_index: u64,

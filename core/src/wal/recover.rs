@@ -17,7 +17,7 @@ use crate::limits::WAL_READ_BYTES;
 use crate::machine::Outbox;
 
 /// What recovery knows so far.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Hash)]
 pub(super) struct Recovery {
     stage: Stage,
     /// Our files and their lengths.
@@ -33,7 +33,7 @@ pub(super) struct Recovery {
     found: Option<Recovered>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Hash)]
 enum Stage {
     #[default]
     Listing,
@@ -43,7 +43,7 @@ enum Stage {
 }
 
 /// The reading of one segment.
-#[derive(Debug)]
+#[derive(Debug, Hash)]
 struct Reading {
     number: u64,
     len: u64,

@@ -8,7 +8,7 @@ use super::record::Record;
 use crate::mutant::Mutant;
 
 /// A record whose header is valid at its place.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Frame {
     /// Its header.
     pub header: Header,
@@ -27,7 +27,7 @@ pub(super) struct Frame {
 }
 
 /// What a segment file holds.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct SegmentScan {
     /// The segment.
     pub number: u64,

@@ -16,7 +16,7 @@ use crate::types::Time;
 
 /// The write-ahead log: a pure machine that turns appends into file operations.
 /// See the [module](super) for its rules.
-#[derive(Debug)]
+#[derive(Debug, Hash)]
 pub struct Wal {
     pub(super) config: Config,
     pub(super) phase: Phase,
@@ -57,7 +57,7 @@ pub struct Wal {
 }
 
 /// Which part of its life the log is in.
-#[derive(Debug)]
+#[derive(Debug, Hash)]
 pub(super) enum Phase {
     /// Not started.
     New,
@@ -70,7 +70,7 @@ pub(super) enum Phase {
 }
 
 /// What an operation was for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Purpose {
     /// A part of recovery.
     Recovery,
@@ -83,7 +83,7 @@ pub(super) enum Purpose {
 }
 
 /// A writing: a write and a sync. At most one is under way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Job {
     /// A group of batches.
     Flush {
@@ -103,7 +103,7 @@ pub(super) enum Job {
 }
 
 /// How far the removal of segments has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Prune {
     /// Nothing is to be removed.
     No,
@@ -114,7 +114,7 @@ pub(super) enum Prune {
 }
 
 /// What the owner asked for and is not yet written, in order.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Hash)]
 pub(super) struct Queue {
     pub items: VecDeque<Item>,
     /// Bytes of all records in it, headers included.
@@ -124,7 +124,7 @@ pub(super) struct Queue {
 }
 
 /// One request of the owner.
-#[derive(Debug)]
+#[derive(Debug, Hash)]
 pub(super) enum Item {
     /// Append.
     Batch(Batch),
@@ -135,7 +135,7 @@ pub(super) enum Item {
 }
 
 /// The end of the log as written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
 pub(super) struct Tail {
     /// The segment that holds the last record.
     pub segment: u64,
@@ -150,7 +150,7 @@ pub(super) struct Tail {
 }
 
 /// The segment that is written to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Active {
     pub number: u64,
     pub len: u64,
@@ -160,14 +160,14 @@ pub(super) struct Active {
 }
 
 /// An empty segment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Spare {
     pub number: u64,
     pub len: u64,
 }
 
 /// What pruning has to know about a segment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
 pub(super) struct Extent {
     /// The highest index of its entries.
     pub entry_max: u64,

@@ -12,7 +12,7 @@ const USED_BYTES: usize = 4 + 8 * 8 + SUM_BYTES;
 
 /// The content of a superblock. Generation `g` lives in slot `g % 2`, so a write
 /// never touches the newest valid one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
 pub(super) struct Superblock {
     /// Counts the writes of superblocks.
     pub generation: u64,

@@ -49,9 +49,10 @@ pub async fn ready(State(gateway): State<Shared>) -> (StatusCode, Json<Value>) {
         (Some(_), true) => "ready",
         // The rest of the node serves on without it; `parts` says why.
         (Some(_), false) if health.halted(PartId::Ledger).is_some() => "halted",
+        (Some(_), false) if is_stopping(&health) => "stopping",
         (Some(_), false) => "starting",
     };
-    let ready = health.serving() && !stopping && ledger != "starting";
+    let ready = health.serving() && !stopping && !matches!(ledger, "starting" | "stopping");
     let status = if ready {
         StatusCode::OK
     } else {
@@ -68,6 +69,12 @@ pub async fn ready(State(gateway): State<Shared>) -> (StatusCode, Json<Value>) {
         "stopping": stopping,
     });
     (status, Json(body))
+}
+
+/// Whether the ledger of a node stops or has stopped, and has not halted.
+fn is_stopping(health: &Health) -> bool {
+    let ledger = health.parts.get(&PartId::Ledger);
+    matches!(ledger, Some(PartHealth::Stopping | PartHealth::Stopped))
 }
 
 /// How each part of a node is, by name.

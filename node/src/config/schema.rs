@@ -301,8 +301,9 @@ pub const KEYS: &[Key] = &[
     key("gcl.enabled", Kind::Bool, Some("true"))
         .about("Whether to take part in the ledger of gcl.genesis, if that is given."),
     key("gcl.genesis", Kind::Path, None).about(
-        "How the ledger began: the file that `decube ledger genesis` makes, the same on all \
-         nodes. Without it the node takes part in no ledger.",
+        "How the ledger began: the file that `decube ledger init` makes, and that `decube ledger \
+         genesis` prints of a running one; the same on all nodes. Without it the node takes part \
+         in no ledger.",
     ),
     key("gcl.voting_key", Kind::Path, None).about(
         "A further key file. The node votes with it as soon as `decube validator rotate` has \

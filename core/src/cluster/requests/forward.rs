@@ -18,13 +18,13 @@ impl Requests {
     /// outlives leaderships, and first copies that were refused are in it too.
     fn is_first_sight(&mut self, from: NodeId, id: RequestId) -> bool {
         let seen = self.seen.entry(from).or_default();
-        let full = seen.len() >= FORWARDS_REMEMBERED;
-        if full && seen.first().is_some_and(|oldest| id < *oldest) {
+        let full = seen.ids.len() >= FORWARDS_REMEMBERED;
+        if full && seen.ids.first().is_some_and(|oldest| id < *oldest) {
             return false;
         }
         let first = seen.insert(id);
-        if seen.len() > FORWARDS_REMEMBERED {
-            seen.pop_first();
+        if seen.ids.len() > FORWARDS_REMEMBERED {
+            seen.forget_oldest();
         }
         first
     }

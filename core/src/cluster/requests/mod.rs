@@ -11,8 +11,6 @@ mod watch;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
 
-use sha2::{Digest as _, Sha256};
-
 use crate::cluster::effect::Effect;
 use crate::cluster::message::Message;
 use crate::cluster::request::{Consistency, Request, Response};
@@ -29,7 +27,7 @@ use crate::types::{Index, LogId, NodeId, RequestId, Span, Term, Time};
 const TICK_INTERVAL_MIN: Span = Span::from_millis(100);
 
 /// All open requests.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Hash)]
 pub(super) struct Requests {
     next_context: u64,
     next_forward: u64,
@@ -51,24 +49,62 @@ pub(super) struct Requests {
     /// See [`Requests::set_start_term`].
     start_term: Term,
     /// Forwarded requests that were seen by this process.
-    seen: BTreeMap<NodeId, BTreeSet<RequestId>>,
+    seen: BTreeMap<NodeId, Seen>,
     last_tick: Time,
 }
 
-#[derive(Debug)]
+/// Ids of one node, up to a number: for fingerprints by their sum, which is kept.
+#[derive(Debug, Default)]
+struct Seen {
+    ids: BTreeSet<RequestId>,
+    sum: u64,
+}
+
+impl Seen {
+    fn insert(&mut self, id: RequestId) -> bool {
+        let is_new = self.ids.insert(id);
+        if is_new {
+            self.sum = self.sum.wrapping_add(spread(id));
+        }
+        is_new
+    }
+
+    fn forget_oldest(&mut self) {
+        if let Some(id) = self.ids.pop_first() {
+            self.sum = self.sum.wrapping_sub(spread(id));
+        }
+    }
+}
+
+/// Spreads ids, which follow each other, so that their sum tells sets apart (the last
+/// step of SplitMix64).
+const fn spread(id: RequestId) -> u64 {
+    let once = (id.0 ^ (id.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let twice = (once ^ (once >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    twice ^ (twice >> 31)
+}
+
+impl core::hash::Hash for Seen {
+    fn hash<H: core::hash::Hasher>(&self, state: &mut H) {
+        let Self { ids, sum } = self;
+        (ids.len(), ids.first(), sum).hash(state);
+    }
+}
+
+#[derive(Debug, Hash)]
 struct Early {
     origin: Origin,
     request: Request,
     deadline: Time,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Hash)]
 struct InRaft {
     origin: Option<Origin>,
     kind: Kind,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Hash)]
 enum Kind {
     /// A proposal, and its place in the log once it has one.
     Write(Option<Index>),
@@ -80,14 +116,14 @@ enum Kind {
     Change,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Hash)]
 struct Forwarded {
     client: RequestId,
     to: NodeId,
     changes_state: bool,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Hash)]
 enum Place {
     Raft(Context),
     Forward(RequestId),
@@ -119,24 +155,6 @@ impl Requests {
     /// The term that the node had when this process began.
     pub(super) fn set_start_term(&mut self, term: Term) {
         self.start_term = term;
-    }
-
-    pub(super) fn digest_into(&self, hasher: &mut Sha256) {
-        hasher.update(self.next_context.to_be_bytes());
-        hasher.update(self.next_forward.to_be_bytes());
-        for context in self.in_raft.keys() {
-            hasher.update(context.0.to_be_bytes());
-        }
-        for (index, (id, _)) in &self.placed {
-            hasher.update(index.0.to_be_bytes());
-            hasher.update(id.term.0.to_be_bytes());
-        }
-        for forward in self.forwards.keys() {
-            hasher.update(forward.0.to_be_bytes());
-        }
-        for parked in &self.parked {
-            hasher.update(parked.id.0.to_be_bytes());
-        }
     }
 
     /// Whether each request in Raft's hands is known by one place only.

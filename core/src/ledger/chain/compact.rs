@@ -41,7 +41,7 @@ pub enum Proposals {
 }
 
 /// A [`Proposal`] without its transactions. Unverified.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Compact {
     /// The header.
     pub header: Header,
@@ -56,7 +56,7 @@ pub struct Compact {
 }
 
 /// Blocks of leaders that are not whole yet.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Hash)]
 pub(in crate::ledger) struct Assemblies {
     /// One for each view: the first that its leader sent.
     by_view: BTreeMap<View, Assembly>,
@@ -68,7 +68,7 @@ pub(in crate::ledger) struct Assemblies {
     refused: u64,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Hash)]
 struct Assembly {
     hash: Digest,
     compact: Compact,

@@ -27,13 +27,13 @@ use crate::types::RequestId;
 
 /// The tree over the hashes of all final blocks, block 0 first. The store has its
 /// tiles; those that still grow are here as well.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Hash)]
 pub(in crate::ledger) struct History {
     writer: TileWriter,
 }
 
 /// What a start reads of it: the tiles that still grow, and the last block.
-#[derive(Debug)]
+#[derive(Debug, Hash)]
 pub(in crate::ledger) struct HistoryImage {
     pub(in crate::ledger) head: Box<Head>,
     wanted: Vec<TileId>,
@@ -44,7 +44,7 @@ pub(in crate::ledger) struct HistoryImage {
 }
 
 /// A proof that lacks the hashes of the tree.
-#[derive(Debug)]
+#[derive(Debug, Hash)]
 pub(in crate::ledger) enum Draft {
     /// Of an operation, under a later block.
     Receipt(Box<Receipt>),
@@ -53,7 +53,7 @@ pub(in crate::ledger) enum Draft {
 }
 
 /// A draft with the tiles that were found for it so far.
-#[derive(Debug)]
+#[derive(Debug, Hash)]
 pub(in crate::ledger) struct TileReads {
     pub(in crate::ledger) request: RequestId,
     from: Epoch,

@@ -14,7 +14,7 @@ use crate::store::StoreOp;
 use crate::types::{NodeId, Span, Time};
 
 /// What this node has pruned, what others have, and who is fetching what.
-#[derive(Debug)]
+#[derive(Debug, Hash)]
 pub(in crate::ledger) struct Pruning {
     /// The first block that the store has whole. It never falls.
     base: Height,

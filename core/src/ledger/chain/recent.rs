@@ -2,6 +2,7 @@
 
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::sync::Arc;
+use core::hash::{self, Hasher};
 
 use super::record::FinalBlock;
 use crate::bft::Height;
@@ -16,6 +17,22 @@ pub(in crate::ledger) struct Recent {
     blocks: VecDeque<Arc<FinalBlock>>,
     located: BTreeMap<TxId, Located>,
     bytes: usize,
+}
+
+/// By the hashes of the blocks: they decide the rest, and whatever proves that one is final
+/// is as good as any other proof.
+impl hash::Hash for Recent {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let Self {
+            blocks,
+            located,
+            bytes,
+        } = self;
+        for block in blocks {
+            hash::Hash::hash(&block.block, state);
+        }
+        hash::Hash::hash(&(located.len(), bytes), state);
+    }
 }
 
 impl Recent {

@@ -30,7 +30,7 @@ use crate::merkle::{Frontier, TileId};
 use crate::proof::ledger::Finality;
 
 /// A final block with why it is final and what it did.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct FinalBlock {
     /// The block.
     pub block: Arc<Block>,
@@ -43,7 +43,7 @@ pub struct FinalBlock {
 }
 
 /// Where the store stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Head {
     /// The epoch of the block.
     pub epoch: Epoch,
@@ -64,7 +64,7 @@ pub struct Head {
 }
 
 /// One record of the log: what the consensus wants to keep, with its epoch.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(in crate::ledger) struct LogRecord {
     pub(in crate::ledger) epoch: Epoch,
     pub(in crate::ledger) record: bft::Record,
@@ -74,7 +74,7 @@ pub(in crate::ledger) struct LogRecord {
 pub(in crate::ledger) const NOT_ASKED: Epoch = Epoch(u64::MAX);
 
 /// What each segment of the log begins with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
 pub(in crate::ledger) struct LogHead {
     /// Up to this epoch the node asks before it votes: its disk was lost.
     pub(in crate::ledger) lost_upto: Option<Epoch>,

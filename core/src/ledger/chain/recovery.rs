@@ -23,7 +23,7 @@ use crate::machine::Outbox;
 use crate::wal::{self, RecordKind};
 
 /// What has been read so far.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Hash)]
 pub(in crate::ledger) struct Recovery {
     /// Whether the volume was used before.
     is_used: bool,
@@ -33,7 +33,7 @@ pub(in crate::ledger) struct Recovery {
 }
 
 /// What the store held.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Hash)]
 enum StoreImage {
     /// Its head is being read.
     #[default]

@@ -26,7 +26,7 @@ use crate::store::{StoreBatch, StoreOp, StoreSeq};
 use crate::wal::{self, Record, RecordKind, WalSeq};
 
 /// What is under way to the disk.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Hash)]
 pub(in crate::ledger) struct Storage {
     /// The last final block, which the store is given with all it changed.
     pub(in crate::ledger) tip: BlockRef,
@@ -50,7 +50,7 @@ pub(in crate::ledger) struct Storage {
 }
 
 /// A batch of the log, and what its durability means.
-#[derive(Debug)]
+#[derive(Debug, Hash)]
 struct Pending {
     seq: WalSeq,
     /// The write of the validator of this epoch.

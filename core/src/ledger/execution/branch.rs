@@ -3,6 +3,7 @@
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::hash::{self, Hasher};
 
 use bytes::Bytes;
 
@@ -51,6 +52,35 @@ struct Built {
     commitments: Commitments,
     executed: Executed,
     transactions: Vec<Arc<Checked>>,
+}
+
+impl hash::Hash for Branches {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let Self {
+            chain: _,
+            verifier: _,
+            tip,
+            open,
+            built,
+        } = self;
+        hash::Hash::hash(&(tip, open, built), state);
+    }
+}
+
+/// By the hash of the block, which decides all of it, and by the state, which is what this
+/// node has computed.
+impl hash::Hash for Branch {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        hash::Hash::hash(&(self.hash, self.executed.world.root()), state);
+    }
+}
+
+/// By what the header will say, which commits to the transactions.
+impl hash::Hash for Built {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let root = self.executed.world.root();
+        hash::Hash::hash(&(self.parent, self.commitments, root), state);
+    }
 }
 
 /// Why a block is refused. Everybody who judges it comes to the same verdict.

@@ -16,7 +16,7 @@ use crate::limits::LEDGER_LANES_MAX;
 
 /// Why a transaction has no place in this block. In a block of somebody else it
 /// makes the whole block invalid.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error, Hash)]
 pub enum Invalid {
     /// The block is behind the last one that may take it.
     #[error("it was valid up to block {0}")]

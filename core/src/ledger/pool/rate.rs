@@ -16,7 +16,7 @@ use crate::types::{ClusterId, NodeId, Span, Time};
 use crate::ledger_types::AccountId;
 
 /// What one sender has taken.
-#[derive(Debug, Default, Clone, Copy)]
+#[derive(Debug, Default, Clone, Copy, Hash)]
 struct Meter {
     /// Until when its transactions are paid for.
     txs_until: Time,
@@ -78,7 +78,7 @@ impl Meter {
 }
 
 /// The buckets of all senders.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Hash)]
 pub(super) struct Rates {
     accounts: BTreeMap<AccountId, Meter>,
     clusters: BTreeMap<Option<ClusterId>, Meter>,

@@ -6,7 +6,7 @@ use crate::ledger_types::TxError;
 use crate::types::Span;
 
 /// Why a transaction was not taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error, Hash)]
 pub enum Rejection {
     /// It is none, whatever the state of the ledger.
     #[error(transparent)]
@@ -53,7 +53,7 @@ pub enum Rejection {
 }
 
 /// Whose share is used up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Share {
     /// Everybody's: the pool is full.
     All,

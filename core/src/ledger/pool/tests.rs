@@ -497,6 +497,33 @@ fn runs_are_what_waits_without_a_gap() {
 }
 
 /// A pool with two that wait, broken in one way; its sums are checked then.
+fn digest(pool: &Pool) -> [u8; 32] {
+    let mut fingerprint = crate::crypto::Fingerprint::new();
+    fingerprint.add(pool);
+    fingerprint.digest()
+}
+
+#[test]
+fn whatever_waits_shows_in_the_fingerprint() {
+    let mut setup = Setup::new(2);
+    let mut seen = vec![digest(&setup.pool)];
+    for (account, source) in [(0, 0), (1, 0), (2, 1)] {
+        let bytes = setup.sign(account, 0, 100);
+        let source = setup.clusters[source];
+        assert_eq!(setup.admit(bytes, source), Ok(true));
+        let digest = digest(&setup.pool);
+        assert!(!seen.contains(&digest), "one more waits");
+        seen.push(digest);
+    }
+    let before = digest(&setup.pool);
+    let hash = *setup.pool.by_hash.first_key_value().expect("three wait").0;
+    let mut one = setup.pool.by_hash.remove(&hash).expect("it waits");
+    setup.pool.marks = setup.pool.marks.wrapping_sub(one.mark());
+    one.source = NodeId(77);
+    setup.pool.marks = setup.pool.marks.wrapping_add(one.mark());
+    assert_ne!(digest(&setup.pool), before, "it came by another node");
+}
+
 fn broken(change: impl Fn(&mut Pool)) {
     let mut setup = Setup::new(2);
     let cluster = setup.clusters[0];
@@ -523,6 +550,7 @@ macro_rules! stopped {
 
 stopped! {
     bytes_are_counted: "G6: the bytes of what waits", |pool| pool.bytes += 1;
+    what_waits_adds_up: "G6: the sum of what waits", |pool| pool.marks += 1;
     accounts_add_up: "G6: accounts add up",
         |pool| pool.accounts.values_mut().for_each(|queue| queue.bytes += 1);
     shares_add_up: "G6: the shares add up", |pool| pool.shares.add(None, ACCOUNT, 1);

@@ -36,7 +36,7 @@ use request::{Located, Response, TxState};
 use requests::Again;
 
 /// Reads that are under way.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Hash)]
 pub(in crate::ledger) struct Reads {
     last: ReadId,
     open: BTreeMap<ReadId, Purpose>,
@@ -45,7 +45,7 @@ pub(in crate::ledger) struct Reads {
 }
 
 /// What a read is for.
-#[derive(Debug)]
+#[derive(Debug, Hash)]
 pub(in crate::ledger) enum Purpose {
     Recovery,
     /// A run of blocks for a peer.
@@ -75,7 +75,7 @@ pub(in crate::ledger) enum Purpose {
 }
 
 /// What a client asks about an operation.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Hash)]
 pub(in crate::ledger) struct Question {
     pub(in crate::ledger) request: RequestId,
     pub(in crate::ledger) id: TxId,
@@ -84,7 +84,7 @@ pub(in crate::ledger) struct Question {
 }
 
 /// Which proof of an operation is wanted.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Hash)]
 pub(in crate::ledger) struct ProofAsk {
     /// The epoch that the client trusts.
     pub(in crate::ledger) from: Epoch,
@@ -93,7 +93,7 @@ pub(in crate::ledger) struct ProofAsk {
 }
 
 /// What a client asks about the history before a block.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Hash)]
 pub(in crate::ledger) struct HeadAsk {
     pub(in crate::ledger) request: RequestId,
     /// The epoch that the client trusts.
@@ -103,7 +103,7 @@ pub(in crate::ledger) struct HeadAsk {
 }
 
 /// A proof that lacks the way from the trusted epoch.
-#[derive(Debug)]
+#[derive(Debug, Hash)]
 pub(in crate::ledger) enum Proof {
     Receipt(Box<Receipt>),
     Checkpoint(Box<Checkpoint>),

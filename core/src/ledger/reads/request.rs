@@ -156,7 +156,7 @@ pub enum TxState {
 }
 
 /// Where a final operation stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Located {
     /// The block.
     pub height: Height,

@@ -28,7 +28,7 @@ use crate::machine::Outbox;
 use crate::types::RequestId;
 
 /// A transaction that is refused and may be final already.
-#[derive(Debug)]
+#[derive(Debug, Hash)]
 pub(in crate::ledger) struct Again {
     pub(in crate::ledger) request: RequestId,
     wait: bool,

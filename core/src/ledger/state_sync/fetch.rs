@@ -25,7 +25,7 @@ use crate::store::StoreOp;
 use crate::types::{NodeId, Span, Time};
 
 /// A state on its way.
-#[derive(Debug)]
+#[derive(Debug, Hash)]
 pub(super) struct Fetch {
     /// The last epochs that were verified, each with the block that it rests on.
     trusted: BTreeMap<Epoch, Root>,
@@ -43,14 +43,14 @@ pub(super) struct Fetch {
 }
 
 /// A trusted epoch and its root.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Hash)]
 pub(super) struct Root {
     pub(super) epoch: TrustedEpoch,
     pub(super) hash: Digest,
 }
 
 /// What is asked for.
-#[derive(Debug)]
+#[derive(Debug, Hash)]
 enum Stage {
     Epochs,
     Point,
@@ -58,7 +58,7 @@ enum Stage {
 }
 
 /// A state that is being fetched: all entries up to the last one.
-#[derive(Debug)]
+#[derive(Debug, Hash)]
 pub(super) struct Loading {
     pub(super) point: Point,
     pub(super) tree: StateTree,
@@ -71,14 +71,6 @@ pub(super) struct Loading {
 impl Fetch {
     pub(super) const fn is_loading(&self) -> bool {
         matches!(self.stage, Stage::Chunks(_))
-    }
-
-    /// How much of the state is here.
-    pub(super) fn entries(&self) -> usize {
-        match &self.stage {
-            Stage::Chunks(loading) => loading.tree.len(),
-            Stage::Epochs | Stage::Point => 0,
-        }
     }
 
     fn newest(&self) -> &Root {

@@ -49,7 +49,7 @@ pub enum SyncMessage {
 }
 
 /// A block and the proof of the state after it: the header of the next block.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Point {
     /// The header of the block.
     pub block: Header,

@@ -63,7 +63,7 @@ use serve::Points;
 use staging::Staged;
 
 /// What a node remembers of states that are fetched, by it and from it.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Hash)]
 pub(super) struct StateSync {
     pub(super) points: Points,
     fetch: Option<Box<Fetch>>,
@@ -80,12 +80,6 @@ pub(super) struct StateSync {
 }
 
 impl StateSync {
-    /// How far it is, as a number for fingerprints.
-    pub(super) fn progress(&self) -> (u64, usize) {
-        let entries = self.fetch.as_ref().map_or(0, |fetch| fetch.entries());
-        (self.installed, entries)
-    }
-
     /// When to look after a question.
     pub(super) fn deadline(&self) -> Option<Time> {
         self.fetch.as_ref().map(|fetch| fetch.due)

@@ -29,13 +29,13 @@ use crate::types::NodeId;
 
 /// The last states at heights that all nodes agree on. They share all that has not
 /// changed since with the present one, so keeping them costs what has.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Hash)]
 pub(in crate::ledger) struct Points {
     kept: VecDeque<Kept>,
 }
 
 /// One of them.
-#[derive(Debug)]
+#[derive(Debug, Hash)]
 struct Kept {
     branch: Arc<Branch>,
     block: Header,

@@ -19,7 +19,7 @@ use crate::merkle::KeyHash;
 use crate::store::StoreOp;
 
 /// What the store has of a state.
-#[derive(Debug)]
+#[derive(Debug, Hash)]
 pub(super) struct Staged(pub(super) Loading);
 
 /// Begins with another state: what there was of an earlier one goes.

@@ -3,6 +3,7 @@ mod cases;
 mod check;
 pub(in crate::ledger) mod cluster;
 mod compact;
+mod digest;
 mod disk;
 mod golden;
 mod golden_state;

@@ -11,7 +11,7 @@ use crate::limits::LEDGER_EPOCHS_ANSWERED_MAX;
 use crate::merkle::TreeHead;
 
 /// The head of the tree over all blocks before a final one.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Checkpoint {
     /// From the trusted epoch to that of the block.
     pub epochs: Vec<EpochEnd>,

@@ -10,7 +10,7 @@ use crate::crypto::{ChainId, Verifier};
 use crate::ledger_types::{Genesis, GenesisError, TimeMs};
 
 /// An epoch whose validators are trusted.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct TrustedEpoch {
     chain: ChainId,
     epoch: Epoch,
@@ -20,7 +20,7 @@ pub struct TrustedEpoch {
 }
 
 /// The end of an epoch: its last block is final, and names the next set.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct EpochEnd {
     /// The last block.
     pub finality: Finality,

@@ -8,7 +8,7 @@ use crate::crypto::Verifier;
 use crate::merkle::{Consistency, MerkleError, TreeHead};
 
 /// The history of a final block begins with an older history.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Extension {
     /// The older history.
     pub old: TreeHead,

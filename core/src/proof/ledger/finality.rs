@@ -11,7 +11,7 @@ use crate::merkle::{TreeHead, TreeSize};
 
 /// A claim that a block is final: it is certified, or an ancestor of a block that
 /// is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Finality {
     /// The header of the block.
     pub header: Header,

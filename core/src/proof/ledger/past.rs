@@ -8,7 +8,7 @@ use crate::merkle::{Inclusion, LeafHash, LeafIndex, MerkleError, TreeSize};
 /// A block below a final one, of whatever epoch. Its own certificate is not
 /// needed, and neither are the validators of its time: the final block commits to
 /// the hashes of all blocks before it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Past {
     /// The header of the block.
     pub header: Header,

@@ -16,7 +16,7 @@ use crate::limits::{LEDGER_EPOCHS_ANSWERED_MAX, LEDGER_TX_BYTES_MAX};
 use crate::merkle::{Inclusion, LeafHash, MerkleError, TreeHead, TreeSize};
 
 /// Everything that proves an operation to somebody who trusts one epoch.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Receipt {
     /// From the trusted epoch to that of the final block; empty if it is the same.
     pub epochs: Vec<EpochEnd>,
@@ -36,7 +36,7 @@ pub struct Receipt {
 
 /// How an operation ended: the child of its block commits to the results. The child
 /// of the last block of an epoch is the first one of the next.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct OutcomeProof {
     /// The child, if the final block of the receipt is a later one.
     pub child: Option<Past>,

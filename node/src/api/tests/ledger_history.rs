@@ -148,6 +148,14 @@ async fn a_node_is_ready_when_its_ledger_is() {
         assert_eq!(answer.json()["ledger"], word);
         assert_eq!(answer.json()["parts"]["ledger"], part);
     }
+    for ledger in [PartHealth::Stopping, PartHealth::Stopped] {
+        let mut health = api.gateway.backend.health();
+        health.parts.insert(PartId::Ledger, ledger);
+        api.node.set_health(health);
+        let answer = api.get("/ready").await;
+        assert_eq!(answer.status, 503, "{}", answer.text());
+        assert_eq!(answer.json()["ledger"], "stopping");
+    }
 }
 
 #[tokio::test]

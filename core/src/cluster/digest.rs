@@ -1,0 +1,57 @@
+//! A fingerprint of everything that decides what the part does next.
+
+use core::hash::{Hash, Hasher};
+
+use super::request::Request;
+use super::state::Cluster;
+use crate::codec::Encode as _;
+use crate::crypto::Fingerprint;
+use crate::kv::Query;
+use crate::raft::Raft;
+
+impl Cluster {
+    /// See [`Part::digest`](crate::part::Part::digest).
+    pub(super) fn fingerprint(&self) -> [u8; 32] {
+        let Self {
+            // Given at the start and never changed.
+            config: _,
+            phase,
+            clock,
+            wal,
+            raft,
+            replica,
+            storage,
+            requests,
+            watches,
+            snapshots,
+            log_tree,
+            attest,
+            followers,
+            told_health,
+            tick_in_flight,
+            // Empty between steps; a part whose step panicked is described too.
+            queue: _,
+            raft_out: _,
+            wal_out: _,
+        } = self;
+        let mut fingerprint = Fingerprint::new();
+        fingerprint.add(&(phase, clock, wal));
+        fingerprint.add(&(raft.as_ref().map(Raft::digest), replica.digest()));
+        fingerprint.add(&(storage, requests, watches, snapshots));
+        fingerprint.add(&(log_tree, attest, followers));
+        fingerprint.add(&(told_health, tick_in_flight));
+        fingerprint.digest()
+    }
+}
+
+impl Hash for Request {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.to_bytes().hash(state);
+    }
+}
+
+impl Hash for Query {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.to_bytes().hash(state);
+    }
+}

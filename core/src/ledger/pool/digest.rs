@@ -1,0 +1,51 @@
+//! What of the pool decides its future, for fingerprints.
+
+use core::hash::{Hash, Hasher};
+
+use super::{Pool, Pooled};
+use crate::crypto::Fingerprint;
+
+impl Pooled {
+    /// Half of a digest of it.
+    pub(super) fn mark(&self) -> u128 {
+        let Self {
+            transaction,
+            source,
+            origin,
+        } = self;
+        let mut fingerprint = Fingerprint::new();
+        fingerprint.add(&(transaction.hash(), source, origin));
+        let digest = fingerprint.digest();
+        u128::from_be_bytes(*digest.first_chunk().expect("32 bytes hold 16"))
+    }
+}
+
+impl Hash for Pool {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let Self {
+            // Given at the start and never changed.
+            node: _,
+            chain: _,
+            verifier: _,
+            // What waits enters by its sum, and decides the indexes over it.
+            by_hash: _,
+            accounts: _,
+            by_id: _,
+            expiry: _,
+            shares: _,
+            bytes,
+            marks,
+            rates,
+            clusters,
+            members,
+            last_served,
+            bad_signatures,
+            evicted,
+            // Decides how long a decoding takes and nothing else.
+            keys: _,
+        } = self;
+        (self.len(), bytes, marks, rates).hash(state);
+        (clusters, members, last_served).hash(state);
+        (bad_signatures, evicted).hash(state);
+    }
+}
