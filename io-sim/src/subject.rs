@@ -7,6 +7,7 @@
 use bytes::Bytes;
 use decube_core::codec::{Decode, Encode};
 use decube_core::ledger::Ledger;
+use decube_core::limits::MESSAGE_BYTES_MAX;
 use decube_core::machine::Machine;
 use decube_core::node::{Config, Effect, Event, Message, Node, Notice};
 use decube_core::raft::{Membership, Role};
@@ -59,9 +60,9 @@ pub trait Subject: Machine<Event = Event, Effect = Effect> + Sized {
     /// A digest of the replicated state as applied, if it is cheap to have.
     fn state_digest(&self) -> Option<u64>;
 
-    /// A message after it was encoded and decoded again; an error if the two
-    /// differ or it can not be decoded.
-    fn over_the_wire(message: Message) -> Result<Message, String>;
+    /// Encodes a message and decodes it again; an error if it is too long, can not be
+    /// decoded, or comes out as another one.
+    fn over_the_wire(message: &Message) -> Result<(), String>;
 
     /// Decodes a message whose encoding has flipped bits. Returns whether it was
     /// accepted, as what it then says; an error if the decoder took bytes that are
@@ -96,7 +97,7 @@ impl Subject for Node {
             last: raft.last(),
             base: raft.base().id,
             committed: raft.committed(),
-            applied: cluster.kv().applied().index,
+            applied: cluster.replica().applied().index,
         })
     }
 
@@ -110,13 +111,14 @@ impl Subject for Node {
     }
 
     fn state_digest(&self) -> Option<u64> {
-        Some(first_word(&self.cluster()?.kv().digest()))
+        Some(first_word(&self.cluster()?.replica().digest()))
     }
 
-    fn over_the_wire(message: Message) -> Result<Message, String> {
+    fn over_the_wire(message: &Message) -> Result<(), String> {
         let bytes = message.to_bytes();
         match Message::from_bytes(&bytes) {
-            Ok(decoded) if decoded == message => Ok(decoded),
+            _ if bytes.len() > MESSAGE_BYTES_MAX => Err(format!("{message:?} is too long")),
+            Ok(decoded) if decoded == *message => Ok(()),
             Ok(decoded) => Err(format!("{message:?} arrives as {decoded:?}")),
             Err(error) => Err(format!("{message:?} can not be decoded: {error}")),
         }

@@ -1,12 +1,7 @@
 //! A fingerprint of everything that decides what the part does next.
 
-use core::hash::{Hash, Hasher};
-
-use super::request::Request;
 use super::state::Cluster;
-use crate::codec::Encode as _;
 use crate::crypto::Fingerprint;
-use crate::kv::Query;
 use crate::raft::Raft;
 
 impl Cluster {
@@ -41,17 +36,5 @@ impl Cluster {
         fingerprint.add(&(log_tree, attest, followers));
         fingerprint.add(&(told_health, tick_in_flight));
         fingerprint.digest()
-    }
-}
-
-impl Hash for Request {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.to_bytes().hash(state);
-    }
-}
-
-impl Hash for Query {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.to_bytes().hash(state);
     }
 }

@@ -157,7 +157,7 @@ impl Cluster {
     }
 
     /// Its copy of the replicated state. For checkers and metrics.
-    pub fn kv(&self) -> &Replica {
+    pub fn replica(&self) -> &Replica {
         &self.replica
     }
 

@@ -2,6 +2,7 @@
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use core::hash::{Hash, Hasher};
 
 use crate::cluster::message::{HeadShare, Message};
 use crate::cluster::request::{AttestedHead, Changes, Consistency, Request, Response, Status};
@@ -417,5 +418,11 @@ impl Decode for Refusal {
                 });
             }
         })
+    }
+}
+
+impl Hash for Request {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.to_bytes().hash(state);
     }
 }

@@ -50,7 +50,7 @@ pub mod sign;
 pub mod signature;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use cert::{CertError, NodeCert, TransportKey, VerifiedCert};
 pub use fingerprint::Fingerprint;

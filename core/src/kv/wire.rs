@@ -5,32 +5,17 @@
 //! refused, so that no input can make a decoder recurse.
 
 use alloc::vec::Vec;
+use core::hash::{Hash, Hasher};
 
 use super::command::{Condition, FencingToken, LeaseId, Op, Outcome};
 use super::query::{Answer, Change, Found, Pair, Query};
-use crate::codec::{Decode, DecodeError, Encode, Reader, Writer};
+use crate::codec::{Decode, DecodeError, Encode, Reader, Writer, codec_newtype};
 use crate::limits::{
     KV_KEY_BYTES_MAX, KV_LEASE_KEYS_MAX, KV_RANGE_PAIRS_MAX, KV_TXN_OPS_MAX, KV_VALUE_BYTES_MAX,
 };
 use crate::replica::rules;
 
-macro_rules! codec_number {
-    ($($name:ident),+) => {$(
-        impl Encode for $name {
-            fn encode(&self, writer: &mut Writer) {
-                writer.u64(self.0);
-            }
-        }
-
-        impl Decode for $name {
-            fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-                reader.u64().map($name)
-            }
-        }
-    )+};
-}
-
-codec_number!(LeaseId, FencingToken);
+codec_newtype!(u64: LeaseId, FencingToken);
 
 impl Encode for Condition {
     fn encode(&self, writer: &mut Writer) {
@@ -487,4 +472,10 @@ impl Decode for Change {
 
 fn unknown<T>(what: &'static str, tag: u8) -> Result<T, DecodeError> {
     Err(DecodeError::UnknownTag { what, tag })
+}
+
+impl Hash for Query {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.to_bytes().hash(state);
+    }
 }

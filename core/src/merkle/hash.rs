@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use crate::codec::{Decode, DecodeError, Encode, Reader, Writer};
+use crate::codec::{Decode, DecodeError, Encode, Reader, Writer, codec_newtype};
 use crate::crypto::{Digest, Hasher, sha256};
 
 /// The hash of a leaf. It is a type of its own so that an inner node or a root
@@ -105,29 +105,7 @@ impl fmt::Display for TreeSize {
     }
 }
 
-impl Encode for LeafIndex {
-    fn encode(&self, writer: &mut Writer) {
-        writer.u64(self.0);
-    }
-}
-
-impl Decode for LeafIndex {
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        reader.u64().map(Self)
-    }
-}
-
-impl Encode for TreeSize {
-    fn encode(&self, writer: &mut Writer) {
-        writer.u64(self.0);
-    }
-}
-
-impl Decode for TreeSize {
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        reader.u64().map(Self)
-    }
-}
+codec_newtype!(u64: LeafIndex, TreeSize);
 
 impl Encode for TreeHead {
     fn encode(&self, writer: &mut Writer) {

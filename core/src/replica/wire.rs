@@ -1,25 +1,9 @@
 //! Encodings of commands. The rest of a command is its module's.
 
 use super::command::{Command, Envelope, LogTime, SessionId};
-use crate::codec::{Decode, DecodeError, Encode, Reader, Writer};
+use crate::codec::{Decode, DecodeError, Encode, Reader, Writer, codec_newtype};
 
-macro_rules! codec_number {
-    ($($name:ident),+) => {$(
-        impl Encode for $name {
-            fn encode(&self, writer: &mut Writer) {
-                writer.u64(self.0);
-            }
-        }
-
-        impl Decode for $name {
-            fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-                reader.u64().map($name)
-            }
-        }
-    )+};
-}
-
-codec_number!(SessionId, LogTime);
+codec_newtype!(u64: SessionId, LogTime);
 
 impl<O: Encode> Encode for Envelope<O> {
     fn encode(&self, writer: &mut Writer) {

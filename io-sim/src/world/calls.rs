@@ -30,6 +30,8 @@ pub(super) enum Caller {
     Auditor(Epoch),
     /// A client of a cluster: that, and which.
     OfCluster(usize, usize),
+    /// A watcher of a cluster, who is told until it leaves.
+    Watcher(usize),
     /// An operator of a cluster, who looks at what becomes of it and not at the answer.
     Operator,
     /// Nobody waits for the answer: a governor.
@@ -40,9 +42,12 @@ pub(super) enum Caller {
 }
 
 impl Caller {
-    /// Whether somebody waits for the answer.
+    /// Whether somebody waits for an answer that ends the call.
     const fn waits(self) -> bool {
-        !matches!(self, Self::Operator | Self::Nobody | Self::Gone)
+        !matches!(
+            self,
+            Self::Watcher(_) | Self::Operator | Self::Nobody | Self::Gone
+        )
     }
 }
 
@@ -113,16 +118,16 @@ impl<S: Subject> World<S> {
         id: RequestId,
         response: Response,
     ) -> Result<(), Finding> {
-        if let Response::Cluster(response) = &response {
-            if let Some(watcher) = self.hosts[slot].watchers.get(&id).copied() {
-                return self.answer_watcher(slot, id, watcher, response);
-            }
-            self.coverage.response(response);
-        }
         let Some((caller, _)) = self.hosts[slot].open.remove(&id) else {
             let message = format!("slot {slot} answers {id}, which is not open");
             return Err(("reply-once", message));
         };
+        if let Response::Cluster(response) = &response {
+            if let Caller::Watcher(watcher) = caller {
+                return self.answer_watcher(slot, watcher, response);
+            }
+            self.coverage.response(response);
+        }
         if caller == Caller::Operator {
             let is_accepted = response == Response::Cluster(cluster::Response::Accepted);
             self.coverage.changes_accepted += u64::from(is_accepted);
@@ -156,7 +161,7 @@ impl<S: Subject> World<S> {
             Caller::OfCluster(cluster, client) => {
                 self.client_of_cluster_answered(cluster, client, id, of_cluster(answer)?)
             }
-            Caller::Operator | Caller::Nobody | Caller::Gone => Ok(()),
+            Caller::Watcher(_) | Caller::Operator | Caller::Nobody | Caller::Gone => Ok(()),
         }
     }
 
@@ -165,8 +170,11 @@ impl<S: Subject> World<S> {
     pub(super) fn answers_in_time(&self, slot: usize) -> Result<(), Finding> {
         let host = &self.hosts[slot];
         let bound = 2 * self.config.request_timeout_ms + ANSWER_SLACK_MS;
-        let is_late = |since: &u64| self.now > since + bound * MILLI;
-        let late = host.open.iter().find(|(_, (_, since))| is_late(since));
+        let is_late = |(caller, since): &(Caller, u64)| {
+            let watches = matches!(caller, Caller::Watcher(_));
+            !watches && self.now > since + bound * MILLI
+        };
+        let late = host.open.iter().find(|(_, call)| is_late(call));
         match late.filter(|_| host.is_up() && !host.paused) {
             Some((id, (caller, _))) => {
                 let message = format!("slot {slot} keeps {id} of {caller:?} for {bound} ms");
@@ -189,22 +197,14 @@ impl<S: Subject> World<S> {
     }
 }
 
-/// How a call to the ledger ended.
-#[derive(Debug, Clone)]
-pub(super) enum LedgerAnswer {
-    /// The node answered.
-    Answered(ledger::Response),
-    /// There is no answer.
-    Nothing,
-}
-
-fn of_ledger(answer: Answer) -> Result<LedgerAnswer, Finding> {
+/// What the ledger answered, if it did.
+fn of_ledger(answer: Answer) -> Result<Option<ledger::Response>, Finding> {
     match answer {
         Answer::Answered(response) => match *response {
-            Response::Ledger(response) => Ok(LedgerAnswer::Answered(response)),
+            Response::Ledger(response) => Ok(Some(response)),
             other => Err(("answer-kind", format!("the ledger was asked: {other:?}"))),
         },
-        Answer::NoConnection | Answer::Lost => Ok(LedgerAnswer::Nothing),
+        Answer::NoConnection | Answer::Lost => Ok(None),
     }
 }
 

@@ -73,8 +73,9 @@ impl<S: Subject> World<S> {
 
     /// What each client has completed: those of the ledger, then those of clusters.
     fn completed(&self) -> Vec<u64> {
-        let of_ledger = self.load.completed_each();
-        [of_ledger, self.clusters.completed_each()].concat()
+        let mut each = self.load.completed_each();
+        each.extend(self.clusters.completed_by_cluster().flatten());
+        each
     }
 
     /// Whether every client was served since.

@@ -65,8 +65,6 @@ pub(super) struct Host<S: Subject> {
     /// Requests without an answer, whose they are, and since when the process could have
     /// answered.
     pub(super) open: BTreeMap<RequestId, (Caller, u64)>,
-    /// Who watches; `None` if it has left, and the paused node does not know yet.
-    pub(super) watchers: BTreeMap<RequestId, Option<usize>>,
     /// Whom the process wants to be connected to.
     pub(super) connected: BTreeSet<NodeId>,
     /// The wakes that are queued: one for the end of the turn and one for a
@@ -114,7 +112,6 @@ impl<S: Subject> Host<S> {
             backlog: VecDeque::new(),
             doom: None,
             open: BTreeMap::new(),
-            watchers: BTreeMap::new(),
             connected: BTreeSet::new(),
             wakes: [None; 2],
             exits: None,

@@ -14,6 +14,7 @@
 //! | `mod.rs` | the world, its main loop, and the two phases of a run |
 //! | `host.rs` | a slot: its devices, clocks, and the process that runs on them |
 //! | `step.rs` | one step of one node, and its effects |
+//! | `transport.rs` | messages between nodes, whichever part speaks |
 //! | `calls.rs` | requests on their way to a node, and answers on their way back |
 //! | `process.rs` | boot, crash, pause, exit |
 //! | `faults.rs` | the plan of faults |
@@ -33,6 +34,7 @@ mod ledger;
 mod outcome;
 mod process;
 mod step;
+mod transport;
 
 pub use outcome::{Checkpoint, Coverage, Outcome, Violation};
 

@@ -7,7 +7,6 @@ use super::clusters::Clusters;
 use super::ledger::load::Load;
 use crate::client::ClientStats;
 use crate::disk::DiskStats;
-use crate::history::History;
 use crate::network::{DecisionKey, NetworkStats};
 use crate::plan::FaultKind;
 use crate::subject::Subject;
@@ -203,8 +202,6 @@ pub struct Outcome {
     /// Losses, delays and copies that were drawn, up to a bound: what a replay
     /// needs to have them without drawing.
     pub decisions: Vec<(DecisionKey, u64)>,
-    /// What the clients did and saw.
-    pub history: History,
     /// The steps described, if they were asked for.
     pub lines: Vec<String>,
 }
@@ -246,7 +243,6 @@ impl<S: Subject> World<S> {
             completed_each: most_of_each(&self.load, &self.clusters),
             decisions: self.network.take_decisions(),
             committed,
-            history: self.clusters.into_histories().pop().unwrap_or_default(),
             lines: self.lines,
         }
     }

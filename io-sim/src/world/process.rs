@@ -75,7 +75,6 @@ impl<S: Subject> World<S> {
         host.paused = false;
         host.role = None;
         host.was_joint = false;
-        host.watchers.clear();
         host.connected.clear();
         host.doom = None;
         host.wakes = [None; 2];

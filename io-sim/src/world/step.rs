@@ -67,9 +67,9 @@ impl<S: Subject> World<S> {
         let local = host.clock.local(self.now);
         let subject = host.subject.as_mut();
         let subject = subject.expect("only a running node takes a step");
-        let deaf = is_from_stranger(&event).then(|| subject.digest());
+        let before = is_from_stranger(&event).then(|| subject.digest());
         guarded(slot, || subject.step(local, event, &mut out))?;
-        if deaf.is_some_and(|before| !out.is_empty() || subject.digest() != before) {
+        if before.is_some_and(|before| !out.is_empty() || subject.digest() != before) {
             let message = format!("slot {slot} listens to another cluster");
             return Err(("stranger", message));
         }
@@ -209,6 +209,10 @@ impl<S: Subject> World<S> {
 
     fn effect(&mut self, slot: usize, effect: Effect) -> Result<(), Finding> {
         match effect {
+            Effect::Send { to, message } if to == self.hosts[slot].node => {
+                let message = format!("slot {slot} sends to itself: {message:?}");
+                return Err(("self-send", message));
+            }
             Effect::Send { to, message } => match message {
                 Message::Ledger(message) => return self.send(slot, to, message),
                 Message::Cluster(_) => return self.send_in_cluster(slot, to, message),

@@ -1,12 +1,12 @@
 //! Whatever a node's part in its cluster remembers changes its fingerprint.
 
-use alloc::boxed::Box;
 use alloc::vec;
 
 use bytes::Bytes;
 
 use crate::cluster::Config;
 use crate::cluster::state::{Clock, Cluster, Phase, Watch};
+use crate::crypto::tests::fingerprint::{Change, each_shows, equals_show_equal};
 use crate::machine::{Machine as _, Outbox};
 use crate::part::Health;
 use crate::proof::{AppliedLog, AppliedTree};
@@ -46,9 +46,7 @@ fn watch(since: u64) -> Watch {
     }
 }
 
-type Change = (&'static str, fn(&mut Cluster));
-
-const CHANGES: &[Change] = &[
+const CHANGES: &[Change<Cluster>] = &[
     ("phase", |of| of.phase = Phase::Running),
     ("phase: deadline", |of| of.phase = stopping(5)),
     ("phase: another deadline", |of| of.phase = stopping(6)),
@@ -114,23 +112,10 @@ fn stopping(deadline: u64) -> Phase {
 
 #[test]
 fn whatever_changes_shows() {
-    let mut seen = vec![("nothing", cluster().fingerprint())];
-    for (name, change) in CHANGES {
-        let mut changed = Box::new(cluster());
-        change(&mut changed);
-        let digest = changed.fingerprint();
-        let same = seen.iter().find(|(_, other)| *other == digest);
-        assert_eq!(same, None, "{name}");
-        seen.push((name, digest));
-    }
+    each_shows(cluster, CHANGES, Cluster::fingerprint);
 }
 
 #[test]
 fn equal_histories_show_equal() {
-    for (name, change) in CHANGES {
-        let (mut one, mut other) = (cluster(), cluster());
-        change(&mut one);
-        change(&mut other);
-        assert_eq!(one.fingerprint(), other.fingerprint(), "{name}");
-    }
+    equals_show_equal(cluster, CHANGES, Cluster::fingerprint);
 }

@@ -3,6 +3,7 @@
 
 mod cert;
 mod fake;
+pub(crate) mod fingerprint;
 mod golden;
 mod hash;
 mod keys;

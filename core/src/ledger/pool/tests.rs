@@ -496,7 +496,6 @@ fn runs_are_what_waits_without_a_gap() {
     }
 }
 
-/// A pool with two that wait, broken in one way; its sums are checked then.
 fn digest(pool: &Pool) -> [u8; 32] {
     let mut fingerprint = crate::crypto::Fingerprint::new();
     fingerprint.add(pool);
@@ -524,6 +523,7 @@ fn whatever_waits_shows_in_the_fingerprint() {
     assert_ne!(digest(&setup.pool), before, "it came by another node");
 }
 
+/// A pool with two that wait, broken in one way; its sums are checked then.
 fn broken(change: impl Fn(&mut Pool)) {
     let mut setup = Setup::new(2);
     let cluster = setup.clusters[0];

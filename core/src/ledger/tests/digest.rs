@@ -8,6 +8,7 @@ use bytes::Bytes;
 
 use crate::bft::{Block, BlockRef, Epoch, Header, Height, Record, View};
 use crate::crypto::Digest;
+use crate::crypto::tests::fingerprint::{Change, each_shows, equals_show_equal};
 use crate::golden::samples;
 use crate::ledger::Config;
 use crate::ledger::chain::record::LogRecord;
@@ -32,9 +33,7 @@ fn block(view: u64) -> Arc<Block> {
     Arc::new(Block::new(header, vec![]).expect("an empty block"))
 }
 
-type Change = (&'static str, fn(&mut Ledger));
-
-const CHANGES: &[Change] = &[
+const CHANGES: &[Change<Ledger>] = &[
     ("phase", |of| of.phase.end(None)),
     ("phase: halted", |of| of.phase.end(Some("full".into()))),
     ("phase: recovering", |of| {
@@ -119,23 +118,10 @@ fn wait(of: &mut Ledger, deadline: u64) {
 
 #[test]
 fn whatever_changes_shows() {
-    let mut seen = vec![("nothing", ledger().fingerprint())];
-    for (name, change) in CHANGES {
-        let mut changed = Box::new(ledger());
-        change(&mut changed);
-        let digest = changed.fingerprint();
-        let same = seen.iter().find(|(_, other)| *other == digest);
-        assert_eq!(same, None, "{name}");
-        seen.push((name, digest));
-    }
+    each_shows(ledger, CHANGES, Ledger::fingerprint);
 }
 
 #[test]
 fn equal_histories_show_equal() {
-    for (name, change) in CHANGES {
-        let (mut one, mut other) = (ledger(), ledger());
-        change(&mut one);
-        change(&mut other);
-        assert_eq!(one.fingerprint(), other.fingerprint(), "{name}");
-    }
+    equals_show_equal(ledger, CHANGES, Ledger::fingerprint);
 }

@@ -107,7 +107,7 @@ fn what_was_acknowledged_survives_a_restart_of_every_node() {
         cluster
             .hosts
             .values()
-            .map(|host| host.cluster().kv().digest())
+            .map(|host| host.cluster().replica().digest())
             .collect()
     };
     assert!(
@@ -246,7 +246,7 @@ fn a_node_that_lags_does_not_repeat_what_a_watcher_saw() {
     for number in 0..5 {
         expect_written(cluster.ask(leader, write(&format!("w{number}"), "v")));
     }
-    let since = cluster.hosts[&leader].cluster().kv().revision();
+    let since = cluster.hosts[&leader].cluster().replica().revision();
     let watch = Request::Watch {
         from: Bytes::from_static(b"w"),
         to: None,
@@ -254,7 +254,7 @@ fn a_node_that_lags_does_not_repeat_what_a_watcher_saw() {
     };
     let id = cluster.request(behind, watch);
     cluster.run_until("the watch", |cluster| cluster.replies.contains_key(&id));
-    assert!(cluster.hosts[&behind].cluster().kv().revision() < since);
+    assert!(cluster.hosts[&behind].cluster().replica().revision() < since);
     cluster.cut.clear();
     expect_written(cluster.ask(leader, write("w5", "v")));
     cluster.run_for(Span::from_secs(1));
@@ -283,15 +283,15 @@ fn the_log_is_compacted_and_a_lagging_node_gets_a_snapshot() {
     assert!(base > Index(100), "the log was compacted: base {base}");
     cluster.cut.clear();
     cluster.run_until("the lagging node to catch up", |cluster| {
-        let applied = |id: &NodeId| cluster.hosts[id].cluster().kv().applied();
+        let applied = |id: &NodeId| cluster.hosts[id].cluster().replica().applied();
         applied(&behind) == applied(&leader)
     });
-    let digest = |id: &NodeId| cluster.hosts[id].cluster().kv().digest();
+    let digest = |id: &NodeId| cluster.hosts[id].cluster().replica().digest();
     assert_eq!(digest(&behind), digest(&leader));
     cluster.restart(behind);
     cluster.run_until("the restarted node to catch up", |cluster| {
-        cluster.hosts[&behind].cluster().kv().digest()
-            == cluster.hosts[&leader].cluster().kv().digest()
+        cluster.hosts[&behind].cluster().replica().digest()
+            == cluster.hosts[&leader].cluster().replica().digest()
     });
 }
 
@@ -308,8 +308,8 @@ fn a_node_joins_as_a_learner_and_becomes_a_voter() {
         Response::Accepted
     );
     cluster.run_until("the learner to catch up", |cluster| {
-        cluster.hosts[&NodeId(4)].cluster().kv().applied()
-            == cluster.hosts[&leader].cluster().kv().applied()
+        cluster.hosts[&NodeId(4)].cluster().replica().applied()
+            == cluster.hosts[&leader].cluster().replica().applied()
     });
     let response = cluster.ask(leader, Request::ChangeMembership(members(4)));
     assert_eq!(response, Response::Accepted);
@@ -406,14 +406,14 @@ fn a_node_that_lost_its_state_gets_it_back_from_the_leader() {
     cluster.restart(victim);
     cluster.run_until("the repair", |cluster| {
         let host = &cluster.hosts[&victim];
-        host.cluster().kv().applied() == cluster.hosts[&leader].cluster().kv().applied()
+        host.cluster().replica().applied() == cluster.hosts[&leader].cluster().replica().applied()
             && host
                 .cluster()
                 .raft()
                 .is_some_and(|raft| raft.role() == Role::Follower)
     });
     assert_eq!(
-        cluster.hosts[&victim].cluster().kv().digest(),
-        cluster.hosts[&leader].cluster().kv().digest()
+        cluster.hosts[&victim].cluster().replica().digest(),
+        cluster.hosts[&leader].cluster().replica().digest()
     );
 }

@@ -115,7 +115,7 @@ fn a_committed_command_of_an_unknown_module_stops_the_node_and_is_not_skipped() 
     let start = (LogId::ZERO, chain::EMPTY);
     says(&mut cluster, append(Index(1), start, log()));
     cluster.run_until("the first entry", |cluster| {
-        cluster.hosts[&OLD].cluster().kv().applied().index == Index(1)
+        cluster.hosts[&OLD].cluster().replica().applied().index == Index(1)
     });
     assert!(
         cluster.hosts[&OLD].halted.is_none(),
@@ -144,7 +144,7 @@ fn a_stored_state_with_an_unknown_module_stops_the_node_and_is_not_wiped() {
     let entries = log().into_iter().take(1).collect();
     says(&mut cluster, append(Index(1), start, entries));
     cluster.run_until("the entry", |cluster| {
-        cluster.hosts[&OLD].cluster().kv().applied().index == Index(1)
+        cluster.hosts[&OLD].cluster().replica().applied().index == Index(1)
     });
     let disk = &mut cluster.hosts.get_mut(&OLD).unwrap().disk;
     disk.store.clear();

@@ -149,7 +149,7 @@ fn others(cluster: &Cluster, than: NodeId) -> Vec<NodeId> {
 }
 
 fn applied(cluster: &Cluster, id: NodeId) -> Index {
-    cluster.hosts[&id].cluster().kv().applied().index
+    cluster.hosts[&id].cluster().replica().applied().index
 }
 
 fn level_up(cluster: &mut Cluster, id: NodeId, index: Index) {

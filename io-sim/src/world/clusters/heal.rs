@@ -2,9 +2,8 @@
 
 use decube_core::types::Index;
 
-use super::{Clusters, World};
+use super::{Cluster, Clusters, World, place};
 use crate::check::raft::all_voters;
-use crate::plan;
 use crate::rng::{Domain, Keyed};
 use crate::subject::Subject;
 use crate::world::heal::calm;
@@ -33,7 +32,7 @@ impl Clusters {
 }
 
 impl<S: Subject> World<S> {
-    /// A random minority that stays dead. If disks were damaged, only those may
+    /// In a world without a ledger, a random minority that stays dead. If disks were damaged, only those may
     /// be: the others are needed. After membership changes nobody is, because
     /// who forms a quorum is then up to the cluster.
     pub(in crate::world) fn choose_dead_members(&self) -> Vec<usize> {
@@ -51,17 +50,17 @@ impl<S: Subject> World<S> {
         let config = &self.config;
         let damage = config.rots + config.misdirects + config.lies + config.wipes > 0
             || config.read_fail_ppm + config.misread_ppm > 0;
-        let mut slots: Vec<u64> = match damage {
-            true => plan::victims(self.seed, config),
-            false => (0..nodes).collect(),
+        let Cluster { victims, slots, .. } = &self.clusters.list[0];
+        let mut slots: Vec<usize> = match damage {
+            true => victims.clone(),
+            false => slots.iter().take(place(nodes)).copied().collect(),
         };
         let mut draw = draw;
         let count = draw.below(spare + 1);
         let mut dead = Vec::new();
         while u64::try_from(dead.len()).expect("few slots") < count && !slots.is_empty() {
             draw = draw.again();
-            let slot = slots.swap_remove(draw.index(slots.len()));
-            dead.push(usize::try_from(slot).expect("few slots"));
+            dead.push(slots.swap_remove(draw.index(slots.len())));
         }
         dead
     }

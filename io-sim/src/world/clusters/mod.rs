@@ -242,13 +242,6 @@ impl Clusters {
         self.list.is_empty()
     }
 
-    /// What the clients of all clusters have completed.
-    pub(super) fn completed_each(&self) -> Vec<u64> {
-        let each = self.list.iter();
-        each.flat_map(|cluster| cluster.clients.completed_each())
-            .collect()
-    }
-
     /// What the clients of each cluster have completed, one list for each.
     pub(super) fn completed_by_cluster(&self) -> impl Iterator<Item = Vec<u64>> {
         self.list
@@ -279,12 +272,6 @@ impl Clusters {
     }
 
     /// What the clients of each cluster did and saw.
-    pub(super) fn into_histories(self) -> Vec<History> {
-        let all = self.list.into_iter();
-        all.map(|cluster| cluster.clients.history).collect()
-    }
-
-    /// How much the clients of each cluster did and saw.
     pub(super) fn histories(&self) -> impl Iterator<Item = &History> {
         self.list.iter().map(|cluster| &cluster.clients.history)
     }

@@ -1,7 +1,5 @@
 //! Messages between members of a cluster, and whom their transports notice.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
 use decube_core::node::{Event, Message};
 use decube_core::part::Scope;
 use decube_core::types::NodeId;
@@ -11,7 +9,6 @@ use crate::check::raft::Finding;
 use crate::fingerprint::message_size;
 use crate::network::{Fate, ppm};
 use crate::rng::{Domain, Keyed};
-use crate::shell::panic_message;
 use crate::subject::Subject;
 use crate::world::Happening;
 
@@ -36,52 +33,17 @@ impl<S: Subject> World<S> {
         let Some(target) = self.slot_in(cluster, to) else {
             return Ok(());
         };
-        if target == slot {
-            let message = format!("slot {slot} sends to itself: {message:?}");
-            return Err(("self-send", message));
-        }
         if !self.is_linked(slot, target) {
             return Ok(());
         }
+        self.over_the_wire(&message)?;
         let size = message_size(&message);
-        let fate = self
-            .network
-            .send(&self.config, self.now, slot, target, size);
-        if fate.damaged && self.config.codec == 1 {
-            return self.damage_frame(slot, target, &message);
-        }
-        if fate.first.is_none() {
-            return Ok(());
-        }
-        let message = match self.config.codec {
-            1 => S::over_the_wire(message).map_err(|error| ("codec", error))?,
-            _ => message,
-        };
-        let event = Event::Message {
-            from: self.hosts[slot].node,
-            scope: Scope::Cluster,
-            message,
-        };
-        self.stray(slot, fate, &event);
-        self.arrive(target, fate, event);
-        Ok(())
-    }
-
-    /// Whether one of two nodes wants to be connected to the other: without that there is
-    /// no connection that a message could take.
-    pub(in crate::world) fn is_linked(&mut self, one: usize, other: usize) -> bool {
-        let wants = |from: usize, to: usize| {
-            let name = self.hosts[to].node;
-            self.hosts[from].connected.contains(&name)
-        };
-        let is_linked = wants(one, other) || wants(other, one);
-        self.coverage.unconnected += u64::from(!is_linked);
-        is_linked
+        self.carry((slot, target), Scope::Cluster, message, size)
     }
 
     /// Now and then somebody of another cluster hears as well what is said in one. It
     /// knows from its transport that the speaker is none of its own.
-    fn stray(&mut self, slot: usize, fate: Fate, event: &Event) {
+    pub(in crate::world) fn stray(&mut self, slot: usize, fate: Fate, event: &Event) {
         if self.config.stray_ppm == 0 || self.healed {
             return;
         }
@@ -101,38 +63,6 @@ impl<S: Subject> World<S> {
             ..fate
         };
         self.arrive(target, once, event);
-    }
-
-    /// A message is on its way, perhaps twice.
-    pub(in crate::world) fn arrive(&mut self, slot: usize, fate: Fate, event: Event) {
-        if let Some(second) = fate.second {
-            let event = Box::new(event.clone());
-            self.schedule(second, Happening::Deliver { slot, event });
-        }
-        if let Some(first) = fate.first {
-            let event = Box::new(event);
-            self.schedule(first, Happening::Deliver { slot, event });
-        }
-    }
-
-    /// A frame with flipped bits. The transport authenticates frames and drops
-    /// it; what is tried here is that the decoder could stand it as well.
-    pub(in crate::world) fn damage_frame(
-        &mut self,
-        from: usize,
-        to: usize,
-        message: &Message,
-    ) -> Result<(), Finding> {
-        let link = u64::try_from(from * self.hosts.len() + to).expect("few links");
-        let flips = Keyed::new(self.seed, Domain::Corrupt).at(link | 1 << 48, self.events);
-        let message = AssertUnwindSafe(message);
-        match catch_unwind(|| S::damaged_on_the_wire(*message, flips)) {
-            Ok(Ok(true)) => self.coverage.frames_plausible += 1,
-            Ok(Ok(false)) => self.coverage.frames_refused += 1,
-            Ok(Err(error)) => return Err(("codec", error)),
-            Err(panic) => return Err(("codec", panic_message(&*panic).to_owned())),
-        }
-        Ok(())
     }
 
     /// The transports of a slot and of the other nodes of its cluster notice that it came

@@ -3,7 +3,6 @@
 
 use decube_core::cluster::{Request, Response};
 use decube_core::kv::Change;
-use decube_core::node::Event;
 use decube_core::types::{RequestId, Revision};
 
 use super::World;
@@ -13,6 +12,7 @@ use crate::rng::{Domain, Keyed};
 use crate::subject::Subject;
 use crate::workload::{key_number, keys_end, keys_start, value_id};
 use crate::world::Happening;
+use crate::world::calls::Caller;
 
 /// How long a watcher stays on average.
 const STAY_NS: u64 = 800_000_000;
@@ -21,7 +21,6 @@ const STAY_NS: u64 = 800_000_000;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Connection {
     slot: usize,
-    process: u64,
     id: RequestId,
 }
 
@@ -38,32 +37,22 @@ impl<S: Subject> World<S> {
         let stay = draw.exponential(STAY_NS).max(1_000_000);
         self.schedule(self.now + stay, Happening::Watcher { cluster, watcher });
         let connection = self.clusters.list[cluster].watching[watcher].take();
-        if let Some(Connection { slot, process, id }) = connection {
-            let host = &mut self.hosts[slot];
-            if host.process == process && host.watchers.remove(&id).is_some() {
-                if host.paused {
-                    host.watchers.insert(id, None);
-                }
-                self.give(slot, Event::Cancel { id })?;
-            }
+        if let Some(Connection { slot, id }) = connection {
+            self.cancel(slot, id)?;
         }
         let cluster = &mut self.clusters.list[cluster];
         let slot = cluster.slots[draw.again().index(cluster.slots.len())];
-        let host = &mut self.hosts[slot];
-        if !host.is_up() {
+        if !self.hosts[slot].is_up() {
             return Ok(());
         }
         let id = cluster.clients.fresh_request();
-        host.watchers.insert(id, Some(watcher));
-        let process = host.process;
-        cluster.watching[watcher] = Some(Connection { slot, process, id });
+        cluster.watching[watcher] = Some(Connection { slot, id });
         let request = Request::Watch {
             from: keys_start(),
             to: Some(keys_end()),
             since: Revision(cluster.watches.next(watcher)),
         };
-        let request = request.into();
-        self.give(slot, Event::Request { id, request })
+        self.take_call(Caller::Watcher(watcher), slot, id, request.into())
     }
 
     /// A part of an answer: only watches have more than one.
@@ -90,14 +79,9 @@ impl<S: Subject> World<S> {
     pub(in crate::world) fn answer_watcher(
         &mut self,
         slot: usize,
-        id: RequestId,
-        watcher: Option<usize>,
+        watcher: usize,
         response: &Response,
     ) -> Result<(), Finding> {
-        self.hosts[slot].watchers.remove(&id);
-        let Some(watcher) = watcher else {
-            return Ok(());
-        };
         match response {
             Response::Compacted { .. } => {
                 self.coverage.watches_compacted += 1;
@@ -111,28 +95,30 @@ impl<S: Subject> World<S> {
         Ok(())
     }
 
+    /// Who is told a part of an answer; `None` if it has left and the paused node does not
+    /// know yet.
+    fn watcher(&self, slot: usize, id: RequestId) -> Result<Option<usize>, Finding> {
+        match self.hosts[slot].open.get(&id) {
+            Some((Caller::Watcher(watcher), _)) => Ok(Some(*watcher)),
+            Some((Caller::Gone, _)) => Ok(None),
+            caller => {
+                let message = format!("slot {slot} tells {id}, which does not watch: {caller:?}");
+                Err(("watch-order", message))
+            }
+        }
+    }
+
     /// A watch has begun.
     fn watching(&mut self, slot: usize, id: RequestId, revision: Revision) -> Result<(), Finding> {
-        match self.hosts[slot].watchers.get(&id).copied() {
-            Some(Some(watcher)) => self.watches(slot).began(watcher, revision.0),
-            Some(None) => {}
-            None => {
-                let message = format!("slot {slot} begins a watch {id} of nobody");
-                return Err(("watch-order", message));
-            }
+        if let Some(watcher) = self.watcher(slot, id)? {
+            self.watches(slot).began(watcher, revision.0);
         }
         Ok(())
     }
 
     /// A node tells of changes.
     fn changed(&mut self, slot: usize, id: RequestId, changes: &[Change]) -> Result<(), Finding> {
-        let Some(watcher) = self.hosts[slot].watchers.get(&id).copied() else {
-            return Err((
-                "watch-order",
-                format!("slot {slot} tells {id} of changes, which does not watch"),
-            ));
-        };
-        let Some(watcher) = watcher else {
+        let Some(watcher) = self.watcher(slot, id)? else {
             return Ok(());
         };
         let told: Option<Vec<(u64, u64, u64)>> = changes

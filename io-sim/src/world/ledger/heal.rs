@@ -10,7 +10,7 @@ use crate::check::raft::Finding;
 use crate::config::SimConfig;
 use crate::rng::{Domain, Keyed};
 use crate::subject::Subject;
-use crate::world::calls::{Caller, LedgerAnswer};
+use crate::world::calls::Caller;
 use crate::world::heal::PROBE_NS;
 use crate::world::host::Host;
 use crate::world::{Coverage, Happening};
@@ -154,15 +154,15 @@ impl<S: Subject> World<S> {
     pub(in crate::world) fn audited(
         &mut self,
         from: Epoch,
-        answer: LedgerAnswer,
+        answer: Option<Response>,
     ) -> Result<(), Finding> {
         let is_gone = self.config.retain_blocks > 0 || self.coverage.states_fetched > 0;
         match answer {
-            LedgerAnswer::Answered(Response::Receipt(receipt)) => {
+            Some(Response::Receipt(receipt)) => {
                 self.coverage.receipts_checked += 1;
                 self.checker.on_receipt(from, &receipt)
             }
-            LedgerAnswer::Answered(Response::NotFound | Response::Pruned { .. }) if is_gone => {
+            Some(Response::NotFound | Response::Pruned { .. }) if is_gone => {
                 self.coverage.receipts_gone += 1;
                 Ok(())
             }

@@ -20,7 +20,7 @@ use crate::check::raft::Finding;
 use crate::rng::{Domain, Keyed};
 use crate::subject::Subject;
 use crate::workload::{Action, Planned, Workload};
-use crate::world::calls::{Caller, LedgerAnswer};
+use crate::world::calls::Caller;
 
 /// What a client waits for.
 #[derive(Debug, Clone)]
@@ -221,7 +221,7 @@ impl<S: Subject> World<S> {
         &mut self,
         client: usize,
         id: RequestId,
-        answer: LedgerAnswer,
+        answer: Option<Response>,
     ) -> Result<(), Finding> {
         let one = &mut self.load.clients[client];
         let waits = match one.state {
@@ -232,7 +232,7 @@ impl<S: Subject> World<S> {
             return Ok(());
         }
         one.state = State::Idle;
-        let LedgerAnswer::Answered(response) = answer else {
+        let Some(response) = answer else {
             self.wake_client(client, 30 * MILLI);
             return Ok(());
         };

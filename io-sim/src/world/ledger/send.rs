@@ -1,9 +1,8 @@
 //! Messages between nodes: what an honest node says, what a liar makes of it, and
 //! whom of two twins one hears.
 
-use decube_core::codec::{Decode as _, Encode as _};
+use decube_core::codec::Encode as _;
 use decube_core::ledger::Message;
-use decube_core::limits::MESSAGE_BYTES_MAX;
 use decube_core::node::{self, Event};
 use decube_core::part::Scope;
 use decube_core::types::NodeId;
@@ -27,15 +26,11 @@ impl<S: Subject> World<S> {
         message: Message,
     ) -> Result<(), Finding> {
         let host = &mut self.hosts[slot];
-        if to == host.node {
-            let message = format!("slot {slot} sends to itself: {message:?}");
-            return Err(("self-send", message));
-        }
         match &host.part {
             Part::Honest => {
                 self.checker.sending(slot, &message, host.ledger_disk())?;
                 self.coverage.ledger_message(&message);
-                self.over_the_wire(&message)?;
+                self.over_the_wire(&message.clone().into())?;
                 self.transmit_if_linked(slot, to, message);
             }
             Part::Twin => self.transmit(slot, to, message),
@@ -43,19 +38,6 @@ impl<S: Subject> World<S> {
                 let lies = self.with_liar(slot, |liar, scene| liar.on_send(scene, to, message));
                 self.say(slot, lies);
             }
-        }
-        Ok(())
-    }
-
-    /// Every message is what it says after it was encoded and decoded again.
-    fn over_the_wire(&self, message: &Message) -> Result<(), Finding> {
-        if self.config.codec == 0 {
-            return Ok(());
-        }
-        let bytes = message.to_bytes();
-        let again = Message::from_bytes(&bytes);
-        if bytes.len() > MESSAGE_BYTES_MAX || again.as_ref() != Ok(message) {
-            return Err(("codec", format!("{message:?} arrives as {again:?}")));
         }
         Ok(())
     }
@@ -75,7 +57,6 @@ impl<S: Subject> World<S> {
         {
             return self.violate(checker, what);
         }
-        let from = self.hosts[slot].node;
         // Only a network whose links are narrow asks how long a message is.
         let size = match self.config.bandwidth_bytes_per_ms {
             0 => 0,
@@ -86,22 +67,11 @@ impl<S: Subject> World<S> {
             if !known || !self.twins_let_pass(slot, target) {
                 continue;
             }
-            let fate = self
-                .network
-                .send(&self.config, self.now, slot, target, size);
-            if fate.damaged && self.config.codec == 1 {
-                let damaged = self.damage_frame(slot, target, &message.clone().into());
-                if let Err((checker, what)) = damaged {
-                    self.violate(checker, what);
-                }
-                continue;
+            let message = message.clone().into();
+            let carried = self.carry((slot, target), Scope::Global, message, size);
+            if let Err((checker, what)) = carried {
+                self.violate(checker, what);
             }
-            let event = Event::Message {
-                from,
-                scope: Scope::Global,
-                message: message.clone().into(),
-            };
-            self.arrive(target, fate, event);
         }
     }
 

@@ -1,0 +1,92 @@
+//! What lies between two nodes, whichever of their parts speak: a connection, frames, and
+//! the network.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use decube_core::node::{Event, Message};
+use decube_core::part::Scope;
+
+use super::{Happening, World};
+use crate::check::raft::Finding;
+use crate::network::Fate;
+use crate::rng::{Domain, Keyed};
+use crate::shell::panic_message;
+use crate::subject::Subject;
+
+impl<S: Subject> World<S> {
+    /// Whether one of two nodes wants to be connected to the other: without that there is
+    /// no connection that a message could take.
+    pub(super) fn is_linked(&mut self, one: usize, other: usize) -> bool {
+        let wants = |from: usize, to: usize| {
+            let name = self.hosts[to].node;
+            self.hosts[from].connected.contains(&name)
+        };
+        let is_linked = wants(one, other) || wants(other, one);
+        self.coverage.unconnected += u64::from(!is_linked);
+        is_linked
+    }
+
+    /// Every message is what it says after it was encoded and decoded again.
+    pub(super) fn over_the_wire(&self, message: &Message) -> Result<(), Finding> {
+        match self.config.codec {
+            0 => Ok(()),
+            _ => S::over_the_wire(message).map_err(|error| ("codec", error)),
+        }
+    }
+
+    /// Gives a message of so many bytes to the network, from a slot to another one.
+    pub(super) fn carry(
+        &mut self,
+        (slot, target): (usize, usize),
+        scope: Scope,
+        message: Message,
+        size: u64,
+    ) -> Result<(), Finding> {
+        let fate = self
+            .network
+            .send(&self.config, self.now, slot, target, size);
+        if fate.damaged && self.config.codec == 1 {
+            return self.damage_frame(slot, target, &message);
+        }
+        if fate.first.is_none() {
+            return Ok(());
+        }
+        let event = Event::Message {
+            from: self.hosts[slot].node,
+            scope,
+            message,
+        };
+        if scope == Scope::Cluster {
+            self.stray(slot, fate, &event);
+        }
+        self.arrive(target, fate, event);
+        Ok(())
+    }
+
+    /// A message is on its way, perhaps twice.
+    pub(super) fn arrive(&mut self, slot: usize, fate: Fate, event: Event) {
+        if let Some(second) = fate.second {
+            let event = Box::new(event.clone());
+            self.schedule(second, Happening::Deliver { slot, event });
+        }
+        if let Some(first) = fate.first {
+            let event = Box::new(event);
+            self.schedule(first, Happening::Deliver { slot, event });
+        }
+    }
+
+    /// A frame with flipped bits. The transport authenticates frames and drops
+    /// it; what is tried here is that the decoder could stand it as well.
+    fn damage_frame(&mut self, from: usize, to: usize, message: &Message) -> Result<(), Finding> {
+        let link = u64::try_from(from * self.hosts.len() + to).expect("few links");
+        let flips = Keyed::new(self.seed, Domain::Corrupt).at(link | 1 << 48, self.events);
+        let message = AssertUnwindSafe(message);
+        match catch_unwind(|| S::damaged_on_the_wire(*message, flips)) {
+            Ok(Ok(true)) => self.coverage.frames_plausible += 1,
+            Ok(Ok(false)) => self.coverage.frames_refused += 1,
+            Ok(Err(error)) => return Err(("codec", error)),
+            Err(panic) => return Err(("codec", panic_message(&*panic).to_owned())),
+        }
+        Ok(())
+    }
+}
