@@ -78,8 +78,8 @@ impl Hash for Recovery {
 impl Hash for StoreImage {
     fn hash<H: Hasher>(&self, state: &mut H) {
         core::mem::discriminant(self).hash(state);
-        if let Self::State(kv) = self {
-            kv.digest().hash(state);
+        if let Self::State(replica) = self {
+            replica.digest().hash(state);
         }
     }
 }

@@ -62,8 +62,6 @@ pub struct Pool {
     by_id: BTreeMap<TxId, Digest>,
     expiry: BTreeSet<(Height, Digest)>,
     bytes: usize,
-    /// The sum of what waits, for fingerprints: see [`Pooled::mark`].
-    marks: u128,
     shares: Shares,
     rates: Rates,
     /// The clusters of the listed nodes.
@@ -133,7 +131,6 @@ impl Pool {
             by_id: BTreeMap::new(),
             expiry: BTreeSet::new(),
             bytes: 0,
-            marks: 0,
             shares: Shares::default(),
             rates: Rates::default(),
             clusters: BTreeMap::new(),
@@ -190,9 +187,6 @@ impl Pool {
         let sizes = self.by_hash.values().map(|one| one.transaction.bytes());
         let bytes: usize = sizes.map(Bytes::len).sum();
         assert_eq!(bytes, self.bytes, "G6: the bytes of what waits");
-        let marks = self.by_hash.values().map(Pooled::mark);
-        let marks = marks.fold(0, u128::wrapping_add);
-        assert_eq!(marks, self.marks, "G6: the sum of what waits");
         let accounts = self.accounts.values().map(|queue| queue.bytes);
         assert_eq!(accounts.sum::<usize>(), bytes, "G6: accounts add up");
         self.shares.check_sums(bytes);
@@ -410,7 +404,6 @@ impl Pool {
         self.by_id
             .extend(transaction.ids().iter().map(|id| (*id, hash)));
         self.expiry.insert((intent.valid_until, hash));
-        self.marks = self.marks.wrapping_add(pooled.mark());
         let before = self.by_hash.insert(hash, pooled);
         assert!(before.is_none(), "G6: nothing waits twice");
         assert!(
@@ -421,9 +414,11 @@ impl Pool {
 
     /// Takes a transaction out.
     fn remove(&mut self, hash: &Digest) -> Option<Arc<Checked>> {
-        let pooled = self.by_hash.remove(hash)?;
-        self.marks = self.marks.wrapping_sub(pooled.mark());
-        let (transaction, origin) = (pooled.transaction, pooled.origin);
+        let Pooled {
+            transaction,
+            origin,
+            ..
+        } = self.by_hash.remove(hash)?;
         let intent = transaction.intent();
         let bytes = transaction.bytes().len();
         if let Some(queue) = self.accounts.get_mut(&intent.account) {

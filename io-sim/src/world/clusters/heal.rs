@@ -32,9 +32,9 @@ impl Clusters {
 }
 
 impl<S: Subject> World<S> {
-    /// In a world without a ledger, a random minority that stays dead. If disks were damaged, only those may
-    /// be: the others are needed. After membership changes nobody is, because
-    /// who forms a quorum is then up to the cluster.
+    /// In a world without a ledger, a random minority that stays dead. If disks were
+    /// damaged, only those may be: the others are needed. After membership changes nobody
+    /// is, because who forms a quorum is then up to the cluster.
     pub(in crate::world) fn choose_dead_members(&self) -> Vec<usize> {
         let draw = Keyed::new(self.seed, Domain::Heal).at(0, 0);
         let nodes = self.config.nodes;
