@@ -105,6 +105,10 @@ const CERTS_MAX: usize = 48;
 const SPOKEN_MAX: usize = 8;
 /// Views of which a liar remembers the blocks.
 const VIEWS_MAX: usize = 32;
+/// How far from its own view a liar votes for everything: fewer views than it remembers,
+/// so that none of them is forgotten while it may be voted in.
+const VIEWS_NEAR: u64 = 15;
+const _: () = assert!(2 * VIEWS_NEAR < VIEWS_MAX as u64);
 /// Times that it votes for everything in one view.
 const VOTES_PER_VIEW_MAX: u64 = 8;
 /// Withholding and silence change after so many message delays.
@@ -302,7 +306,9 @@ impl Liar {
         let Some(me) = scene.bft.validator() else {
             return;
         };
-        if epoch != scene.bft.epoch().epoch || (!self.fork && !self.draw().chance(300_000)) {
+        let is_near = block.view.0.abs_diff(scene.bft.view().0) <= VIEWS_NEAR;
+        let is_now = epoch == scene.bft.epoch().epoch && is_near;
+        if !is_now || (!self.fork && !self.draw().chance(300_000)) {
             return;
         }
         let known = self.blocks.get(&(epoch, block.view));
