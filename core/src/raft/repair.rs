@@ -69,8 +69,15 @@ pub(super) fn examine(config: &Config, recovered: Recovered) -> Found {
         damaged_upto,
         hard_state_lost,
     } = recovered;
-    let mut halt =
-        hard_state_lost.then_some("term and vote are lost: replace this node by one with a new id");
+    // A term is written before what is of it (P2): one that is older than the base is not
+    // the last one that was. The node halts in the base's, without a vote.
+    let is_older = hard.term < base.id.term;
+    if is_older {
+        hard.term = base.id.term;
+        hard.voted_for = None;
+    }
+    let mut halt = (hard_state_lost || is_older)
+        .then_some("term and vote are lost: replace this node by one with a new id");
     if base.membership.broken_rule().is_some() {
         halt = Some("the membership on disk breaks a rule: replace this node");
     }

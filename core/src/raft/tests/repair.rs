@@ -140,6 +140,32 @@ fn a_node_that_lost_its_vote_never_runs_again() {
     assert!(reason.contains("new id"), "{reason}");
 }
 
+/// The base survived, which is of a later term than the hard state that did, or there is
+/// none left.
+#[test]
+fn a_term_older_than_the_base_is_not_the_last_one() {
+    for (hard_state_lost, term) in [(true, 0), (true, 2), (false, 0), (false, 2)] {
+        let recovered = Recovered {
+            hard_state: HardState {
+                term: Term(term),
+                ..HardState::default()
+            },
+            base: Base {
+                id: at(3, 7),
+                membership: Membership::of_voters([id(1), id(2), id(3)]),
+                ..Base::default()
+            },
+            applied: at(3, 7),
+            hard_state_lost,
+            ..Recovered::default()
+        };
+        let solo = Solo::start(Config::new(id(1), super::cluster::CLUSTER, 1), recovered);
+        assert_eq!(solo.raft.role(), Role::Halted);
+        let reason = solo.raft.halt_reason().expect("a reason");
+        assert!(reason.contains("new id"), "{reason}");
+    }
+}
+
 #[test]
 fn an_entry_with_a_wrong_chain_on_disk_counts_as_damage() {
     let mut entries = log_of(&[1, 1, 1]);
