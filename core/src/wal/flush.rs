@@ -3,11 +3,12 @@
 use sha2::{Digest, Sha256};
 
 use super::config::{BLOCK_BYTES, GROUP_BYTES_MAX, blocks, in_memory, length};
-use super::effect::{Effect, FileName, FileOp};
+use super::effect::Effect;
 use super::frame::{HEADER_BYTES, Header, Kind, SegmentStart, checksum};
 use super::record::{Batch, Record, RecordKind, WalSeq};
 use super::state::{Active, Extent, Item, Job, Purpose, Spare, Wal, records_bytes};
 use crate::codec::Writer;
+use crate::io::{FileName, FileOp};
 use crate::machine::Outbox;
 use crate::types::Time;
 

@@ -154,8 +154,8 @@ mod superblock;
 mod tests;
 
 pub use config::{BLOCK_BYTES, Config, IDLE_MARK};
-pub use effect::{Effect, FileName, FileOp, Recovered};
-pub use event::{Event, FileError, FileOpId, FileResult};
+pub use effect::{Effect, Recovered};
+pub use event::Event;
 pub use name::{file_name, parse_file_name};
 pub use record::{Batch, Damage, Record, RecordKind, WalSeq};
 pub use state::Wal;

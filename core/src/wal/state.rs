@@ -5,12 +5,12 @@ use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 
 use super::config::Config;
-use super::effect::{Effect, FileOp};
-use super::event::FileOpId;
+use super::effect::Effect;
 use super::frame::{Link, record_bytes};
 use super::record::{Batch, Record, WalSeq};
 use super::recover::Recovery;
 use super::superblock::Superblock;
+use crate::io::{FileOp, FileOpId};
 use crate::machine::Outbox;
 use crate::types::Time;
 

@@ -15,8 +15,9 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use bytes::{Bytes, BytesMut};
+use decube_core::io::{FileError, FileName, FileOp, FileResult};
 use decube_core::limits::WAL_SEGMENT_BYTES;
-use decube_core::wal::{FileError, FileName, FileOp, FileResult, file_name, parse_file_name};
+use decube_core::wal::{file_name, parse_file_name};
 
 use super::thread::FileSystem;
 

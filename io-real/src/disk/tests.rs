@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use bytes::Bytes;
-use decube_core::wal::{FileError, FileName, FileOp, FileOpId, FileResult};
+use decube_core::io::{FileError, FileName, FileOp, FileOpId, FileResult};
 use tempfile::TempDir;
 
 use super::{Directory, DiskThread, FileSystem};

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::mpsc as std_mpsc;
 use std::thread;
 
-use decube_core::wal::{FileOp, FileOpId, FileResult};
+use decube_core::io::{FileOp, FileOpId, FileResult};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::ports::{Disk, DiskEvent};

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use decube_core::cluster::{self, Request, Response};
-use decube_core::io::{Done, Io, Volume};
+use decube_core::io::{Done, FileName, FileOp, FileOpId, FileResult, Io, Volume};
 use decube_core::kv::{Answer, Condition, Found, Op, Outcome, Pair, Query};
 use decube_core::ledger::Ledger;
 use decube_core::machine::{Machine, Outbox};
@@ -16,7 +16,6 @@ use decube_core::part::Health;
 use decube_core::raft::{Membership, Refusal, Role};
 use decube_core::replica::Command;
 use decube_core::types::{Chain, Index, LogId, NodeId, RequestId, Revision, Term, Time};
-use decube_core::wal::{FileName, FileOp, FileOpId, FileResult};
 
 use crate::rng::Draw;
 use crate::subject::{Facts, Subject};

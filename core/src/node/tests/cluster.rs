@@ -7,14 +7,13 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use crate::cluster::{self, Changes, Config, Request, Response};
-use crate::io::{Done, Io, Volume};
+use crate::io::{Done, FileError, FileName, FileOp, FileResult, Io, Volume};
 use crate::machine::{Machine, Outbox};
 use crate::node::{self, Effect, Event, Node, PartId};
 use crate::part::{Health, Reason, Scope};
 use crate::raft::{Membership, Role};
 use crate::store::{Page, StoreOp};
 use crate::types::{ClusterId, Index, NodeId, RequestId, Span, Time, WallTime};
-use crate::wal::{FileError, FileName, FileOp, FileResult};
 
 pub(super) const CLUSTER: ClusterId = ClusterId(7);
 

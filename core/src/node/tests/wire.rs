@@ -10,7 +10,7 @@ use crate::cluster::{AttestedHead, Changes, Consistency, HeadShare, Message, Req
 use crate::codec::{Decode, Encode};
 use crate::crypto::fake::FakeAuthority;
 use crate::crypto::{Digest, Signer};
-use crate::io::{Done, ReadId, Volume};
+use crate::io::{Done, FileError, FileName, FileOpId, FileResult, ReadId, Volume};
 use crate::kv::{self, Query};
 use crate::ledger;
 use crate::node::Event;
@@ -20,7 +20,6 @@ use crate::raft::{EntryKind, Membership, Refusal};
 use crate::replica::Command;
 use crate::store::{Page, StoreSeq};
 use crate::types::{ClusterId, Index, LogId, NodeId, RequestId, Revision, Term, WallTime};
-use crate::wal::{FileError, FileName, FileOpId, FileResult};
 
 fn requests() -> Vec<Request> {
     vec![

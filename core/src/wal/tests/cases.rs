@@ -6,10 +6,11 @@ use alloc::vec::Vec;
 use super::common::*;
 use super::disk::{Disk, Rng};
 use super::host::Host;
+use crate::io::{FileName, FileOp};
 use crate::machine::Machine;
 use crate::mutant::Mutant;
 use crate::types::Span;
-use crate::wal::{Event, FileName, FileOp, Record, RecordKind, WalSeq};
+use crate::wal::{Event, Record, RecordKind, WalSeq};
 
 #[test]
 fn an_empty_directory_becomes_a_log() {

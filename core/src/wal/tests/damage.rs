@@ -6,8 +6,9 @@ use alloc::vec::Vec;
 use super::common::*;
 use super::disk::{Rng, WriteFault};
 use super::host::Host;
+use crate::io::FileName;
 use crate::machine::Machine;
-use crate::wal::{Event, FileName, IDLE_MARK, RecordKind, WalSeq};
+use crate::wal::{Event, IDLE_MARK, RecordKind, WalSeq};
 
 #[test]
 fn damage_in_the_middle_is_reported_and_the_rest_is_there() {

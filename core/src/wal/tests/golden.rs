@@ -7,9 +7,10 @@ use super::common::{fresh, record};
 use crate::codec::Writer;
 use crate::golden::Table;
 use crate::golden::samples::{counted, number};
+use crate::io::FileName;
 use crate::wal::frame::{Header, Kind, MAGIC, SegmentStart, checksum};
 use crate::wal::superblock::Superblock;
-use crate::wal::{Event, FileName, RecordKind, file_name};
+use crate::wal::{Event, RecordKind, file_name};
 
 /// Every kind of record that an owner writes.
 const KINDS: [RecordKind; 4] = [

@@ -10,7 +10,8 @@ use bytes::Bytes;
 
 use super::disk::{Disk, Rng};
 use super::host::Host;
-use crate::wal::{Event, FileName, FileOp, Record, RecordKind, Recovered};
+use crate::io::{FileName, FileOp};
+use crate::wal::{Event, Record, RecordKind, Recovered};
 
 const HEADER_BYTES: usize = 100;
 
