@@ -20,7 +20,7 @@ pub enum Event {
     /// The owner appends a batch: all its records survive a crash or none.
     Append(Batch),
     /// The owner sets the records that each new segment begins with, so that
-    /// older segments can be dropped: its hard state and its log base.
+    /// older segments can be dropped: its state and its log base.
     SetHead(Vec<Record>),
     /// The owner needs no `Entry` record with an index below `below`.
     Prune {

@@ -190,7 +190,7 @@ impl Wal {
         block.synced = log.synced;
         block.state = log.state;
         self.superblock = block;
-        self.holds_vote = log.records.iter().any(|r| r.kind == RecordKind::HardState);
+        self.holds_vote = log.records.iter().any(|r| r.kind == RecordKind::State);
         self.durable = log.synced;
         self.durable_at = self.now;
         self.tail = Tail {

@@ -30,7 +30,7 @@ pub struct Wal {
     pub(super) queue: Queue,
     /// What each new segment begins with.
     pub(super) head: Vec<Record>,
-    /// Whether the log holds a hard state, so that a head must repeat one.
+    /// Whether the log holds a state, so that a head must repeat one.
     pub(super) holds_vote: bool,
     /// The end of the log as written, durable or not.
     pub(super) tail: Tail,

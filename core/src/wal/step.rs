@@ -75,7 +75,7 @@ impl Wal {
         assert!(
             records
                 .iter()
-                .all(|r| matches!(r.kind, RecordKind::HardState | RecordKind::Base)),
+                .all(|r| matches!(r.kind, RecordKind::State | RecordKind::Base)),
             "a head repeats state; it is no place for entries"
         );
         assert!(records_bytes(&records) <= self.head_bytes_max());

@@ -287,7 +287,7 @@ fn record_bytes(record: &Record) -> Vec<u8> {
     let mut writer = Writer::new();
     writer.u8(match record.kind {
         RecordKind::Entry => 1,
-        RecordKind::HardState => 2,
+        RecordKind::State => 2,
         RecordKind::Truncate => 3,
         RecordKind::Base => 4,
     });

@@ -238,7 +238,7 @@ fn pruning_waits_for_what_was_appended_before() {
 }
 
 #[test]
-#[should_panic(expected = "the head holds the hard state")]
+#[should_panic(expected = "the head holds the state")]
 fn pruning_without_the_vote_is_a_bug_of_the_owner() {
     let mut host = fresh();
     host.append(vec![vote(1)]);

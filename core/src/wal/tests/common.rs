@@ -25,7 +25,7 @@ pub fn entry(index: u64) -> Record {
 }
 
 pub fn vote(term: u8) -> Record {
-    record(RecordKind::HardState, 0, &[term])
+    record(RecordKind::State, 0, &[term])
 }
 
 pub fn base(index: u64) -> Record {

@@ -33,7 +33,7 @@ fn a_lost_vote_is_told_from_a_lost_entry() {
         fill(&mut host, 1..=3);
         host.append(vec![
             entry(4),
-            record(RecordKind::HardState, 0, b"a vote of mine"),
+            record(RecordKind::State, 0, b"a vote of mine"),
         ]);
         host.settle();
         fill(&mut host, 5..=6);

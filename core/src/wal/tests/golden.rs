@@ -15,7 +15,7 @@ use crate::wal::{Event, RecordKind, file_name};
 /// Every kind of record that an owner writes.
 const KINDS: [RecordKind; 4] = [
     RecordKind::Entry,
-    RecordKind::HardState,
+    RecordKind::State,
     RecordKind::Truncate,
     RecordKind::Base,
 ];
@@ -99,11 +99,7 @@ fn names(table: &mut Table) {
 /// The files of a log that was begun, written to and left alone.
 fn files(table: &mut Table) {
     let mut host = fresh();
-    host.step(Event::SetHead(vec![record(
-        RecordKind::HardState,
-        0,
-        b"head",
-    )]));
+    host.step(Event::SetHead(vec![record(RecordKind::State, 0, b"head")]));
     let kinds = (1..).zip(KINDS);
     let batch = kinds.map(|(index, kind)| record(kind, index, b"payload"));
     host.append(batch.collect());
