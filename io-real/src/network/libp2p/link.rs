@@ -246,6 +246,9 @@ async fn reach(
     {
         Ok(stream) => Ok((peer, stream)),
         Err(error) => {
+            if hello::is_other_version(&error) {
+                shared.warn_of_version(node);
+            }
             // A refusal is no fault of the connection, which may carry the other
             // direction. Anything else is: begin with a new one.
             if error.kind() != io::ErrorKind::PermissionDenied {
