@@ -230,6 +230,10 @@ pub const LEDGER_CLUSTER_BYTES_PER_SECOND: u64 = 16 << 20;
 pub const LEDGER_BAD_SIGNATURES_PER_SECOND: u64 = 16;
 /// How far senders may run ahead of these rates.
 pub const LEDGER_RATE_BURST: Span = Span::from_secs(2);
+
+/// The age of the oldest open operation at which a volume is called slow. Far beyond what
+/// a busy disk takes, and before an operator begins to wonder.
+pub const VOLUME_SLOW_AFTER: Span = Span::from_secs(5);
 /// Senders whose rates are remembered at once. Each is forgotten as soon as it has
 /// kept its rate, so this takes more accounts than can be verified in a burst.
 pub const LEDGER_METERS_MAX: usize = 131_072;

@@ -101,6 +101,8 @@ pub struct DiskEvent {
     pub id: FileOpId,
     /// How it ended.
     pub result: FileResult,
+    /// What the system said of a failure, for people.
+    pub said: Option<String>,
 }
 
 /// Carries out the orders to the key-value engine, strictly in order.

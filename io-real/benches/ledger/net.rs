@@ -306,7 +306,11 @@ impl Disk for NoDisk {
             | FileOp::Sync { .. }
             | FileOp::Remove { .. } => FileResult::Done,
         };
-        let _ = self.0.send(DiskEvent { id, result });
+        let _ = self.0.send(DiskEvent {
+            id,
+            result,
+            said: None,
+        });
     }
 
     async fn close(self) {}

@@ -53,7 +53,7 @@ pub use handle::{Answers, HostGone, NodeHandle, StreamEnd, Watch, WatchEnd};
 pub use metrics::{Counter, Histogram, HistogramSnapshot, Metrics, VolumeCounter, VolumeMetrics};
 pub use recorder::Recorder;
 pub use run::{HostConfig, spawn};
-pub use status::{HostExit, HostStatus};
+pub use status::{HostExit, HostStatus, SlowVolume};
 pub use view::{BLOCKS_KEPT, follow_blocks, follow_cluster};
 
 /// Events that one turn takes before a due wake.

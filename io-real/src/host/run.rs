@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use decube_core::codec::Decode as _;
+use decube_core::limits::VOLUME_SLOW_AFTER;
 use decube_core::machine::{Machine, Outbox};
 use decube_core::node::{Effect, Event, Message, PartId, Response};
 use decube_core::part::{Health, Reason};
@@ -336,8 +337,24 @@ where
 
     fn tell_clock(&mut self) {
         self.clock_due = Instant::now() + self.config.clock_interval;
+        self.note_slow_volumes();
         let wall = self.clock.now();
         self.step(Event::Clock { wall });
+    }
+
+    fn note_slow_volumes(&self) {
+        let slow = self.volumes.slow(Duration::from_nanos(VOLUME_SLOW_AFTER.0));
+        self.client.status.send_if_modified(|status| {
+            for (volume, slow) in &slow {
+                if !status.slow.contains_key(volume) {
+                    let (volume, operation) = (volume.name(), &slow.operation);
+                    tracing::warn!(volume, operation, "a volume is slow: check its disk");
+                }
+            }
+            let is_news = status.slow != slow;
+            status.slow = slow;
+            is_news
+        });
     }
 
     /// A stop is over; it may have begun because a part halted.
@@ -420,7 +437,13 @@ where
 
     /// Tells the health of a part. Without its part in the cluster a node is of no use:
     /// the others are shut down, and the process ends. It goes on without the ledger.
-    fn note_health(&mut self, part: PartId, health: Health) {
+    fn note_health(&mut self, part: PartId, mut health: Health) {
+        // The part knows that its volume failed, the adapter what the system said.
+        if let Health::Halted(reason) = &mut health
+            && let Some(failure) = self.volumes.failure(part.volume())
+        {
+            *reason = format!("{reason} ({failure})").into();
+        }
         match &health {
             Health::Halted(reason) => {
                 tracing::error!(part = part.name(), %reason, "a part halted itself");

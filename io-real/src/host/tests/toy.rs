@@ -55,7 +55,13 @@ impl Disk for ToyDisk {
     fn submit(&mut self, id: FileOpId, _op: FileOp) {
         let result = FileResult::Done;
         if !self.holds {
-            self.events.send(DiskEvent { id, result }).unwrap();
+            self.events
+                .send(DiskEvent {
+                    id,
+                    result,
+                    said: None,
+                })
+                .unwrap();
         }
     }
 

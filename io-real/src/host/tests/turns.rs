@@ -4,6 +4,7 @@ use bytes::Bytes;
 use decube_core::cluster::{self, Request};
 use decube_core::codec::Encode as _;
 use decube_core::io::{Done, FileName, FileOp, FileOpId, FileResult, Io, Read, ReadId, Volume};
+use decube_core::limits::VOLUME_SLOW_AFTER;
 use decube_core::node::{Effect, Event, Message, PartId};
 use decube_core::part::{Health, Scope};
 use decube_core::store::{Page, StoreBatch, StoreSeq};
@@ -115,6 +116,7 @@ async fn orders_go_out_and_completions_come_back() {
         .send(DiskEvent {
             id,
             result: result.clone(),
+            said: None,
         })
         .unwrap();
     assert_eq!(rig.handle.shutdown().await, Some(HostExit::Stopped));
@@ -214,4 +216,27 @@ async fn the_status_follows_the_machine() {
     assert_eq!(status.parts.get(&PartId::Cluster), Some(&degraded));
     assert_eq!(status.halted(PartId::Cluster), None);
     assert_eq!(status.exit, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_volume_that_takes_too_long_is_named_until_it_moves_on() {
+    let rig = start(&InProcessHub::new(), true, |_, event, out| {
+        if *event == START {
+            let file = FileName::Segment(7);
+            out.push(super::toy::file(1, FileOp::Sync { file }));
+        }
+        None
+    });
+    let mut status = rig.handle.status();
+    let began = tokio::time::Instant::now();
+    let slow = status.wait_for(|status| !status.slow.is_empty()).await;
+    let slow = slow.unwrap().slow[&Volume::Cluster].clone();
+    let bound = std::time::Duration::from_nanos(VOLUME_SLOW_AFTER.0);
+    assert!(began.elapsed() >= bound && began.elapsed() < 2 * bound);
+    assert!(slow.operation.contains("sync of segment-"), "{slow:?}");
+    let (id, result) = (FileOpId(1), FileResult::Done);
+    let said = None;
+    rig.disk.send(DiskEvent { id, result, said }).unwrap();
+    let healed = status.wait_for(|status| status.slow.is_empty()).await;
+    drop(healed.unwrap());
 }
