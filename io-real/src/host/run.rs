@@ -5,10 +5,9 @@ use std::time::Duration;
 use decube_core::codec::Decode as _;
 use decube_core::limits::VOLUME_SLOW_AFTER;
 use decube_core::machine::{Machine, Outbox};
-use decube_core::node::{Effect, Event, Message, PartId, Response};
+use decube_core::node::{Effect, Event, Message, Node, PartId, Response};
 use decube_core::part::{Health, Reason};
 use decube_core::types::{RequestId, Time};
-use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
 
@@ -16,10 +15,11 @@ use super::handle::{Control, HandlePorts, NodeHandle};
 use super::letters::Letters;
 use super::metrics::Counter;
 use super::recorder::Recorder;
-use super::requests::{Ask, Delivery, Requests, ready};
+use super::requests::{Ask, Delivery, Requests};
 use super::status::HostExit;
 use super::volume::{VolumeInput, Volumes};
 use super::{EVENTS_PER_TURN_MAX, ORDERS_OPEN_MAX, REQUEST_QUEUE_MAX};
+use crate::inbox::{NetworkInbox, PartSet};
 use crate::ports::{Disk, Network, NetworkEvent, Peer, Ports, StoreQueue, WallClock};
 
 /// What a host needs to know beside its ports.
@@ -40,6 +40,19 @@ impl Default for HostConfig {
     }
 }
 
+/// A machine that a host can drive.
+pub trait Hosted: Machine<Event = Event, Effect = Effect> + Send + 'static {
+    /// Whether a part takes messages now: what it does not take stays with whoever sent
+    /// it, and the other parts go on.
+    fn accepts(&self, part: PartId) -> bool;
+}
+
+impl Hosted for Node {
+    fn accepts(&self, part: PartId) -> bool {
+        Self::accepts(self, part)
+    }
+}
+
 /// Starts a host for `machine` on the current runtime. The machine must be fresh:
 /// the first events it gets are `Clock` and `Start`.
 ///
@@ -51,7 +64,7 @@ pub fn spawn<M, N, D, S, C, R>(
     recorder: R,
 ) -> (NodeHandle, JoinHandle<HostExit>)
 where
-    M: Machine<Event = Event, Effect = Effect> + Send + 'static,
+    M: Hosted,
     N: Network,
     D: Disk,
     S: StoreQueue,
@@ -95,7 +108,7 @@ struct Host<M, N, D, S, C, R> {
     machine: M,
     out: Outbox<Effect>,
     network: N,
-    network_events: mpsc::Receiver<NetworkEvent>,
+    network_events: NetworkInbox,
     volumes: Volumes<D, S>,
     clock: C,
     client: HandlePorts,
@@ -134,7 +147,7 @@ enum Input {
 
 impl<M, N, D, S, C, R> Host<M, N, D, S, C, R>
 where
-    M: Machine<Event = Event, Effect = Effect> + Send + 'static,
+    M: Hosted,
     N: Network,
     D: Disk,
     S: StoreQueue,
@@ -167,17 +180,17 @@ where
     /// Waits for one event. Completions come first, so that open orders shrink
     /// before new work is taken; the wake comes last, when nothing else is there.
     async fn wait(&mut self) -> Input {
-        let takes_work = self.takes_work();
         let deadline = self.machine.deadline();
         let wake_at = deadline.map_or(self.clock_due, |at| self.instant_of(at));
         let stop_by = self.stop_by.unwrap_or(self.clock_due);
+        let (messages, requests) = (self.takes_messages(), self.takes_requests());
         let client = &mut self.client;
         tokio::select! {
             biased;
             input = self.volumes.completion() => Input::Volume(input),
             control = client.control.recv(), if self.control_open => Input::Control(control),
-            event = self.network_events.recv(), if takes_work => Input::Network(event),
-            ask = client.requests.recv(), if takes_work && self.requests_open => Input::Request(ask),
+            event = self.network_events.recv(messages) => Input::Network(event),
+            ask = client.requests.recv(requests), if self.requests_open => Input::Request(ask),
             () = sleep_until(stop_by), if self.stop_by.is_some() => Input::StopBy,
             () = sleep_until(self.clock_due) => Input::Clock,
             () = sleep_until(wake_at), if deadline.is_some() => Input::Wake,
@@ -198,16 +211,16 @@ where
                 self.take(Input::Control(Some(control)));
                 taken += 1;
             }
-            if self.takes_work() {
-                if let Some(event) = ready(self.network_events.try_recv()) {
-                    self.take(Input::Network(event));
-                    taken += 1;
-                }
-                // That the handles are gone is news only once: `wait` sees it.
-                if let Ok(ask) = self.client.requests.try_recv() {
-                    self.take(Input::Request(Some(ask)));
-                    taken += 1;
-                }
+            // That the transport or the handles are gone is news only once: `wait` sees it.
+            let messages = self.takes_messages();
+            if let Some(event) = self.network_events.try_recv(messages) {
+                self.take(Input::Network(Some(event)));
+                taken += 1;
+            }
+            let requests = self.takes_requests();
+            if let Some(ask) = self.client.requests.try_recv(requests) {
+                self.take(Input::Request(Some(ask)));
+                taken += 1;
             }
             if taken == before {
                 return true;
@@ -224,9 +237,15 @@ where
         }
     }
 
-    /// Whether clients and peers may bring new work.
-    fn takes_work(&self) -> bool {
-        self.volumes.orders_open() < ORDERS_OPEN_MAX
+    /// For which parts peers may bring new work.
+    fn takes_messages(&self) -> PartSet {
+        let requests = self.takes_requests();
+        PartSet::of(|part| requests.contains(part) && self.machine.accepts(part))
+    }
+
+    /// For which parts clients may: one that does not accept answers for itself.
+    fn takes_requests(&self) -> PartSet {
+        PartSet::of(|part| self.volumes.orders_open(part.volume()) < ORDERS_OPEN_MAX)
     }
 
     fn take(&mut self, input: Input) {

@@ -111,10 +111,9 @@ impl<D: Disk, S: StoreQueue> Volumes<D, S> {
         }
     }
 
-    /// Orders of all volumes that are not carried out yet.
-    pub(super) fn orders_open(&self) -> usize {
-        let each = self.all.values().map(Attached::open);
-        each.fold(0, usize::saturating_add)
+    /// Orders of a volume that are not carried out yet.
+    pub(super) fn orders_open(&self, volume: Volume) -> usize {
+        self.all.get(&volume).map_or(0, Attached::open)
     }
 
     /// Volumes whose oldest open order is older than `bound`, and that order.

@@ -16,10 +16,10 @@ use decube_core::types::{ClusterId, NodeId};
 use decube_io_real::data_dir::{DataDir, Marking, NodeKeys};
 use decube_io_real::disk::{Directory, DiskThread, FileSystem};
 use decube_io_real::host::{self, HostConfig, HostExit, NodeHandle};
-use decube_io_real::ports::{Network, NetworkEvent, Ports, SystemClock, VolumePorts};
+use decube_io_real::inbox::NetworkInbox;
+use decube_io_real::ports::{Network, Ports, SystemClock, VolumePorts};
 use decube_io_real::store::{EmbeddedStore, StoreThread};
 use tempfile::TempDir;
-use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 /// Long enough for any machine; a test that needs it has failed.
@@ -30,7 +30,7 @@ pub trait Fabric {
     type Network: Network;
 
     /// Attaches a node that starts.
-    fn attach(&mut self, keys: &NodeKeys) -> (Self::Network, mpsc::Receiver<NetworkEvent>);
+    fn attach(&mut self, keys: &NodeKeys) -> (Self::Network, NetworkInbox);
 }
 
 pub struct Cluster<F> {

@@ -14,7 +14,7 @@ use decube_core::types::{NodeId, RequestId, Time, WallTime};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use crate::host::{HostConfig, HostExit, NodeHandle, spawn};
+use crate::host::{HostConfig, HostExit, Hosted, NodeHandle, spawn};
 use crate::network::InProcessHub;
 use crate::ports::{Disk, DiskEvent, Ports, VolumePorts, WallClock};
 use crate::store::{MemoryStore, StoreThread};
@@ -29,6 +29,7 @@ pub(super) struct Toy {
     journal: Journal,
     script: Script,
     deadline: Option<Time>,
+    accepts: Accepts,
 }
 
 impl Machine for Toy {
@@ -42,6 +43,12 @@ impl Machine for Toy {
 
     fn deadline(&self) -> Option<Time> {
         self.deadline
+    }
+}
+
+impl Hosted for Toy {
+    fn accepts(&self, part: PartId) -> bool {
+        self.accepts.lock().unwrap().contains(&part)
     }
 }
 
@@ -84,7 +91,12 @@ pub(super) struct Rig {
     pub(super) journal: Journal,
     /// Completes held file operations.
     pub(super) disk: mpsc::UnboundedSender<DiskEvent>,
+    /// The parts that take messages: all at first.
+    pub(super) accepts: Accepts,
 }
+
+/// Parts that take messages.
+pub(super) type Accepts = Arc<Mutex<BTreeSet<PartId>>>;
 
 pub(super) const NODE: NodeId = NodeId(1);
 
@@ -102,10 +114,12 @@ where
     F: FnMut(Time, &Event, &mut Outbox<Effect>) -> Option<Time> + Send + 'static,
 {
     let journal = Journal::default();
+    let accepts = Accepts::new(Mutex::new(PartId::ALL.into()));
     let toy = Toy {
         journal: journal.clone(),
         script: Box::new(script),
         deadline: None,
+        accepts: accepts.clone(),
     };
     let (network, network_events) = hub.attach(NODE);
     let (disk, disk_events) = mpsc::unbounded_channel();
@@ -132,6 +146,7 @@ where
         task,
         journal,
         disk,
+        accepts,
     }
 }
 

@@ -12,7 +12,7 @@ use libp2p::{Multiaddr, PeerId};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
-use tokio::time::{Instant, interval, sleep, timeout};
+use tokio::time::{Instant, interval, sleep, sleep_until, timeout};
 use tokio_util::compat::FuturesAsyncReadCompatExt as _;
 
 use super::shared::{Shared, bump};
@@ -21,7 +21,7 @@ use super::{
     HANDSHAKE_MAX, KEEPALIVE, PEER_PROTOCOL, QUEUE_BYTES_MAX, QUEUE_MESSAGES_MAX, SILENCE_MAX,
     frame, hello,
 };
-use crate::ports::{Dropped, NetworkEvent};
+use crate::ports::{Dropped, NetworkEvent, Peer};
 
 /// The first pause after a failure; it doubles up to the last one.
 const PAUSE_FIRST: Duration = Duration::from_millis(100);
@@ -44,9 +44,11 @@ struct State {
 }
 
 impl Link {
-    /// Begins to reach for a peer.
+    /// Begins to reach for a peer. Of the links to one peer the main one tells the host
+    /// whether it is there, and begins with a new connection when its stream is dead.
     pub(super) fn start(
         node: NodeId,
+        is_main: bool,
         shared: Arc<Shared>,
         control: libp2p_stream::Control,
     ) -> Self {
@@ -54,6 +56,7 @@ impl Link {
         let state = Arc::new(State::default());
         let task = LinkTask {
             node,
+            is_main,
             shared,
             control,
             queued,
@@ -94,6 +97,7 @@ impl Drop for Link {
 
 struct LinkTask {
     node: NodeId,
+    is_main: bool,
     shared: Arc<Shared>,
     control: libp2p_stream::Control,
     queued: mpsc::Receiver<Bytes>,
@@ -110,9 +114,11 @@ impl LinkTask {
                 Ok((peer, mut stream)) => {
                     pause = PAUSE_FIRST;
                     let error = self.serve(&mut stream).await;
-                    tracing::info!(%node, %error, "link lost");
-                    // A dead stream means a dead connection: begin with a new one.
-                    let _ = self.shared.commands.send(Command::Disconnect(peer)).await;
+                    tracing::info!(%node, %error, self.is_main, "link lost");
+                    if self.is_main {
+                        // A dead stream means a dead connection: begin with a new one.
+                        let _ = self.shared.commands.send(Command::Disconnect(peer)).await;
+                    }
                 }
                 Err(error) => tracing::debug!(%node, %error, "peer not reached"),
             }
@@ -128,24 +134,23 @@ impl LinkTask {
         self.discard_queue();
         self.state.up.store(true, Ordering::Release);
         bump(&self.shared.counters.links_up);
-        // A closed channel of events means that the host is gone; the port that
-        // holds this link goes with it.
-        let _ = self
-            .shared
-            .events
-            .send(NetworkEvent::Up(self.shared.peer(self.node)))
-            .await;
+        self.tell(NetworkEvent::Up).await;
         let error = match pump(&mut self.queued, &self.state, stream).await {
             Ok(never) => match never {},
             Err(error) => error,
         };
         self.state.up.store(false, Ordering::Release);
-        let _ = self
-            .shared
-            .events
-            .send(NetworkEvent::Down(self.shared.peer(self.node)))
-            .await;
+        self.tell(NetworkEvent::Down).await;
         error
+    }
+
+    async fn tell(&self, event: fn(Peer) -> NetworkEvent) {
+        if self.is_main {
+            let event = event(self.shared.peer(self.node));
+            // A closed queue means that the host is gone; the port that holds this link
+            // goes with it.
+            let _ = self.shared.events.send(event).await;
+        }
     }
 
     fn discard_queue(&mut self) {
@@ -180,14 +185,14 @@ async fn pump(
                     return Err(io::ErrorKind::TimedOut.into());
                 }
                 frame::put(&mut buffer, b"");
-                write(&mut writing, &mut buffer).await?;
+                write(&mut reading, &mut writing, &mut buffer, &mut heard).await?;
             }
             message = queued.recv() => {
                 let Some(message) = message else {
                     return Err(io::ErrorKind::ConnectionAborted.into());
                 };
                 gather(queued, state, message, &mut buffer);
-                write(&mut writing, &mut buffer).await?;
+                write(&mut reading, &mut writing, &mut buffer, &mut heard).await?;
             }
         }
     }
@@ -208,15 +213,33 @@ fn gather(queued: &mut mpsc::Receiver<Bytes>, state: &State, first: Bytes, buffe
     }
 }
 
-/// Writes what is gathered. A peer that takes nothing for so long is dead.
-async fn write(stream: &mut (impl AsyncWrite + Unpin), buffer: &mut BytesMut) -> io::Result<()> {
-    let written = timeout(SILENCE_MAX, async {
-        stream.write_all(buffer).await?;
-        stream.flush().await
-    });
-    written
-        .await
-        .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+/// Writes what is gathered. A peer that takes nothing may have a part that is slow; one
+/// that says nothing either is dead.
+async fn write(
+    reading: &mut (impl AsyncRead + Unpin),
+    writing: &mut (impl AsyncWrite + Unpin),
+    buffer: &mut BytesMut,
+    heard: &mut Instant,
+) -> io::Result<()> {
+    let written = async {
+        writing.write_all(buffer).await?;
+        writing.flush().await
+    };
+    let mut written = std::pin::pin!(written);
+    let mut answer = [0; 4];
+    loop {
+        tokio::select! {
+            biased;
+            written = &mut written => break written?,
+            read = reading.read(&mut answer) => match read? {
+                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                _ => *heard = Instant::now(),
+            },
+            () = sleep_until(*heard + SILENCE_MAX) => {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+        }
+    }
     buffer.clear();
     Ok(())
 }

@@ -14,7 +14,8 @@ use tokio::sync::mpsc;
 use super::address::PeerAddress;
 use super::hello::{self, Refusal};
 use super::swarm::Command;
-use crate::ports::{NetworkEvent, Peer};
+use crate::inbox::NetworkSender;
+use crate::ports::Peer;
 
 /// What all tasks of the transport know.
 pub(super) struct Shared {
@@ -23,7 +24,7 @@ pub(super) struct Shared {
     hello: Bytes,
     verifier: Arc<dyn Verifier + Send + Sync>,
     peers: Mutex<Peers>,
-    pub(super) events: mpsc::Sender<NetworkEvent>,
+    pub(super) events: NetworkSender,
     pub(super) commands: mpsc::Sender<Command>,
     pub(super) counters: NetworkCounters,
 }
@@ -74,7 +75,7 @@ impl Shared {
         verifier: Arc<dyn Verifier + Send + Sync>,
         addresses: BTreeMap<NodeId, Vec<PeerAddress>>,
         foreign: BTreeSet<NodeId>,
-        events: mpsc::Sender<NetworkEvent>,
+        events: NetworkSender,
         commands: mpsc::Sender<Command>,
     ) -> Self {
         Self {
