@@ -106,8 +106,12 @@ pub const NODE_LINK_ROUNDS_MAX: usize = 8;
 /// Client requests that a node has open.
 pub const REQUESTS_OPEN_MAX: usize = 65_536;
 
-/// Forwarded requests of one peer that a leader remembers, to know duplicates.
+/// Forwarded requests of one process of a peer that a leader remembers, to know duplicates.
 pub const FORWARDS_REMEMBERED: usize = 4096;
+
+/// Processes of one peer whose forwarded requests are remembered: a copy would have to
+/// outlive that many starts of its sender to be taken for a new request.
+pub const PEER_PROCESSES_REMEMBERED: usize = 16;
 
 /// Elements of one list inside a recorded event.
 pub const RECORDED_LIST_MAX: usize = 1 << 20;

@@ -47,6 +47,8 @@ pub struct Cluster<F> {
     /// Of the one account that writes to the ledger.
     next: Sequence,
     nodes: BTreeMap<NodeId, Place>,
+    /// Processes that have begun.
+    starts: u64,
     _root: TempDir,
 }
 
@@ -136,6 +138,7 @@ impl<F: Fabric> Cluster<F> {
             members,
             genesis: Arc::new(genesis(&keys)),
             next: Sequence(0),
+            starts: 0,
             nodes,
             _root: root,
         }
@@ -177,7 +180,8 @@ impl<F: Fabric> Cluster<F> {
             clock: SystemClock,
         };
         let cluster = ClusterId::from_name("test");
-        let mut config = Config::new(id, cluster, self.members.clone(), 7);
+        self.starts += 1;
+        let mut config = Config::new(id, cluster, self.members.clone(), self.starts);
         config.wal_segment_bytes = 1 << 20;
         let host = HostConfig {
             // The last nodes of a cluster have nobody to hand leadership to.

@@ -10,7 +10,7 @@ use crate::machine::{Machine, Outbox};
 use crate::node::{self, Effect, Event, Node, PartId};
 use crate::part::{Health, Reason, Scope};
 use crate::raft::{Membership, Role};
-use crate::types::{ClusterId, Index, NodeId, RequestId, Span, Time, WallTime};
+use crate::types::{ClusterId, Index, NodeId, ProcessNonce, RequestId, Span, Time, WallTime};
 
 pub(super) const CLUSTER: ClusterId = ClusterId(7);
 
@@ -35,6 +35,8 @@ pub(super) struct Cluster {
     pub(super) tune: fn(&mut Config),
     inbox: VecDeque<(NodeId, Event)>,
     next_request: u64,
+    /// Processes that have begun.
+    processes: u64,
 }
 
 pub(super) fn members(count: u128) -> Membership {
@@ -65,6 +67,7 @@ impl Cluster {
             tune,
             inbox: VecDeque::new(),
             next_request: 0,
+            processes: 0,
         };
         for id in bootstrap.members() {
             cluster.start(id, bootstrap.clone(), Disk::default());
@@ -76,6 +79,8 @@ impl Cluster {
     pub(super) fn start(&mut self, id: NodeId, bootstrap: Membership, disk: Disk) {
         let mut config = Config::new(id, CLUSTER, bootstrap, 42);
         config.wal_segment_bytes = 1 << 20;
+        self.processes += 1;
+        config.process = ProcessNonce(self.processes);
         (self.tune)(&mut config);
         let node = Node::new(node::Config::of_cluster(config));
         let used = match disk.files.is_empty() {

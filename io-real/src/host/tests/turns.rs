@@ -9,7 +9,7 @@ use decube_core::limits::VOLUME_SLOW_AFTER;
 use decube_core::node::{Effect, Event, Message, PartId};
 use decube_core::part::{Health, Scope};
 use decube_core::store::{Page, StoreBatch, StoreSeq};
-use decube_core::types::{Index, NodeId, RequestId, Span, Term, Time, WallTime};
+use decube_core::types::{Index, NodeId, PeerRequestId, Span, Term, Time, WallTime};
 
 use super::toy::{NODE, START, accept, done, file, health, join_all, order, peers, start, tick};
 use crate::host::{Counter, HostExit, VolumeCounter};
@@ -162,7 +162,7 @@ async fn messages_go_both_ways_and_garbage_is_dropped() {
         peer_events.recv(PartSet::ALL).await,
         Some(NetworkEvent::Up(Peer::of_cluster(NODE)))
     );
-    let (id, term, request) = (RequestId(5), Term(1), Request::Status);
+    let (id, term, request) = (PeerRequestId::default(), Term(1), Request::Status);
     let message: Message = cluster::Message::Forward { id, term, request }.into();
     peer.send(NODE, Bytes::from_static(b"garbage")).unwrap();
     peer.send(NODE, message.to_bytes()).unwrap();
@@ -254,7 +254,7 @@ async fn a_part_that_does_not_accept_is_not_spoken_to_and_the_others_are() {
     });
     rig.accepts.lock().unwrap().remove(&PartId::Ledger);
     let of_cluster: Message = cluster::Message::HeadRequest {
-        id: RequestId(5),
+        id: PeerRequestId::default(),
         size: Index(1),
     }
     .into();
