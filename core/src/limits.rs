@@ -106,8 +106,12 @@ pub const NODE_LINK_ROUNDS_MAX: usize = 8;
 /// Client requests that a node has open.
 pub const REQUESTS_OPEN_MAX: usize = 65_536;
 
-/// Forwarded requests of one peer that a leader remembers, to know duplicates.
+/// Forwarded requests of one process of a peer that a leader remembers, to know duplicates.
 pub const FORWARDS_REMEMBERED: usize = 4096;
+
+/// Processes of one peer whose forwarded requests are remembered: a copy would have to
+/// outlive that many starts of its sender to be taken for a new request.
+pub const PEER_PROCESSES_REMEMBERED: usize = 16;
 
 /// Elements of one list inside a recorded event.
 pub const RECORDED_LIST_MAX: usize = 1 << 20;
@@ -230,6 +234,10 @@ pub const LEDGER_CLUSTER_BYTES_PER_SECOND: u64 = 16 << 20;
 pub const LEDGER_BAD_SIGNATURES_PER_SECOND: u64 = 16;
 /// How far senders may run ahead of these rates.
 pub const LEDGER_RATE_BURST: Span = Span::from_secs(2);
+
+/// The age of the oldest open operation at which a volume is called slow. Far beyond what
+/// a busy disk takes, and before an operator begins to wonder.
+pub const VOLUME_SLOW_AFTER: Span = Span::from_secs(5);
 /// Senders whose rates are remembered at once. Each is forgotten as soon as it has
 /// kept its rate, so this takes more accounts than can be verified in a burst.
 pub const LEDGER_METERS_MAX: usize = 131_072;

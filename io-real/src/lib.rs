@@ -10,6 +10,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`host`] | the task that owns the machine, the handle for clients, status, counters |
+//! | [`inbox`] | queues with a bound for each part |
 //! | [`ports`] | the traits between the host and its adapters |
 //! | [`disk`] | the files of a write-ahead log, on a thread for each volume |
 //! | [`store`] | the key-value engines, on a thread for each volume |
@@ -33,6 +34,7 @@ pub mod blobs;
 pub mod data_dir;
 pub mod disk;
 pub mod host;
+pub mod inbox;
 pub mod journal;
 pub mod network;
 pub mod ports;

@@ -10,9 +10,9 @@
 //! would stop both. Their length is bounded all the same: there is one answer
 //! for each order, the core bounds its open orders
 //! ([`PERSISTS_PENDING_MAX`](decube_core::limits::PERSISTS_PENDING_MAX)), and the
-//! host takes no new work from clients and peers while more than
-//! [`ORDERS_OPEN_MAX`](crate::host::ORDERS_OPEN_MAX) orders are open. What the
-//! network brings in comes through a bounded channel.
+//! host takes no new work from clients and peers for a part while more than
+//! [`ORDERS_OPEN_MAX`](crate::host::ORDERS_OPEN_MAX) orders to its volume are open. What the
+//! network brings in comes through queues with a bound for each part.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
@@ -23,6 +23,8 @@ use decube_core::part::Scope;
 use decube_core::store::{Page, StoreBatch, StoreSeq};
 use decube_core::types::{NodeId, WallTime};
 use tokio::sync::mpsc;
+
+use crate::inbox::NetworkInbox;
 
 /// Carries messages between nodes. It may lose, duplicate and reorder them; it
 /// must never deliver one under the name of a node that did not send it.
@@ -101,6 +103,8 @@ pub struct DiskEvent {
     pub id: FileOpId,
     /// How it ended.
     pub result: FileResult,
+    /// What the system said of a failure, for people.
+    pub said: Option<String>,
 }
 
 /// Carries out the orders to the key-value engine, strictly in order.
@@ -161,7 +165,7 @@ pub struct Ports<N, D, S, C> {
     /// To the peers.
     pub network: N,
     /// From the peers.
-    pub network_events: mpsc::Receiver<NetworkEvent>,
+    pub network_events: NetworkInbox,
     /// The volume of each part that the node has.
     pub volumes: BTreeMap<Volume, VolumePorts<D, S>>,
     /// The wall clock.

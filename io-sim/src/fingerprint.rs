@@ -301,23 +301,27 @@ fn cluster_message(fold: &mut Fold, message: &cluster::Message) {
             request: what,
         } => {
             fold.add(41);
-            fold.add(id.0);
+            fold.add(id.process.0);
+            fold.add(id.number);
             fold.add(term.0);
             fold.all(&what.to_bytes());
         }
         cluster::Message::ForwardReply { id, response: what } => {
             fold.add(42);
-            fold.add(id.0);
+            fold.add(id.process.0);
+            fold.add(id.number);
             fold.all(&what.to_bytes());
         }
         cluster::Message::HeadRequest { id, size } => {
             fold.add(43);
-            fold.add(id.0);
+            fold.add(id.process.0);
+            fold.add(id.number);
             fold.add(size.0);
         }
         cluster::Message::HeadReply { id, share } => {
             fold.add(44);
-            fold.add(id.0);
+            fold.add(id.process.0);
+            fold.add(id.number);
             if let Some(share) = share {
                 fold.all(&share.to_bytes());
             }

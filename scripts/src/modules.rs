@@ -8,9 +8,9 @@ use std::path::Path;
 const LAYERS: &[&[&str]] = &[
     &["types", "mutant", "trace"],
     &["limits", "machine", "codec"],
-    &["crypto", "store", "wal"],
+    &["crypto", "store"],
     &["merkle", "io"],
-    &["part", "snapshot", "raft", "bft"],
+    &["part", "wal", "snapshot", "raft", "bft"],
     &["ledger_types"],
     // The replicated state names its modules, and each of them implements its trait.
     &["proof", "kv replica"],

@@ -173,7 +173,7 @@ impl Disk for MemoryDisk {
     fn submit(&mut self, id: FileOpId, op: FileOp) {
         let result = self.perform(op);
         // A host that is gone needs no answers.
-        let _ = self.events.send(DiskEvent { id, result });
+        let _ = self.events.send(DiskEvent { id, result, said: None });
     }
 
     async fn close(self) {}

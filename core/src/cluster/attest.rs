@@ -26,7 +26,7 @@ use crate::limits::{
 use crate::machine::Outbox;
 use crate::proof::{HeadSignature, LogHead, LogProof, Payload, ProofEntry, SignedHead};
 use crate::raft::{Membership, Refusal};
-use crate::types::{Index, LogId, NodeId, RequestId, Span, Time};
+use crate::types::{Index, LogId, NodeId, PeerRequestId, ProcessNonce, RequestId, Span, Time};
 
 /// How long a voter may be silent before it is asked again.
 const ASK_AGAIN: Span = Span::from_millis(300);
@@ -35,9 +35,9 @@ const ASK_AGAIN: Span = Span::from_millis(300);
 #[derive(Debug, Default, Hash)]
 pub(super) struct Attest {
     last_id: u64,
-    gathering: BTreeMap<RequestId, Gathering>,
+    gathering: BTreeMap<PeerRequestId, Gathering>,
     /// What peers want a share of as soon as it is applied here.
-    wanted: BTreeSet<(Index, NodeId, RequestId)>,
+    wanted: BTreeSet<(Index, NodeId, PeerRequestId)>,
     /// The last head that was completed here.
     complete: Option<AttestedHead>,
     /// The last share of this node: signing is costly, and peers ask again.
@@ -72,12 +72,6 @@ enum Goal {
 }
 
 impl Attest {
-    /// Ids of this process are above those of an earlier one, as for forwards. A
-    /// late answer to another process would be refused by its head anyway.
-    pub(super) fn seed_ids(&mut self, wall: u64) {
-        self.last_id = wall;
-    }
-
     /// Clients that wait.
     pub(super) fn open(&self) -> usize {
         let clients = self.gathering.values().map(|made| made.clients.len());
@@ -112,9 +106,12 @@ impl Attest {
         self.wanted.retain(|(_, from, _)| *from != peer);
     }
 
-    fn next_id(&mut self) -> RequestId {
+    pub(super) fn next_id(&mut self, process: ProcessNonce) -> PeerRequestId {
         self.last_id = self.last_id.checked_add(1).expect("ids suffice");
-        RequestId(self.last_id)
+        PeerRequestId {
+            process,
+            number: self.last_id,
+        }
     }
 
     /// Takes every gathering apart, for its clients.
@@ -228,13 +225,13 @@ impl Cluster {
             Some(share) => drop(made.shares.insert(self.config.id, share.signature)),
             None => drop(made.declined.insert(self.config.id)),
         }
-        let id = self.attest.next_id();
+        let id = self.attest.next_id(self.config.process);
         self.ask_voters(id, &made, out);
         self.attest.gathering.insert(id, made);
         self.settle(id, out);
     }
 
-    fn ask_voters(&self, id: RequestId, made: &Gathering, out: &mut Outbox<Effect>) {
+    fn ask_voters(&self, id: PeerRequestId, made: &Gathering, out: &mut Outbox<Effect>) {
         let size = made.head.size;
         let voters = made.membership.members();
         for to in voters.into_iter().filter(|node| made.awaits(*node)) {
@@ -248,7 +245,7 @@ impl Cluster {
     pub(super) fn on_head_request(
         &mut self,
         from: NodeId,
-        id: RequestId,
+        id: PeerRequestId,
         size: Index,
         out: &mut Outbox<Effect>,
     ) {
@@ -288,7 +285,7 @@ impl Cluster {
     pub(super) fn on_head_reply(
         &mut self,
         from: NodeId,
-        id: RequestId,
+        id: PeerRequestId,
         share: Option<&HeadShare>,
         out: &mut Outbox<Effect>,
     ) {
@@ -317,7 +314,7 @@ impl Cluster {
     }
 
     /// Answers the clients of a gathering if it has succeeded or can not succeed.
-    fn settle(&mut self, id: RequestId, out: &mut Outbox<Effect>) {
+    fn settle(&mut self, id: PeerRequestId, out: &mut Outbox<Effect>) {
         let made = self.attest.gathering.get(&id).expect("the caller has it");
         let complete = made.is_complete().then(|| made.attested());
         if complete.is_none() && !made.is_hopeless() {

@@ -7,7 +7,7 @@ use crate::kv;
 use crate::mutant::Mutant;
 use crate::raft::{self, Membership};
 use crate::replica;
-use crate::types::{ClusterId, NodeId, Span};
+use crate::types::{ClusterId, NodeId, ProcessNonce, Span};
 
 /// The configuration of a node's part in its cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,8 +20,8 @@ pub struct Config {
     /// nodes of a new cluster must be given the same, and a node that joins
     /// later an empty one.
     pub bootstrap: Membership,
-    /// Seeds every random choice.
-    pub seed: u64,
+    /// This life of the process: drawn anew at each start.
+    pub process: ProcessNonce,
     /// Raft's own.
     pub raft: raft::Config,
     /// How long a request may wait before it is answered `Unknown`.
@@ -47,13 +47,14 @@ pub struct Config {
 }
 
 impl Config {
-    /// The defaults for a node.
+    /// The defaults for a node. The seed of every random choice is drawn anew at each
+    /// start, so that it names the process as well.
     pub fn new(id: NodeId, cluster: ClusterId, bootstrap: Membership, seed: u64) -> Self {
         Self {
             id,
             cluster,
             bootstrap,
-            seed,
+            process: ProcessNonce(seed),
             raft: raft::Config::new(id, cluster, seed),
             request_timeout: Span::from_secs(5),
             wal_segment_bytes: crate::limits::WAL_SEGMENT_BYTES,

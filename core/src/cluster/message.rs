@@ -4,7 +4,7 @@ use super::request::{Request, Response};
 use crate::crypto::Signature;
 use crate::proof::LogHead;
 use crate::raft;
-use crate::types::{Index, RequestId, Term};
+use crate::types::{Index, PeerRequestId, Term};
 
 /// A message between two nodes of a cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,9 +13,8 @@ pub enum Message {
     Raft(raft::Message),
     /// A request that only the leader can serve, passed on by another node.
     Forward {
-        /// Chosen by the sender, echoed in the answer, never used twice by a
-        /// process.
-        id: RequestId,
+        /// Chosen by the sender, echoed in the answer.
+        id: PeerRequestId,
         /// The term that the receiver is taken to lead. It serves the request
         /// only in that term: a late duplicate that arrives after a restart or a
         /// change of leaders must not happen a second time.
@@ -26,21 +25,21 @@ pub enum Message {
     /// The answer to [`Message::Forward`].
     ForwardReply {
         /// The request.
-        id: RequestId,
+        id: PeerRequestId,
         /// Its answer.
         response: Response,
     },
     /// Sign the head of the log at this size, once it is applied there.
     HeadRequest {
         /// Chosen by the sender, echoed in the answer.
-        id: RequestId,
+        id: PeerRequestId,
         /// How many entries.
         size: Index,
     },
     /// The answer to [`Message::HeadRequest`].
     HeadReply {
         /// The request.
-        id: RequestId,
+        id: PeerRequestId,
         /// The signature, or nothing if the node can never give one for this
         /// size: it has no key, was no voter there, or has compacted its log.
         share: Option<HeadShare>,

@@ -82,7 +82,7 @@ mod storage;
 mod wire;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use config::Config;
 pub use effect::{Effect, Notice};

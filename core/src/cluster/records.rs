@@ -74,7 +74,7 @@ pub(super) fn batch(seq: WalSeq, persist: &Persist, sum: Option<&AppliedLog>) ->
 /// Term, vote and commit.
 pub(super) fn hard_state_record(hard_state: &HardState) -> Record {
     Record {
-        kind: RecordKind::HardState,
+        kind: RecordKind::State,
         index: 0,
         payload: hard_state.to_bytes(),
     }
@@ -126,7 +126,7 @@ fn entry_record(entry: &Entry) -> Record {
 /// version that this program does not know, not damage.
 pub(super) fn decode(record: &Record) -> Result<Content, DecodeError> {
     Ok(match record.kind {
-        RecordKind::HardState => Content::HardState(HardState::from_bytes(&record.payload)?),
+        RecordKind::State => Content::HardState(HardState::from_bytes(&record.payload)?),
         RecordKind::Base => Content::Base(BaseRecord::from_bytes(&record.payload)?),
         RecordKind::Truncate => Content::Truncate(Index(record.index)),
         RecordKind::Entry => {

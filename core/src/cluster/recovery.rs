@@ -88,8 +88,6 @@ impl Cluster {
     /// Begins to read the log and the store, side by side.
     pub(super) fn start(&mut self, now: Time, is_used: bool, out: &mut Outbox<Effect>) {
         assert!(matches!(self.phase, Phase::New), "a node starts once");
-        self.requests.seed_forward_ids(self.clock.wall);
-        self.attest.seed_ids(self.clock.wall.0);
         let loader = Some(Loader::new(
             self.config.replica_config(),
             self.config.modules(),

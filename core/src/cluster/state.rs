@@ -15,7 +15,7 @@ use crate::part::{Health, Reason};
 use crate::proof::AppliedTree;
 use crate::raft::{self, Raft};
 use crate::replica::{LogTime, Replica};
-use crate::types::{NodeId, RequestId, Revision, Span, Time};
+use crate::types::{NodeId, PeerRequestId, RequestId, Revision, Span, Time};
 use crate::wal::{self, Wal};
 
 /// A node's part in its cluster: feed it [`super::Event::Clock`], then
@@ -221,7 +221,7 @@ pub(super) enum Origin {
     /// A client of this node.
     Client(RequestId),
     /// A client of another node.
-    Peer(NodeId, RequestId),
+    Peer(NodeId, PeerRequestId),
 }
 
 /// A request that no leader could be found for yet.

@@ -1,7 +1,10 @@
 //! Encodings of the basic types.
 
 use super::{Decode, DecodeError, Encode, Reader, Writer};
-use crate::types::{Chain, ClusterId, Index, LogId, NodeId, RequestId, Revision, Span, Term, Time};
+use crate::types::{
+    Chain, ClusterId, Index, LogId, NodeId, PeerRequestId, ProcessNonce, RequestId, Revision, Span,
+    Term, Time,
+};
 
 /// Encodes newtypes as the number that they hold.
 macro_rules! codec_newtype {
@@ -25,6 +28,22 @@ pub(crate) use codec_newtype;
 
 codec_newtype!(u64: Time, Span, Term, Index, Revision, RequestId);
 codec_newtype!(u128: NodeId, ClusterId);
+
+impl Encode for PeerRequestId {
+    fn encode(&self, writer: &mut Writer) {
+        writer.u64(self.process.0);
+        writer.u64(self.number);
+    }
+}
+
+impl Decode for PeerRequestId {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            process: ProcessNonce(reader.u64()?),
+            number: reader.u64()?,
+        })
+    }
+}
 
 impl Encode for Chain {
     fn encode(&self, writer: &mut Writer) {

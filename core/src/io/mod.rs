@@ -12,6 +12,7 @@
 //! - Nothing is ordered between the log and the store, or between two volumes.
 //! - Each order is answered once, unless the process ends or the volume has failed.
 
+mod file;
 mod wire;
 
 #[cfg(test)]
@@ -20,7 +21,7 @@ mod tests;
 use bytes::Bytes;
 
 use crate::store::{Page, StoreBatch, StoreSeq};
-pub use crate::wal::{FileError, FileName, FileOp, FileOpId, FileResult};
+pub use file::{FileError, FileName, FileOp, FileOpId, FileResult};
 
 /// A log and a store. Which machine it belongs to is in its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

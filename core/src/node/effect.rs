@@ -7,6 +7,9 @@ use crate::io::{Io, Volume};
 use crate::part::Health;
 use crate::types::{NodeId, RequestId};
 
+/// Effects are moved often: rare and large parts are boxed.
+const _: () = assert!(size_of::<Effect>() <= 256);
+
 /// Everything that a node asks of its shell, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {

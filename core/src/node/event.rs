@@ -7,6 +7,9 @@ use crate::io::{Done, Volume};
 use crate::part::Scope;
 use crate::types::{NodeId, RequestId, WallTime};
 
+/// Events are moved often: rare and large parts are boxed.
+const _: () = assert!(size_of::<Event>() <= 272);
+
 /// Everything that can happen to a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {

@@ -69,6 +69,13 @@ macro_rules! parts {
                 }
             }
 
+            /// Whom it may hear.
+            pub const fn scope(self) -> Scope {
+                match self {
+                    $(Self::$Variant => <$Variant as Part>::SCOPE,)+
+                }
+            }
+
             /// The part that a volume belongs to.
             pub const fn of(volume: Volume) -> Self {
                 match volume {

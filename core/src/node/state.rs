@@ -87,9 +87,8 @@ impl Node {
         self.parts.health()
     }
 
-    /// Whether a part takes messages and requests now. For shells that queue by part:
-    /// what is not taken stays with whoever sent it, and the other parts go on. One that
-    /// has a single queue holds everything back by a bound of its own instead.
+    /// Whether a part takes messages now: what is not taken stays with whoever sent it,
+    /// and the other parts go on. Requests are answered even then.
     pub fn accepts(&self, part: PartId) -> bool {
         self.parts.accepts(part)
     }

@@ -29,6 +29,21 @@ pub struct Revision(pub u64);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct RequestId(pub u64);
 
+/// One life of a process, drawn at random by its shell. No clock is asked for it: clocks
+/// run back, and two lives must never share one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct ProcessNonce(pub u64);
+
+/// A request from one node to another, chosen by the one that asks and never used twice.
+/// Between processes the order means nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct PeerRequestId {
+    /// The process that asks.
+    pub process: ProcessNonce,
+    /// Counted by it.
+    pub number: u64,
+}
+
 /// The chained checksum over a log up to and including one entry. Equal `(index,
 /// term)` implies equal chain; a difference is corruption or a bug. It detects
 /// accidents and no liars: see [`crate::raft::chain`].

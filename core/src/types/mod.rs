@@ -3,5 +3,7 @@
 mod ids;
 mod time;
 
-pub use ids::{Chain, ClusterId, Index, LogId, NodeId, RequestId, Revision, Term};
+pub use ids::{
+    Chain, ClusterId, Index, LogId, NodeId, PeerRequestId, ProcessNonce, RequestId, Revision, Term,
+};
 pub use time::{Span, Time, WallTime};

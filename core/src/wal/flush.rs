@@ -3,11 +3,12 @@
 use sha2::{Digest, Sha256};
 
 use super::config::{BLOCK_BYTES, GROUP_BYTES_MAX, blocks, in_memory, length};
-use super::effect::{Effect, FileName, FileOp};
+use super::effect::Effect;
 use super::frame::{HEADER_BYTES, Header, Kind, SegmentStart, checksum};
 use super::record::{Batch, Record, RecordKind, WalSeq};
 use super::state::{Active, Extent, Item, Job, Purpose, Spare, Wal, records_bytes};
 use crate::codec::Writer;
+use crate::io::{FileName, FileOp};
 use crate::machine::Outbox;
 use crate::types::Time;
 
@@ -225,9 +226,9 @@ impl Wal {
     /// that a head takes back would be cast twice.
     fn carry(&mut self, record: Record) {
         match record.kind {
-            RecordKind::HardState => {
+            RecordKind::State => {
                 self.holds_vote = true;
-                self.head.retain(|old| old.kind != RecordKind::HardState);
+                self.head.retain(|old| old.kind != RecordKind::State);
                 self.head.push(record);
             }
             RecordKind::Base => self
@@ -245,10 +246,10 @@ impl Wal {
             self.head.iter().any(covers),
             "the head holds a base that the pruned entries are behind"
         );
-        let repeats_vote = self.head.iter().any(|r| r.kind == RecordKind::HardState);
+        let repeats_vote = self.head.iter().any(|r| r.kind == RecordKind::State);
         assert!(
             repeats_vote || !self.holds_vote,
-            "the head holds the hard state: the segments that go may hold the only one"
+            "the head holds the state: the segments that go may hold the only one"
         );
         self.write_head(writer);
         assert!(self.to_remove.is_empty());

@@ -55,7 +55,7 @@ impl Kind {
         match self {
             Self::Segment => 0,
             Self::Owner(RecordKind::Entry) => 1,
-            Self::Owner(RecordKind::HardState) => 2,
+            Self::Owner(RecordKind::State) => 2,
             Self::Owner(RecordKind::Truncate) => 3,
             Self::Owner(RecordKind::Base) => 4,
         }
@@ -65,7 +65,7 @@ impl Kind {
         Ok(match tag {
             0 => Self::Segment,
             1 => Self::Owner(RecordKind::Entry),
-            2 => Self::Owner(RecordKind::HardState),
+            2 => Self::Owner(RecordKind::State),
             3 => Self::Owner(RecordKind::Truncate),
             4 => Self::Owner(RecordKind::Base),
             _ => {

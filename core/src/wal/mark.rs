@@ -1,8 +1,9 @@
 //! Writing superblocks, and removing segments behind them.
 
-use super::effect::{Effect, FileName, FileOp};
+use super::effect::Effect;
 use super::state::{Job, Prune, Purpose, Wal};
 use super::superblock::Superblock;
+use crate::io::{FileName, FileOp};
 use crate::machine::Outbox;
 
 impl Wal {

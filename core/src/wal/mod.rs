@@ -1,6 +1,6 @@
 //! The segmented write-ahead log as a sans-IO machine.
 //!
-//! It holds what a part of a node must not forget: Raft's hard state and log, or the
+//! It holds what a part of a node must not forget: the state and the log of Raft, or the
 //! votes, certificates and open blocks of a validator. Batches go
 //! in with [`Event::Append`] and are reported with [`Effect::Durable`]; at a
 //! start [`Effect::Recovered`] gives everything back, together with an honest
@@ -65,12 +65,12 @@
 //!   before it.
 //! - [`Event::SetHead`] follows the append that it repeats. The log writes it at
 //!   the beginning of each segment and at each prune, so **recovered records hold
-//!   copies of hard state and base in the middle**: replaying one where it stands
+//!   copies of state and base in the middle**: replaying one where it stands
 //!   must change nothing (a base in a head must not void the entries behind it).
-//!   A hard state that is appended replaces the one in the head by itself; a base
+//!   A state that is appended replaces the one in the head by itself; a base
 //!   that is older than an appended one is left out.
 //! - Before [`Event::Prune`]`{below}` the head must hold a base at or behind
-//!   `below - 1`, and the hard state if there is one. Entries below may still come back, and the first record may be
+//!   `below - 1`, and the state if there is one. Entries below may still come back, and the first record may be
 //!   an entry whose base follows later.
 //! - [`Effect::Failed`] is final.
 //!
@@ -154,8 +154,8 @@ mod superblock;
 mod tests;
 
 pub use config::{BLOCK_BYTES, Config, IDLE_MARK};
-pub use effect::{Effect, FileName, FileOp, Recovered};
-pub use event::{Event, FileError, FileOpId, FileResult};
+pub use effect::{Effect, Recovered};
+pub use event::Event;
 pub use name::{file_name, parse_file_name};
 pub use record::{Batch, Damage, Record, RecordKind, WalSeq};
 pub use state::Wal;

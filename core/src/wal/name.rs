@@ -3,7 +3,7 @@
 use alloc::format;
 use alloc::string::String;
 
-use super::effect::FileName;
+use crate::io::FileName;
 
 const SUPERBLOCK: &str = "superblock-";
 const SEGMENT: &str = "segment-";

@@ -14,8 +14,8 @@ pub struct WalSeq(pub u64);
 pub enum RecordKind {
     /// A log entry; `index` is its position.
     Entry,
-    /// Term and vote of a Raft node, one atomic record.
-    HardState,
+    /// What the owner must know beside its entries, one atomic record: the newest counts.
+    State,
     /// The log is cut: entries from `index` on are void.
     Truncate,
     /// The log begins after `index`: position, chain and membership there.
@@ -52,7 +52,7 @@ pub struct Damage {
     /// if the hole reaches the end.
     pub before_index: Option<u64>,
     /// Whether a record that is not an `Entry` may be lost in the hole and no
-    /// `HardState` stands behind it, which would be younger.
+    /// `State` stands behind it, which would be younger.
     pub may_hide_state: bool,
     /// Where the hole begins: segment number and byte offset.
     pub segment: u64,

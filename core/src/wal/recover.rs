@@ -5,14 +5,14 @@ use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 
 use super::config::{BLOCK_BYTES, COUNT_MAX, SEGMENT_FILE_BYTES_MAX, in_memory, length};
-use super::effect::{Effect, FileName, FileOp, Recovered};
-use super::event::{FileError, FileResult};
+use super::effect::{Effect, Recovered};
 use super::mark::next_superblock;
 use super::record::RecordKind;
 use super::scan::{SegmentScan, scan_segment};
 use super::state::{Extent, Phase, Purpose, Spare, Tail, Wal};
 use super::stitch::{Log, stitch};
 use super::superblock::Superblock;
+use crate::io::{FileError, FileName, FileOp, FileResult};
 use crate::limits::WAL_READ_BYTES;
 use crate::machine::Outbox;
 
@@ -190,7 +190,7 @@ impl Wal {
         block.synced = log.synced;
         block.state = log.state;
         self.superblock = block;
-        self.holds_vote = log.records.iter().any(|r| r.kind == RecordKind::HardState);
+        self.holds_vote = log.records.iter().any(|r| r.kind == RecordKind::State);
         self.durable = log.synced;
         self.durable_at = self.now;
         self.tail = Tail {

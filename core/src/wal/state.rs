@@ -5,12 +5,12 @@ use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 
 use super::config::Config;
-use super::effect::{Effect, FileOp};
-use super::event::FileOpId;
+use super::effect::Effect;
 use super::frame::{Link, record_bytes};
 use super::record::{Batch, Record, WalSeq};
 use super::recover::Recovery;
 use super::superblock::Superblock;
+use crate::io::{FileOp, FileOpId};
 use crate::machine::Outbox;
 use crate::types::Time;
 
@@ -30,7 +30,7 @@ pub struct Wal {
     pub(super) queue: Queue,
     /// What each new segment begins with.
     pub(super) head: Vec<Record>,
-    /// Whether the log holds a hard state, so that a head must repeat one.
+    /// Whether the log holds a state, so that a head must repeat one.
     pub(super) holds_vote: bool,
     /// The end of the log as written, durable or not.
     pub(super) tail: Tail,

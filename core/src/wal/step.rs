@@ -4,9 +4,10 @@ use alloc::vec::Vec;
 
 use super::config::IDLE_MARK;
 use super::effect::Effect;
-use super::event::{Event, FileOpId, FileResult};
+use super::event::Event;
 use super::record::{Batch, Record, RecordKind, WalSeq};
 use super::state::{Item, Job, Phase, Purpose, Wal, records_bytes};
+use crate::io::{FileOpId, FileResult};
 use crate::limits::{WAL_PENDING_BYTES_MAX, WAL_RECORD_BYTES_MAX};
 use crate::machine::{Machine, Outbox};
 use crate::mutant::Mutant;
@@ -74,7 +75,7 @@ impl Wal {
         assert!(
             records
                 .iter()
-                .all(|r| matches!(r.kind, RecordKind::HardState | RecordKind::Base)),
+                .all(|r| matches!(r.kind, RecordKind::State | RecordKind::Base)),
             "a head repeats state; it is no place for entries"
         );
         assert!(records_bytes(&records) <= self.head_bytes_max());

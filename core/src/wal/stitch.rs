@@ -325,8 +325,8 @@ impl Walk {
     fn damage(&self, hole: &Hole) -> Damage {
         let (before, behind) = self.records.split_at(hole.at_record);
         let is_entry = |record: &&Record| record.kind == RecordKind::Entry;
-        // A readable hard state behind the hole is younger than any inside it.
-        let state_behind = behind.iter().any(|r| r.kind == RecordKind::HardState);
+        // A readable state behind the hole is younger than any inside it.
+        let state_behind = behind.iter().any(|r| r.kind == RecordKind::State);
         Damage {
             after_index: before.iter().rfind(is_entry).map_or(0, |r| r.index),
             before_index: behind.iter().find(is_entry).map(|r| r.index),

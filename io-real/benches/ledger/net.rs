@@ -20,10 +20,11 @@ use decube_core::types::{ClusterId, NodeId, Span};
 use decube_io_real::data_dir::{DataDir, NodeKeys};
 use decube_io_real::disk::{Directory, DiskThread};
 use decube_io_real::host::{self, HostConfig, NodeHandle};
+use decube_io_real::inbox::NetworkInbox;
 use decube_io_real::network::InProcessHub;
 use decube_io_real::network::libp2p::{Libp2pConfig, start};
 use decube_io_real::ports::{
-    Disk, DiskEvent, Network, NetworkEvent, Ports, StoreEvent, StoreQueue, SystemClock, VolumePorts,
+    Disk, DiskEvent, Network, Ports, StoreEvent, StoreQueue, SystemClock, VolumePorts,
 };
 use decube_io_real::store::{EmbeddedStore, StoreThread};
 use decube_io_real::verifier::FastVerifier;
@@ -114,7 +115,7 @@ impl Plan {
         &self,
         number: usize,
         network: N,
-        network_events: mpsc::Receiver<NetworkEvent>,
+        network_events: NetworkInbox,
     ) -> NodeHandle {
         let data = DataDir::open(&self.root.path().join(number.to_string())).unwrap();
         let config = self.config(number, SharedVerifier::new(FastVerifier));
@@ -137,7 +138,7 @@ impl Plan {
     fn spawn<N: Network, D: Disk, S: StoreQueue>(
         &self,
         config: Config,
-        (network, network_events): (N, mpsc::Receiver<NetworkEvent>),
+        (network, network_events): (N, NetworkInbox),
         volumes: [(Volume, Devices<D, S>); Volume::ALL.len()],
     ) -> NodeHandle {
         let attach = |((disk, disk_events), (store, store_events))| VolumePorts {
@@ -306,7 +307,11 @@ impl Disk for NoDisk {
             | FileOp::Sync { .. }
             | FileOp::Remove { .. } => FileResult::Done,
         };
-        let _ = self.0.send(DiskEvent { id, result });
+        let _ = self.0.send(DiskEvent {
+            id,
+            result,
+            said: None,
+        });
     }
 
     async fn close(self) {}

@@ -189,13 +189,16 @@ pub struct Marking<F> {
     files: F,
     /// The mark that is still to be written.
     mark: Option<PathBuf>,
+    /// What the system said when that failed.
+    said: Option<String>,
 }
 
 impl<F> Marking<F> {
     /// Files of a volume that is kept there.
     pub fn new(files: F, dirs: &VolumeDirs) -> Self {
         let mark = (!dirs.is_used).then(|| dirs.mark.clone());
-        Self { files, mark }
+        let said = None;
+        Self { files, mark, said }
     }
 }
 
@@ -207,14 +210,19 @@ impl<F: FileSystem> FileSystem for Marking<F> {
             return result;
         }
         if let Some(mark) = &self.mark {
-            let said = b"a record was made durable in this volume\n";
-            if let Err(error) = durable::write_file(mark, said, 0o600) {
-                tracing::error!(%error, "the mark of a volume can not be written");
+            let text = b"a record was made durable in this volume\n";
+            if let Err(error) = durable::write_file(mark, text, 0o600) {
+                let place = mark.display();
+                self.said = Some(format!("the mark {place} can not be written: {error}"));
                 return FileResult::Failed(FileError::Io);
             }
             self.mark = None;
         }
         result
+    }
+
+    fn said(&mut self) -> Option<String> {
+        self.said.take().or_else(|| self.files.said())
     }
 }
 

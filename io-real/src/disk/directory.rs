@@ -15,8 +15,9 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use bytes::{Bytes, BytesMut};
+use decube_core::io::{FileError, FileName, FileOp, FileResult};
 use decube_core::limits::WAL_SEGMENT_BYTES;
-use decube_core::wal::{FileError, FileName, FileOp, FileResult, file_name, parse_file_name};
+use decube_core::wal::{file_name, parse_file_name};
 
 use super::thread::FileSystem;
 
@@ -31,6 +32,8 @@ pub struct Directory {
     /// path.
     handle: File,
     files: BTreeMap<FileName, File>,
+    /// What the system said of the last operation, if it failed.
+    said: Option<String>,
 }
 
 impl Directory {
@@ -42,6 +45,7 @@ impl Directory {
             path: path.to_owned(),
             handle,
             files: BTreeMap::new(),
+            said: None,
         };
         directory.remove_unfinished()?;
         Ok(directory)
@@ -161,18 +165,35 @@ impl Directory {
 impl FileSystem for Directory {
     fn perform(&mut self, op: FileOp) -> FileResult {
         let result = match &op {
-            FileOp::List => return self.list().map_or_else(failed(&op), FileResult::Listed),
+            FileOp::List => self.list().map(FileResult::Listed),
             FileOp::Read { file, offset, len } => {
-                return self
-                    .read(*file, *offset, *len)
-                    .map_or_else(failed(&op), FileResult::Data);
+                let data = self.read(*file, *offset, *len);
+                data.map(FileResult::Data)
             }
-            FileOp::Create { file, len } => self.create(*file, *len),
-            FileOp::Write { file, offset, data } => self.write(*file, *offset, data),
-            FileOp::Sync { file } => self.file(*file).and_then(File::sync_data),
-            FileOp::Remove { file } => self.remove(*file),
+            FileOp::Create { file, len } => done(self.create(*file, *len)),
+            FileOp::Write { file, offset, data } => done(self.write(*file, *offset, data)),
+            FileOp::Sync { file } => done(self.file(*file).and_then(File::sync_data)),
+            FileOp::Remove { file } => done(self.remove(*file)),
         };
-        result.map_or_else(failed(&op), |()| FileResult::Done)
+        self.said = result.as_ref().err().map(io::Error::to_string);
+        result.unwrap_or_else(|error| FileResult::Failed(kind_of(&error)))
+    }
+
+    fn said(&mut self) -> Option<String> {
+        self.said.take()
+    }
+}
+
+fn done(result: io::Result<()>) -> io::Result<FileResult> {
+    result.map(|()| FileResult::Done)
+}
+
+fn kind_of(error: &io::Error) -> FileError {
+    match error.kind() {
+        io::ErrorKind::NotFound => FileError::Missing,
+        io::ErrorKind::AlreadyExists => FileError::Exists,
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => FileError::Full,
+        _ => FileError::Io,
     }
 }
 
@@ -187,28 +208,5 @@ fn reserve(file: &File, len: u64) -> io::Result<()> {
         // only makes a full disk show later, as a failed write.
         Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => file.set_len(len),
         Err(error) => Err(error.into()),
-    }
-}
-
-fn failed(op: &FileOp) -> impl FnOnce(io::Error) -> FileResult + '_ {
-    move |error| {
-        tracing::warn!(%error, op = op_name(op), "file operation");
-        FileResult::Failed(match error.kind() {
-            io::ErrorKind::NotFound => FileError::Missing,
-            io::ErrorKind::AlreadyExists => FileError::Exists,
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => FileError::Full,
-            _ => FileError::Io,
-        })
-    }
-}
-
-const fn op_name(op: &FileOp) -> &'static str {
-    match op {
-        FileOp::List => "list",
-        FileOp::Create { .. } => "create",
-        FileOp::Write { .. } => "write",
-        FileOp::Sync { .. } => "sync",
-        FileOp::Read { .. } => "read",
-        FileOp::Remove { .. } => "remove",
     }
 }

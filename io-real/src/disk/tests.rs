@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use bytes::Bytes;
-use decube_core::wal::{FileError, FileName, FileOp, FileOpId, FileResult};
+use decube_core::io::{FileError, FileName, FileOp, FileOpId, FileResult};
 use tempfile::TempDir;
 
 use super::{Directory, DiskThread, FileSystem};
@@ -142,7 +142,11 @@ fn a_file_that_does_not_fit_leaves_nothing_behind() {
     let mut files = open(&place);
     let result = files.perform(create(SEGMENT, 1 << 62));
     assert!(matches!(result, FileResult::Failed(_)), "{result:?}");
+    let said = files.said().expect("the system says why");
+    assert!(said.contains("os error"), "{said}");
     assert_eq!(names(place.path()), [""; 0]);
+    files.perform(FileOp::List);
+    assert_eq!(files.said(), None, "of the last operation alone");
 }
 
 #[tokio::test]
@@ -160,7 +164,14 @@ async fn the_thread_keeps_the_order_and_finishes_before_it_closes() {
     ];
     for (id, result) in expected {
         let id = FileOpId(id);
-        assert_eq!(events.recv().await, Some(DiskEvent { id, result }));
+        assert_eq!(
+            events.recv().await,
+            Some(DiskEvent {
+                id,
+                result,
+                said: None
+            })
+        );
     }
     assert_eq!(events.recv().await, None);
 }

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::mpsc as std_mpsc;
 use std::thread;
 
-use decube_core::wal::{FileOp, FileOpId, FileResult};
+use decube_core::io::{FileOp, FileOpId, FileResult};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::ports::{Disk, DiskEvent};
@@ -13,6 +13,11 @@ use crate::ports::{Disk, DiskEvent};
 pub trait FileSystem: Send + 'static {
     /// Carries out one operation. Errors are results, never panics.
     fn perform(&mut self, op: FileOp) -> FileResult;
+
+    /// What the system said of the last operation, if it failed, for people.
+    fn said(&mut self) -> Option<String> {
+        None
+    }
 }
 
 /// Carries out file operations on a thread of their own, in order.
@@ -34,9 +39,10 @@ impl DiskThread {
         thread::Builder::new().name("wal".into()).spawn(move || {
             while let Ok((id, op)) = orders_rx.recv() {
                 let result = files.perform(op);
+                let said = files.said();
                 // A host that is gone needs no answers, but its queued writes
                 // are carried out: a graceful close waits for them.
-                let _ = events.send(DiskEvent { id, result });
+                let _ = events.send(DiskEvent { id, result, said });
             }
             drop(files);
             let _ = end.send(());

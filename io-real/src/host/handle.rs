@@ -15,12 +15,13 @@ use super::STREAM_QUEUE_MAX;
 use super::metrics::{Counter, Metrics};
 use super::requests::{Ask, StreamSender, Waiter};
 use super::status::{HostExit, HostStatus};
+use crate::inbox::{PartReceiver, PartSender, WeakPartSender, part_queues};
 
 /// A client's way to a node. Cheap to clone; when the last one is dropped the
 /// host stops gracefully.
 #[derive(Debug, Clone)]
 pub struct NodeHandle {
-    requests: mpsc::Sender<Ask>,
+    requests: PartSender<Ask>,
     control: mpsc::UnboundedSender<Control>,
     status: watch::Receiver<HostStatus>,
     metrics: Arc<Metrics>,
@@ -30,7 +31,7 @@ pub struct NodeHandle {
 /// A handle that does not keep its host from stopping.
 #[derive(Debug, Clone)]
 pub(super) struct WeakHandle {
-    requests: mpsc::WeakSender<Ask>,
+    requests: WeakPartSender<Ask>,
     control: mpsc::WeakUnboundedSender<Control>,
     status: watch::Receiver<HostStatus>,
     metrics: Arc<Metrics>,
@@ -118,7 +119,7 @@ pub(super) enum Control {
 /// The host's ends of a handle's channels.
 #[derive(Debug)]
 pub(super) struct HandlePorts {
-    pub(super) requests: mpsc::Receiver<Ask>,
+    pub(super) requests: PartReceiver<Ask>,
     pub(super) control: mpsc::UnboundedReceiver<Control>,
     pub(super) status: watch::Sender<HostStatus>,
     pub(super) metrics: Arc<Metrics>,
@@ -126,7 +127,7 @@ pub(super) struct HandlePorts {
 
 impl NodeHandle {
     pub(super) fn new(queue_max: usize) -> (Self, HandlePorts) {
-        let (requests, requests_rx) = mpsc::channel(queue_max);
+        let (requests, requests_rx) = part_queues(queue_max);
         let (control, control_rx) = mpsc::unbounded_channel();
         let (status_tx, status) = watch::channel(HostStatus::default());
         let metrics = Arc::new(Metrics::default());
@@ -259,12 +260,13 @@ impl NodeHandle {
     fn ask(&self, request: Request, waiter: Waiter) -> Result<Option<CancelOnDrop>, HostGone> {
         // Ids only have to be unique in this process; order means nothing.
         let id = RequestId(self.next_id.fetch_add(1, Ordering::Relaxed));
+        let queue = self.requests.of(request.part());
         let ask = Ask {
             id,
             request,
             waiter,
         };
-        match self.requests.try_send(ask) {
+        match queue.try_send(ask) {
             Ok(()) => Ok(Some(CancelOnDrop {
                 control: self.control.clone(),
                 message: Some(Control::Cancel(id)),

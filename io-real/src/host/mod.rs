@@ -12,8 +12,8 @@
 //! |---|---|---|
 //! | file and store completions | one per open order | always taken first |
 //! | control (cancel, shutdown) | one per open request, plus the shutdowns | always taken |
-//! | network | bounded channel | not read while [`ORDERS_OPEN_MAX`] orders to all volumes are open: the sockets push back |
-//! | requests | bounded channel, then `REQUESTS_OPEN_MAX` open ones | answered by the part's `busy` |
+//! | network | a bounded queue for each part | not read for a part that does not accept, or while [`ORDERS_OPEN_MAX`] orders to its volume are open: the sockets push back |
+//! | requests | the same, then `REQUESTS_OPEN_MAX` open ones | answered by the part's `busy` |
 //!
 //! Time is nanoseconds since the host began, from tokio's clock, so that a
 //! simulated runtime controls it. The wall clock enters as `Event::Clock` before
@@ -52,15 +52,15 @@ mod tests;
 pub use handle::{Answers, HostGone, NodeHandle, StreamEnd, Watch, WatchEnd};
 pub use metrics::{Counter, Histogram, HistogramSnapshot, Metrics, VolumeCounter, VolumeMetrics};
 pub use recorder::Recorder;
-pub use run::{HostConfig, spawn};
-pub use status::{HostExit, HostStatus};
+pub use run::{HostConfig, Hosted, spawn};
+pub use status::{HostExit, HostStatus, SlowVolume};
 pub use view::{BLOCKS_KEPT, follow_blocks, follow_cluster};
 
 /// Events that one turn takes before a due wake.
 pub const EVENTS_PER_TURN_MAX: usize = 1024;
-/// Open file and store orders above which the host takes no new work.
+/// Open orders to a volume above which the host takes no new work for its part.
 pub const ORDERS_OPEN_MAX: usize = 4096;
-/// Requests that wait to be taken by the host.
+/// Requests to one part that wait to be taken by the host.
 pub const REQUEST_QUEUE_MAX: usize = 4096;
 /// Parts of an answer that wait for a slow reader before its stream is ended.
 pub const STREAM_QUEUE_MAX: usize = 256;

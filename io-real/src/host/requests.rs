@@ -6,7 +6,6 @@ use std::sync::{Arc, OnceLock};
 use decube_core::limits::REQUESTS_OPEN_MAX;
 use decube_core::node::{Request, Response};
 use decube_core::types::RequestId;
-use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{mpsc, oneshot};
 
 use super::handle::StreamEnd;
@@ -127,14 +126,5 @@ impl Waiter {
                 drop(stream.end.set(StreamEnd::Answered(Box::new(response))));
             }
         }
-    }
-}
-
-/// What a source has: nothing yet, its end, or an event.
-pub(super) fn ready<T>(received: Result<T, TryRecvError>) -> Option<Option<T>> {
-    match received {
-        Ok(event) => Some(Some(event)),
-        Err(TryRecvError::Disconnected) => Some(None),
-        Err(TryRecvError::Empty) => None,
     }
 }

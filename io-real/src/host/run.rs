@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use decube_core::codec::Decode as _;
+use decube_core::limits::VOLUME_SLOW_AFTER;
 use decube_core::machine::{Machine, Outbox};
-use decube_core::node::{Effect, Event, Message, PartId, Response};
+use decube_core::node::{Effect, Event, Message, Node, PartId, Response};
 use decube_core::part::{Health, Reason};
 use decube_core::types::{RequestId, Time};
-use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
 
@@ -15,10 +15,11 @@ use super::handle::{Control, HandlePorts, NodeHandle};
 use super::letters::Letters;
 use super::metrics::Counter;
 use super::recorder::Recorder;
-use super::requests::{Ask, Delivery, Requests, ready};
+use super::requests::{Ask, Delivery, Requests};
 use super::status::HostExit;
 use super::volume::{VolumeInput, Volumes};
 use super::{EVENTS_PER_TURN_MAX, ORDERS_OPEN_MAX, REQUEST_QUEUE_MAX};
+use crate::inbox::{NetworkInbox, PartSet};
 use crate::ports::{Disk, Network, NetworkEvent, Peer, Ports, StoreQueue, WallClock};
 
 /// What a host needs to know beside its ports.
@@ -39,6 +40,19 @@ impl Default for HostConfig {
     }
 }
 
+/// A machine that a host can drive.
+pub trait Hosted: Machine<Event = Event, Effect = Effect> + Send + 'static {
+    /// Whether a part takes messages now: what it does not take stays with whoever sent
+    /// it, and the other parts go on.
+    fn accepts(&self, part: PartId) -> bool;
+}
+
+impl Hosted for Node {
+    fn accepts(&self, part: PartId) -> bool {
+        Self::accepts(self, part)
+    }
+}
+
 /// Starts a host for `machine` on the current runtime. The machine must be fresh:
 /// the first events it gets are `Clock` and `Start`.
 ///
@@ -50,7 +64,7 @@ pub fn spawn<M, N, D, S, C, R>(
     recorder: R,
 ) -> (NodeHandle, JoinHandle<HostExit>)
 where
-    M: Machine<Event = Event, Effect = Effect> + Send + 'static,
+    M: Hosted,
     N: Network,
     D: Disk,
     S: StoreQueue,
@@ -94,7 +108,7 @@ struct Host<M, N, D, S, C, R> {
     machine: M,
     out: Outbox<Effect>,
     network: N,
-    network_events: mpsc::Receiver<NetworkEvent>,
+    network_events: NetworkInbox,
     volumes: Volumes<D, S>,
     clock: C,
     client: HandlePorts,
@@ -133,7 +147,7 @@ enum Input {
 
 impl<M, N, D, S, C, R> Host<M, N, D, S, C, R>
 where
-    M: Machine<Event = Event, Effect = Effect> + Send + 'static,
+    M: Hosted,
     N: Network,
     D: Disk,
     S: StoreQueue,
@@ -166,17 +180,17 @@ where
     /// Waits for one event. Completions come first, so that open orders shrink
     /// before new work is taken; the wake comes last, when nothing else is there.
     async fn wait(&mut self) -> Input {
-        let takes_work = self.takes_work();
         let deadline = self.machine.deadline();
         let wake_at = deadline.map_or(self.clock_due, |at| self.instant_of(at));
         let stop_by = self.stop_by.unwrap_or(self.clock_due);
+        let (messages, requests) = (self.takes_messages(), self.takes_requests());
         let client = &mut self.client;
         tokio::select! {
             biased;
             input = self.volumes.completion() => Input::Volume(input),
             control = client.control.recv(), if self.control_open => Input::Control(control),
-            event = self.network_events.recv(), if takes_work => Input::Network(event),
-            ask = client.requests.recv(), if takes_work && self.requests_open => Input::Request(ask),
+            event = self.network_events.recv(messages) => Input::Network(event),
+            ask = client.requests.recv(requests), if self.requests_open => Input::Request(ask),
             () = sleep_until(stop_by), if self.stop_by.is_some() => Input::StopBy,
             () = sleep_until(self.clock_due) => Input::Clock,
             () = sleep_until(wake_at), if deadline.is_some() => Input::Wake,
@@ -197,16 +211,16 @@ where
                 self.take(Input::Control(Some(control)));
                 taken += 1;
             }
-            if self.takes_work() {
-                if let Some(event) = ready(self.network_events.try_recv()) {
-                    self.take(Input::Network(event));
-                    taken += 1;
-                }
-                // That the handles are gone is news only once: `wait` sees it.
-                if let Ok(ask) = self.client.requests.try_recv() {
-                    self.take(Input::Request(Some(ask)));
-                    taken += 1;
-                }
+            // That the transport or the handles are gone is news only once: `wait` sees it.
+            let messages = self.takes_messages();
+            if let Some(event) = self.network_events.try_recv(messages) {
+                self.take(Input::Network(Some(event)));
+                taken += 1;
+            }
+            let requests = self.takes_requests();
+            if let Some(ask) = self.client.requests.try_recv(requests) {
+                self.take(Input::Request(Some(ask)));
+                taken += 1;
             }
             if taken == before {
                 return true;
@@ -223,9 +237,15 @@ where
         }
     }
 
-    /// Whether clients and peers may bring new work.
-    fn takes_work(&self) -> bool {
-        self.volumes.orders_open() < ORDERS_OPEN_MAX
+    /// For which parts peers may bring new work.
+    fn takes_messages(&self) -> PartSet {
+        let requests = self.takes_requests();
+        PartSet::of(|part| requests.contains(part) && self.machine.accepts(part))
+    }
+
+    /// For which parts clients may: one that does not accept answers for itself.
+    fn takes_requests(&self) -> PartSet {
+        PartSet::of(|part| self.volumes.orders_open(part.volume()) < ORDERS_OPEN_MAX)
     }
 
     fn take(&mut self, input: Input) {
@@ -336,8 +356,24 @@ where
 
     fn tell_clock(&mut self) {
         self.clock_due = Instant::now() + self.config.clock_interval;
+        self.note_slow_volumes();
         let wall = self.clock.now();
         self.step(Event::Clock { wall });
+    }
+
+    fn note_slow_volumes(&self) {
+        let slow = self.volumes.slow(Duration::from_nanos(VOLUME_SLOW_AFTER.0));
+        self.client.status.send_if_modified(|status| {
+            for (volume, slow) in &slow {
+                if !status.slow.contains_key(volume) {
+                    let (volume, operation) = (volume.name(), &slow.operation);
+                    tracing::warn!(volume, operation, "a volume is slow: check its disk");
+                }
+            }
+            let is_news = status.slow != slow;
+            status.slow = slow;
+            is_news
+        });
     }
 
     /// A stop is over; it may have begun because a part halted.
@@ -420,7 +456,13 @@ where
 
     /// Tells the health of a part. Without its part in the cluster a node is of no use:
     /// the others are shut down, and the process ends. It goes on without the ledger.
-    fn note_health(&mut self, part: PartId, health: Health) {
+    fn note_health(&mut self, part: PartId, mut health: Health) {
+        // The part knows that its volume failed, the adapter what the system said.
+        if let Health::Halted(reason) = &mut health
+            && let Some(failure) = self.volumes.failure(part.volume())
+        {
+            *reason = format!("{reason} ({failure})").into();
+        }
         match &health {
             Health::Halted(reason) => {
                 tracing::error!(part = part.name(), %reason, "a part halted itself");

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use decube_core::io::Volume;
 use decube_core::node::PartId;
 use decube_core::part::{Health, Reason};
 
@@ -10,6 +11,8 @@ use decube_core::part::{Health, Reason};
 pub struct HostStatus {
     /// The health of each part that has told it.
     pub parts: BTreeMap<PartId, Health>,
+    /// Volumes that have not done for too long what was asked of them first.
+    pub slow: BTreeMap<Volume, SlowVolume>,
     /// How the host ended, if it has.
     pub exit: Option<HostExit>,
 }
@@ -28,6 +31,15 @@ impl HostStatus {
             _ => None,
         }
     }
+}
+
+/// The oldest open operation of a volume that is slow, as of the last tick of the clock.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SlowVolume {
+    /// The operation, for people.
+    pub operation: String,
+    /// How long it has been open.
+    pub seconds: u64,
 }
 
 /// How a host ended.

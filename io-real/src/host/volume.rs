@@ -1,13 +1,17 @@
 //! A volume on its adapters: orders out, completions in.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
-use decube_core::io::{Done, FileOp, FileOpId, FileResult, Io, Volume};
+use decube_core::io::{Done, FileError, FileName, FileOp, FileOpId, FileResult, Io, Volume};
+use decube_core::wal::file_name;
 use tokio::time::Instant;
 
 use super::metrics::{Metrics, VolumeCounter};
 use super::run::count;
+use super::status::SlowVolume;
 use crate::ports::{Disk, DiskEvent, StoreEvent, StoreQueue, VolumePorts};
 
 /// All volumes of a node.
@@ -28,9 +32,67 @@ pub(super) enum VolumeInput {
 #[derive(Debug)]
 struct Attached<D, S> {
     ports: VolumePorts<D, S>,
-    orders_open: usize,
-    /// When each open sync was ordered.
-    syncs_open: BTreeMap<FileOpId, Instant>,
+    /// Open orders to the log, in the order in which they are carried out.
+    files: VecDeque<(FileOpId, Order)>,
+    /// The same of the store.
+    store: VecDeque<Order>,
+    /// The last failure that can stop the part, for people.
+    failure: Option<String>,
+}
+
+/// An order that is not carried out yet.
+#[derive(Debug)]
+struct Order {
+    what: What,
+    at: Instant,
+}
+
+/// What was ordered, as people are told.
+#[derive(Debug, Clone, Copy)]
+enum What {
+    List,
+    Create(FileName),
+    Write(FileName),
+    Sync(FileName),
+    ReadFile(FileName),
+    Remove(FileName),
+    Commit,
+    Read,
+}
+
+impl What {
+    const fn of(op: &FileOp) -> Self {
+        match op {
+            FileOp::List => Self::List,
+            FileOp::Create { file, .. } => Self::Create(*file),
+            FileOp::Write { file, .. } => Self::Write(*file),
+            FileOp::Sync { file } => Self::Sync(*file),
+            FileOp::Read { file, .. } => Self::ReadFile(*file),
+            FileOp::Remove { file } => Self::Remove(*file),
+        }
+    }
+
+    /// Whether a log does not go on after it has failed: one that can not be read is
+    /// repaired, and what can not be removed stays.
+    const fn is_vital(self) -> bool {
+        !matches!(self, Self::ReadFile(_) | Self::Remove(_))
+    }
+}
+
+impl fmt::Display for What {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (what, file) = match self {
+            Self::List => return f.write_str("list of the log's files"),
+            Self::Commit => return f.write_str("commit to the store"),
+            Self::Read => return f.write_str("read of the store"),
+            Self::Create(file) => ("creation", file),
+            Self::Write(file) => ("write", file),
+            Self::Sync(file) => ("sync", file),
+            Self::ReadFile(file) => ("read", file),
+            Self::Remove(file) => ("removal", file),
+        };
+        write!(f, "{what} of {}", file_name(*file))
+    }
 }
 
 impl<D: Disk, S: StoreQueue> Volumes<D, S> {
@@ -38,8 +100,9 @@ impl<D: Disk, S: StoreQueue> Volumes<D, S> {
         let attach = |(volume, ports)| {
             let attached = Attached {
                 ports,
-                orders_open: 0,
-                syncs_open: BTreeMap::new(),
+                files: VecDeque::new(),
+                store: VecDeque::new(),
+                failure: None,
             };
             (volume, attached)
         };
@@ -48,10 +111,31 @@ impl<D: Disk, S: StoreQueue> Volumes<D, S> {
         }
     }
 
-    /// Orders of all volumes that are not carried out yet.
-    pub(super) fn orders_open(&self) -> usize {
-        let each = self.all.values().map(|one| one.orders_open);
-        each.fold(0, usize::saturating_add)
+    /// Orders of a volume that are not carried out yet.
+    pub(super) fn orders_open(&self, volume: Volume) -> usize {
+        self.all.get(&volume).map_or(0, Attached::open)
+    }
+
+    /// Volumes whose oldest open order is older than `bound`, and that order.
+    pub(super) fn slow(&self, bound: Duration) -> BTreeMap<Volume, SlowVolume> {
+        let oldest = |one: &Attached<D, S>| {
+            let file = one.files.front().map(|(_, order)| order);
+            let each = file.into_iter().chain(one.store.front());
+            let oldest = each.min_by_key(|order| order.at)?;
+            let age = oldest.at.elapsed();
+            (age > bound).then(|| SlowVolume {
+                operation: oldest.what.to_string(),
+                seconds: age.as_secs(),
+            })
+        };
+        let all = self.all.iter();
+        all.filter_map(|(volume, one)| Some((*volume, oldest(one)?)))
+            .collect()
+    }
+
+    /// What the system said when a volume failed, where that may have stopped its part.
+    pub(super) fn failure(&self, volume: Volume) -> Option<&str> {
+        self.all.get(&volume)?.failure.as_deref()
     }
 
     /// Those that were used before.
@@ -97,27 +181,28 @@ impl<D: Disk, S: StoreQueue> Volumes<D, S> {
     pub(super) fn order(&mut self, volume: Volume, io: Io, metrics: &Metrics) {
         let one = self.all.get_mut(&volume);
         let one = one.expect("each part of a node has its volume");
-        one.orders_open = one.orders_open.saturating_add(1);
+        let order = |what| Order {
+            what,
+            at: Instant::now(),
+        };
         match io {
             Io::File { id, op } => {
-                match &op {
-                    FileOp::Write { data, .. } => {
-                        metrics.add_of(volume, VolumeCounter::BytesWritten, count(data.len()));
-                    }
-                    FileOp::Sync { .. } => {
-                        one.syncs_open.insert(id, Instant::now());
-                    }
-                    FileOp::List
-                    | FileOp::Create { .. }
-                    | FileOp::Read { .. }
-                    | FileOp::Remove { .. } => {}
+                if let FileOp::Write { data, .. } = &op {
+                    metrics.add_of(volume, VolumeCounter::BytesWritten, count(data.len()));
                 }
+                one.files.push_back((id, order(What::of(&op))));
                 one.ports.disk.submit(id, op);
             }
-            Io::Commit(batch) => one.ports.store.commit(batch),
-            Io::Read(read) => one.ports.store.read(read),
+            Io::Commit(batch) => {
+                one.store.push_back(order(What::Commit));
+                one.ports.store.commit(batch);
+            }
+            Io::Read(read) => {
+                one.store.push_back(order(What::Read));
+                one.ports.store.read(read);
+            }
         }
-        metrics.set_open(volume, one.orders_open);
+        metrics.set_open(volume, one.open());
     }
 
     /// What a completion tells the node.
@@ -127,23 +212,21 @@ impl<D: Disk, S: StoreQueue> Volumes<D, S> {
         event: DiskEvent,
         metrics: &Metrics,
     ) -> Done {
-        let one = self.completed(volume, metrics);
-        let DiskEvent { id, result } = event;
-        if let Some(ordered_at) = one.syncs_open.remove(&id) {
-            metrics.add_of(volume, VolumeCounter::Syncs, 1);
-            metrics
-                .of(volume)
-                .sync_latency
-                .record_duration(ordered_at.elapsed());
-        }
-        if let FileResult::Failed(error) = &result {
-            metrics.add_of(volume, VolumeCounter::FileErrors, 1);
-            tracing::warn!(
-                volume = volume.name(),
-                ?error,
-                id = id.0,
-                "file operation failed"
-            );
+        let one = self.all.get_mut(&volume).expect("it answered an order");
+        let DiskEvent { id, result, said } = event;
+        let place = one.files.iter().position(|(open, _)| *open == id);
+        let order = place.and_then(|place| one.files.remove(place));
+        metrics.set_open(volume, one.open());
+        if let Some((_, order)) = order {
+            if matches!(order.what, What::Sync(_)) {
+                metrics.add_of(volume, VolumeCounter::Syncs, 1);
+                let latency = &metrics.of(volume).sync_latency;
+                latency.record_duration(order.at.elapsed());
+            }
+            if let FileResult::Failed(error) = &result {
+                metrics.add_of(volume, VolumeCounter::FileErrors, 1);
+                one.note_failure(volume, order.what, *error, said);
+            }
         }
         Done::File { id, result }
     }
@@ -155,7 +238,9 @@ impl<D: Disk, S: StoreQueue> Volumes<D, S> {
         event: StoreEvent,
         metrics: &Metrics,
     ) -> Done {
-        self.completed(volume, metrics);
+        let one = self.all.get_mut(&volume).expect("it answered an order");
+        let order = one.store.pop_front();
+        metrics.set_open(volume, one.open());
         match event {
             StoreEvent::Committed(seq) => {
                 metrics.add_of(volume, VolumeCounter::StoreCommits, 1);
@@ -166,17 +251,14 @@ impl<D: Disk, S: StoreQueue> Volumes<D, S> {
                 Done::Read { id, page }
             }
             StoreEvent::Failed { reason } => {
-                tracing::error!(volume = volume.name(), reason, "the store failed");
+                let what = order.map_or(What::Commit, |order| order.what);
+                let volume = volume.name();
+                let failure = format!("volume {volume}: {what}: {reason}");
+                tracing::error!(failure, "the store failed");
+                one.failure = Some(failure);
                 Done::Failed
             }
         }
-    }
-
-    fn completed(&mut self, volume: Volume, metrics: &Metrics) -> &mut Attached<D, S> {
-        let one = self.all.get_mut(&volume).expect("it answered an order");
-        one.orders_open = one.orders_open.saturating_sub(1);
-        metrics.set_open(volume, one.orders_open);
-        one
     }
 
     /// Carries out what is queued and releases files and engines.
@@ -184,6 +266,30 @@ impl<D: Disk, S: StoreQueue> Volumes<D, S> {
         for one in self.all.into_values() {
             one.ports.disk.close().await;
             one.ports.store.close().await;
+        }
+    }
+}
+
+impl<D, S> Attached<D, S> {
+    /// Orders that are not carried out yet.
+    fn open(&self) -> usize {
+        self.files.len().saturating_add(self.store.len())
+    }
+
+    /// Says what has failed, what the system said and what to do.
+    fn note_failure(&mut self, volume: Volume, what: What, error: FileError, said: Option<String>) {
+        let volume = volume.name();
+        let said = said.map_or_else(String::new, |said| format!(": {said}"));
+        let advice = match error {
+            FileError::Full => "the disk is full: free space on it, then restart the node",
+            FileError::Io => "check the disk, then restart the node",
+            FileError::Missing => "a file of the log is gone: nobody but the node may touch them",
+            FileError::Exists => "a file is in the way: nobody but the node may make any there",
+        };
+        let failure = format!("volume {volume}: {what}{said}: {advice}");
+        tracing::warn!(failure, "file operation failed");
+        if what.is_vital() {
+            self.failure = Some(failure);
         }
     }
 }

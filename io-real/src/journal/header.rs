@@ -52,7 +52,7 @@ fn record(config: &cluster::Config, ledger: Option<&ledger::Config>) -> Recorded
         node: config.id.0.to_be_bytes().to_vec().into(),
         cluster: config.cluster.0.to_be_bytes().to_vec().into(),
         bootstrap: config.bootstrap.to_bytes(),
-        seed: config.seed,
+        seed: config.process.0,
         request_timeout_nanos: config.request_timeout.0,
         wal_segment_bytes: config.wal_segment_bytes,
         log_entries_max: config.log_entries_max,

@@ -55,7 +55,7 @@ use decube_proto::journal::{Signed, Step};
 use sha2::{Digest as _, Sha256};
 
 /// The layout that this version writes and reads.
-const FORMAT: u32 = 7;
+const FORMAT: u32 = 8;
 /// Segments end in this.
 const SUFFIX: &str = "dcj";
 

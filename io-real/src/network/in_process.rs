@@ -7,11 +7,11 @@ use bytes::Bytes;
 use decube_core::limits::MESSAGE_BYTES_MAX;
 use decube_core::part::Scope;
 use decube_core::types::{ClusterId, NodeId};
-use tokio::sync::mpsc;
 
+use crate::inbox::{NetworkInbox, NetworkSender, network_inbox};
 use crate::ports::{Dropped, Network, NetworkEvent, Peer};
 
-/// Messages that wait for a host.
+/// Messages that wait for one part of a host.
 const QUEUE_MAX: usize = 1024;
 
 /// What connects hosts of one process. Clones are the same hub.
@@ -33,7 +33,7 @@ struct Hub {
 struct Attached {
     /// Tells a host from an earlier one under the same id.
     generation: u64,
-    inbox: mpsc::Sender<NetworkEvent>,
+    inbox: NetworkSender,
     cluster: ClusterId,
     /// Whom it wants to be connected to.
     peers: BTreeSet<NodeId>,
@@ -55,17 +55,13 @@ impl InProcessHub {
 
     /// Attaches a node of the one cluster that there is. A node that was attached under
     /// this id is cut off.
-    pub fn attach(&self, node: NodeId) -> (InProcess, mpsc::Receiver<NetworkEvent>) {
+    pub fn attach(&self, node: NodeId) -> (InProcess, NetworkInbox) {
         self.attach_in(node, ClusterId::default())
     }
 
     /// Attaches a node of one of several clusters.
-    pub fn attach_in(
-        &self,
-        node: NodeId,
-        cluster: ClusterId,
-    ) -> (InProcess, mpsc::Receiver<NetworkEvent>) {
-        let (inbox, events) = mpsc::channel(QUEUE_MAX);
+    pub fn attach_in(&self, node: NodeId, cluster: ClusterId) -> (InProcess, NetworkInbox) {
+        let (inbox, events) = network_inbox(QUEUE_MAX);
         let mut hub = self.lock();
         hub.detach(node);
         hub.attached += 1;

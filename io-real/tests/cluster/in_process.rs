@@ -1,9 +1,8 @@
 //! Three nodes over channels.
 
 use decube_io_real::data_dir::NodeKeys;
+use decube_io_real::inbox::NetworkInbox;
 use decube_io_real::network::{InProcess, InProcessHub};
-use decube_io_real::ports::NetworkEvent;
-use tokio::sync::mpsc;
 
 use super::rig::{Cluster, Fabric};
 use super::scenarios;
@@ -11,7 +10,7 @@ use super::scenarios;
 impl Fabric for InProcessHub {
     type Network = InProcess;
 
-    fn attach(&mut self, keys: &NodeKeys) -> (InProcess, mpsc::Receiver<NetworkEvent>) {
+    fn attach(&mut self, keys: &NodeKeys) -> (InProcess, NetworkInbox) {
         InProcessHub::attach(self, keys.node_id())
     }
 }

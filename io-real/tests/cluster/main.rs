@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 mod in_process;
+mod old_data;
 #[cfg(feature = "libp2p")]
 mod over_libp2p;
 mod rig;

@@ -7,9 +7,8 @@ use std::sync::Arc;
 use decube_core::crypto::P256Verifier;
 use decube_core::types::{ClusterId, NodeId};
 use decube_io_real::data_dir::NodeKeys;
+use decube_io_real::inbox::NetworkInbox;
 use decube_io_real::network::libp2p::{Libp2p, Libp2pConfig, start};
-use decube_io_real::ports::NetworkEvent;
-use tokio::sync::mpsc;
 
 use super::rig::{Cluster, Fabric};
 use super::scenarios;
@@ -22,7 +21,7 @@ struct Loopback {
 impl Fabric for Loopback {
     type Network = Libp2p;
 
-    fn attach(&mut self, keys: &NodeKeys) -> (Libp2p, mpsc::Receiver<NetworkEvent>) {
+    fn attach(&mut self, keys: &NodeKeys) -> (Libp2p, NetworkInbox) {
         let own = keys.node_id();
         let others = self.addresses.iter().filter(|(id, _)| **id != own);
         let config = Libp2pConfig {

@@ -6,20 +6,27 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use decube_core::bft::Height;
 use decube_core::cluster::{Config, Consistency, Request, Response, Status};
+use decube_core::codec::Encode as _;
+use decube_core::crypto::{P256Signer, SecretBytes, SecretKey, SharedSigner, Signer as _};
 use decube_core::io::{FileOp, FileResult, Volume};
 use decube_core::kv::{Condition, Found, Op, Query};
+use decube_core::ledger::{
+    self, AccountId, Genesis, Intent, Lane, Member, Name, Operation, Params, Sequence, TimeMs,
+    TxState,
+};
 use decube_core::node::{self, Node, PartId};
 use decube_core::raft::{Membership, Role};
 use decube_core::replica::Command;
 use decube_core::types::{ClusterId, NodeId};
-use decube_io_real::data_dir::{DataDir, Marking, NodeKeys};
+use decube_io_real::data_dir::{DataDir, Marking, NodeKeys, VolumeDirs};
 use decube_io_real::disk::{Directory, DiskThread, FileSystem};
 use decube_io_real::host::{self, HostConfig, HostExit, NodeHandle};
-use decube_io_real::ports::{Network, NetworkEvent, Ports, SystemClock, VolumePorts};
+use decube_io_real::inbox::NetworkInbox;
+use decube_io_real::ports::{Network, Ports, SystemClock, VolumePorts};
 use decube_io_real::store::{EmbeddedStore, StoreThread};
 use tempfile::TempDir;
-use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 /// Long enough for any machine; a test that needs it has failed.
@@ -30,13 +37,18 @@ pub trait Fabric {
     type Network: Network;
 
     /// Attaches a node that starts.
-    fn attach(&mut self, keys: &NodeKeys) -> (Self::Network, mpsc::Receiver<NetworkEvent>);
+    fn attach(&mut self, keys: &NodeKeys) -> (Self::Network, NetworkInbox);
 }
 
 pub struct Cluster<F> {
     pub fabric: F,
     members: Membership,
+    genesis: Arc<Genesis>,
+    /// Of the one account that writes to the ledger.
+    next: Sequence,
     nodes: BTreeMap<NodeId, Place>,
+    /// Processes that have begun.
+    starts: u64,
     _root: TempDir,
 }
 
@@ -49,8 +61,10 @@ struct Place {
 struct Running {
     handle: NodeHandle,
     task: JoinHandle<HostExit>,
-    /// Held by the disk thread as long as it runs.
+    /// Held by the disk threads as long as they run.
     disk: Arc<()>,
+    /// Where the stores are.
+    stores: Vec<PathBuf>,
     _data: DataDir,
 }
 
@@ -63,10 +77,43 @@ impl FileSystem for Tracked {
     }
 }
 
+/// The ledger of nodes that all vote.
+fn genesis(keys: &[NodeKeys]) -> Genesis {
+    let member = |keys: &NodeKeys| {
+        let key = keys.identity.public_key();
+        Member::new(keys.node_id(), key, ClusterId::from_name("test"), 1)
+    };
+    Genesis {
+        name: "test".into(),
+        time: TimeMs(1),
+        params: Params::default(),
+        members: keys.iter().map(member).collect(),
+    }
+}
+
+/// Opens log and store of a volume.
+fn attach(dirs: &VolumeDirs, disk: &Arc<()>) -> VolumePorts<DiskThread, StoreThread> {
+    let directory = Tracked(Directory::open(&dirs.wal).unwrap(), disk.clone());
+    let (disk, disk_events) = DiskThread::start(Marking::new(directory, dirs)).unwrap();
+    let store = EmbeddedStore::open(&dirs.store).unwrap();
+    let (store, store_events) = StoreThread::start(store).unwrap();
+    VolumePorts {
+        disk,
+        disk_events,
+        store,
+        store_events,
+        is_used: dirs.is_used,
+    }
+}
+
 impl<F: Fabric> Cluster<F> {
     /// A cluster of so many nodes that do not run yet.
     pub fn new(count: usize, fabric: impl FnOnce(&[NodeKeys]) -> F) -> Self {
-        let root = TempDir::new().unwrap();
+        Self::on(TempDir::new().unwrap(), count, fabric)
+    }
+
+    /// A cluster of so many nodes in the directories `0`, `1` and so on.
+    pub fn on(root: TempDir, count: usize, fabric: impl FnOnce(&[NodeKeys]) -> F) -> Self {
         let mut nodes = BTreeMap::new();
         for number in 0..count {
             let path = root.path().join(number.to_string());
@@ -89,6 +136,9 @@ impl<F: Fabric> Cluster<F> {
         Self {
             fabric: fabric(&keys),
             members,
+            genesis: Arc::new(genesis(&keys)),
+            next: Sequence(0),
+            starts: 0,
             nodes,
             _root: root,
         }
@@ -119,39 +169,36 @@ impl<F: Fabric> Cluster<F> {
         let data = DataDir::open(&place.path).unwrap();
         assert_eq!(data.keys().unwrap().node_id(), id, "a node keeps its name");
         let disk = Arc::new(());
-        let dirs = data.volume(Volume::Cluster).unwrap();
-        let directory = Tracked(Directory::open(&dirs.wal).unwrap(), disk.clone());
-        let (wal, disk_events) = DiskThread::start(Marking::new(directory, &dirs)).unwrap();
-        let store = EmbeddedStore::open(&dirs.store).unwrap();
-        let (store, store_events) = StoreThread::start(store).unwrap();
         let (network, network_events) = self.fabric.attach(&place.keys);
-        let volume = VolumePorts {
-            disk: wal,
-            disk_events,
-            store,
-            store_events,
-            is_used: dirs.is_used,
-        };
+        let dirs = Volume::ALL.map(|volume| (volume, data.volume(volume).unwrap()));
+        let stores = dirs.iter().map(|(_, dirs)| dirs.store.clone()).collect();
+        let volumes = dirs.map(|(volume, dirs)| (volume, attach(&dirs, &disk)));
         let ports = Ports {
             network,
             network_events,
-            volumes: BTreeMap::from([(Volume::Cluster, volume)]),
+            volumes: volumes.into(),
             clock: SystemClock,
         };
         let cluster = ClusterId::from_name("test");
-        let mut config = Config::new(id, cluster, self.members.clone(), 7);
+        self.starts += 1;
+        let mut config = Config::new(id, cluster, self.members.clone(), self.starts);
         config.wal_segment_bytes = 1 << 20;
         let host = HostConfig {
             // The last nodes of a cluster have nobody to hand leadership to.
             shutdown_timeout: Duration::from_secs(2),
             ..HostConfig::default()
         };
-        let node = Node::new(node::Config::of_cluster(config));
+        let mut ledger = ledger::Config::new(id, self.genesis.clone());
+        ledger.signer = Some(SharedSigner::new(P256Signer::new(&place.keys.identity)));
+        ledger.peers = self.members.voters.clone();
+        ledger.wal_segment_bytes = 1 << 20;
+        let node = Node::new(node::Config::of_cluster(config).with_ledger(ledger));
         let (handle, task) = host::spawn(host, node, ports, ());
         place.running = Some(Running {
             handle,
             task,
             disk,
+            stores,
             _data: data,
         });
     }
@@ -162,13 +209,13 @@ impl<F: Fabric> Cluster<F> {
         running.task.abort();
         assert!(running.task.await.unwrap_err().is_cancelled());
         // A killed process has no threads; here they must be waited for.
-        patiently("the disk thread ends", async || {
+        patiently("the disk threads end", async || {
             Arc::strong_count(&running.disk) == 1
         })
         .await;
-        let store = self.nodes[&id].path.join("store");
-        patiently("the store is released", async || {
-            EmbeddedStore::open(&store).is_ok()
+        patiently("the stores are released", async || {
+            let is_free = |store: &PathBuf| EmbeddedStore::open(store).is_ok();
+            running.stores.iter().all(is_free)
         })
         .await;
     }
@@ -182,7 +229,7 @@ impl<F: Fabric> Cluster<F> {
         assert_eq!(
             Arc::strong_count(&running.disk),
             1,
-            "the disk thread is gone"
+            "the disk threads are gone"
         );
         exit
     }
@@ -222,6 +269,39 @@ impl<F: Fabric> Cluster<F> {
                 handle.cluster(request).await.unwrap(),
                 Response::Written { .. }
             )
+        })
+        .await;
+    }
+
+    /// So many notes are on the ledger already.
+    pub fn skip_notes(&mut self, count: u64) {
+        self.next = Sequence(count);
+    }
+
+    /// Writes to the ledger through a node until that is final.
+    pub async fn note(&mut self, id: NodeId, text: &str) {
+        let secret = SecretKey::from_entropy(&SecretBytes::new([7; 32]));
+        let signer = P256Signer::new(&secret);
+        let intent = Intent {
+            chain: self.genesis.chain(),
+            account: AccountId::of(signer.public_key()),
+            lane: Lane(0),
+            sequence: self.next,
+            valid_until: Height(1_000),
+            operations: vec![Operation::Data {
+                kind: Name::new("test").unwrap(),
+                payload: Bytes::copy_from_slice(text.as_bytes()),
+            }],
+        };
+        self.next = Sequence(self.next.0 + 1);
+        let transaction = intent.sign(&signer).to_bytes();
+        let handle = self.handle(id);
+        patiently("a note is final", async || {
+            let transaction = transaction.clone();
+            let wait = true;
+            let request = ledger::Request::Submit { transaction, wait };
+            let response = handle.ledger(request).await.unwrap();
+            matches!(response, ledger::Response::Transaction(TxState::Final(_)))
         })
         .await;
     }

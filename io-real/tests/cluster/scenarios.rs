@@ -21,6 +21,7 @@ pub async fn every_node_serves<F: Fabric>(mut cluster: Cluster<F>) {
         for reader in cluster.ids() {
             assert_eq!(cluster.get(reader, &key).await, value("written"));
         }
+        cluster.note(id, &key).await;
     }
 }
 
@@ -55,6 +56,7 @@ pub async fn the_leader_dies<F: Fabric>(mut cluster: Cluster<F>) {
     cluster.put(second, "key", "2").await;
     cluster.start(first);
     assert_eq!(cluster.get(first, "key").await, value("2"));
+    cluster.note(first, "all vote again").await;
 }
 
 /// All nodes die at once; what was confirmed is in their logs.
@@ -64,11 +66,14 @@ pub async fn everything_dies<F: Fabric>(mut cluster: Cluster<F>) {
     for number in 0..20 {
         cluster.put(leader, &format!("key{number}"), "kept").await;
     }
+    cluster.note(leader, "before").await;
     for id in cluster.ids() {
         cluster.kill(id).await;
     }
     cluster.start_all();
     let leader = cluster.leader().await;
+    // Its sequence follows that of the note before, or it would never be final.
+    cluster.note(leader, "after").await;
     for number in 0..20 {
         assert_eq!(
             cluster.get(leader, &format!("key{number}")).await,

@@ -16,8 +16,8 @@ mod file;
 use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
+use decube_core::io::{FileError, FileName, FileOp, FileOpId, FileResult};
 use decube_core::limits::SECTOR_BYTES;
-use decube_core::wal::{FileError, FileName, FileOp, FileOpId, FileResult};
 
 use crate::config::SimConfig;
 use crate::network::ppm;

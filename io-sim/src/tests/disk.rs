@@ -1,8 +1,8 @@
 //! The disk: only what was synced is sure to survive a power loss.
 
 use bytes::Bytes;
+use decube_core::io::{FileError, FileName, FileOp, FileOpId, FileResult};
 use decube_core::limits::SECTOR_BYTES;
-use decube_core::wal::{FileError, FileName, FileOp, FileOpId, FileResult};
 
 use super::Disk;
 use crate::config::SimConfig;

@@ -8,9 +8,9 @@ use decube_core::bft::{
 };
 use decube_core::crypto::fake::FakeAuthority;
 use decube_core::crypto::{Digest, Signer as _};
+use decube_core::io::{FileName, FileOp, FileOpId};
 use decube_core::ledger::{Genesis, Member, Message, Params, TimeMs};
 use decube_core::types::{ClusterId, NodeId};
-use decube_core::wal::{FileName, FileOp, FileOpId};
 
 use super::LedgerChecker;
 use super::fork::Fork;

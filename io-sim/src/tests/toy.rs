@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use decube_core::cluster::{self, Request, Response};
-use decube_core::io::{Done, Io, Volume};
+use decube_core::io::{Done, FileName, FileOp, FileOpId, FileResult, Io, Volume};
 use decube_core::kv::{Answer, Condition, Found, Op, Outcome, Pair, Query};
 use decube_core::ledger::Ledger;
 use decube_core::machine::{Machine, Outbox};
@@ -15,8 +15,9 @@ use decube_core::node::{self, Effect, Event, Notice, PartId};
 use decube_core::part::Health;
 use decube_core::raft::{Membership, Refusal, Role};
 use decube_core::replica::Command;
-use decube_core::types::{Chain, Index, LogId, NodeId, RequestId, Revision, Term, Time};
-use decube_core::wal::{FileName, FileOp, FileOpId, FileResult};
+use decube_core::types::{
+    Chain, Index, LogId, NodeId, PeerRequestId, ProcessNonce, RequestId, Revision, Term, Time,
+};
 
 use crate::rng::Draw;
 use crate::subject::{Facts, Subject};
@@ -40,6 +41,12 @@ pub(crate) struct Toy {
     passed_on: BTreeMap<RequestId, ()>,
     /// Requests passed on by others that were taken: a copy is not taken again.
     taken: BTreeMap<(NodeId, RequestId), ()>,
+}
+
+/// A request of a client, passed on: the simulator names each once in a run.
+fn to_peer(RequestId(number): RequestId) -> PeerRequestId {
+    let process = ProcessNonce::default();
+    PeerRequestId { process, number }
 }
 
 impl Toy {
@@ -81,7 +88,11 @@ impl Toy {
             }),
             Some(to) => out.push(Effect::Send {
                 to,
-                message: cluster::Message::ForwardReply { id, response }.into(),
+                message: cluster::Message::ForwardReply {
+                    id: to_peer(id),
+                    response,
+                }
+                .into(),
             }),
         }
     }
@@ -96,6 +107,7 @@ impl Toy {
         if !self.is_primary() {
             self.passed_on.insert(id, ());
             let term = Term(1);
+            let id = to_peer(id);
             let message = cluster::Message::Forward { id, term, request }.into();
             out.push(Effect::Send {
                 to: NodeId(1),
@@ -296,11 +308,13 @@ impl Machine for Toy {
                 ..
             } => match message {
                 cluster::Message::Forward { id, request, .. } => {
+                    let id = RequestId(id.number);
                     if self.taken.insert((from, id), ()).is_none() {
                         self.request(Some(from), id, request, out);
                     }
                 }
                 cluster::Message::ForwardReply { id, response } => {
+                    let id = RequestId(id.number);
                     if self.passed_on.remove(&id).is_some() {
                         let response = response.into();
                         out.push(Effect::Reply { id, response });

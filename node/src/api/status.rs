@@ -8,6 +8,7 @@ use decube_core::cluster::{Request, Response as Answer, Status};
 use decube_core::node::PartId;
 use decube_core::raft::{Membership, Role};
 use decube_core::types::NodeId;
+use decube_io_real::host::SlowVolume;
 use serde_json::{Value, json};
 
 use super::Shared;
@@ -15,6 +16,7 @@ use super::error::{ApiError, ApiResult, Code};
 use super::extract::{Captured, JsonObject, node_id};
 use super::health::parts_json;
 use super::text;
+use crate::backend::Health;
 
 /// `GET /v1/status`: what this node knows.
 pub async fn status(State(gateway): State<Shared>) -> ApiResult<Json<Value>> {
@@ -32,6 +34,7 @@ pub async fn status(State(gateway): State<Shared>) -> ApiResult<Json<Value>> {
         "ready": health.serving(),
         "halted": health.halted(PartId::Cluster),
         "parts": parts_json(&health),
+        "slow_volumes": slow_json(&health),
         "last_index": status.last.index.0,
         "committed_index": status.committed.0,
         "applied_index": status.applied.0,
@@ -44,6 +47,17 @@ pub async fn status(State(gateway): State<Shared>) -> ApiResult<Json<Value>> {
             json!({"node": id.to_string(), "index": index.0})
         }).collect::<Vec<_>>(),
     })))
+}
+
+/// The slow volumes by name: `{"operation": ..., "seconds": ...}`.
+fn slow_json(health: &Health) -> Value {
+    let slow = health.slow.iter();
+    let slow = slow.map(|(volume, slow)| {
+        let SlowVolume { operation, seconds } = slow;
+        let slow = json!({"operation": operation, "seconds": seconds});
+        (volume.name().to_owned(), slow)
+    });
+    Value::Object(slow.collect())
 }
 
 /// `GET /node/info`, in upstream's shape.

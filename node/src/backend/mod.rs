@@ -7,11 +7,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 use decube_core::cluster::{Changes, Request, Response};
 use decube_core::crypto::PublicKey;
+use decube_core::io::Volume;
 use decube_core::ledger::{self, FinalBlock};
 use decube_core::node::PartId;
 use decube_core::part::Health as PartHealth;
 use decube_core::raft::{Membership, Refusal, Role};
 use decube_core::types::{NodeId, Revision, Term};
+use decube_io_real::host::SlowVolume;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use tokio::sync::broadcast;
@@ -94,6 +96,8 @@ pub struct Health {
     pub membership: Membership,
     /// How each part of the node is, as far as it has told.
     pub parts: BTreeMap<PartId, PartHealth>,
+    /// Volumes that have not done for too long what was asked of them first.
+    pub slow: BTreeMap<Volume, SlowVolume>,
 }
 
 impl Health {

@@ -23,7 +23,7 @@ pub async fn run(args: StatusArgs) -> Outcome {
         return output::json(&status);
     }
     let field = |name: &str| cell(&status[name]);
-    output::fields(&[
+    let mut fields = vec![
         ("cluster", field("cluster")),
         ("node", format!("{} ({})", field("node"), field("name"))),
         (
@@ -55,7 +55,11 @@ pub async fn run(args: StatusArgs) -> Outcome {
             "version",
             format!("{}, up {} s", field("version"), field("uptime_seconds")),
         ),
-    ])?;
+    ];
+    if let Some(slow) = slow(&status["slow_volumes"]) {
+        fields.push(("slow", slow));
+    }
+    output::fields(&fields)?;
     let role = |kind: &str, id: &Value| vec![cell(id), kind.to_owned(), matched(&status, id)];
     let members = &status["members"];
     let list = |kind: &str| members[kind].as_array().cloned().unwrap_or_default();
@@ -81,6 +85,17 @@ fn parts(parts: &Value) -> String {
         Some(reason) => format!("{name} {}: {}", cell(&health["state"]), cell(reason)),
     });
     words.collect::<Vec<_>>().join("; ")
+}
+
+/// The volumes that are slow, if any is.
+fn slow(volumes: &Value) -> Option<String> {
+    let volumes = volumes.as_object().into_iter().flatten();
+    let words = volumes.map(|(name, slow)| {
+        let (operation, seconds) = (cell(&slow["operation"]), cell(&slow["seconds"]));
+        format!("volume {name}: {operation} has taken {seconds} s so far, check its disk")
+    });
+    let words = words.collect::<Vec<_>>().join("; ");
+    (!words.is_empty()).then_some(words)
 }
 
 /// How far a member's log is known to match; only a leader knows.

@@ -127,6 +127,7 @@ impl Backend for HostBackend {
         };
         Health {
             node: self.id,
+            slow: status.slow,
             role: known.as_ref().map_or(Role::Follower, |known| known.role),
             term: known.as_ref().map(|known| known.term).unwrap_or_default(),
             leader: known.as_ref().and_then(|known| known.leader),

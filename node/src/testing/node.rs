@@ -178,6 +178,7 @@ impl Backend for MockNode {
             leader: Some(NodeId(1)),
             membership: members(),
             parts: BTreeMap::from([(PartId::Cluster, PartHealth::Ready)]),
+            slow: BTreeMap::new(),
         })
     }
 

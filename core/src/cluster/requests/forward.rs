@@ -7,26 +7,16 @@ use crate::cluster::effect::Effect;
 use crate::cluster::message::Message;
 use crate::cluster::request::{Request, Response};
 use crate::cluster::state::{Cluster, Origin, Phase};
-use crate::limits::{FORWARDS_REMEMBERED, REQUESTS_OPEN_MAX};
+use crate::limits::REQUESTS_OPEN_MAX;
 use crate::machine::Outbox;
 use crate::raft::{Refusal, Role};
-use crate::types::{NodeId, RequestId, Term, Time};
+use crate::types::{NodeId, PeerRequestId, RequestId, Term, Time};
 
 impl Requests {
-    /// Whether a forward is not a duplicate. Ids that are too old to be told
-    /// apart are taken for duplicates: their sender has long given up. The memory
-    /// outlives leaderships, and first copies that were refused are in it too.
-    fn is_first_sight(&mut self, from: NodeId, id: RequestId) -> bool {
-        let seen = self.seen.entry(from).or_default();
-        let full = seen.ids.len() >= FORWARDS_REMEMBERED;
-        if full && seen.ids.first().is_some_and(|oldest| id < *oldest) {
-            return false;
-        }
-        let first = seen.insert(id);
-        if seen.ids.len() > FORWARDS_REMEMBERED {
-            seen.forget_oldest();
-        }
-        first
+    /// Whether a forward is not a duplicate. The memory outlives leaderships, and first
+    /// copies that were refused are in it too.
+    pub(in crate::cluster) fn is_first_sight(&mut self, from: NodeId, id: PeerRequestId) -> bool {
+        self.seen.entry(from).or_default().is_first_sight(id)
     }
 }
 
@@ -40,8 +30,11 @@ impl Cluster {
         deadline: Time,
         out: &mut Outbox<Effect>,
     ) {
-        let id = RequestId(self.requests.next_forward);
-        self.requests.next_forward = id.0.checked_add(1).expect("forward ids suffice");
+        let id = PeerRequestId {
+            process: self.config.process,
+            number: self.requests.next_forward,
+        };
+        self.requests.next_forward = id.number.checked_add(1).expect("forward ids suffice");
         let changes_state = !matches!(request, Request::Read { .. });
         self.requests.forwards.insert(
             id,
@@ -65,7 +58,7 @@ impl Cluster {
         &mut self,
         now: Time,
         from: NodeId,
-        id: RequestId,
+        id: PeerRequestId,
         term: Term,
         request: Request,
         out: &mut Outbox<Effect>,
@@ -104,7 +97,7 @@ impl Cluster {
     pub(in crate::cluster) fn on_forward_reply(
         &mut self,
         from: NodeId,
-        id: RequestId,
+        id: PeerRequestId,
         response: Response,
         out: &mut Outbox<Effect>,
     ) {
@@ -126,7 +119,7 @@ impl Cluster {
         peer: NodeId,
         out: &mut Outbox<Effect>,
     ) {
-        let lost: Vec<RequestId> = self
+        let lost: Vec<PeerRequestId> = self
             .requests
             .forwards
             .iter()

@@ -6,9 +6,10 @@
 //! while no leader is known.
 
 mod forward;
+mod seen;
 mod watch;
 
-use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 
 use crate::cluster::effect::Effect;
@@ -20,8 +21,8 @@ use crate::kv::Query;
 use crate::limits::REQUESTS_OPEN_MAX;
 use crate::machine::Outbox;
 use crate::raft::{self, Context, Refusal, Role};
-use crate::replica::{Command, Envelope, LogTime};
-use crate::types::{Index, LogId, NodeId, RequestId, Span, Term, Time};
+use crate::replica::{Command, Envelope};
+use crate::types::{Index, LogId, NodeId, PeerRequestId, RequestId, Span, Term, Time};
 
 /// The shortest time between two own `Tick`s.
 const TICK_INTERVAL_MIN: Span = Span::from_millis(100);
@@ -38,7 +39,7 @@ pub(super) struct Requests {
     /// Reads that wait for their index to be applied.
     reads: BTreeMap<(Index, Context), Query>,
     /// Requests that another node works on.
-    forwards: BTreeMap<RequestId, Forwarded>,
+    forwards: BTreeMap<PeerRequestId, Forwarded>,
     /// Requests without a leader to serve them.
     parked: VecDeque<Parked>,
     /// Requests that this leader can serve as soon as it has committed an entry
@@ -49,46 +50,8 @@ pub(super) struct Requests {
     /// See [`Requests::set_start_term`].
     start_term: Term,
     /// Forwarded requests that were seen by this process.
-    seen: BTreeMap<NodeId, Seen>,
+    seen: BTreeMap<NodeId, seen::Seen>,
     last_tick: Time,
-}
-
-/// Ids of one node, up to a number: for fingerprints by their sum, which is kept.
-#[derive(Debug, Default)]
-struct Seen {
-    ids: BTreeSet<RequestId>,
-    sum: u64,
-}
-
-impl Seen {
-    fn insert(&mut self, id: RequestId) -> bool {
-        let is_new = self.ids.insert(id);
-        if is_new {
-            self.sum = self.sum.wrapping_add(spread(id));
-        }
-        is_new
-    }
-
-    fn forget_oldest(&mut self) {
-        if let Some(id) = self.ids.pop_first() {
-            self.sum = self.sum.wrapping_sub(spread(id));
-        }
-    }
-}
-
-/// Spreads ids, which follow each other, so that their sum tells sets apart (the last
-/// step of SplitMix64).
-const fn spread(id: RequestId) -> u64 {
-    let once = (id.0 ^ (id.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let twice = (once ^ (once >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    twice ^ (twice >> 31)
-}
-
-impl core::hash::Hash for Seen {
-    fn hash<H: core::hash::Hasher>(&self, state: &mut H) {
-        let Self { ids, sum } = self;
-        (ids.len(), ids.first(), sum).hash(state);
-    }
 }
 
 #[derive(Debug, Hash)]
@@ -126,7 +89,7 @@ struct Forwarded {
 #[derive(Debug, Clone, Copy, Hash)]
 enum Place {
     Raft(Context),
-    Forward(RequestId),
+    Forward(PeerRequestId),
 }
 
 impl Requests {
@@ -143,13 +106,6 @@ impl Requests {
         let early = self.early.front().map(|early| early.deadline);
         let placed = self.deadlines.front().map(|(due, _)| *due);
         [parked, early, placed].into_iter().flatten().min()
-    }
-
-    /// Forward ids of this process are above those of any earlier one, as long
-    /// as the wall clock does not run back across a restart; the term in each
-    /// forward covers that case.
-    pub(super) fn seed_forward_ids(&mut self, wall: LogTime) {
-        self.next_forward = wall.0;
     }
 
     /// The term that the node had when this process began.

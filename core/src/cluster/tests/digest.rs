@@ -12,7 +12,9 @@ use crate::part::Health;
 use crate::proof::{AppliedLog, AppliedTree};
 use crate::raft::{Base, HardState, Membership, Raft, Recovered};
 use crate::replica::LogTime;
-use crate::types::{ClusterId, Index, LogId, NodeId, RequestId, Revision, Term, Time};
+use crate::types::{
+    ClusterId, Index, LogId, NodeId, PeerRequestId, ProcessNonce, RequestId, Revision, Term, Time,
+};
 use crate::wal;
 
 const CLUSTER: ClusterId = ClusterId(7);
@@ -81,7 +83,10 @@ const CHANGES: &[Change<Cluster>] = &[
     ("storage: sum", |of| {
         of.storage.log_sum = Some(AppliedLog::new(CLUSTER));
     }),
-    ("requests", |of| of.requests.seed_forward_ids(LogTime(1))),
+    ("requests", |of| {
+        of.requests
+            .is_first_sight(NodeId(2), PeerRequestId::default());
+    }),
     ("requests: term", |of| of.requests.set_start_term(Term(1))),
     ("watches", |of| {
         of.watches.insert(RequestId(1), watch(1));
@@ -95,7 +100,9 @@ const CHANGES: &[Change<Cluster>] = &[
     ("log tree", |of| {
         of.log_tree = Some(AppliedTree::after(&AppliedLog::new(CLUSTER)));
     }),
-    ("attest", |of| of.attest.seed_ids(1)),
+    ("attest", |of| {
+        of.attest.next_id(ProcessNonce(1));
+    }),
     ("followers", |of| {
         of.followers.insert(RequestId(1));
     }),

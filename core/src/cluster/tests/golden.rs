@@ -19,7 +19,7 @@ use crate::proof::{LogProof, Payload, ProofEntry};
 use crate::raft::{self, Body, EntryKind, HardState, Persist, PersistSeq, Refusal, Role};
 use crate::replica::Command;
 use crate::store::StoreOp;
-use crate::types::{Index, RequestId, Revision, Term};
+use crate::types::{Index, PeerRequestId, ProcessNonce, Revision, Term};
 use crate::wal::{Record, RecordKind, WalSeq};
 
 #[test]
@@ -29,7 +29,7 @@ fn golden_bytes() {
     table.also(
         "nothing",
         &Message::HeadReply {
-            id: RequestId(number(0x01)),
+            id: peer_request(),
             share: None,
         },
     );
@@ -43,8 +43,15 @@ fn golden_bytes() {
     table.check();
 }
 
+fn peer_request() -> PeerRequestId {
+    PeerRequestId {
+        process: ProcessNonce(number(0x51)),
+        number: number(0x01),
+    }
+}
+
 fn peer_messages() -> [Message; 5] {
-    let id = RequestId(number(0x01));
+    let id = peer_request();
     let message = raft::Message {
         term: Term(number(0x11)),
         body: Body::TimeoutNow,
@@ -287,7 +294,7 @@ fn record_bytes(record: &Record) -> Vec<u8> {
     let mut writer = Writer::new();
     writer.u8(match record.kind {
         RecordKind::Entry => 1,
-        RecordKind::HardState => 2,
+        RecordKind::State => 2,
         RecordKind::Truncate => 3,
         RecordKind::Base => 4,
     });

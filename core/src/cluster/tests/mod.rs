@@ -1,4 +1,9 @@
-//! What is pinned of the encodings. What the part does is tested with whole nodes.
+//! What is pinned of the encodings, and that its asserts and its digest notice what they
+//! name. What the part does is tested with whole nodes.
 
+mod asserts;
 mod digest;
+mod disk;
 mod golden;
+
+pub(crate) use disk::Disk;

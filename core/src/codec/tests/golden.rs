@@ -3,7 +3,10 @@
 use crate::codec::Writer;
 use crate::golden::Table;
 use crate::golden::samples::{blob, counted, log_id, number, small, tiny, wide};
-use crate::types::{Chain, ClusterId, Index, NodeId, RequestId, Revision, Span, Term, Time};
+use crate::types::{
+    Chain, ClusterId, Index, NodeId, PeerRequestId, ProcessNonce, RequestId, Revision, Span, Term,
+    Time,
+};
 
 #[test]
 fn golden_bytes() {
@@ -14,6 +17,10 @@ fn golden_bytes() {
     table.row(&Index(number(0x04)));
     table.row(&Revision(number(0x05)));
     table.row(&RequestId(number(0x06)));
+    table.row(&PeerRequestId {
+        process: ProcessNonce(number(0x51)),
+        number: number(0x61),
+    });
     table.row(&NodeId(wide(0x07)));
     table.row(&ClusterId(wide(0x08)));
     table.row(&Chain(counted(0x09)));

@@ -201,7 +201,7 @@ impl Ledger {
         let mut head = LogHead::default();
         for record in log.records {
             match record.kind {
-                RecordKind::HardState => head = LogHead::from_bytes(&record.payload).ok()?,
+                RecordKind::State => head = LogHead::from_bytes(&record.payload).ok()?,
                 RecordKind::Entry => {
                     let index = record.index;
                     let record = LogRecord::from_bytes(&record.payload).ok()?;

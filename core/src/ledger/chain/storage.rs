@@ -370,7 +370,7 @@ fn put(key: bytes::Bytes, value: &impl Encode) -> StoreOp {
 
 pub(in crate::ledger) fn head_record(head: &LogHead) -> Record {
     Record {
-        kind: RecordKind::HardState,
+        kind: RecordKind::State,
         index: 0,
         payload: head.to_bytes(),
     }

@@ -7,9 +7,8 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use crate::io::{Done, Io};
+use crate::io::{Done, FileError, FileName, FileOp, FileResult, Io};
 use crate::store::{Page, StoreBatch, StoreOp};
-use crate::wal::{FileError, FileName, FileOp, FileResult};
 
 /// The disk of one node.
 #[derive(Debug, Default, Clone)]

@@ -265,7 +265,7 @@ fn logged(table: &mut Table) {
     for (name, record) in records {
         let kind = match record.kind {
             RecordKind::Entry => 1,
-            RecordKind::HardState => 2,
+            RecordKind::State => 2,
             RecordKind::Truncate => 3,
             RecordKind::Base => 4,
         };

@@ -1,29 +1,18 @@
 //! A cluster in one thread: disks keep everything, messages arrive at once.
 
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
-use alloc::vec;
 use alloc::vec::Vec;
 
-use bytes::Bytes;
-
+pub(super) use crate::cluster::tests::Disk;
 use crate::cluster::{self, Changes, Config, Request, Response};
-use crate::io::{Done, Io, Volume};
+use crate::io::Volume;
 use crate::machine::{Machine, Outbox};
 use crate::node::{self, Effect, Event, Node, PartId};
 use crate::part::{Health, Reason, Scope};
 use crate::raft::{Membership, Role};
-use crate::store::{Page, StoreOp};
-use crate::types::{ClusterId, Index, NodeId, RequestId, Span, Time, WallTime};
-use crate::wal::{FileError, FileName, FileOp, FileResult};
+use crate::types::{ClusterId, Index, NodeId, ProcessNonce, RequestId, Span, Time, WallTime};
 
 pub(super) const CLUSTER: ClusterId = ClusterId(7);
-
-/// What survives a restart.
-#[derive(Debug, Default, Clone)]
-pub(super) struct Disk {
-    pub(super) files: BTreeMap<FileName, Vec<u8>>,
-    pub(super) store: BTreeMap<Bytes, Bytes>,
-}
 
 pub(super) struct Host {
     pub(super) node: Node,
@@ -46,6 +35,8 @@ pub(super) struct Cluster {
     pub(super) tune: fn(&mut Config),
     inbox: VecDeque<(NodeId, Event)>,
     next_request: u64,
+    /// Processes that have begun.
+    processes: u64,
 }
 
 pub(super) fn members(count: u128) -> Membership {
@@ -76,6 +67,7 @@ impl Cluster {
             tune,
             inbox: VecDeque::new(),
             next_request: 0,
+            processes: 0,
         };
         for id in bootstrap.members() {
             cluster.start(id, bootstrap.clone(), Disk::default());
@@ -87,6 +79,8 @@ impl Cluster {
     pub(super) fn start(&mut self, id: NodeId, bootstrap: Membership, disk: Disk) {
         let mut config = Config::new(id, CLUSTER, bootstrap, 42);
         config.wal_segment_bytes = 1 << 20;
+        self.processes += 1;
+        config.process = ProcessNonce(self.processes);
         (self.tune)(&mut config);
         let node = Node::new(node::Config::of_cluster(config));
         let used = match disk.files.is_empty() {
@@ -259,77 +253,5 @@ impl Cluster {
 impl Host {
     pub(super) fn cluster(&self) -> &cluster::Cluster {
         self.node.cluster().expect("these nodes have no other part")
-    }
-}
-
-impl Disk {
-    fn carry_out(&mut self, io: Io) -> Done {
-        match io {
-            Io::File { id, op } => {
-                let result = self.execute(op);
-                Done::File { id, result }
-            }
-            Io::Commit(batch) => {
-                batch.ops.into_iter().for_each(|op| self.store_op(op));
-                Done::Committed { seq: batch.seq }
-            }
-            Io::Read(read) => {
-                let pairs = self.store.range(read.from..).take(10);
-                let pairs: Vec<_> = pairs.map(|(k, v)| (k.clone(), v.clone())).collect();
-                let is_last = pairs.len() < 10;
-                Done::Read {
-                    id: read.id,
-                    page: Page { pairs, is_last },
-                }
-            }
-        }
-    }
-
-    fn execute(&mut self, op: FileOp) -> FileResult {
-        let at = |offset: u64| usize::try_from(offset).expect("small files");
-        match op {
-            FileOp::List => FileResult::Listed(
-                self.files
-                    .iter()
-                    .map(|(name, data)| (*name, data.len() as u64))
-                    .collect(),
-            ),
-            FileOp::Create { file, len } => {
-                if self.files.contains_key(&file) {
-                    return FileResult::Failed(FileError::Exists);
-                }
-                self.files.insert(file, vec![0; at(len)]);
-                FileResult::Done
-            }
-            FileOp::Write { file, offset, data } => {
-                let content = self.files.get_mut(&file).expect("written files exist");
-                content[at(offset)..][..data.len()].copy_from_slice(&data);
-                FileResult::Done
-            }
-            FileOp::Sync { .. } => FileResult::Done,
-            FileOp::Read { file, offset, len } => {
-                let content = self.files.get(&file).expect("read files exist");
-                let end = at(offset + len).min(content.len());
-                FileResult::Data(Bytes::copy_from_slice(&content[at(offset).min(end)..end]))
-            }
-            FileOp::Remove { file } => {
-                self.files.remove(&file);
-                FileResult::Done
-            }
-        }
-    }
-
-    fn store_op(&mut self, op: StoreOp) {
-        match op {
-            StoreOp::Put { key, value } => {
-                self.store.insert(key, value);
-            }
-            StoreOp::Delete { key } => {
-                self.store.remove(&key);
-            }
-            StoreOp::DeleteRange { from, to } => {
-                self.store.retain(|key, _| *key < from || *key >= to);
-            }
-        }
     }
 }

@@ -8,7 +8,7 @@ use crate::golden::samples::{node, number};
 use crate::io::{Done, Volume};
 use crate::node::{Event, Message, PartId, Request};
 use crate::part::Scope;
-use crate::types::{RequestId, WallTime};
+use crate::types::{PeerRequestId, ProcessNonce, RequestId, WallTime};
 use crate::{cluster, ledger};
 
 #[test]
@@ -26,7 +26,10 @@ fn golden_bytes() {
 }
 
 fn messages() -> [Message; 2] {
-    let id = RequestId(number(0x01));
+    let id = PeerRequestId {
+        process: ProcessNonce(number(0x51)),
+        number: number(0x01),
+    };
     [
         Message::Cluster(cluster::Message::HeadReply { id, share: None }),
         Message::Ledger(ledger::Message::Base(Height(number(0x21)))),

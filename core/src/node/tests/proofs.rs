@@ -21,7 +21,7 @@ use crate::part::Scope;
 use crate::proof::{LogProof, Payload, ProvenEntries, SignedHead, TrustedVoters, verify_log_proof};
 use crate::raft::{Membership, Refusal};
 use crate::replica::Command;
-use crate::types::{Index, NodeId, RequestId, Span};
+use crate::types::{Index, NodeId, PeerRequestId, ProcessNonce, Span};
 
 fn said(from: NodeId, message: Message) -> Event {
     Event::Message {
@@ -364,9 +364,9 @@ fn forged_shares_are_not_used() {
         .map(signer)
         .find(|key| key.public_key().node_id() == first);
     let first_signer = first_signer.unwrap();
-    let wall = 1_700_000_000_000_000_000_u64;
-    let ids = (0..20).map(|offset| RequestId(wall + 1_000_000 + offset));
-    for id in ids.chain([RequestId(0), RequestId(u64::MAX)]) {
+    let process = cluster.hosts[&leader].cluster().config().process;
+    for number in (0..20).chain([u64::MAX]) {
+        let id = PeerRequestId { process, number };
         for (from, share) in [
             (node(4), Some(share(honest, &stranger))),
             (leader, Some(share(wrong_head, &stranger))),
@@ -443,7 +443,7 @@ fn a_learner_proves_and_does_not_sign() {
     verify_log_proof(&authority().verifier(), &trusted, None, &proof).unwrap();
     // Asked directly, the learner says that it will not.
     let message = Message::HeadRequest {
-        id: RequestId(1),
+        id: PeerRequestId::default(),
         size: last,
     };
     cluster.event(node(3), said(leader, message));
@@ -504,7 +504,10 @@ fn requests_from_strangers_and_for_the_future_are_bounded() {
     for number in 0..1000 {
         for from in [peer, NodeId(99)] {
             let message = Message::HeadRequest {
-                id: RequestId(number),
+                id: PeerRequestId {
+                    process: ProcessNonce(1),
+                    number,
+                },
                 size: Index(u64::MAX - number),
             };
             cluster.event(leader, said(from, message));

@@ -10,7 +10,7 @@ use crate::cluster::{AttestedHead, Changes, Consistency, HeadShare, Message, Req
 use crate::codec::{Decode, Encode};
 use crate::crypto::fake::FakeAuthority;
 use crate::crypto::{Digest, Signer};
-use crate::io::{Done, ReadId, Volume};
+use crate::io::{Done, FileError, FileName, FileOpId, FileResult, ReadId, Volume};
 use crate::kv::{self, Query};
 use crate::ledger;
 use crate::node::Event;
@@ -19,8 +19,10 @@ use crate::proof::{HeadSignature, LogHead, LogProof, Payload, ProofEntry, Signed
 use crate::raft::{EntryKind, Membership, Refusal};
 use crate::replica::Command;
 use crate::store::{Page, StoreSeq};
-use crate::types::{ClusterId, Index, LogId, NodeId, RequestId, Revision, Term, WallTime};
-use crate::wal::{FileError, FileName, FileOpId, FileResult};
+use crate::types::{
+    ClusterId, Index, LogId, NodeId, PeerRequestId, ProcessNonce, RequestId, Revision, Term,
+    WallTime,
+};
 
 fn requests() -> Vec<Request> {
     vec![
@@ -81,7 +83,7 @@ fn events() -> Vec<Event> {
             request: request.clone().into(),
         });
         let message = Message::Forward {
-            id: RequestId(8),
+            id: peer_request(8),
             term: Term(2),
             request,
         };
@@ -89,23 +91,28 @@ fn events() -> Vec<Event> {
     }
     for response in responses() {
         let message = Message::ForwardReply {
-            id: RequestId(8),
+            id: peer_request(8),
             response,
         };
         events.push(said(message));
     }
     for share in [None, Some(share())] {
         let message = Message::HeadReply {
-            id: RequestId(8),
+            id: peer_request(8),
             share,
         };
         events.push(said(message));
     }
     events.push(said(Message::HeadRequest {
-        id: RequestId(8),
+        id: peer_request(8),
         size: Index(9),
     }));
     events
+}
+
+const fn peer_request(number: u64) -> PeerRequestId {
+    let process = ProcessNonce(5);
+    PeerRequestId { process, number }
 }
 
 fn said(message: Message) -> Event {

@@ -6,10 +6,11 @@ use alloc::vec::Vec;
 use super::common::*;
 use super::disk::{Disk, Rng};
 use super::host::Host;
+use crate::io::{FileName, FileOp};
 use crate::machine::Machine;
 use crate::mutant::Mutant;
 use crate::types::Span;
-use crate::wal::{Event, FileName, FileOp, Record, RecordKind, WalSeq};
+use crate::wal::{Event, Record, RecordKind, WalSeq};
 
 #[test]
 fn an_empty_directory_becomes_a_log() {
@@ -237,7 +238,7 @@ fn pruning_waits_for_what_was_appended_before() {
 }
 
 #[test]
-#[should_panic(expected = "the head holds the hard state")]
+#[should_panic(expected = "the head holds the state")]
 fn pruning_without_the_vote_is_a_bug_of_the_owner() {
     let mut host = fresh();
     host.append(vec![vote(1)]);

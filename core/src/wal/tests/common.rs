@@ -5,8 +5,9 @@ use alloc::vec::Vec;
 
 use super::disk::Disk;
 use super::host::Host;
+use crate::io::{FileName, FileOp};
 use crate::mutant::Mutant;
-use crate::wal::{FileName, FileOp, Record, RecordKind, Recovered};
+use crate::wal::{Record, RecordKind, Recovered};
 
 pub const SEGMENT: u64 = 65_536;
 pub const BLOCK: usize = 4096;
@@ -24,7 +25,7 @@ pub fn entry(index: u64) -> Record {
 }
 
 pub fn vote(term: u8) -> Record {
-    record(RecordKind::HardState, 0, &[term])
+    record(RecordKind::State, 0, &[term])
 }
 
 pub fn base(index: u64) -> Record {

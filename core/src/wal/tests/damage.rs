@@ -6,8 +6,9 @@ use alloc::vec::Vec;
 use super::common::*;
 use super::disk::{Rng, WriteFault};
 use super::host::Host;
+use crate::io::FileName;
 use crate::machine::Machine;
-use crate::wal::{Event, FileName, IDLE_MARK, RecordKind, WalSeq};
+use crate::wal::{Event, IDLE_MARK, RecordKind, WalSeq};
 
 #[test]
 fn damage_in_the_middle_is_reported_and_the_rest_is_there() {
@@ -32,7 +33,7 @@ fn a_lost_vote_is_told_from_a_lost_entry() {
         fill(&mut host, 1..=3);
         host.append(vec![
             entry(4),
-            record(RecordKind::HardState, 0, b"a vote of mine"),
+            record(RecordKind::State, 0, b"a vote of mine"),
         ]);
         host.settle();
         fill(&mut host, 5..=6);

@@ -6,8 +6,8 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
+use crate::io::{FileError, FileName, FileOp, FileResult};
 use crate::limits::SECTOR_BYTES;
-use crate::wal::{FileError, FileName, FileOp, FileResult};
 
 /// splitmix64 (Steele, Lea, Flood 2014).
 #[derive(Debug, Clone)]

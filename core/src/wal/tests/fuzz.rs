@@ -7,8 +7,9 @@ use alloc::vec::Vec;
 use super::disk::{Disk, WriteFault};
 use super::host::Host;
 use super::model::{Model, id_of, places, range};
+use crate::io::{FileName, FileOp};
 use crate::mutant::Mutant;
-use crate::wal::{Event, FileName, FileOp, Recovered};
+use crate::wal::{Event, Recovered};
 
 /// What a run came across, so that a test can show that it tests something.
 #[derive(Debug, Default, Clone, Copy)]

@@ -7,14 +7,15 @@ use super::common::{fresh, record};
 use crate::codec::Writer;
 use crate::golden::Table;
 use crate::golden::samples::{counted, number};
+use crate::io::FileName;
 use crate::wal::frame::{Header, Kind, MAGIC, SegmentStart, checksum};
 use crate::wal::superblock::Superblock;
-use crate::wal::{Event, FileName, RecordKind, file_name};
+use crate::wal::{Event, RecordKind, file_name};
 
 /// Every kind of record that an owner writes.
 const KINDS: [RecordKind; 4] = [
     RecordKind::Entry,
-    RecordKind::HardState,
+    RecordKind::State,
     RecordKind::Truncate,
     RecordKind::Base,
 ];
@@ -98,11 +99,7 @@ fn names(table: &mut Table) {
 /// The files of a log that was begun, written to and left alone.
 fn files(table: &mut Table) {
     let mut host = fresh();
-    host.step(Event::SetHead(vec![record(
-        RecordKind::HardState,
-        0,
-        b"head",
-    )]));
+    host.step(Event::SetHead(vec![record(RecordKind::State, 0, b"head")]));
     let kinds = (1..).zip(KINDS);
     let batch = kinds.map(|(index, kind)| record(kind, index, b"payload"));
     host.append(batch.collect());

@@ -4,10 +4,11 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use super::disk::Disk;
+use crate::io::{FileOp, FileOpId};
 use crate::machine::{Machine, Outbox};
 use crate::mutant::Mutant;
 use crate::types::{Span, Time};
-use crate::wal::{Batch, Config, Effect, Event, FileOp, FileOpId, Record, Recovered, Wal, WalSeq};
+use crate::wal::{Batch, Config, Effect, Event, Record, Recovered, Wal, WalSeq};
 
 pub struct Host {
     pub wal: Wal,

@@ -10,7 +10,8 @@ use bytes::Bytes;
 
 use super::disk::{Disk, Rng};
 use super::host::Host;
-use crate::wal::{Event, FileName, FileOp, Record, RecordKind, Recovered};
+use crate::io::{FileName, FileOp};
+use crate::wal::{Event, Record, RecordKind, Recovered};
 
 const HEADER_BYTES: usize = 100;
 
@@ -35,7 +36,7 @@ pub struct Model {
     durable_seen: usize,
     next_id: u64,
     next_index: u64,
-    hard_state: Option<Record>,
+    state: Option<Record>,
     base: Option<Record>,
     /// All records that heads may repeat.
     heads: Vec<Record>,
@@ -54,7 +55,7 @@ impl Model {
             durable_seen: 0,
             next_id: 1,
             next_index: 1,
-            hard_state: None,
+            state: None,
             base: None,
             heads: Vec::new(),
             pruned_below: 0,
@@ -101,8 +102,8 @@ impl Model {
             records.push(entry);
         }
         if self.rng.chance(30) {
-            let vote = self.record(RecordKind::HardState, 0);
-            self.hard_state = Some(vote.clone());
+            let vote = self.record(RecordKind::State, 0);
+            self.state = Some(vote.clone());
             records.push(vote);
         }
         records
@@ -128,7 +129,7 @@ impl Model {
         let base = self.record(RecordKind::Base, below - 1);
         self.base = Some(base);
         self.pruned_below = below;
-        let head: Vec<Record> = self.hard_state.iter().chain(&self.base).cloned().collect();
+        let head: Vec<Record> = self.state.iter().chain(&self.base).cloned().collect();
         self.heads.extend(head.iter().cloned());
         host.step(Event::SetHead(head));
         host.step(Event::Prune { below });
@@ -256,7 +257,7 @@ impl Model {
         let mut missing = vec![BTreeSet::new(); self.batches.len()];
         let mut at = 0;
         for record in records {
-            let repeats = matches!(record.kind, RecordKind::HardState | RecordKind::Base);
+            let repeats = matches!(record.kind, RecordKind::State | RecordKind::Base);
             if repeats && flat.get(at).is_none_or(|next| next.2 != record) {
                 let known = self.heads.contains(record) || flat.iter().any(|x| x.2 == record);
                 if known {
@@ -283,7 +284,7 @@ impl Model {
     /// Forgets what a crash took: unacknowledged batches that are not there.
     pub fn adopt(&mut self, found: &Recovered) -> Result<(), String> {
         let missing = self.missing(&found.records)?;
-        let repeats = |r: &&Record| matches!(r.kind, RecordKind::HardState | RecordKind::Base);
+        let repeats = |r: &&Record| matches!(r.kind, RecordKind::State | RecordKind::Base);
         self.heads
             .extend(found.records.iter().filter(repeats).cloned());
         let mut at = 0;
@@ -301,11 +302,8 @@ impl Model {
         let entries = found.records.iter().rfind(|r| r.kind == RecordKind::Entry);
         let last = entries.map_or(0, |r| r.index);
         self.next_index = self.next_index.max(last + 1).max(self.pruned_below + 1);
-        let state = found
-            .records
-            .iter()
-            .rfind(|r| r.kind == RecordKind::HardState);
-        self.hard_state = state.cloned();
+        let state = found.records.iter().rfind(|r| r.kind == RecordKind::State);
+        self.state = state.cloned();
         Ok(())
     }
 

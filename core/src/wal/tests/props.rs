@@ -6,8 +6,9 @@ use proptest::prelude::*;
 
 use super::disk::{Disk, File};
 use super::host::Host;
+use crate::io::FileName;
 use crate::mutant::Mutant;
-use crate::wal::{Event, FileName, Record, RecordKind, file_name, parse_file_name};
+use crate::wal::{Event, Record, RecordKind, file_name, parse_file_name};
 
 fn file(bytes: Vec<u8>) -> File {
     File {

@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 
 use decube_core::cluster;
-use decube_core::types::{Index, RequestId};
+use decube_core::types::{Index, PeerRequestId};
 
 use super::*;
 use crate::ports::Dropped;
@@ -27,7 +27,7 @@ impl Network for Kept {
 }
 
 fn message(size: u64) -> Message {
-    let (id, size) = (RequestId(1), Index(size));
+    let (id, size) = (PeerRequestId::default(), Index(size));
     cluster::Message::HeadRequest { id, size }.into()
 }
 

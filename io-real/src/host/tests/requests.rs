@@ -78,7 +78,12 @@ async fn a_full_queue_refuses_at_once() {
         if let Some(disk) = disk.take() {
             assert_eq!(rig.handle.metrics().get(Counter::RequestsRefused), 1);
             let (id, result) = (FileOpId(0), FileResult::Listed(Vec::new()));
-            disk.send(DiskEvent { id, result }).unwrap();
+            disk.send(DiskEvent {
+                id,
+                result,
+                said: None,
+            })
+            .unwrap();
         }
         polled
     });

@@ -3,13 +3,15 @@
 use std::time::Duration;
 
 use decube_core::cluster::Response;
+use decube_core::io::{FileError, FileName, FileOp, FileOpId, FileResult};
 use decube_core::node::{Effect, Event, PartId};
 use decube_core::part::Health;
 use decube_core::raft::Refusal;
 
-use super::toy::{FAILED, accept, health, start, tick};
+use super::toy::{FAILED, accept, file as file_op, health, start, tick};
 use crate::host::HostExit;
 use crate::network::InProcessHub;
+use crate::ports::DiskEvent;
 
 #[tokio::test]
 async fn a_graceful_stop_waits_for_the_machine() {
@@ -145,4 +147,38 @@ async fn a_halted_ledger_leaves_the_node_running() {
     let status = rig.handle.status();
     assert_eq!(status.borrow().halted(PartId::Ledger), Some(&FAILED));
     assert_eq!(rig.handle.shutdown().await, Some(HostExit::Stopped));
+}
+
+#[tokio::test]
+async fn a_halt_names_the_volume_the_operation_and_what_the_system_said() {
+    let rig = start(&InProcessHub::new(), true, |_, event, out| {
+        match event {
+            Event::Start { .. } => {
+                let (file, len) = (FileName::Segment(7), 1);
+                out.push(file_op(1, FileOp::Create { file, len }));
+            }
+            Event::Io { .. } => out.push(health(Health::Halted(FAILED))),
+            _ => {}
+        }
+        None
+    });
+    let event = DiskEvent {
+        id: FileOpId(1),
+        result: FileResult::Failed(FileError::Full),
+        said: Some("No space left on device (os error 28)".to_owned()),
+    };
+    rig.disk.send(event).unwrap();
+    let mut status = rig.handle.status();
+    let halted = status.wait_for(|status| status.halted(PartId::Cluster).is_some());
+    let status = halted.await.unwrap().clone();
+    let reason = status.halted(PartId::Cluster).unwrap();
+    for word in [
+        &*FAILED,
+        "volume cluster",
+        "creation of segment-00000000000000000007.wal",
+        "No space left on device",
+        "full: free space",
+    ] {
+        assert!(reason.contains(word), "{word:?} in {reason:?}");
+    }
 }

@@ -14,7 +14,7 @@ use decube_core::types::{NodeId, RequestId, Time, WallTime};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use crate::host::{HostConfig, HostExit, NodeHandle, spawn};
+use crate::host::{HostConfig, HostExit, Hosted, NodeHandle, spawn};
 use crate::network::InProcessHub;
 use crate::ports::{Disk, DiskEvent, Ports, VolumePorts, WallClock};
 use crate::store::{MemoryStore, StoreThread};
@@ -29,6 +29,7 @@ pub(super) struct Toy {
     journal: Journal,
     script: Script,
     deadline: Option<Time>,
+    accepts: Accepts,
 }
 
 impl Machine for Toy {
@@ -45,6 +46,12 @@ impl Machine for Toy {
     }
 }
 
+impl Hosted for Toy {
+    fn accepts(&self, part: PartId) -> bool {
+        self.accepts.lock().unwrap().contains(&part)
+    }
+}
+
 /// A disk that answers at once, or holds everything back.
 pub(super) struct ToyDisk {
     pub(super) events: mpsc::UnboundedSender<DiskEvent>,
@@ -55,7 +62,13 @@ impl Disk for ToyDisk {
     fn submit(&mut self, id: FileOpId, _op: FileOp) {
         let result = FileResult::Done;
         if !self.holds {
-            self.events.send(DiskEvent { id, result }).unwrap();
+            self.events
+                .send(DiskEvent {
+                    id,
+                    result,
+                    said: None,
+                })
+                .unwrap();
         }
     }
 
@@ -78,7 +91,12 @@ pub(super) struct Rig {
     pub(super) journal: Journal,
     /// Completes held file operations.
     pub(super) disk: mpsc::UnboundedSender<DiskEvent>,
+    /// The parts that take messages: all at first.
+    pub(super) accepts: Accepts,
 }
+
+/// Parts that take messages.
+pub(super) type Accepts = Arc<Mutex<BTreeSet<PartId>>>;
 
 pub(super) const NODE: NodeId = NodeId(1);
 
@@ -96,10 +114,12 @@ where
     F: FnMut(Time, &Event, &mut Outbox<Effect>) -> Option<Time> + Send + 'static,
 {
     let journal = Journal::default();
+    let accepts = Accepts::new(Mutex::new(PartId::ALL.into()));
     let toy = Toy {
         journal: journal.clone(),
         script: Box::new(script),
         deadline: None,
+        accepts: accepts.clone(),
     };
     let (network, network_events) = hub.attach(NODE);
     let (disk, disk_events) = mpsc::unbounded_channel();
@@ -126,6 +146,7 @@ where
         task,
         journal,
         disk,
+        accepts,
     }
 }
 

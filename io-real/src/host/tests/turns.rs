@@ -4,13 +4,16 @@ use bytes::Bytes;
 use decube_core::cluster::{self, Request};
 use decube_core::codec::Encode as _;
 use decube_core::io::{Done, FileName, FileOp, FileOpId, FileResult, Io, Read, ReadId, Volume};
+use decube_core::ledger;
+use decube_core::limits::VOLUME_SLOW_AFTER;
 use decube_core::node::{Effect, Event, Message, PartId};
 use decube_core::part::{Health, Scope};
 use decube_core::store::{Page, StoreBatch, StoreSeq};
-use decube_core::types::{NodeId, RequestId, Span, Term, Time, WallTime};
+use decube_core::types::{Index, NodeId, PeerRequestId, Span, Term, Time, WallTime};
 
 use super::toy::{NODE, START, accept, done, file, health, join_all, order, peers, start, tick};
 use crate::host::{Counter, HostExit, VolumeCounter};
+use crate::inbox::PartSet;
 use crate::network::InProcessHub;
 use crate::ports::{DiskEvent, Network, NetworkEvent, Peer};
 
@@ -115,6 +118,7 @@ async fn orders_go_out_and_completions_come_back() {
         .send(DiskEvent {
             id,
             result: result.clone(),
+            said: None,
         })
         .unwrap();
     assert_eq!(rig.handle.shutdown().await, Some(HostExit::Stopped));
@@ -155,17 +159,17 @@ async fn messages_go_both_ways_and_garbage_is_dropped() {
         None
     });
     assert_eq!(
-        peer_events.recv().await,
+        peer_events.recv(PartSet::ALL).await,
         Some(NetworkEvent::Up(Peer::of_cluster(NODE)))
     );
-    let (id, term, request) = (RequestId(5), Term(1), Request::Status);
+    let (id, term, request) = (PeerRequestId::default(), Term(1), Request::Status);
     let message: Message = cluster::Message::Forward { id, term, request }.into();
     peer.send(NODE, Bytes::from_static(b"garbage")).unwrap();
     peer.send(NODE, message.to_bytes()).unwrap();
     let from = Peer::of_cluster(NODE);
     let bytes = message.to_bytes();
     assert_eq!(
-        peer_events.recv().await,
+        peer_events.recv(PartSet::ALL).await,
         Some(NetworkEvent::Message { from, bytes })
     );
     let events = rig.events();
@@ -192,7 +196,7 @@ async fn messages_go_both_ways_and_garbage_is_dropped() {
     assert_eq!(metrics.get(Counter::MessagesOut), 1);
     rig.task.abort();
     assert_eq!(
-        peer_events.recv().await,
+        peer_events.recv(PartSet::ALL).await,
         Some(NetworkEvent::Down(Peer::of_cluster(NODE)))
     );
 }
@@ -214,4 +218,63 @@ async fn the_status_follows_the_machine() {
     assert_eq!(status.parts.get(&PartId::Cluster), Some(&degraded));
     assert_eq!(status.halted(PartId::Cluster), None);
     assert_eq!(status.exit, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_volume_that_takes_too_long_is_named_until_it_moves_on() {
+    let rig = start(&InProcessHub::new(), true, |_, event, out| {
+        if *event == START {
+            let file = FileName::Segment(7);
+            out.push(super::toy::file(1, FileOp::Sync { file }));
+        }
+        None
+    });
+    let mut status = rig.handle.status();
+    let began = tokio::time::Instant::now();
+    let slow = status.wait_for(|status| !status.slow.is_empty()).await;
+    let slow = slow.unwrap().slow[&Volume::Cluster].clone();
+    let bound = std::time::Duration::from_nanos(VOLUME_SLOW_AFTER.0);
+    assert!(began.elapsed() >= bound && began.elapsed() < 2 * bound);
+    assert!(slow.operation.contains("sync of segment-"), "{slow:?}");
+    let (id, result) = (FileOpId(1), FileResult::Done);
+    let said = None;
+    rig.disk.send(DiskEvent { id, result, said }).unwrap();
+    let healed = status.wait_for(|status| status.slow.is_empty()).await;
+    drop(healed.unwrap());
+}
+
+#[tokio::test]
+async fn a_part_that_does_not_accept_is_not_spoken_to_and_the_others_are() {
+    let hub = InProcessHub::new();
+    let (mut peer, _peer_events) = hub.attach(NodeId(2));
+    peer.connect(&peers(&[1]));
+    let rig = start(&hub, false, |_, event, out| {
+        accept(event, out);
+        None
+    });
+    rig.accepts.lock().unwrap().remove(&PartId::Ledger);
+    let of_cluster: Message = cluster::Message::HeadRequest {
+        id: PeerRequestId::default(),
+        size: Index(1),
+    }
+    .into();
+    let of_ledger: Message = ledger::Message::Transactions(Vec::new()).into();
+    peer.send(NODE, of_ledger.to_bytes()).unwrap();
+    peer.send(NODE, of_cluster.to_bytes()).unwrap();
+    let heard = |wanted: &Message| {
+        let events = rig.events();
+        let is_wanted =
+            |event: &Event| matches!(event, Event::Message { message, .. } if message == wanted);
+        events.iter().any(is_wanted)
+    };
+    while !heard(&of_cluster) {
+        tokio::task::yield_now().await;
+    }
+    assert!(!heard(&of_ledger), "its volume is behind");
+    rig.accepts.lock().unwrap().insert(PartId::Ledger);
+    // Any turn: parts accept again by something that happens.
+    rig.handle.cluster(tick()).await.unwrap();
+    while !heard(&of_ledger) {
+        tokio::task::yield_now().await;
+    }
 }

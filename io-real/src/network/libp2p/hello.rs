@@ -18,7 +18,7 @@ use super::shared::Shared;
 
 /// The version of the protocols behind the hello. Versions differ only when old
 /// and new can not talk at all; smaller changes negotiate inside.
-const VERSION: u16 = 2;
+pub(super) const VERSION: u16 = 3;
 /// More than any hello needs.
 const HELLO_BYTES_MAX: usize = 512;
 
@@ -34,6 +34,22 @@ pub(super) enum Refusal {
     /// It is not a peer of this node.
     #[error("it is not a peer of this node")]
     Stranger,
+}
+
+/// What a peer said that refuses this node.
+#[derive(Debug, thiserror::Error)]
+#[error("the peer refuses this node: {0}")]
+struct RefusedByPeer(Refusal);
+
+/// Whether a hello failed because the two sides speak different versions, whichever
+/// noticed.
+pub(super) fn is_other_version(error: &io::Error) -> bool {
+    let Some(reason) = error.get_ref() else {
+        return false;
+    };
+    let own = reason.downcast_ref::<Refusal>();
+    let theirs = reason.downcast_ref::<RefusedByPeer>();
+    own.or(theirs.map(|RefusedByPeer(reason)| reason)) == Some(&Refusal::Version)
 }
 
 /// The first words of either side.
@@ -61,8 +77,8 @@ pub(super) async fn finish_open(
 ) -> io::Result<NodeId> {
     match read(stream).await? {
         Hello::Refused(reason) => {
-            let text = format!("the peer refuses this node: {reason}");
-            Err(io::Error::new(io::ErrorKind::PermissionDenied, text))
+            let reason = RefusedByPeer(reason);
+            Err(io::Error::new(io::ErrorKind::PermissionDenied, reason))
         }
         Hello::Welcome { version, cert } => {
             let node = shared.identify(peer, version == VERSION, *cert);
@@ -80,12 +96,16 @@ pub(super) async fn accept(
     let Hello::Welcome { version, cert } = read(stream).await? else {
         return Err(frame::invalid("a hello that refuses before it is asked"));
     };
+    let claimed = cert.node_key.node_id();
     match shared.identify(peer, version == VERSION, *cert) {
         Ok(node) => {
             frame::write(stream, shared.hello()).await?;
             Ok(node)
         }
         Err(reason) => {
+            if reason == Refusal::Version {
+                shared.warn_of_version(claimed);
+            }
             frame::write(stream, &Hello::Refused(reason).to_bytes()).await?;
             Err(io::Error::new(io::ErrorKind::PermissionDenied, reason))
         }

@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use tokio_util::compat::FuturesAsyncReadCompatExt as _;
 
 use super::shared::{Shared, bump};
-use super::{HANDSHAKE_MAX, INBOUND_STREAMS_MAX, SILENCE_MAX, frame, hello};
+use super::{HANDSHAKE_MAX, INBOUND_STREAMS_MAX, KEEPALIVE, SILENCE_MAX, frame, hello};
 use crate::ports::NetworkEvent;
 
 /// Bytes that are read from a stream at once.
@@ -58,10 +58,28 @@ async fn receive(
             answer.await.map_err(silent)??;
             continue;
         }
-        // A host that is behind stops the reading, and so the sender.
         let from = shared.peer(from);
-        let event = NetworkEvent::Message { from, bytes };
-        let sent = shared.events.send(event).await;
-        sent.map_err(|_| io::Error::from(io::ErrorKind::ConnectionAborted))?;
+        hand_over(shared, &mut stream, NetworkEvent::Message { from, bytes }).await?;
+    }
+}
+
+/// Gives an event to the host. One that is behind stops the reading, and so the sender,
+/// who is told now and then that this node is not dead.
+async fn hand_over(
+    shared: &Shared,
+    stream: &mut (impl AsyncWrite + Unpin),
+    event: NetworkEvent,
+) -> io::Result<()> {
+    let mut sent = std::pin::pin!(shared.events.send(event));
+    loop {
+        match timeout(KEEPALIVE, &mut sent).await {
+            Ok(sent) => {
+                return sent.map_err(|_| io::ErrorKind::ConnectionAborted.into());
+            }
+            Err(_) => {
+                let alive = timeout(SILENCE_MAX, frame::write(stream, b"")).await;
+                alive.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+            }
+        }
     }
 }

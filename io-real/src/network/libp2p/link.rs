@@ -10,9 +10,9 @@ use decube_core::limits::MESSAGE_BYTES_MAX;
 use decube_core::types::NodeId;
 use libp2p::{Multiaddr, PeerId};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::task::AbortHandle;
-use tokio::time::{Instant, interval, sleep, timeout};
+use tokio::time::{Instant, interval, sleep, sleep_until, timeout};
 use tokio_util::compat::FuturesAsyncReadCompatExt as _;
 
 use super::shared::{Shared, bump};
@@ -21,7 +21,7 @@ use super::{
     HANDSHAKE_MAX, KEEPALIVE, PEER_PROTOCOL, QUEUE_BYTES_MAX, QUEUE_MESSAGES_MAX, SILENCE_MAX,
     frame, hello,
 };
-use crate::ports::{Dropped, NetworkEvent};
+use crate::ports::{Dropped, NetworkEvent, Peer};
 
 /// The first pause after a failure; it doubles up to the last one.
 const PAUSE_FIRST: Duration = Duration::from_millis(100);
@@ -34,6 +34,7 @@ const WRITE_BYTES: usize = 256 << 10;
 pub(super) struct Link {
     queue: mpsc::Sender<Bytes>,
     state: Arc<State>,
+    together: Arc<Together>,
     task: AbortHandle,
 }
 
@@ -43,24 +44,55 @@ struct State {
     queued_bytes: AtomicUsize,
 }
 
+/// The links to one peer, which is there when all of them are: whoever is told so may
+/// speak to each of its parts.
+#[derive(Debug)]
+pub(super) struct Together {
+    all: usize,
+    /// How many are up. Held while the host is told, so that it hears in order.
+    up: Mutex<usize>,
+    is_peer_up: AtomicBool,
+}
+
+impl Together {
+    /// So many links, none of them up.
+    pub(super) fn of(all: usize) -> Arc<Self> {
+        Arc::new(Self {
+            all,
+            up: Mutex::new(0),
+            is_peer_up: AtomicBool::new(false),
+        })
+    }
+}
+
 impl Link {
-    /// Begins to reach for a peer.
+    /// Begins to reach for a peer. Of the links to one peer the main one begins with a
+    /// new connection when its stream is dead.
     pub(super) fn start(
-        node: NodeId,
+        peer: Peer,
+        is_main: bool,
+        together: Arc<Together>,
         shared: Arc<Shared>,
         control: libp2p_stream::Control,
     ) -> Self {
         let (queue, queued) = mpsc::channel(QUEUE_MESSAGES_MAX);
         let state = Arc::new(State::default());
         let task = LinkTask {
-            node,
+            peer,
+            is_main,
             shared,
             control,
             queued,
             state: state.clone(),
+            together: together.clone(),
         };
         let task = tokio::spawn(task.run()).abort_handle();
-        Self { queue, state, task }
+        Self {
+            queue,
+            state,
+            together,
+            task,
+        }
     }
 
     /// Queues a message. While there is no stream it is dropped: it would be
@@ -80,9 +112,9 @@ impl Link {
         Err(Dropped::QueueFull)
     }
 
-    /// Whether messages can be queued now.
-    pub(super) fn is_up(&self) -> bool {
-        self.state.up.load(Ordering::Acquire)
+    /// Whether the host was told that the peer is there.
+    pub(super) fn is_peer_up(&self) -> bool {
+        self.together.is_peer_up.load(Ordering::Acquire)
     }
 }
 
@@ -93,11 +125,13 @@ impl Drop for Link {
 }
 
 struct LinkTask {
-    node: NodeId,
+    peer: Peer,
+    is_main: bool,
     shared: Arc<Shared>,
     control: libp2p_stream::Control,
     queued: mpsc::Receiver<Bytes>,
     state: Arc<State>,
+    together: Arc<Together>,
 }
 
 impl LinkTask {
@@ -105,14 +139,16 @@ impl LinkTask {
         let mut pause = PAUSE_FIRST;
         loop {
             bump(&self.shared.counters.attempts);
-            let node = self.node;
+            let node = self.peer.node;
             match reach(&self.shared, &mut self.control, node).await {
                 Ok((peer, mut stream)) => {
                     pause = PAUSE_FIRST;
                     let error = self.serve(&mut stream).await;
-                    tracing::info!(%node, %error, "link lost");
-                    // A dead stream means a dead connection: begin with a new one.
-                    let _ = self.shared.commands.send(Command::Disconnect(peer)).await;
+                    tracing::info!(%node, %error, self.is_main, "link lost");
+                    if self.is_main {
+                        // A dead stream means a dead connection: begin with a new one.
+                        let _ = self.shared.commands.send(Command::Disconnect(peer)).await;
+                    }
                 }
                 Err(error) => tracing::debug!(%node, %error, "peer not reached"),
             }
@@ -121,31 +157,45 @@ impl LinkTask {
         }
     }
 
-    /// Tells the host that the peer is there, sends until something breaks, and
-    /// tells the host again.
+    /// Sends until something breaks. The host is told before and afterwards.
     async fn serve(&mut self, stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> io::Error {
         // What was queued for an earlier stream is stale.
         self.discard_queue();
         self.state.up.store(true, Ordering::Release);
         bump(&self.shared.counters.links_up);
-        // A closed channel of events means that the host is gone; the port that
-        // holds this link goes with it.
-        let _ = self
-            .shared
-            .events
-            .send(NetworkEvent::Up(self.shared.peer(self.node)))
-            .await;
+        self.note_up().await;
         let error = match pump(&mut self.queued, &self.state, stream).await {
             Ok(never) => match never {},
             Err(error) => error,
         };
         self.state.up.store(false, Ordering::Release);
-        let _ = self
-            .shared
-            .events
-            .send(NetworkEvent::Down(self.shared.peer(self.node)))
-            .await;
+        self.note_down().await;
         error
+    }
+
+    async fn note_up(&self) {
+        let mut up = self.together.up.lock().await;
+        *up += 1;
+        assert!(*up <= self.together.all, "each link is up once");
+        if *up == self.together.all {
+            self.together.is_peer_up.store(true, Ordering::Release);
+            self.tell(NetworkEvent::Up(self.peer)).await;
+        }
+    }
+
+    async fn note_down(&self) {
+        let mut up = self.together.up.lock().await;
+        if *up == self.together.all {
+            self.together.is_peer_up.store(false, Ordering::Release);
+            self.tell(NetworkEvent::Down(self.peer)).await;
+        }
+        *up -= 1;
+    }
+
+    async fn tell(&self, event: NetworkEvent) {
+        // A closed queue means that the host is gone; the port that holds this link goes
+        // with it.
+        let _ = self.shared.events.send(event).await;
     }
 
     fn discard_queue(&mut self) {
@@ -180,14 +230,14 @@ async fn pump(
                     return Err(io::ErrorKind::TimedOut.into());
                 }
                 frame::put(&mut buffer, b"");
-                write(&mut writing, &mut buffer).await?;
+                write(&mut reading, &mut writing, &mut buffer, &mut heard).await?;
             }
             message = queued.recv() => {
                 let Some(message) = message else {
                     return Err(io::ErrorKind::ConnectionAborted.into());
                 };
                 gather(queued, state, message, &mut buffer);
-                write(&mut writing, &mut buffer).await?;
+                write(&mut reading, &mut writing, &mut buffer, &mut heard).await?;
             }
         }
     }
@@ -208,15 +258,33 @@ fn gather(queued: &mut mpsc::Receiver<Bytes>, state: &State, first: Bytes, buffe
     }
 }
 
-/// Writes what is gathered. A peer that takes nothing for so long is dead.
-async fn write(stream: &mut (impl AsyncWrite + Unpin), buffer: &mut BytesMut) -> io::Result<()> {
-    let written = timeout(SILENCE_MAX, async {
-        stream.write_all(buffer).await?;
-        stream.flush().await
-    });
-    written
-        .await
-        .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+/// Writes what is gathered. A peer that takes nothing may have a part that is slow; one
+/// that says nothing either is dead.
+async fn write(
+    reading: &mut (impl AsyncRead + Unpin),
+    writing: &mut (impl AsyncWrite + Unpin),
+    buffer: &mut BytesMut,
+    heard: &mut Instant,
+) -> io::Result<()> {
+    let written = async {
+        writing.write_all(buffer).await?;
+        writing.flush().await
+    };
+    let mut written = std::pin::pin!(written);
+    let mut answer = [0; 4];
+    loop {
+        tokio::select! {
+            biased;
+            written = &mut written => break written?,
+            read = reading.read(&mut answer) => match read? {
+                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                _ => *heard = Instant::now(),
+            },
+            () = sleep_until(*heard + SILENCE_MAX) => {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+        }
+    }
     buffer.clear();
     Ok(())
 }
@@ -246,6 +314,9 @@ async fn reach(
     {
         Ok(stream) => Ok((peer, stream)),
         Err(error) => {
+            if hello::is_other_version(&error) {
+                shared.warn_of_version(node);
+            }
             // A refusal is no fault of the connection, which may carry the other
             // direction. Anything else is: begin with a new one.
             if error.kind() != io::ErrorKind::PermissionDenied {

@@ -24,7 +24,7 @@
 //! |---|---|
 //! | one message | `MESSAGE_BYTES_MAX`, checked before anything is allocated |
 //! | queue to a peer | [`QUEUE_MESSAGES_MAX`] and [`QUEUE_BYTES_MAX`]; what does not fit is dropped and counted |
-//! | messages from all peers that wait for the host | [`EVENTS_MAX`]; then the sockets push back |
+//! | messages from all peers that wait for a part of the host | [`EVENTS_MAX`]; then the sockets push back |
 //! | inbound message streams, blob transfers | [`INBOUND_STREAMS_MAX`], [`blob::TRANSFERS_MAX`] |
 //! | connections | [`CONNECTIONS_MAX`], [`CONNECTIONS_PER_PEER_MAX`] |
 //!
@@ -63,11 +63,11 @@ pub use address::{AddressError, PeerAddress};
 pub use port::{Libp2p, Libp2pConfig, Libp2pControl, NetworkError, start};
 pub use shared::NetworkCounters;
 
-/// Messages that wait for one peer.
+/// Messages that wait for one part of one peer.
 pub const QUEUE_MESSAGES_MAX: usize = 4096;
 /// Their bytes.
 pub const QUEUE_BYTES_MAX: usize = 32 << 20;
-/// Events that wait for the host.
+/// Events that wait for one part of the host.
 pub const EVENTS_MAX: usize = 256;
 /// Message streams that peers may have open.
 pub const INBOUND_STREAMS_MAX: usize = 1024;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use decube_core::crypto::{NodeCert, P256Signer, PublicKey, TransportKey, Verifier};
 use decube_core::limits::MESSAGE_BYTES_MAX;
+use decube_core::node::PartId;
 use decube_core::types::{ClusterId, NodeId};
 use libp2p::identity::Keypair;
 use tokio::sync::{mpsc, watch};
@@ -14,11 +15,12 @@ use tokio::task::JoinHandle;
 
 use super::address::PeerAddress;
 use super::blob::{self, BlobClient, BlobService};
-use super::link::Link;
+use super::link::{Link, Together};
 use super::shared::{NetworkCounters, Shared, bump};
 use super::swarm::{Command, SwarmTask};
 use super::{BLOB_PROTOCOL, EVENTS_MAX, PEER_PROTOCOL, inbound};
 use crate::data_dir::NodeKeys;
+use crate::inbox::{NetworkInbox, network_inbox};
 use crate::ports::{Dropped, Network, NetworkEvent};
 
 /// Commands that wait for the swarm.
@@ -61,7 +63,9 @@ pub enum NetworkError {
 pub struct Libp2p {
     shared: Arc<Shared>,
     control: libp2p_stream::Control,
-    links: BTreeMap<NodeId, Link>,
+    /// A stream for each part of each peer, so that what a part of the peer does not take
+    /// holds back that part alone.
+    links: BTreeMap<(NodeId, PartId), Link>,
     tasks: Vec<JoinHandle<()>>,
 }
 
@@ -79,7 +83,7 @@ pub fn start(
     keys: &NodeKeys,
     verifier: Arc<dyn Verifier + Send + Sync>,
     blobs: impl BlobService,
-) -> Result<(Libp2p, mpsc::Receiver<NetworkEvent>, Libp2pControl), NetworkError> {
+) -> Result<(Libp2p, NetworkInbox, Libp2pControl), NetworkError> {
     let keypair = Keypair::ed25519_from_bytes(*keys.transport.as_bytes())
         .map_err(|error| NetworkError::Keys(error.to_string()))?;
     let transport_key = keypair
@@ -90,7 +94,7 @@ pub fn start(
     let signer = P256Signer::new(&keys.identity);
     let cert = NodeCert::issue(&signer, config.cluster, transport_key, GENERATION);
 
-    let (events, events_rx) = mpsc::channel(EVENTS_MAX);
+    let (events, events_rx) = network_inbox(EVENTS_MAX);
     let (commands, commands_rx) = mpsc::channel(COMMANDS_MAX);
     let (listening_tx, listening) = watch::channel(Vec::new());
     let shared = Arc::new(Shared::new(
@@ -125,16 +129,35 @@ pub fn start(
     Ok((network, events_rx, control))
 }
 
+impl Libp2p {
+    /// Reaches for the parts of a peer that this node's parts may speak to.
+    fn reach_for(&mut self, node: NodeId) {
+        let peer = self.shared.peer(node);
+        let parts = PartId::ALL.into_iter();
+        let parts: Vec<_> = parts
+            .filter(|part| part.scope().admits(peer.scope))
+            .collect();
+        let together = Together::of(parts.len());
+        for (place, part) in parts.into_iter().enumerate() {
+            let shared = self.shared.clone();
+            let control = self.control.clone();
+            let link = Link::start(peer, place == 0, together.clone(), shared, control);
+            self.links.insert((node, part), link);
+        }
+    }
+}
+
 impl Network for Libp2p {
     fn send(&mut self, to: NodeId, message: Bytes) -> Result<(), Dropped> {
         if message.len() > MESSAGE_BYTES_MAX {
             return Err(Dropped::TooLarge);
         }
-        let counters = &self.shared.counters;
-        let sent = match self.links.get(&to) {
+        let part = PartId::of_message(&message).expect("messages begin with their part");
+        let sent = match self.links.get(&(to, part)) {
             Some(link) => link.send(message),
             None => Err(Dropped::NotConnected),
         };
+        let counters = &self.shared.counters;
         match sent {
             Err(Dropped::QueueFull) => bump(&counters.dropped_queue_full),
             Err(Dropped::NotConnected) => bump(&counters.dropped_not_connected),
@@ -145,27 +168,23 @@ impl Network for Libp2p {
 
     fn connect(&mut self, peers: &BTreeSet<NodeId>) {
         self.shared.set_wanted(peers);
-        let gone: Vec<NodeId> = self
-            .links
-            .keys()
-            .filter(|id| !peers.contains(id))
-            .copied()
-            .collect();
-        for node in gone {
-            let link = self.links.remove(&node).expect("listed above");
-            if link.is_up() {
-                // The link can not say it itself when it is cut off. A host whose
-                // queue is full learns it from the membership that it announced.
-                let _ = self
-                    .shared
-                    .events
-                    .try_send(NetworkEvent::Down(self.shared.peer(node)));
+        let is_gone = |(node, _): &(NodeId, PartId), _: &mut Link| !peers.contains(node);
+        let mut cut_off = BTreeSet::new();
+        for ((node, _), link) in self.links.extract_if(.., is_gone) {
+            if link.is_peer_up() {
+                cut_off.insert(node);
             }
         }
+        for node in cut_off {
+            // The links can not say it themselves when they are cut off. A host whose
+            // queue is full learns it from the membership that it announced.
+            let gone = NetworkEvent::Down(self.shared.peer(node));
+            let _ = self.shared.events.try_send(gone);
+        }
         for node in peers {
-            self.links
-                .entry(*node)
-                .or_insert_with(|| Link::start(*node, self.shared.clone(), self.control.clone()));
+            if !self.links.keys().any(|(known, _)| known == node) {
+                self.reach_for(*node);
+            }
         }
     }
 

@@ -14,7 +14,8 @@ use tokio::sync::mpsc;
 use super::address::PeerAddress;
 use super::hello::{self, Refusal};
 use super::swarm::Command;
-use crate::ports::{NetworkEvent, Peer};
+use crate::inbox::NetworkSender;
+use crate::ports::Peer;
 
 /// What all tasks of the transport know.
 pub(super) struct Shared {
@@ -23,7 +24,7 @@ pub(super) struct Shared {
     hello: Bytes,
     verifier: Arc<dyn Verifier + Send + Sync>,
     peers: Mutex<Peers>,
-    pub(super) events: mpsc::Sender<NetworkEvent>,
+    pub(super) events: NetworkSender,
     pub(super) commands: mpsc::Sender<Command>,
     pub(super) counters: NetworkCounters,
 }
@@ -57,6 +58,9 @@ struct Peers {
     /// Held by the one task that dials a node, so that many transfers to a node
     /// share a connection instead of opening one each.
     dialing: BTreeMap<NodeId, Arc<tokio::sync::Mutex<()>>>,
+    /// Peers of which it was said that they speak another version, and that have not
+    /// proven since to speak this one. Configured or wanted nodes only.
+    other_version: BTreeSet<NodeId>,
 }
 
 #[derive(Debug, Clone)]
@@ -71,7 +75,7 @@ impl Shared {
         verifier: Arc<dyn Verifier + Send + Sync>,
         addresses: BTreeMap<NodeId, Vec<PeerAddress>>,
         foreign: BTreeSet<NodeId>,
-        events: mpsc::Sender<NetworkEvent>,
+        events: NetworkSender,
         commands: mpsc::Sender<Command>,
     ) -> Self {
         Self {
@@ -122,7 +126,7 @@ impl Shared {
         }
         let node = cert.node_key.node_id();
         {
-            let peers = self.peers();
+            let mut peers = self.peers();
             // Before the costly check, so that strangers can not make this node
             // work.
             if !peers.wanted.contains(&node) && !peers.addresses.contains_key(&node) {
@@ -130,7 +134,10 @@ impl Shared {
                 return Err(Refusal::Stranger);
             }
             match peers.certified.get(&node) {
-                Some(known) if known.peer == peer && known.cert == cert => return Ok(node),
+                Some(known) if known.peer == peer && known.cert == cert => {
+                    peers.other_version.remove(&node);
+                    return Ok(node);
+                }
                 // A certificate that was replaced does not come back.
                 Some(known) if known.cert.generation > cert.generation => {
                     return Err(Refusal::Certificate);
@@ -157,9 +164,10 @@ impl Shared {
             .map_err(|_| Refusal::Certificate)?;
         assert_eq!(verified.node_id(), node, "both derive from the same key");
         let cert = verified.cert().clone();
-        self.peers()
-            .certified
-            .insert(node, Certified { peer, cert });
+        let mut peers = self.peers();
+        peers.certified.insert(node, Certified { peer, cert });
+        peers.other_version.remove(&node);
+        drop(peers);
         Ok(node)
     }
 
@@ -194,6 +202,25 @@ impl Shared {
         let mut peers = self.peers();
         peers.certified.remove(&node);
         peers.answered.remove(&node);
+    }
+
+    /// Tells the operator that nothing can be exchanged with a peer, once until it
+    /// speaks this version. Returns whether that was told now. Who only claims to be
+    /// the peer can bring about that one line and no more.
+    pub(super) fn warn_of_version(&self, node: NodeId) -> bool {
+        let mut peers = self.peers();
+        let is_peer = peers.wanted.contains(&node) || peers.addresses.contains_key(&node);
+        let is_news = is_peer && peers.other_version.insert(node);
+        drop(peers);
+        if is_news {
+            tracing::warn!(
+                %node,
+                own_version = hello::VERSION,
+                "a peer speaks another version of the protocol, and nothing is exchanged with \
+                 it: run the same release of decube on all nodes"
+            );
+        }
+        is_news
     }
 
     pub(super) fn addresses_of(&self, node: NodeId) -> Vec<PeerAddress> {

@@ -2,10 +2,12 @@
 
 use axum::body::Body;
 use decube_core::cluster::{Request, Response};
+use decube_core::io::Volume;
 use decube_core::node::PartId;
 use decube_core::part::Health as PartHealth;
 use decube_core::raft::{Membership, Refusal, Role};
 use decube_core::types::NodeId;
+use decube_io_real::host::SlowVolume;
 use serde_json::json;
 
 use super::Api;
@@ -127,6 +129,15 @@ async fn health_and_readiness_follow_the_node() {
         (answer.status.as_u16(), &answer.json()["status"]),
         (200, &json!("degraded"))
     );
+    let mut slow = api.node.health();
+    let volume = SlowVolume {
+        operation: "sync of segment-7".to_owned(),
+        seconds: 12,
+    };
+    slow.slow.insert(Volume::Cluster, volume);
+    api.node.set_health(slow);
+    let slow = json!({"cluster": {"operation": "sync of segment-7", "seconds": 12}});
+    assert_eq!(api.get("/v1/status").await.json()["slow_volumes"], slow);
     let halted = PartHealth::Halted("the disk failed".into());
     health.parts.insert(PartId::Cluster, halted);
     api.node.set_health(health);

@@ -1,15 +1,18 @@
 //! Nobody is believed to be somebody else.
 
+use decube_core::codec::{Decode as _, Encode as _};
 use decube_core::crypto::{NodeCert, P256Signer, P256Verifier, TransportKey};
 use decube_core::types::ClusterId;
 use libp2p::PeerId;
 use libp2p::identity::Keypair;
 use tokio::sync::mpsc;
 
-use super::super::hello::Refusal;
+use super::super::frame;
+use super::super::hello::{self, Hello, Refusal};
 use super::super::shared::Shared;
 use super::{ANY_PORT, Station};
 use crate::data_dir::NodeKeys;
+use crate::inbox::{PartSet, network_inbox};
 use crate::ports::{NetworkEvent, Peer};
 
 use std::sync::Arc;
@@ -22,7 +25,7 @@ async fn a_stranger_is_refused_until_it_is_let_in() {
     while b.control.counters().strangers.load(Ordering::Relaxed) == 0 {
         tokio::task::yield_now().await;
     }
-    assert!(a.events.try_recv().is_err(), "not connected");
+    assert!(a.events.try_recv(PartSet::ALL).is_none(), "not connected");
     b.let_in(a.id);
     assert_eq!(a.next().await, NetworkEvent::Up(Peer::of_cluster(b.id)));
 }
@@ -38,7 +41,7 @@ async fn a_node_of_another_cluster_is_refused() {
     while b.control.counters().attempts.load(Ordering::Relaxed) < 3 {
         tokio::task::yield_now().await;
     }
-    assert!(a.events.try_recv().is_err() && b.events.try_recv().is_err());
+    assert!(a.events.try_recv(PartSet::ALL).is_none() && b.events.try_recv(PartSet::ALL).is_none());
 }
 
 #[tokio::test]
@@ -52,7 +55,7 @@ async fn a_node_that_is_not_the_one_asked_for_is_not_taken_for_it() {
     while a.control.counters().attempts.load(Ordering::Relaxed) < 3 {
         tokio::task::yield_now().await;
     }
-    assert!(a.events.try_recv().is_err());
+    assert!(a.events.try_recv(PartSet::ALL).is_none());
 }
 
 /// A node's certificate, and the peer id that its transport key proves.
@@ -71,7 +74,7 @@ fn shared(friend: &NodeKeys) -> Shared {
     let (cert, _) = certificate(&own, [1; 32], 1);
     let address = "friend:1".parse().unwrap();
     let addresses = [(friend.node_id(), vec![address])].into();
-    let (events, _) = mpsc::channel(1);
+    let (events, _) = network_inbox(1);
     let (commands, _) = mpsc::channel(1);
     Shared::new(
         cert,
@@ -188,4 +191,48 @@ fn a_node_of_another_cluster_shows_a_certificate_of_its_own() {
         "it would be a member"
     );
     assert_eq!(shared.identify(peer, true, other), Ok(friend.node_id()));
+}
+
+/// Says hello to `shared` in the name of `cert` with another version, and reads its answer.
+async fn accepted(shared: &Shared, peer: PeerId, cert: &NodeCert) -> (Hello, std::io::Error) {
+    let (mut here, mut there) = tokio::io::duplex(1 << 12);
+    let hello = Hello::Welcome {
+        version: hello::VERSION + 1,
+        cert: Box::new(cert.clone()),
+    };
+    frame::write(&mut here, &hello.to_bytes()).await.unwrap();
+    let error = hello::accept(shared, peer, &mut there).await.unwrap_err();
+    let answer = frame::read(&mut here, 512).await.unwrap();
+    (Hello::from_bytes(&answer).unwrap(), error)
+}
+
+#[tokio::test]
+async fn another_version_is_told_once_until_it_is_gone() {
+    let (friend, stranger) = (NodeKeys::generate().unwrap(), NodeKeys::generate().unwrap());
+    let shared = shared(&friend);
+    let (cert, peer) = certificate(&friend, [2; 32], 1);
+    let (answer, error) = accepted(&shared, peer, &cert).await;
+    assert_eq!(answer, Hello::Refused(Refusal::Version));
+    assert!(hello::is_other_version(&error));
+    assert!(!shared.warn_of_version(friend.node_id()), "told already");
+    assert!(
+        !shared.warn_of_version(stranger.node_id()),
+        "strangers fill no log"
+    );
+    shared.identify(peer, true, cert).unwrap();
+    assert!(shared.warn_of_version(friend.node_id()), "again");
+}
+
+#[tokio::test]
+async fn the_refused_side_knows_that_it_is_the_version() {
+    let friend = NodeKeys::generate().unwrap();
+    let shared = shared(&friend);
+    let (_, peer) = certificate(&friend, [2; 32], 1);
+    for (reason, is_version) in [(Refusal::Version, true), (Refusal::Stranger, false)] {
+        let (mut here, mut there) = tokio::io::duplex(1 << 12);
+        let refusal = Hello::Refused(reason).to_bytes();
+        frame::write(&mut there, &refusal).await.unwrap();
+        let error = hello::open(&shared, peer, &mut here).await.unwrap_err();
+        assert_eq!(hello::is_other_version(&error), is_version, "{error}");
+    }
 }

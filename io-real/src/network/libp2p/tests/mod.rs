@@ -11,11 +11,11 @@ use std::sync::Arc;
 
 use decube_core::crypto::P256Verifier;
 use decube_core::types::{ClusterId, NodeId};
-use tokio::sync::mpsc;
 
 use super::blob::BlobService;
 use super::{Libp2p, Libp2pConfig, Libp2pControl, start};
 use crate::data_dir::NodeKeys;
+use crate::inbox::{NetworkInbox, PartSet};
 use crate::ports::{Network, NetworkEvent, Peer};
 
 /// A node that is nothing but its transport.
@@ -23,7 +23,7 @@ struct Station {
     id: NodeId,
     keys: NodeKeys,
     network: Libp2p,
-    events: mpsc::Receiver<NetworkEvent>,
+    events: NetworkInbox,
     control: Libp2pControl,
     address: SocketAddr,
 }
@@ -73,7 +73,7 @@ impl Station {
     }
 
     async fn next(&mut self) -> NetworkEvent {
-        self.events.recv().await.unwrap()
+        self.events.recv(PartSet::ALL).await.unwrap()
     }
 }
 
