@@ -70,14 +70,11 @@ pub(super) fn examine(config: &Config, recovered: Recovered) -> Found {
         hard_state_lost,
     } = recovered;
     // A term is written before what is of it (P2): one that is older than the base is not
-    // the last one that was. The node halts in the base's, without a vote.
-    let is_older = hard.term < base.id.term;
-    if is_older {
-        hard.term = base.id.term;
-        hard.voted_for = None;
-    }
-    let mut halt = (hard_state_lost || is_older)
-        .then_some("term and vote are lost: replace this node by one with a new id");
+    // the last one that was. The node halts in the base's.
+    let is_lost = hard_state_lost || hard.term < base.id.term;
+    raise_term(&mut hard, base.id.term);
+    let mut halt =
+        is_lost.then_some("term and vote are lost: replace this node by one with a new id");
     if base.membership.broken_rule().is_some() {
         halt = Some("the membership on disk breaks a rule: replace this node");
     }
@@ -103,10 +100,7 @@ pub(super) fn examine(config: &Config, recovered: Recovered) -> Found {
         durable = durable.min(base.id.index);
         // The term that brought the snapshot may not have been durable yet. Then
         // no vote in it was ever given (P1).
-        if hard.term < base.id.term {
-            hard.term = base.id.term;
-            hard.voted_for = None;
-        }
+        raise_term(&mut hard, base.id.term);
         // Without damage, nothing that this log held behind it can be committed:
         // it is another log.
         if damaged_upto.is_none() {
@@ -132,6 +126,14 @@ pub(super) fn examine(config: &Config, recovered: Recovered) -> Found {
         state_lost,
         halt,
         log,
+    }
+}
+
+/// Makes the term at least this one: nobody was voted for in a later one.
+const fn raise_term(hard: &mut HardState, term: Term) {
+    if hard.term.0 < term.0 {
+        hard.term = term;
+        hard.voted_for = None;
     }
 }
 
