@@ -202,7 +202,7 @@ impl<S: Subject> World<S> {
         let Some(world) = self.furthest().and_then(|ledger| ledger.world()) else {
             return false;
         };
-        let member = |node: &NodeId| world.members().into_iter().find(|one| one.node == *node);
+        let member = |node: &NodeId| world.members().iter().find(|one| one.node == *node);
         match operation {
             Operation::Param { param, value } => world.params().get(*param) == *value,
             Operation::Validator(ValidatorChange::Add { node, .. }) => member(node).is_some(),

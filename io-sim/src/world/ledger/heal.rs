@@ -60,7 +60,7 @@ impl<S: Subject> World<S> {
             }
             faulty.push(node);
             let more = [dead.as_slice(), &[slot]].concat();
-            if !self.can_do_without(&members, &faulty) || !self.clusters.can_do_without(&more) {
+            if !self.can_do_without(members, &faulty) || !self.clusters.can_do_without(&more) {
                 break;
             }
             dead = more;

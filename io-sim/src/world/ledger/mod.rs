@@ -202,7 +202,7 @@ impl<S: Subject> World<S> {
 
     /// The validators as the furthest node knows them.
     fn members(&self) -> Option<Vec<Member>> {
-        Some(self.furthest()?.world()?.members())
+        Some(self.furthest()?.world()?.members().to_vec())
     }
 
     /// Everybody who lies.
