@@ -30,7 +30,6 @@ pub mod clock;
 pub mod config;
 mod device;
 pub mod disk;
-mod draw;
 pub mod fingerprint;
 pub mod history;
 pub mod network;

@@ -5,7 +5,7 @@ use super::*;
 impl Clients {
     pub(super) fn answered(
         &mut self,
-        config: &SimConfig,
+        config: &LoadSettings,
         at: usize,
         response: Response,
         out: &mut Vec<Intent>,

@@ -18,7 +18,7 @@ use decube_core::types::{Index, LogId, NodeId, RequestId, Revision, Span};
 use crate::check::guards::Guards;
 use crate::check::order::RealTime;
 use crate::check::raft::Finding;
-use crate::config::SimConfig;
+use crate::config::LoadSettings;
 use crate::history::{History, Operation, Requires, Step, ValueId};
 use crate::network::ppm;
 use crate::rng::{Domain, Draw, Keyed};
@@ -146,8 +146,8 @@ impl ClientStats {
 }
 
 impl Clients {
-    /// Clients of a run.
-    pub fn new(seed: u64, config: &SimConfig, workload: Workload) -> Self {
+    /// Clients of a run, who turn to the first `slots`.
+    pub fn new(seed: u64, config: &LoadSettings, slots: u64, workload: Workload) -> Self {
         let behaviour = Keyed::new(seed, Domain::Client);
         let keys = usize::try_from(config.keys).expect("few keys");
         let clients = (0..config.clients)
@@ -171,7 +171,7 @@ impl Clients {
             clients,
             workload,
             behaviour,
-            slots: usize::try_from(config.contact_slots()).expect("few slots"),
+            slots: usize::try_from(slots).expect("few slots"),
             names: Vec::new(),
             next_request: 0,
             stamp: 0,
@@ -244,7 +244,7 @@ impl Clients {
     /// A client's timer went off.
     pub fn wake(
         &mut self,
-        config: &SimConfig,
+        config: &LoadSettings,
         client: usize,
         generation: u64,
         out: &mut Vec<Intent>,
@@ -267,7 +267,7 @@ impl Clients {
     /// A call has ended.
     pub fn ended(
         &mut self,
-        config: &SimConfig,
+        config: &LoadSettings,
         client: usize,
         id: RequestId,
         ending: Ending,
@@ -298,7 +298,7 @@ impl Clients {
         }
     }
 
-    fn begin(&mut self, config: &SimConfig, at: usize, out: &mut Vec<Intent>) {
+    fn begin(&mut self, config: &LoadSettings, at: usize, out: &mut Vec<Intent>) {
         let number = self.clients[at].completed_or_skipped();
         let planned = self
             .workload
@@ -375,7 +375,7 @@ impl Clients {
         }
     }
 
-    fn call(&mut self, config: &SimConfig, at: usize, out: &mut Vec<Intent>) {
+    fn call(&mut self, config: &LoadSettings, at: usize, out: &mut Vec<Intent>) {
         let draw = self.draw(at);
         let slots = self.slots;
         self.next_request += 1;
@@ -425,7 +425,7 @@ impl Clients {
         });
     }
 
-    fn ended_without_answer(&mut self, config: &SimConfig, at: usize, out: &mut Vec<Intent>) {
+    fn ended_without_answer(&mut self, config: &LoadSettings, at: usize, out: &mut Vec<Intent>) {
         self.stats.lost += 1;
         let client = &mut self.clients[at];
         client.waiting = None;
@@ -445,7 +445,7 @@ impl Clients {
         }
     }
 
-    fn finish(&mut self, config: &SimConfig, at: usize, out: &mut Vec<Intent>) {
+    fn finish(&mut self, config: &LoadSettings, at: usize, out: &mut Vec<Intent>) {
         let client = &mut self.clients[at];
         client.waiting = None;
         client.current = None;

@@ -14,7 +14,7 @@ use decube_core::types::{ClusterId, NodeId};
 
 use super::LedgerChecker;
 use super::fork::Fork;
-use crate::config::SimConfig;
+use crate::config::{DiskSettings, SimConfig};
 use crate::disk::Disk;
 
 /// Four validators, of which slot 3 is a liar, or those that a test names.
@@ -44,10 +44,7 @@ impl Court {
         };
         let nodes: Vec<NodeId> = (0..4).map(|number| key(number).node_id()).collect();
         let honest = (0..4).map(|slot| !liars.contains(&slot)).collect();
-        let config = SimConfig {
-            fork,
-            ..SimConfig::default()
-        };
+        let config = SimConfig::with(&[("fork", fork)]);
         let verifier = authority.verifier();
         let mut checker = LedgerChecker::new(&genesis, verifier, nodes, honest, &config);
         let set = genesis.validators().expect("four validators");
@@ -130,7 +127,7 @@ fn disk_with(bytes: &[u8]) -> Disk {
     };
     for (number, op) in (0..).zip([create, write, FileOp::Sync { file }]) {
         disk.submit(FileOpId(number), op);
-        disk.complete(&SimConfig::default());
+        disk.complete(&DiskSettings::default());
     }
     disk
 }
@@ -177,7 +174,7 @@ fn a_vote_that_is_not_on_the_disk_is_seen() {
     ];
     for (number, op) in (0..).zip(ops) {
         disk.submit(FileOpId(number), op);
-        disk.complete(&SimConfig::default());
+        disk.complete(&DiskSettings::default());
     }
     let verdict = court.hear(0, bft::Message::Vote(vote), &disk);
     assert_eq!(verdict, Some("I7 durable before sent"));

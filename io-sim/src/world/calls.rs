@@ -169,7 +169,7 @@ impl<S: Subject> World<S> {
     /// recover in time, or when it ends.
     pub(super) fn answers_in_time(&self, slot: usize) -> Result<(), Finding> {
         let host = &self.hosts[slot];
-        let bound = 2 * self.config.request_timeout_ms + ANSWER_SLACK_MS;
+        let bound = 2 * self.config.cluster.request_timeout_ms + ANSWER_SLACK_MS;
         let is_late = |(caller, since): &(Caller, u64)| {
             let watches = matches!(caller, Caller::Watcher(_));
             !watches && self.now > since + bound * MILLI
@@ -193,7 +193,7 @@ impl<S: Subject> World<S> {
     /// How long something takes between a client and a node.
     pub(super) fn client_delay(&self, salt: u64) -> u64 {
         let draw = Keyed::new(self.seed, Domain::Latency).at(1 << 40, salt);
-        self.network.client_delay(&self.config, draw)
+        self.network.client_delay(&self.config.network, draw)
     }
 }
 

@@ -154,7 +154,7 @@ impl<S: Subject> World<S> {
     /// A log is damaged: that of the cluster or that of the ledger, as the time of the
     /// fault has it where there are both.
     fn damage(&mut self, slot: usize, fault: &Fault) {
-        let of_cluster = match (self.has_ledger, self.config.cluster_damage) {
+        let of_cluster = match (self.has_ledger, self.config.disk.cluster_damage) {
             (false, _) => true,
             (true, 0) => false,
             (true, _) => is_odd(fault),
@@ -167,7 +167,7 @@ impl<S: Subject> World<S> {
 
     /// Whose members change, if it is not the set of validators.
     fn cluster_that_changes(&self, fault: &Fault) -> Option<usize> {
-        let changes = match (self.has_ledger, self.config.cluster_changes) {
+        let changes = match (self.has_ledger, self.config.operators.cluster_changes) {
             (false, _) => true,
             (true, 0) => false,
             (true, _) => is_odd(fault),

@@ -89,7 +89,7 @@ impl<S: Subject> World<S> {
     fn bound(&self) -> u64 {
         let of_clusters = match self.clusters.is_empty() {
             true => 0,
-            false => self.config.heal_ms * MILLI,
+            false => self.config.span.heal_ms * MILLI,
         };
         match self.has_ledger {
             true => self.bound_of_ledger().max(of_clusters),
@@ -167,23 +167,23 @@ impl<S: Subject> World<S> {
 /// The settings of a world without faults: what delays, delays little.
 pub(crate) fn calm(config: &mut SimConfig) {
     let usual = SimConfig::default();
-    config.loss_ppm = 0;
-    config.duplicate_ppm = 0;
-    config.reorder_ppm = 0;
-    config.corrupt_ppm = 0;
-    config.bandwidth_bytes_per_ms = 0;
-    config.sync_fail_ppm = 0;
-    config.write_fail_ppm = 0;
-    config.read_fail_ppm = 0;
-    config.full_ppm = 0;
-    config.misread_ppm = 0;
-    config.delay_kind = usual.delay_kind;
-    config.delay_base_us = config.delay_base_us.min(1_000);
-    config.delay_mean_us = config.delay_mean_us.min(1_000);
-    config.sync_mean_us = config.sync_mean_us.min(1_000);
-    config.store_mean_us = config.store_mean_us.min(1_000);
-    config.wake_late_us = 0;
+    config.network.loss_ppm = 0;
+    config.network.duplicate_ppm = 0;
+    config.network.reorder_ppm = 0;
+    config.network.corrupt_ppm = 0;
+    config.network.bandwidth_bytes_per_ms = 0;
+    config.disk.sync_fail_ppm = 0;
+    config.disk.write_fail_ppm = 0;
+    config.disk.read_fail_ppm = 0;
+    config.disk.full_ppm = 0;
+    config.disk.misread_ppm = 0;
+    config.network.delay_kind = usual.network.delay_kind;
+    config.network.delay_base_us = config.network.delay_base_us.min(1_000);
+    config.network.delay_mean_us = config.network.delay_mean_us.min(1_000);
+    config.disk.sync_mean_us = config.disk.sync_mean_us.min(1_000);
+    config.disk.store_mean_us = config.disk.store_mean_us.min(1_000);
+    config.process.wake_late_us = 0;
     // Members that were removed do not know it and keep a request until it times
     // out: whether the cluster serves must not hang on how often a client tries.
-    config.client_timeout_ms = config.client_timeout_ms.min(1_000);
+    config.load.client_timeout_ms = config.load.client_timeout_ms.min(1_000);
 }

@@ -238,7 +238,7 @@ impl<S: Subject> World<S> {
         let honest: Vec<_> = hosts.iter().map(Host::is_honest).collect();
         let names: Vec<_> = hosts.iter().map(|host| host.node).collect();
         let verifier = authority.verifier();
-        let clients = if has_ledger { config.clients } else { 0 };
+        let clients = if has_ledger { config.load.clients } else { 0 };
         let mut world = Self {
             seed: setup.seed,
             has_ledger,
@@ -390,7 +390,7 @@ impl<S: Subject> World<S> {
 
     /// Queues a happening; times are rounded up to the quantum.
     fn schedule(&mut self, time: u64, happening: Happening) {
-        let quantum = self.config.quantum_ns.max(1);
+        let quantum = self.config.process.quantum_ns.max(1);
         let time = time.max(self.now).next_multiple_of(quantum);
         let tie = match happening {
             Happening::Wake { .. } => Tie::LAST,

@@ -34,7 +34,7 @@ impl<S: Subject> World<S> {
         let wall = self.wall(slot);
         self.step(slot, Event::Clock { wall })?;
         self.give(slot, Event::Start { used })?;
-        let period = self.config.clock_period_ms.max(1) * MILLI;
+        let period = self.config.clock.clock_period_ms.max(1) * MILLI;
         self.schedule(self.now + period, Happening::Clock { slot, process });
         self.announce(slot, true);
         Ok(())
@@ -60,7 +60,7 @@ impl<S: Subject> World<S> {
         let host = &mut self.hosts[slot];
         let mut revealed = Vec::new();
         for (volume, device) in &mut host.devices {
-            revealed.push((*volume, device.crash(&self.config, power)));
+            revealed.push((*volume, device.crash(&self.config.disk, power)));
         }
         for (volume, sectors) in revealed {
             self.damaged(slot, volume, sectors);
@@ -161,7 +161,7 @@ impl<S: Subject> World<S> {
             return Ok(());
         }
         let wall = self.wall(slot);
-        let period = self.config.clock_period_ms.max(1) * MILLI;
+        let period = self.config.clock.clock_period_ms.max(1) * MILLI;
         self.schedule(self.now + period, Happening::Clock { slot, process });
         self.give(slot, Event::Clock { wall })?;
         self.answers_in_time(slot)

@@ -282,7 +282,7 @@ impl<S: Subject> World<S> {
         let host = &mut self.hosts[slot];
         let process = host.process;
         let disk = &host.device(volume).disk;
-        if let Some(at) = disk.completes_at(&self.config, self.now) {
+        if let Some(at) = disk.completes_at(&self.config.disk, self.now) {
             let happening = Happening::Disk {
                 slot,
                 process,
@@ -302,7 +302,7 @@ impl<S: Subject> World<S> {
         if host.process != process {
             return Ok(());
         }
-        let completed = host.device(volume).complete(&self.config);
+        let completed = host.device(volume).complete(&self.config.disk);
         self.coverage.disk_failures += u64::from(completed.failed);
         if let Some(asked) = completed.synced {
             self.clusters.synced(slot, volume, asked);
@@ -326,7 +326,7 @@ impl<S: Subject> World<S> {
         let host = &mut self.hosts[slot];
         let process = host.process;
         let device = host.device(volume);
-        let Some(takes) = device.begin_task(self.seed, &self.config) else {
+        let Some(takes) = device.begin_task(self.seed, &self.config.disk) else {
             return;
         };
         let at = self.now + takes;

@@ -29,7 +29,7 @@ impl<S: Subject> World<S> {
     /// Only one of each is queued; one that comes too early is queued again.
     pub(super) fn set_timer(&mut self, cluster: usize, client: usize, generation: u64, after: u64) {
         let Cluster { config, timers, .. } = &mut self.clusters.list[cluster];
-        let long = after >= config.client_timeout_ms * 1_000_000;
+        let long = after >= config.load.client_timeout_ms * 1_000_000;
         let at = self.now.saturating_add(after);
         let timer = &mut timers[client].0[usize::from(long)];
         (timer.at, timer.generation) = (at, generation);
@@ -69,7 +69,7 @@ impl<S: Subject> World<S> {
             self.queue_timer(cluster, client, long);
             return;
         }
-        clients.wake(config, client, generation, &mut self.clusters.intents);
+        clients.wake(&config.load, client, generation, &mut self.clusters.intents);
         self.carry_out(cluster);
     }
 
@@ -85,7 +85,7 @@ impl<S: Subject> World<S> {
             config, clients, ..
         } = &mut self.clusters.list[cluster];
         let intents = &mut self.clusters.intents;
-        let outcome = clients.ended(config, client, id, ending, intents);
+        let outcome = clients.ended(&config.load, client, id, ending, intents);
         self.carry_out(cluster);
         outcome
     }

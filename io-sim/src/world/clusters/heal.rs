@@ -21,7 +21,8 @@ impl Clusters {
     pub(in crate::world) fn can_do_without(&self, dead: &[usize]) -> bool {
         self.list.iter().all(|cluster| {
             let voters = &cluster.slots[..cluster.voters.len()];
-            let is_damaged = cluster.config.cluster_damage == 1 || cluster.config.wipes > 0;
+            let is_damaged =
+                cluster.config.disk.cluster_damage == 1 || cluster.config.topology.wipes > 0;
             let is_victim = |slot: &usize| is_damaged && cluster.victims.contains(slot);
             let living = voters
                 .iter()
@@ -37,19 +38,21 @@ impl<S: Subject> World<S> {
     /// is, because who forms a quorum is then up to the cluster.
     pub(in crate::world) fn choose_dead_members(&self) -> Vec<usize> {
         let draw = Keyed::new(self.seed, Domain::Heal).at(0, 0);
-        let nodes = self.config.nodes;
+        let nodes = self.config.topology.nodes;
         let wiped = self
             .hosts
             .iter()
             .filter(|host| host.dead && host.process > 0);
         let wiped = u64::try_from(wiped.count()).expect("few slots");
         let spare = ((nodes.max(1) - 1) / 2).saturating_sub(wiped);
-        if self.config.reconfigurations > 0 || spare == 0 {
+        if self.config.operators.reconfigurations > 0 || spare == 0 {
             return Vec::new();
         }
         let config = &self.config;
-        let damage = config.rots + config.misdirects + config.lies + config.wipes > 0
-            || config.read_fail_ppm + config.misread_ppm > 0;
+        let damage =
+            config.disk.rots + config.disk.misdirects + config.disk.lies + config.topology.wipes
+                > 0
+                || config.disk.read_fail_ppm + config.disk.misread_ppm > 0;
         let Cluster { victims, slots, .. } = &self.clusters.list[0];
         let mut slots: Vec<usize> = match damage {
             true => victims.clone(),

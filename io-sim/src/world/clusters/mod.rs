@@ -114,14 +114,15 @@ impl Clusters {
         };
         if !has_ledger {
             let slots = (0..hosts.len()).collect();
-            let clients = Clients::new(seed, config, workload.clone());
+            let clients =
+                Clients::new(seed, &config.load, config.contact_slots(), workload.clone());
             clusters.add(seed, 0, ALONE, (slots, clients, config.clone()), hosts);
             return clusters;
         }
-        let of_ledger = if config.replicas == 0 {
+        let of_ledger = if config.topology.replicas == 0 {
             0
         } else {
-            config.clusters
+            config.topology.clusters
         };
         for number in 0..of_ledger {
             let id = ledger::cluster_of(config, number);
@@ -129,16 +130,15 @@ impl Clusters {
             if voters.is_empty() {
                 continue;
             }
-            let config = SimConfig {
-                nodes: count(&voters),
-                spares: count(&spares),
-                wipes: count(&replacements),
-                clients: config.cluster_clients,
-                ..config.clone()
-            };
+            let mut config = config.clone();
+            config.topology.nodes = count(&voters);
+            config.topology.spares = count(&spares);
+            config.topology.wipes = count(&replacements);
+            config.load.clients = config.load.cluster_clients;
             let slots = [voters, spares, replacements].concat();
             let seed = seed ^ (number + 1) << 40;
-            let clients = Clients::new(seed, &config, workload.clone());
+            let clients =
+                Clients::new(seed, &config.load, config.contact_slots(), workload.clone());
             let clients = clients.with_requests_from((number + 1) << 48);
             clusters.add(seed, ENTITY, id, (slots, clients, config), hosts);
         }
@@ -165,9 +165,13 @@ impl Clusters {
             self.places[*slot] = Some((self.list.len(), place));
         }
         let names: Vec<NodeId> = slots.iter().map(|slot| hosts[*slot].node).collect();
-        let mut voters: Vec<NodeId> = names.iter().take(place(config.nodes)).copied().collect();
+        let mut voters: Vec<NodeId> = names
+            .iter()
+            .take(place(config.topology.nodes))
+            .copied()
+            .collect();
         voters.sort_unstable();
-        let watches = Watches::new((0..config.watchers).map(|watcher| watcher % 2 == 0));
+        let watches = Watches::new((0..config.load.watchers).map(|watcher| watcher % 2 == 0));
         self.list.push(Cluster {
             id,
             timers: vec![Timers::default(); clients.len()],
@@ -288,9 +292,9 @@ fn nodes_of<S: Subject>(config: &SimConfig, id: ClusterId, hosts: &[Host<S>]) ->
             .collect()
     };
     let replacements_from = config.replacements_from();
-    let mut voters = among(0..config.nodes);
+    let mut voters = among(0..config.topology.nodes);
     voters.truncate(VOTERS_MAX);
-    let spares = among(config.nodes..replacements_from);
+    let spares = among(config.topology.nodes..replacements_from);
     [voters, spares, among(replacements_from..config.slots())]
 }
 

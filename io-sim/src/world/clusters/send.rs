@@ -44,13 +44,15 @@ impl<S: Subject> World<S> {
     /// Now and then somebody of another cluster hears as well what is said in one. It
     /// knows from its transport that the speaker is none of its own.
     pub(in crate::world) fn stray(&mut self, slot: usize, fate: Fate, event: &Event) {
-        if self.config.stray_ppm == 0 || self.healed {
+        if self.config.network.stray_ppm == 0 || self.healed {
             return;
         }
         let entity = u64::try_from(slot).expect("few slots");
         let draw = Keyed::new(self.seed, Domain::Corrupt).at(entity | 1 << 49, self.events);
         let target = draw.again().index(self.hosts.len());
-        if !draw.chance(ppm(self.config.stray_ppm)) || self.clusters.are_together(slot, target) {
+        if !draw.chance(ppm(self.config.network.stray_ppm))
+            || self.clusters.are_together(slot, target)
+        {
             return;
         }
         let mut event = event.clone();

@@ -25,7 +25,7 @@ impl<S: Subject> World<S> {
     /// have grown while the network was down, and blocks whose time is still to come
     /// because clocks were ahead.
     pub(in crate::world) fn bound_of_ledger(&self) -> u64 {
-        let delta = self.config.delta_ms.max(1) * MILLI;
+        let delta = self.config.ledger.delta_ms.max(1) * MILLI;
         let validators = self.config.slots();
         let deadlines = 16 * 3 * delta;
         let ahead = self
@@ -34,7 +34,8 @@ impl<S: Subject> World<S> {
             .map(|host| host.wall_offset.unsigned_abs());
         let clocks = ahead.max().unwrap_or(0);
         let views = validators / 3 + 2;
-        let clients = 2 * self.config.client_timeout_ms + self.config.request_timeout_ms;
+        let clients =
+            2 * self.config.load.client_timeout_ms + self.config.cluster.request_timeout_ms;
         views * deadlines + 2 * clocks + 10 * clients * MILLI + 20_000 * MILLI
     }
 
@@ -47,7 +48,10 @@ impl<S: Subject> World<S> {
         let members = world.members();
         let mut draw = Keyed::new(self.seed, Domain::Heal).at(0, 0);
         let mut dead = Vec::new();
-        if draw.coin() || !world.proposals().is_empty() || self.config.reconfigurations > 0 {
+        if draw.coin()
+            || !world.proposals().is_empty()
+            || self.config.operators.reconfigurations > 0
+        {
             return dead;
         }
         let mut faulty = self.faulty_nodes();
@@ -156,7 +160,7 @@ impl<S: Subject> World<S> {
         from: Epoch,
         answer: Option<Response>,
     ) -> Result<(), Finding> {
-        let is_gone = self.config.retain_blocks > 0 || self.coverage.states_fetched > 0;
+        let is_gone = self.config.ledger.retain_blocks > 0 || self.coverage.states_fetched > 0;
         match answer {
             Some(Response::Receipt(receipt)) => {
                 self.coverage.receipts_checked += 1;
@@ -191,8 +195,8 @@ pub(in crate::world) fn standing<S: Subject>(host: &Host<S>) -> Option<String> {
 
 /// What validators reckon with is kept once the faults are over.
 pub(in crate::world) fn calm(config: &mut SimConfig) {
-    let delay_us = config.delta_ms * 250;
-    config.delay_base_us = config.delay_base_us.min(delay_us);
-    config.delay_mean_us = config.delay_mean_us.min(delay_us);
-    config.sync_mean_us = config.sync_mean_us.min(delay_us);
+    let delay_us = config.ledger.delta_ms * 250;
+    config.network.delay_base_us = config.network.delay_base_us.min(delay_us);
+    config.network.delay_mean_us = config.network.delay_mean_us.min(delay_us);
+    config.disk.sync_mean_us = config.disk.sync_mean_us.min(delay_us);
 }

@@ -177,7 +177,7 @@ impl<S: Subject> World<S> {
     fn ask(&mut self, client: usize, slot: usize, request: Request) -> RequestId {
         let id = self.fresh_request();
         self.call(Caller::Client(client), slot, id, request.into());
-        self.wake_client(client, self.config.client_timeout_ms * MILLI);
+        self.wake_client(client, self.config.load.client_timeout_ms * MILLI);
         id
     }
 
@@ -185,7 +185,9 @@ impl<S: Subject> World<S> {
     fn planned(&self, client: usize) -> Planned {
         let entity = u64::try_from(client).expect("few clients");
         let number = self.load.clients[client].number;
-        self.load.workload.operation(&self.config, entity, number)
+        self.load
+            .workload
+            .operation(&self.config.load, entity, number)
     }
 
     /// Signs the client's next transaction, if it has one left.

@@ -47,18 +47,18 @@ const VOTING_KEYS_FROM: u64 = 500;
 
 /// The cluster of a slot: clusters take turns.
 pub(super) fn cluster_of(config: &SimConfig, slot: u64) -> ClusterId {
-    ClusterId(u128::from(slot % config.clusters.max(1)) + 1)
+    ClusterId(u128::from(slot % config.topology.clusters.max(1)) + 1)
 }
 
 /// How the ledger of a run begins, or would begin if its nodes had one.
 pub(super) fn genesis(authority: &FakeAuthority, config: &SimConfig) -> Genesis {
-    let members = (0..config.nodes).map(|number| {
+    let members = (0..config.topology.nodes).map(|number| {
         let key = *authority.signer(number).public_key();
         Member::new(key.node_id(), key, cluster_of(config, number), 1)
     });
     let mut params = Params::default();
     let (least, most) = Param::EpochBlocks.bounds();
-    let blocks = config.epoch_blocks.clamp(least, most);
+    let blocks = config.ledger.epoch_blocks.clamp(least, most);
     params
         .set(Param::EpochBlocks, blocks)
         .expect("clamped to its bounds");
@@ -86,7 +86,7 @@ pub(super) fn hosts<S: Subject>(
     let second = second_side(&hosts, &liars);
     for (number, slot) in (0..).zip(&liars) {
         let signer = u64::try_from(*slot).expect("few slots");
-        if number < config.twins {
+        if number < config.adversary.twins {
             hosts[*slot].part = Part::Twin;
             let mut second = named_by(hosts[*slot].key.clone());
             second.part = Part::Twin;
@@ -123,12 +123,12 @@ fn choose_liars<S: Subject>(
     let mut stream = Stream::new(seed, Domain::Liar);
     let mut order: Vec<usize> = (0..genesis.members.len()).collect();
     stream.shuffle(&mut order);
-    let wanted = usize::try_from(config.liars).expect("few liars");
+    let wanted = usize::try_from(config.adversary.liars).expect("few liars");
     let mut liars: Vec<usize> = Vec::new();
     for slot in order {
         let more = [liars.as_slice(), &[slot]].concat();
         let members = &genesis.members;
-        let may = match config.fork {
+        let may = match config.adversary.fork {
             1 => !can_fork(members, hosts, &liars) && !is_quorum(members, &named(hosts, &more)),
             2 => {
                 let is_last = more.len() == members.len();

@@ -58,7 +58,7 @@ impl<S: Subject> World<S> {
             return self.violate(checker, what);
         }
         // Only a network whose links are narrow asks how long a message is.
-        let size = match self.config.bandwidth_bytes_per_ms {
+        let size = match self.config.network.bandwidth_bytes_per_ms {
             0 => 0,
             _ => u64::try_from(message.to_bytes().len()).expect("lengths fit 64 bits"),
         };
@@ -84,7 +84,7 @@ impl<S: Subject> World<S> {
             (true, _) => (from, to),
             (false, true) => (to, from),
         };
-        let window = self.now / (self.config.delta_ms.max(1) * TWIN_WINDOW_DELAYS * MILLI);
+        let window = self.now / (self.config.ledger.delta_ms.max(1) * TWIN_WINDOW_DELAYS * MILLI);
         let name = low_bits(self.hosts[twin].node) << 16 ^ u64::try_from(other).expect("few slots");
         let draw = Keyed::new(self.seed, Domain::Liar).at(name | 1 << 40, window);
         let twins = self.hosts.iter().take(twin);
@@ -116,7 +116,7 @@ impl<S: Subject> World<S> {
     pub(in crate::world) fn lie(&mut self, slot: usize) {
         let lies = self.with_liar(slot, |liar, scene| liar.on_idle(scene));
         self.say(slot, lies);
-        let pause = self.config.delta_ms.max(10) * MILLI / 2;
+        let pause = self.config.ledger.delta_ms.max(10) * MILLI / 2;
         let number = self.fresh_draw();
         let draw = Keyed::new(self.seed, Domain::Liar).at(1 << 41, number);
         self.schedule(
