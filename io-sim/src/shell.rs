@@ -12,16 +12,12 @@ use decube_core::raft::Membership;
 use decube_core::store::{Store, StoreBatch};
 use decube_core::types::{ClusterId, NodeId, Span, Time};
 
-use crate::check::raft::Finding;
+use crate::check::Finding;
 use crate::clock::Clock;
 use crate::config::SimConfig;
 use crate::rng::{Domain, Keyed};
 
 const MILLI: u64 = 1_000_000;
-/// Steps in one instant after which something spins.
-pub(crate) const STEPS_PER_INSTANT_MAX: u64 = 100_000;
-/// File operations that may be queued at one disk.
-pub(crate) const DISK_QUEUE_MAX: usize = 16_384;
 /// Starts that may halt one after the other before nobody tries again.
 pub(crate) const FUTILE_STARTS_MAX: u64 = 12;
 /// Bytes of a described step.

@@ -253,7 +253,7 @@ impl Clients {
             step,
             revision,
         };
-        self.history.add(key, operation);
+        self.records.borrow_mut().history.add(key, operation);
     }
 
     /// The present operation may or may not have happened, or happen later.
@@ -274,6 +274,9 @@ impl Clients {
             },
             revision: None,
         };
-        self.history.add(current.planned.key, operation);
+        self.records
+            .borrow_mut()
+            .history
+            .add(current.planned.key, operation);
     }
 }

@@ -15,11 +15,11 @@ use decube_core::raft::Refusal;
 use decube_core::replica::{Command, SessionId};
 use decube_core::types::{Index, LogId, NodeId, RequestId, Revision, Span};
 
-use crate::check::guards::Guards;
 use crate::check::order::RealTime;
-use crate::check::raft::Finding;
+use crate::check::records::Records;
+use crate::check::{Finding, Shared, shared};
 use crate::config::LoadSettings;
-use crate::history::{History, Operation, Requires, Step, ValueId};
+use crate::history::{Operation, Requires, Step, ValueId};
 use crate::network::ppm;
 use crate::rng::{Domain, Draw, Keyed};
 use crate::workload::{Action, Planned, Workload, key_name, key_number, value_bytes, value_id};
@@ -93,9 +93,7 @@ pub struct Clients {
     stamp: u64,
     order: RealTime,
     /// What was done and seen.
-    pub history: History,
-    /// What was shown of leases and locks.
-    pub guards: Guards,
+    pub records: Shared<Records>,
     /// How much.
     pub stats: ClientStats,
 }
@@ -176,8 +174,7 @@ impl Clients {
             next_request: 0,
             stamp: 0,
             order: RealTime::default(),
-            history: History::default(),
-            guards: Guards::default(),
+            records: shared(Records::default()),
             stats: ClientStats::default(),
         }
     }

@@ -261,7 +261,7 @@ fn accusations_must_show_a_lie_and_enough_liars() {
     assert!(verdict.is_err());
     court.checker.honest[2] = false;
     assert!(court.checker.on_accusation(0, &[one, two]).is_ok());
-    assert!(court.checker.is_settled());
+    assert!(court.checker.settled.is_some());
     let mut calm = Court::new(false);
     let name = calm
         .checker
@@ -285,7 +285,7 @@ fn a_fork_must_convict_while_liars_are_no_quorum() {
     let [first, second] = half_of_a_fork(&court);
     assert_eq!(court.hear_cert(first.clone()), None);
     assert_eq!(court.hear_cert(second.clone()), Some("forensics"));
-    assert!(!court.checker.is_settled());
+    assert!(court.checker.settled.is_none());
     // With the notarization that slot 1 has seen both liars are named, whoever sent it,
     // and even if the node that stops names nobody itself.
     let mut court = Court::with_liars(1, &[2, 3]);
@@ -308,7 +308,7 @@ fn votes_that_add_up_to_a_certificate_count_as_one() {
     for name in [1, 2] {
         for slot in [2, 3, usize::from(name - 1)] {
             let said = vote(&court, slot, on(VoteKind::Finalize, 1, name));
-            assert!(!court.checker.is_settled());
+            assert!(court.checker.settled.is_none());
             assert!(court.checker.on_anything(&said).is_ok());
         }
     }

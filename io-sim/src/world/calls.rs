@@ -7,7 +7,7 @@ use decube_core::types::RequestId;
 use decube_core::{cluster, ledger};
 
 use super::{Happening, MILLI, World};
-use crate::check::raft::Finding;
+use crate::check::Finding;
 use crate::client::Ending;
 use crate::rng::{Domain, Keyed};
 use crate::subject::Subject;

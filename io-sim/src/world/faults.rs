@@ -3,7 +3,7 @@
 use decube_core::node::Event;
 
 use super::{Happening, MILLI, World};
-use crate::check::raft::Finding;
+use crate::check::Finding;
 use crate::disk::Disk;
 use crate::plan::{Fault, FaultKind};
 use crate::shell::Doom;

@@ -5,11 +5,8 @@
 //! dead for ever, and then every client must get answers, and every node that
 //! lives must have everything that is committed, within a bound of virtual time.
 
-use decube_core::bft::Height;
-use decube_core::types::Index;
-
 use super::{MILLI, World, ledger};
-use crate::check::raft::Finding;
+use crate::check::Finding;
 use crate::config::SimConfig;
 use crate::subject::Subject;
 
@@ -20,13 +17,6 @@ const SLOTS_TOLD: usize = 16;
 /// Operations that each client must complete after the faults ended.
 const OPERATIONS_AFTER_HEAL: u64 = 3;
 
-/// What everybody must reach: a final block, and what each cluster had committed.
-#[derive(Debug)]
-struct Target {
-    height: Height,
-    committed: Vec<Index>,
-}
-
 impl<S: Subject> World<S> {
     /// Ends the faults and requires progress.
     pub(super) fn converge(&mut self) {
@@ -36,32 +26,29 @@ impl<S: Subject> World<S> {
         let start = self.completed();
         let bound = self.bound();
         let end = self.now + bound;
-        let mut target = None;
+        let mut is_served = false;
         while self.violation.is_none() && self.now < end {
             self.run_until(self.now + PROBE_NS);
             if self.is_exhausted() {
                 return;
             }
-            match &target {
-                None if self.has_served(&start) => {
-                    target = Some(Target {
-                        height: self.checker.highest(),
-                        committed: self.clusters.committed(),
-                    });
+            if !is_served {
+                is_served = self.has_served(&start);
+                if is_served {
+                    self.court.aim();
                 }
-                Some(Target { height, committed })
-                    if self.is_everywhere(*height) && self.has_applied(committed) =>
-                {
-                    if self.has_ledger {
-                        self.audit(*height);
-                    }
-                    return;
+            } else if self.court.is_reached(&self.hosts) {
+                if let Err((checker, message)) = self.court.converged() {
+                    return self.violate(checker, message);
                 }
-                _ => {}
+                if self.has_ledger {
+                    self.audit();
+                }
+                return;
             }
         }
         if self.violation.is_none() {
-            let message = self.stuck(bound, &start, target.is_some());
+            let message = self.stuck(bound, &start, is_served);
             let name = if self.has_ledger {
                 "I10 liveness"
             } else {

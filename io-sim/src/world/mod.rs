@@ -36,20 +36,21 @@ mod process;
 mod step;
 mod transport;
 
+pub use host::Host;
 pub use outcome::{Checkpoint, Coverage, Outcome, Violation};
 
 use std::sync::Arc;
 
 use decube_core::crypto::fake::FakeAuthority;
 use decube_core::io::Volume;
-use decube_core::ledger::{Genesis, Message};
+use decube_core::ledger::Genesis;
 use decube_core::machine::Outbox;
 use decube_core::mutant::Mutant;
-use decube_core::node::{Effect, Event, Request};
+use decube_core::node::{self, Effect, Event, Request};
 use decube_core::types::{NodeId, RequestId};
 
 use crate::check::ledger::LedgerChecker;
-use crate::check::raft::Finding;
+use crate::check::{Court, Finding, Shared, shape, shared};
 use crate::config::SimConfig;
 use crate::fingerprint::{CHECKPOINT_EVENTS, Rolling};
 use crate::network::{DecisionKey, Network};
@@ -61,7 +62,6 @@ use crate::workload::Workload;
 
 use calls::{Answer, Caller};
 use clusters::Clusters;
-use host::Host;
 use ledger::govern::Governor;
 use ledger::load::Load;
 
@@ -100,7 +100,7 @@ enum Happening {
     Say {
         slot: usize,
         to: NodeId,
-        message: Box<Message>,
+        message: Box<node::Message>,
     },
     /// A liar has a free moment.
     Lie {
@@ -200,7 +200,9 @@ pub struct World<S: Subject> {
     genesis: Arc<Genesis>,
     load: Load,
     governor: Governor,
-    checker: LedgerChecker,
+    /// The judge of the ledger, whom clients tell what they were told.
+    judge: Shared<LedgerChecker>,
+    court: Court<S>,
     rolling: Rolling,
     outbox: Outbox<Effect>,
     tie: Keyed,
@@ -221,6 +223,22 @@ pub struct World<S: Subject> {
 
 const MILLI: u64 = 1_000_000;
 
+/// The checkers of a run, in the order in which they are asked.
+fn court<S: Subject>(judge: Option<Shared<LedgerChecker>>, clusters: &Clusters) -> Court<S> {
+    let mut court = Court::default();
+    court.add(Box::new(shape::Spin));
+    court.add(Box::new(shape::Stranger::default()));
+    if let Some(judge) = judge {
+        court.add(Box::new(judge));
+    }
+    court.add(Box::new(shape::Bounded));
+    court.add(Box::new(clusters.safety()));
+    for order in clusters.orders() {
+        court.add(Box::new(order));
+    }
+    court
+}
+
 impl<S: Subject> World<S> {
     /// A world before its first instant.
     pub fn new(setup: Setup) -> Self {
@@ -239,11 +257,15 @@ impl<S: Subject> World<S> {
         let names: Vec<_> = hosts.iter().map(|host| host.node).collect();
         let verifier = authority.verifier();
         let clients = if has_ledger { config.load.clients } else { 0 };
+        let judge = LedgerChecker::new(&genesis, verifier, names.clone(), honest, &config);
+        let judge = shared(judge);
+        let court = court(has_ledger.then(|| judge.clone()), &clusters);
         let mut world = Self {
             seed: setup.seed,
             has_ledger,
             load: Load::new(setup.seed, clients, setup.workload, &authority),
-            checker: LedgerChecker::new(&genesis, verifier, names.clone(), honest, &config),
+            judge,
+            court,
             names,
             clusters,
             governor: Governor::default(),
@@ -283,8 +305,10 @@ impl<S: Subject> World<S> {
             self.converge();
         }
         self.clusters.close();
-        if self.is_open() {
-            self.check_histories();
+        if self.is_open()
+            && let Err((checker, message)) = self.court.finish(&mut self.coverage)
+        {
+            self.violate(checker, message);
         }
         self.finish()
     }
@@ -311,7 +335,7 @@ impl<S: Subject> World<S> {
     }
 
     fn run_until(&mut self, end: u64) {
-        while self.is_open() && !self.checker.is_settled() {
+        while self.is_open() && !self.court.is_decided() {
             match self.queue.next_time() {
                 Some(time) if time < end => self.advance(),
                 _ => break,

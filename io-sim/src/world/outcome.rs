@@ -195,7 +195,7 @@ pub struct Outcome {
     pub disks: DiskStats,
     /// What the clients did.
     pub clients: ClientStats,
-    /// Committed entries.
+    /// Committed entries and final blocks.
     pub committed: u64,
     /// For each number of a client, the most operations that one of this number completed.
     pub completed_each: Vec<u64>,
@@ -214,19 +214,15 @@ impl<S: Subject> World<S> {
             }
         }
         self.rolling.add(self.events);
-        for history in self.clusters.histories() {
-            self.rolling.add(history.len());
+        for operations in self.clusters.histories() {
+            self.rolling.add(operations);
         }
         let mut disks = DiskStats::default();
         for host in &self.hosts {
             let devices = host.devices.values();
             devices.for_each(|device| disks.add(&device.disk.stats));
         }
-        self.checker.cover(&mut self.coverage);
-        let committed = match self.has_ledger {
-            true => self.checker.highest().0,
-            false => self.clusters.committed().iter().map(|index| index.0).sum(),
-        };
+        self.court.cover(&mut self.coverage);
         let mut clients = self.clusters.stats();
         clients.completed += self.load.completed_each().iter().sum::<u64>();
         Outcome {
@@ -242,7 +238,7 @@ impl<S: Subject> World<S> {
             clients,
             completed_each: most_of_each(&self.load, &self.clusters),
             decisions: self.network.take_decisions(),
-            committed,
+            committed: self.court.committed(),
             lines: self.lines,
         }
     }

@@ -8,7 +8,7 @@ use decube_core::types::WallTime;
 
 use super::calls::Caller;
 use super::{Happening, MILLI, World};
-use crate::check::raft::Finding;
+use crate::check::{Finding, Written};
 use crate::device::Device;
 use crate::shell::{FUTILE_STARTS_MAX, has_marks, new_clock};
 use crate::subject::Subject;
@@ -26,10 +26,7 @@ impl<S: Subject> World<S> {
         host.clock = new_clock(self.seed, &self.config, (slot, process), self.now, offset);
         host.subject = Some(S::build(config));
         let used = self.used(slot);
-        if self.has_ledger {
-            self.checker.started(slot);
-        }
-        self.clusters.started(slot);
+        self.court.started(slot);
         self.coverage.boots += 1;
         let wall = self.wall(slot);
         self.step(slot, Event::Clock { wall })?;
@@ -90,7 +87,7 @@ impl<S: Subject> World<S> {
     /// A volume of a slot no longer holds what was synced to it.
     pub(super) fn damaged(&mut self, slot: usize, volume: Volume, sectors: u64) {
         if sectors > 0 {
-            self.clusters.damaged(slot, volume);
+            self.court.io(slot, volume, Written::Damaged);
             self.hosts[slot].device(volume).damaged = true;
             self.coverage.damages += sectors;
         }

@@ -7,7 +7,7 @@ use decube_core::node::{Event, Message};
 use decube_core::part::Scope;
 
 use super::{Happening, World};
-use crate::check::raft::Finding;
+use crate::check::Finding;
 use crate::network::Fate;
 use crate::rng::{Domain, Keyed};
 use crate::shell::panic_message;

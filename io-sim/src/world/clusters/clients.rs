@@ -3,8 +3,7 @@
 use decube_core::types::RequestId;
 
 use super::{Cluster, World};
-use crate::check::history;
-use crate::check::raft::Finding;
+use crate::check::Finding;
 use crate::client::{Ending, Intent};
 use crate::subject::Subject;
 use crate::world::Happening;
@@ -116,25 +115,5 @@ impl<S: Subject> World<S> {
             }
         }
         self.clusters.intents = intents;
-    }
-
-    /// Whether the clients of each cluster saw one order of what happened.
-    pub(in crate::world) fn check_histories(&mut self) {
-        for cluster in 0..self.clusters.list.len() {
-            let Cluster {
-                id,
-                clients,
-                watches,
-                ..
-            } = &self.clusters.list[cluster];
-            let (undecided, finding) = history::check(&clients.history);
-            self.coverage.keys_undecided += undecided;
-            let finding = finding.or_else(|| clients.guards.check().err());
-            let finding = finding.or_else(|| watches.check(&clients.history).err());
-            if let Some((checker, message)) = finding {
-                let message = format!("cluster {id}: {message}");
-                return self.violate(checker, message);
-            }
-        }
     }
 }

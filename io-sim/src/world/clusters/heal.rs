@@ -1,9 +1,6 @@
 //! The end of the faults in clusters: who stays dead, and what must follow.
 
-use decube_core::types::Index;
-
 use super::{Cluster, Clusters, World, place};
-use crate::check::raft::all_voters;
 use crate::rng::{Domain, Keyed};
 use crate::subject::Subject;
 use crate::world::heal::calm;
@@ -66,27 +63,5 @@ impl<S: Subject> World<S> {
             dead.push(slots.swap_remove(draw.index(slots.len())));
         }
         dead
-    }
-
-    /// Whether every living member of each cluster has applied what it had committed.
-    pub(in crate::world) fn has_applied(&self, committed: &[Index]) -> bool {
-        let mut all = committed.iter().enumerate();
-        all.all(|(cluster, upto)| self.has_applied_in(cluster, *upto))
-    }
-
-    fn has_applied_in(&self, cluster: usize, upto: Index) -> bool {
-        let Some(membership) = self.members_of(cluster) else {
-            return false;
-        };
-        let mut members = all_voters(membership);
-        members.extend(&membership.learners);
-        let slots = members.into_iter();
-        slots
-            .filter_map(|name| self.slot_in(cluster, name))
-            .all(|slot| {
-                let host = &self.hosts[slot];
-                let facts = host.subject.as_ref().and_then(Subject::facts);
-                host.dead || host.is_lost() || facts.is_some_and(|facts| facts.applied >= upto)
-            })
     }
 }

@@ -28,17 +28,17 @@ use decube_core::crypto::SharedSigner;
 use decube_core::crypto::fake::FakeAuthority;
 use decube_core::io::Volume;
 use decube_core::limits::VOTERS_MAX;
-use decube_core::raft::{Membership, Role};
-use decube_core::types::{ClusterId, Index, NodeId};
+use decube_core::raft::Membership;
+use decube_core::types::{ClusterId, NodeId};
 
 use super::host::{Host, Part};
 use super::{Happening, MILLI, World, ledger};
-use crate::check::raft::{Finding, RaftChecker, slot_id};
+use crate::check::raft::{self, ClusterSafety, slot_id};
+use crate::check::records::OneOrder;
 use crate::check::watches::Watches;
 use crate::client::{ClientStats, Clients, Intent};
 use crate::config::SimConfig;
 use crate::device::Device;
-use crate::history::History;
 use crate::plan;
 use crate::rng::{Domain, Keyed};
 use crate::shell::cluster_config;
@@ -71,11 +71,10 @@ struct Cluster {
     config: SimConfig,
     clients: Clients,
     timers: Vec<Timers>,
-    /// What watchers saw.
-    watches: Watches,
+    /// How many watchers there are.
+    watchers: usize,
     /// Where each of them is.
     watching: Vec<Option<Connection>>,
-    checker: RaftChecker,
 }
 
 /// All of them.
@@ -171,14 +170,15 @@ impl Clusters {
             .copied()
             .collect();
         voters.sort_unstable();
-        let watches = Watches::new((0..config.load.watchers).map(|watcher| watcher % 2 == 0));
+        let watchers = config.load.watchers;
+        let watches = Watches::new((0..watchers).map(|watcher| watcher % 2 == 0));
+        clients.records.borrow_mut().watches = watches;
         self.list.push(Cluster {
             id,
             timers: vec![Timers::default(); clients.len()],
             clients: clients.with_names(names.clone()),
-            checker: RaftChecker::new(names.clone()),
-            watching: vec![None; watches.len()],
-            watches,
+            watching: vec![None; place(watchers)],
+            watchers: place(watchers),
             slots,
             names,
             voters,
@@ -186,38 +186,6 @@ impl Clusters {
             victims,
             config,
         });
-    }
-
-    /// A node is about to take a step.
-    pub(super) fn begin_step(&mut self, slot: usize, event: u64) {
-        if let Some((cluster, _)) = self.places[slot] {
-            self.list[cluster].checker.begin(event);
-        }
-    }
-
-    /// A new process of a slot starts.
-    pub(super) fn started(&mut self, slot: usize) {
-        if let Some((cluster, place)) = self.places[slot] {
-            self.list[cluster].checker.started(place);
-        }
-    }
-
-    /// A sync that was asked for in the step of `asked` has completed.
-    pub(super) fn synced(&mut self, slot: usize, volume: Volume, asked: u64) {
-        if let Some((cluster, place)) = self.place_of(slot, volume) {
-            self.list[cluster].checker.synced(place, asked);
-        }
-    }
-
-    /// A volume no longer holds what was synced to it.
-    pub(super) fn damaged(&mut self, slot: usize, volume: Volume) {
-        if let Some((cluster, place)) = self.place_of(slot, volume) {
-            self.list[cluster].checker.damaged(place);
-        }
-    }
-
-    fn place_of(&self, slot: usize, volume: Volume) -> Option<(usize, usize)> {
-        self.places[slot].filter(|_| volume == Volume::Cluster)
     }
 
     /// The node of a cluster that damage of a slot befalls: that slot, if it is within the
@@ -228,6 +196,28 @@ impl Clusters {
             true => Some(slot),
             false => victims.get(slot % victims.len().max(1)).copied(),
         }
+    }
+
+    /// What judges consensus in all of them.
+    pub(super) fn safety(&self) -> ClusterSafety {
+        let mut safety = ClusterSafety::new(self.places.len());
+        for Cluster { names, slots, .. } in &self.list {
+            safety.add(names.clone(), slots.clone());
+        }
+        safety
+    }
+
+    /// What judges what the clients of each of them saw.
+    pub(super) fn orders(&self) -> impl Iterator<Item = OneOrder> {
+        self.list.iter().map(|cluster| OneOrder {
+            cluster: cluster.id,
+            records: cluster.clients.records.clone(),
+        })
+    }
+
+    /// Whether a slot is in a cluster.
+    pub(super) fn has(&self, slot: usize) -> bool {
+        self.places[slot].is_some()
     }
 
     /// Whether two slots are in one cluster.
@@ -262,12 +252,6 @@ impl Clusters {
         total
     }
 
-    /// What each cluster has committed.
-    pub(super) fn committed(&self) -> Vec<Index> {
-        let all = self.list.iter();
-        all.map(|cluster| cluster.checker.committed()).collect()
-    }
-
     /// The run ends: what was asked and not answered stays open.
     pub(super) fn close(&mut self) {
         for cluster in &mut self.list {
@@ -275,9 +259,11 @@ impl Clusters {
         }
     }
 
-    /// What the clients of each cluster did and saw.
-    pub(super) fn histories(&self) -> impl Iterator<Item = &History> {
-        self.list.iter().map(|cluster| &cluster.clients.history)
+    /// How much the clients of each cluster did and saw.
+    pub(super) fn histories(&self) -> impl Iterator<Item = u64> {
+        self.list
+            .iter()
+            .map(|cluster| cluster.clients.records.borrow().history.len())
     }
 }
 
@@ -312,7 +298,7 @@ impl<S: Subject> World<S> {
             for client in 0..self.clusters.list[cluster].clients.len() {
                 self.set_timer(cluster, client, 0, MILLI);
             }
-            for watcher in 0..self.clusters.list[cluster].watches.len() {
+            for watcher in 0..self.clusters.list[cluster].watchers {
                 self.schedule(MILLI, Happening::Watcher { cluster, watcher });
             }
         }
@@ -339,37 +325,14 @@ impl<S: Subject> World<S> {
         Some(config)
     }
 
-    /// Lets the checker of its cluster look at a node after its step.
-    pub(super) fn look_at_cluster(&mut self, slot: usize) -> Result<(), Finding> {
-        let Some((cluster, place)) = self.clusters.places[slot] else {
-            return Ok(());
-        };
-        let subject = self.hosts[slot].subject.as_ref().expect("it took a step");
-        self.clusters.list[cluster]
-            .checker
-            .stepped(place, subject)?;
-        let role = subject.facts().map(|facts| facts.role);
-        let is_joint = subject
-            .membership()
-            .is_some_and(|membership| !membership.outgoing.is_empty());
-        self.cover_state(slot, role, is_joint);
-        Ok(())
-    }
-
     /// The running leader of the highest term of a cluster.
     fn leader(&self, cluster: usize) -> Option<usize> {
-        let facts = |slot: &usize| self.hosts[*slot].subject.as_ref().and_then(Subject::facts);
-        let leads = |slot: &usize| facts(slot).is_some_and(|facts| facts.role == Role::Leader);
-        let slots = self.clusters.list[cluster].slots.iter().copied();
-        slots
-            .filter(leads)
-            .max_by_key(|slot| facts(slot).map(|facts| facts.term))
+        raft::leader(&self.hosts, &self.clusters.list[cluster].slots)
     }
 
     /// Who takes part in a cluster, as its leader knows.
     fn members_of(&self, cluster: usize) -> Option<&Membership> {
-        let leader = self.leader(cluster)?;
-        self.hosts[leader].subject.as_ref()?.membership()
+        raft::members(&self.hosts, &self.clusters.list[cluster].slots)
     }
 
     /// The slot of a node of a cluster.

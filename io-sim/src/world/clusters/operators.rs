@@ -7,7 +7,7 @@ use decube_core::raft::Membership;
 use decube_core::types::NodeId;
 
 use super::{Cluster, MILLI, World};
-use crate::check::raft::Finding;
+use crate::check::Finding;
 use crate::plan::{self, Fault, FaultKind};
 use crate::rng::Draw;
 use crate::subject::Subject;

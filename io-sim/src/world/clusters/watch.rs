@@ -1,12 +1,14 @@
 //! Watchers: each follows the keys of all clients through one node, and turns to
 //! another one now and then.
 
+use std::cell::RefMut;
+
 use decube_core::cluster::{Request, Response};
 use decube_core::kv::Change;
 use decube_core::types::{RequestId, Revision};
 
 use super::World;
-use crate::check::raft::Finding;
+use crate::check::Finding;
 use crate::check::watches::Watches;
 use crate::rng::{Domain, Keyed};
 use crate::subject::Subject;
@@ -50,7 +52,7 @@ impl<S: Subject> World<S> {
         let request = Request::Watch {
             from: keys_start(),
             to: Some(keys_end()),
-            since: Revision(cluster.watches.next(watcher)),
+            since: Revision(cluster.clients.records.borrow().watches.next(watcher)),
         };
         self.take_call(Caller::Watcher(watcher), slot, id, request.into())
     }
@@ -70,9 +72,10 @@ impl<S: Subject> World<S> {
     }
 
     /// What the watchers of the cluster of a slot saw.
-    fn watches(&mut self, slot: usize) -> &mut Watches {
+    fn watches(&self, slot: usize) -> RefMut<'_, Watches> {
         let (cluster, _) = self.clusters.places[slot].expect("a member is watched");
-        &mut self.clusters.list[cluster].watches
+        let records = self.clusters.list[cluster].clients.records.borrow_mut();
+        RefMut::map(records, |records| &mut records.watches)
     }
 
     /// A node answers a watcher.

@@ -232,7 +232,7 @@ impl<S: Subject> World<S> {
             account,
             lane,
             sequence: next,
-            valid_until: Height(self.checker.highest().0 + 100),
+            valid_until: Height(self.judge.borrow().highest().0 + 100),
             operations: vec![operation.clone()],
         };
         let transaction = intent.sign(&*signer).to_bytes();

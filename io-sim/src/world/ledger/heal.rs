@@ -1,12 +1,12 @@
 //! The end of the faults on the ledger, and what must follow: progress, though the liars
 //! go on.
 
-use decube_core::bft::{Bft, Epoch, Height};
+use decube_core::bft::{Bft, Epoch};
 use decube_core::ledger::{Ledger, Member, Request, Response};
 use decube_core::types::NodeId;
 
 use super::{MILLI, World};
-use crate::check::raft::Finding;
+use crate::check::Finding;
 use crate::config::SimConfig;
 use crate::rng::{Domain, Keyed};
 use crate::subject::Subject;
@@ -90,37 +90,28 @@ impl<S: Subject> World<S> {
         super::is_quorum(members, &others) && super::is_quorum(&free, &others)
     }
 
-    /// Whether every living honest node is there, if there is a ledger.
-    pub(in crate::world) fn is_everywhere(&self, height: Height) -> bool {
-        let honest = self.hosts.iter().filter(|host| host.is_honest());
-        let mut tips = honest
-            .filter(|host| !host.dead && !host.is_lost())
-            .map(|host| host.ledger().and_then(Ledger::tip));
-        !self.has_ledger || tips.all(|tip| tip.is_some_and(|tip| tip.height >= height))
-    }
-
     /// Asks for receipts of what clients know to be final, as somebody would who
     /// knows the genesis alone.
-    pub(in crate::world) fn audit(&mut self, upto: Height) {
-        if let Err((checker, message)) = self.checker.kept_its_word() {
-            return self.violate(checker, message);
-        }
-        let known = self.load.acknowledged.iter();
+    pub(in crate::world) fn audit(&mut self) {
+        let judge = self.judge.borrow();
+        let upto = judge.target();
+        let known = judge.told().iter();
         let known: Vec<_> = known
-            .filter(|id| self.checker.height_of(id).is_some_and(|at| at <= upto))
+            .filter(|id| judge.height_of(id).is_some_and(|at| at <= upto))
             .copied()
             .collect();
         let step = known.len() / RECEIPTS + 1;
         let asked: Vec<_> = known.into_iter().rev().step_by(step).collect();
+        let asked: Vec<_> = asked
+            .into_iter()
+            .filter_map(|id| Some((id, judge.epoch_to_prove_from(&id)?)))
+            .collect();
+        drop(judge);
         let living = |slot: &usize| {
             let host = &self.hosts[*slot];
             host.is_honest() && host.is_up()
         };
         let slots: Vec<usize> = (0..self.hosts.len()).filter(living).collect();
-        let asked: Vec<_> = asked
-            .into_iter()
-            .filter_map(|id| Some((id, self.checker.epoch_to_prove_from(&id)?)))
-            .collect();
         for (number, (id, from)) in asked.iter().enumerate() {
             let from = *from;
             // Every other one under a certificate of now instead of then.
@@ -160,11 +151,12 @@ impl<S: Subject> World<S> {
         from: Epoch,
         answer: Option<Response>,
     ) -> Result<(), Finding> {
-        let is_gone = self.config.ledger.retain_blocks > 0 || self.coverage.states_fetched > 0;
+        let is_gone =
+            self.config.ledger.retain_blocks > 0 || self.judge.borrow().states_fetched() > 0;
         match answer {
             Some(Response::Receipt(receipt)) => {
                 self.coverage.receipts_checked += 1;
-                self.checker.on_receipt(from, &receipt)
+                self.judge.borrow().on_receipt(from, &receipt)
             }
             Some(Response::NotFound | Response::Pruned { .. }) if is_gone => {
                 self.coverage.receipts_gone += 1;

@@ -16,7 +16,7 @@ use decube_core::ledger::{
 use decube_core::types::RequestId;
 
 use super::{Happening, MILLI, World};
-use crate::check::raft::Finding;
+use crate::check::Finding;
 use crate::rng::{Domain, Keyed};
 use crate::subject::Subject;
 use crate::workload::{Action, Planned, Workload};
@@ -61,8 +61,6 @@ pub(in crate::world) struct Load {
     clients: Vec<Client>,
     workload: Workload,
     places: Keyed,
-    /// Operations that some client knows to be final.
-    pub(super) acknowledged: Vec<TxId>,
 }
 
 /// The first signer of a client; those below belong to nodes.
@@ -95,7 +93,6 @@ impl Load {
             clients: (0..clients).map(client).collect(),
             workload,
             places: Keyed::new(seed, Domain::Client),
-            acknowledged: Vec::new(),
         }
     }
 
@@ -136,7 +133,7 @@ impl<S: Subject> World<S> {
         let Some(slot) = self.pick_slot(client) else {
             return self.wake_client(client, 50 * MILLI);
         };
-        let tip = self.checker.highest();
+        let tip = self.judge.borrow().highest();
         let one = &self.load.clients[client];
         let is_over = one.pending.as_ref().is_some_and(|p| p.valid_until <= tip);
         if is_over || one.tries > 8 {
@@ -242,8 +239,7 @@ impl<S: Subject> World<S> {
             Response::Transaction(TxState::Final(place)) => {
                 let pending = self.load.clients[client].pending.clone();
                 let first = pending.expect("it was submitted").first;
-                self.checker.acknowledged(first, place)?;
-                self.load.acknowledged.push(first);
+                self.judge.borrow_mut().acknowledged(first, place)?;
                 self.advance_client(client);
             }
             Response::Account(view) => {
