@@ -3,6 +3,7 @@
 use decube_core::node::Event;
 
 use super::{Happening, MILLI, World};
+use crate::actors::Demand;
 use crate::check::Finding;
 use crate::disk::Disk;
 use crate::plan::{Fault, FaultKind};
@@ -59,10 +60,7 @@ impl<S: Subject> World<S> {
             FaultKind::Wipe => return self.wipe(slot),
             FaultKind::Rot | FaultKind::Misdirect => self.damage(slot, &fault),
             FaultKind::LostDisk => self.lose_disk(slot, &fault),
-            FaultKind::Reconfigure => match self.cluster_that_changes(&fault) {
-                Some(cluster) => return self.reconfigure(cluster, &fault),
-                None => self.begin_governing(&fault),
-            },
+            FaultKind::Reconfigure => return self.reconfigure(&fault),
             FaultKind::Transfer => return self.transfer(slot),
         }
         Ok(())
@@ -162,6 +160,27 @@ impl<S: Subject> World<S> {
         match of_cluster {
             true => self.damage_cluster(slot, fault),
             false => self.damage_ledger(slot, fault),
+        }
+    }
+
+    /// Other members are wanted: of a cluster, or other validators.
+    fn reconfigure(&mut self, fault: &Fault) -> Result<(), Finding> {
+        let wanted = Demand::Members {
+            voters: fault.args[0],
+            learners: fault.args[1],
+        };
+        let actor = match self.cluster_that_changes(fault) {
+            Some(cluster) => Some(self.stage.operators[cluster]),
+            None => self.stage.governors,
+        };
+        actor.map_or(Ok(()), |actor| self.demand(actor, wanted))
+    }
+
+    /// The cluster of a slot shall be led by it.
+    fn transfer(&mut self, slot: usize) -> Result<(), Finding> {
+        match self.clusters.of(slot) {
+            Some(cluster) => self.demand(self.stage.operators[cluster], Demand::Leader { slot }),
+            None => Ok(()),
         }
     }
 

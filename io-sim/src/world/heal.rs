@@ -41,10 +41,7 @@ impl<S: Subject> World<S> {
                 if let Err((checker, message)) = self.court.converged() {
                     return self.violate(checker, message);
                 }
-                if self.has_ledger {
-                    self.audit();
-                }
-                return;
+                return self.finish_actors();
             }
         }
         if self.violation.is_none() {
@@ -58,11 +55,12 @@ impl<S: Subject> World<S> {
         }
     }
 
-    /// What each client has completed: those of the ledger, then those of clusters.
+    /// What each client has completed.
     fn completed(&self) -> Vec<u64> {
-        let mut each = self.load.completed_each();
-        each.extend(self.clusters.completed_by_cluster().flatten());
-        each
+        self.stage
+            .all()
+            .flat_map(|actor| actor.completed())
+            .collect()
     }
 
     /// Whether every client was served since.
@@ -92,7 +90,7 @@ impl<S: Subject> World<S> {
             false => self.choose_dead_members(),
         };
         calm(&mut self.config);
-        self.clusters.calm();
+        self.stage.healed(&self.config.load);
         if self.has_ledger {
             ledger::calm(&mut self.config);
         }

@@ -35,9 +35,9 @@ pub(super) enum Part {
 pub struct Host<S: Subject> {
     /// Under which name it speaks; twins share one.
     pub(super) node: NodeId,
-    pub(super) key: SharedSigner,
+    pub(crate) key: SharedSigner,
     /// A further key, with which an honest one votes where the set names it.
-    pub(super) voting_key: Option<SharedSigner>,
+    pub(crate) voting_key: Option<SharedSigner>,
     pub(super) part: Part,
     /// The running process.
     pub(super) subject: Option<S>,
@@ -225,7 +225,7 @@ impl<S: Subject> Host<S> {
     }
 
     /// The key by which a set knows it.
-    pub(super) fn key_in(&self, set: &ValidatorSet) -> &SharedSigner {
+    pub(crate) fn key_in(&self, set: &ValidatorSet) -> &SharedSigner {
         let listed = set
             .index_of(self.node)
             .and_then(|place| Some(set.get(place)?.key));

@@ -15,17 +15,20 @@
 //! | `host.rs` | a slot: its devices, clocks, and the process that runs on them |
 //! | `step.rs` | one step of one node, and its effects |
 //! | `transport.rs` | messages between nodes, whichever part speaks |
+//! | `compose.rs` | which actors and checkers a run has |
+//! | `stage.rs` | what actors can do, and how they are told |
 //! | `calls.rs` | requests on their way to a node, and answers on their way back |
 //! | `process.rs` | boot, crash, pause, exit |
 //! | `faults.rs` | the plan of faults |
 //! | `heal.rs` | the end of the faults, and what must follow |
 //! | `cover.rs` | the situations met |
 //! | `outcome.rs` | what a run reports |
-//! | `clusters/` | clusters: their members, clients, watchers and operators |
-//! | `ledger/` | the ledger: its validators, clients and governors, and those who lie |
+//! | `clusters/` | clusters: their members, and what befalls them |
+//! | `ledger/` | the ledger: its validators, and those who lie |
 
 mod calls;
 mod clusters;
+mod compose;
 mod cover;
 mod faults;
 mod heal;
@@ -33,11 +36,14 @@ mod host;
 mod ledger;
 mod outcome;
 mod process;
+mod stage;
 mod step;
 mod transport;
 
 pub use host::Host;
+pub(crate) use ledger::{cluster_of, furthest, members};
 pub use outcome::{Checkpoint, Coverage, Outcome, Violation};
+pub use stage::Context;
 
 use std::sync::Arc;
 
@@ -49,8 +55,8 @@ use decube_core::mutant::Mutant;
 use decube_core::node::{self, Effect, Event, Request};
 use decube_core::types::{NodeId, RequestId};
 
-use crate::check::ledger::LedgerChecker;
-use crate::check::{Court, Finding, Shared, shape, shared};
+use crate::actors::Answer;
+use crate::check::{Court, Finding};
 use crate::config::SimConfig;
 use crate::fingerprint::{CHECKPOINT_EVENTS, Rolling};
 use crate::network::{DecisionKey, Network};
@@ -60,10 +66,10 @@ use crate::rng::{Domain, Keyed};
 use crate::subject::Subject;
 use crate::workload::Workload;
 
-use calls::{Answer, Caller};
+use calls::Caller;
 use clusters::Clusters;
-use ledger::govern::Governor;
-use ledger::load::Load;
+use ledger::budget::Budget;
+use stage::Stage;
 
 /// Everything that decides a run.
 #[derive(Debug, Clone)]
@@ -153,31 +159,17 @@ enum Happening {
         slot: usize,
         id: RequestId,
     },
+    /// An answer arrives from afar.
     Answer {
-        caller: Caller,
+        to: (usize, u64),
         id: RequestId,
         answer: Answer,
     },
-    /// A timer of a client of a cluster.
-    Timer {
-        cluster: usize,
-        client: usize,
-        long: bool,
+    /// A time that an actor asked for has come.
+    Actor {
+        actor: usize,
+        token: u64,
     },
-    /// A client of the ledger.
-    Client {
-        client: usize,
-        generation: u64,
-    },
-    Watcher {
-        cluster: usize,
-        watcher: usize,
-    },
-    Replace {
-        old: usize,
-        new: usize,
-    },
-    Govern,
     Begin(usize),
     End(usize),
 }
@@ -198,10 +190,8 @@ pub struct World<S: Subject> {
     clusters: Clusters,
     authority: FakeAuthority,
     genesis: Arc<Genesis>,
-    load: Load,
-    governor: Governor,
-    /// The judge of the ledger, whom clients tell what they were told.
-    judge: Shared<LedgerChecker>,
+    budget: Budget,
+    stage: Stage<S>,
     court: Court<S>,
     rolling: Rolling,
     outbox: Outbox<Effect>,
@@ -212,7 +202,6 @@ pub struct World<S: Subject> {
     events_max: u64,
     /// Steps taken in this very instant, to catch a node that spins.
     steps_now: u64,
-    next_request: u64,
     checkpoints: Vec<Checkpoint>,
     violation: Option<Violation>,
     faults: [u64; FaultKind::COUNT],
@@ -222,22 +211,6 @@ pub struct World<S: Subject> {
 }
 
 const MILLI: u64 = 1_000_000;
-
-/// The checkers of a run, in the order in which they are asked.
-fn court<S: Subject>(judge: Option<Shared<LedgerChecker>>, clusters: &Clusters) -> Court<S> {
-    let mut court = Court::default();
-    court.add(Box::new(shape::Spin));
-    court.add(Box::new(shape::Stranger::default()));
-    if let Some(judge) = judge {
-        court.add(Box::new(judge));
-    }
-    court.add(Box::new(shape::Bounded));
-    court.add(Box::new(clusters.safety()));
-    for order in clusters.orders() {
-        court.add(Box::new(order));
-    }
-    court
-}
 
 impl<S: Subject> World<S> {
     /// A world before its first instant.
@@ -250,25 +223,18 @@ impl<S: Subject> World<S> {
             true => ledger::hosts(setup.seed, &config, &authority, &genesis),
             false => clusters::hosts(&config, &authority),
         };
-        let clusters = Clusters::new(setup.seed, has_ledger, &config, &setup.workload, &mut hosts);
+        let clusters = Clusters::new(setup.seed, has_ledger, &config, &mut hosts);
         let mut network = Network::new(setup.seed, hosts.len());
         network.set_overrides(setup.overrides);
-        let honest: Vec<_> = hosts.iter().map(Host::is_honest).collect();
         let names: Vec<_> = hosts.iter().map(|host| host.node).collect();
-        let verifier = authority.verifier();
-        let clients = if has_ledger { config.load.clients } else { 0 };
-        let judge = LedgerChecker::new(&genesis, verifier, names.clone(), honest, &config);
-        let judge = shared(judge);
-        let court = court(has_ledger.then(|| judge.clone()), &clusters);
         let mut world = Self {
             seed: setup.seed,
             has_ledger,
-            load: Load::new(setup.seed, clients, setup.workload, &authority),
-            judge,
-            court,
+            court: Court::default(),
+            stage: Stage::default(),
+            budget: Budget::default(),
             names,
             clusters,
-            governor: Governor::default(),
             plan: setup.plan,
             mutant: setup.mutant,
             now: 0,
@@ -285,7 +251,6 @@ impl<S: Subject> World<S> {
             events: 0,
             events_max: setup.events_max,
             steps_now: 0,
-            next_request: 0,
             checkpoints: Vec::new(),
             violation: None,
             faults: [0; FaultKind::COUNT],
@@ -294,6 +259,7 @@ impl<S: Subject> World<S> {
             lines: Vec::new(),
             config,
         };
+        world.compose(&setup.workload);
         world.prepare();
         world
     }
@@ -304,7 +270,7 @@ impl<S: Subject> World<S> {
         if self.is_open() && !self.config.may_fork() {
             self.converge();
         }
-        self.clusters.close();
+        self.stage.close();
         if self.is_open()
             && let Err((checker, message)) = self.court.finish(&mut self.coverage)
         {
@@ -325,10 +291,7 @@ impl<S: Subject> World<S> {
                 self.schedule(MILLI, Happening::Lie { slot });
             }
         }
-        for client in 0..self.load.len() {
-            self.wake_client(client, MILLI);
-        }
-        self.begin_clusters();
+        self.begin_actors();
         for (number, fault) in self.plan.clone().iter().enumerate() {
             self.schedule(fault.at, Happening::Begin(number));
         }
@@ -393,20 +356,12 @@ impl<S: Subject> World<S> {
                 request,
             } => return self.take_call(caller, slot, id, *request),
             Happening::Cancel { slot, id } => return self.cancel(slot, id),
-            Happening::Answer { caller, id, answer } => return self.answered(caller, id, answer),
-            Happening::Watcher { cluster, watcher } => return self.turn_watcher(cluster, watcher),
-            Happening::Replace { old, new } => return self.replace(old, new),
+            Happening::Answer { to, id, answer } => return self.answer_actor(to, id, answer),
+            Happening::Actor { actor, token } => return self.wake_actor(actor, token),
             Happening::Begin(number) => return self.begin_fault(number),
             Happening::Say { slot, to, message } => self.transmit(slot, to, *message),
             Happening::Lie { slot } => self.lie(slot),
             Happening::Operator { slot, process } => self.look_after(slot, process),
-            Happening::Timer {
-                cluster,
-                client,
-                long,
-            } => self.timer(cluster, client, long),
-            Happening::Client { client, generation } => self.client_wakes(client, generation),
-            Happening::Govern => self.govern(),
             Happening::End(number) => self.end_fault(number),
         }
         Ok(())

@@ -3,9 +3,8 @@
 use std::fmt;
 
 use super::World;
-use super::clusters::Clusters;
-use super::ledger::load::Load;
-use crate::client::ClientStats;
+use super::stage::Stage;
+use crate::actors::ActorStats;
 use crate::disk::DiskStats;
 use crate::network::{DecisionKey, NetworkStats};
 use crate::plan::FaultKind;
@@ -194,7 +193,7 @@ pub struct Outcome {
     /// What the disks did, all together.
     pub disks: DiskStats,
     /// What the clients did.
-    pub clients: ClientStats,
+    pub clients: ActorStats,
     /// Committed entries and final blocks.
     pub committed: u64,
     /// For each number of a client, the most operations that one of this number completed.
@@ -214,8 +213,8 @@ impl<S: Subject> World<S> {
             }
         }
         self.rolling.add(self.events);
-        for operations in self.clusters.histories() {
-            self.rolling.add(operations);
+        for fingerprint in self.stage.all().filter_map(|actor| actor.fingerprint()) {
+            self.rolling.add(fingerprint);
         }
         let mut disks = DiskStats::default();
         for host in &self.hosts {
@@ -223,8 +222,10 @@ impl<S: Subject> World<S> {
             devices.for_each(|device| disks.add(&device.disk.stats));
         }
         self.court.cover(&mut self.coverage);
-        let mut clients = self.clusters.stats();
-        clients.completed += self.load.completed_each().iter().sum::<u64>();
+        let mut clients = ActorStats::default();
+        for actor in self.stage.all() {
+            clients.add(&actor.stats());
+        }
         Outcome {
             violation: self.violation,
             events: self.events,
@@ -236,7 +237,7 @@ impl<S: Subject> World<S> {
             network: self.network.stats,
             disks,
             clients,
-            completed_each: most_of_each(&self.load, &self.clusters),
+            completed_each: most_of_each(&self.stage),
             decisions: self.network.take_decisions(),
             committed: self.court.committed(),
             lines: self.lines,
@@ -246,9 +247,9 @@ impl<S: Subject> World<S> {
 
 /// For each number of a client, the most that one of this number has completed: clients
 /// of the ledger and of each cluster do what the workload says for their number.
-fn most_of_each(load: &Load, clusters: &Clusters) -> Vec<u64> {
-    let mut most = load.completed_each();
-    for each in clusters.completed_by_cluster() {
+fn most_of_each<S: Subject>(stage: &Stage<S>) -> Vec<u64> {
+    let mut most = Vec::new();
+    for each in stage.all().map(|actor| actor.completed()) {
         most.resize(most.len().max(each.len()), 0);
         for (most, completed) in most.iter_mut().zip(each) {
             *most = completed.max(*most);

@@ -2,7 +2,7 @@
 
 use decube_core::io::{FileOp, FileOpId, Io, Volume};
 use decube_core::machine::Machine;
-use decube_core::node::{Effect, Event, Message, Response};
+use decube_core::node::{Effect, Event, Message};
 use decube_core::part::Health;
 use decube_core::types::NodeId;
 
@@ -108,7 +108,7 @@ impl<S: Subject> World<S> {
     fn look(&mut self, slot: usize) -> Result<(), Finding> {
         self.hosts[slot].note_progress();
         self.court.stepped(step_of!(self, slot))?;
-        if self.clusters.has(slot) {
+        if self.clusters.of(slot).is_some() {
             self.cover_state(slot);
         }
         Ok(())
@@ -193,13 +193,7 @@ impl<S: Subject> World<S> {
                 return self.send(slot, to, message);
             }
             Effect::Reply { id, response } => return self.reply(slot, id, response),
-            Effect::Stream { id, response } => match response {
-                Response::Cluster(response) => return self.stream(slot, id, response),
-                Response::Ledger(_) => {
-                    let message = format!("nobody follows as {id}: {response:?}");
-                    return Err(("answer-kind", message));
-                }
-            },
+            Effect::Stream { id, response } => return self.stream(slot, id, response),
             Effect::Io { volume, io } => match io {
                 Io::File { id, op } => self.file(slot, volume, id, op),
                 Io::Commit(batch) => self.store(slot, volume, StoreTask::Commit(batch)),

@@ -3,16 +3,8 @@
 use super::{Cluster, Clusters, World, place};
 use crate::rng::{Domain, Keyed};
 use crate::subject::Subject;
-use crate::world::heal::calm;
 
 impl Clusters {
-    /// The faults end: clients are patient no longer than elsewhere.
-    pub(in crate::world) fn calm(&mut self) {
-        for cluster in &mut self.list {
-            calm(&mut cluster.config);
-        }
-    }
-
     /// Whether each cluster has a majority of its first voters without these slots, and
     /// without those whose logs may be damaged.
     pub(in crate::world) fn can_do_without(&self, dead: &[usize]) -> bool {

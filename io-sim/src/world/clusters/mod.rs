@@ -1,4 +1,4 @@
-//! Clusters: who is in which, their clients and watchers, and their checkers.
+//! Clusters: who is in which, what befalls their machines, and what they say.
 //!
 //! Without a ledger all nodes of a world are one cluster: its voters, spare nodes that
 //! may join, and those that take the place of wiped machines. With one, validators are
@@ -9,18 +9,14 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `mod.rs` | who is in which cluster, and what its checker sees |
-//! | `clients.rs` | clients: their timers, calls and answers |
+//! | `mod.rs` | who is in which cluster |
 //! | `send.rs` | messages between members, and who notices whom |
-//! | `operators.rs` | wiped machines, changes of members, transfers |
-//! | `heal.rs` | who stays dead, and what must follow |
-//! | `watch.rs` | watchers |
+//! | `damage.rs` | damaged and wiped machines |
+//! | `heal.rs` | who stays dead |
 
-mod clients;
+mod damage;
 mod heal;
-mod operators;
 mod send;
-mod watch;
 
 use std::ops::Range;
 
@@ -32,21 +28,14 @@ use decube_core::raft::Membership;
 use decube_core::types::{ClusterId, NodeId};
 
 use super::host::{Host, Part};
-use super::{Happening, MILLI, World, ledger};
-use crate::check::raft::{self, ClusterSafety, slot_id};
-use crate::check::records::OneOrder;
-use crate::check::watches::Watches;
-use crate::client::{ClientStats, Clients, Intent};
+use super::{World, ledger};
+use crate::check::raft::slot_id;
 use crate::config::SimConfig;
 use crate::device::Device;
 use crate::plan;
 use crate::rng::{Domain, Keyed};
 use crate::shell::cluster_config;
 use crate::subject::Subject;
-use crate::workload::Workload;
-
-use clients::Timers;
-use watch::Connection;
 
 /// The cluster of a world without a ledger.
 const ALONE: ClusterId = ClusterId(0xdec0_be00);
@@ -55,11 +44,13 @@ const ENTITY: u64 = 1 << 24;
 
 /// One cluster.
 #[derive(Debug)]
-struct Cluster {
-    id: ClusterId,
+pub(super) struct Cluster {
+    pub(super) id: ClusterId,
+    /// What its clients and victims are drawn by.
+    pub(super) seed: u64,
     /// The slots of its nodes, in order: voters of the first hour, then the others.
-    slots: Vec<usize>,
-    names: Vec<NodeId>,
+    pub(super) slots: Vec<usize>,
+    pub(super) names: Vec<NodeId>,
     /// Who votes at the beginning.
     voters: Vec<NodeId>,
     /// The first place that stays empty until it replaces a wiped machine.
@@ -67,14 +58,11 @@ struct Cluster {
     /// Its nodes whose disks may return something else than what was synced: always
     /// fewer than a quorum, because no protocol survives more.
     victims: Vec<usize>,
-    /// The settings as its clients see them.
-    config: SimConfig,
-    clients: Clients,
-    timers: Vec<Timers>,
-    /// How many watchers there are.
-    watchers: usize,
-    /// Where each of them is.
-    watching: Vec<Option<Connection>>,
+    /// The settings as they are for it.
+    pub(super) config: SimConfig,
+    /// Where clients of several clusters ask the same nodes, their requests have
+    /// different numbers.
+    pub(super) requests_behind: u64,
 }
 
 /// All of them.
@@ -83,7 +71,6 @@ pub(super) struct Clusters {
     list: Vec<Cluster>,
     /// For each slot, its cluster and its place there.
     places: Vec<Option<(usize, usize)>>,
-    intents: Vec<Intent>,
 }
 
 /// The slots of a world without a ledger.
@@ -104,7 +91,6 @@ impl Clusters {
         seed: u64,
         has_ledger: bool,
         config: &SimConfig,
-        workload: &Workload,
         hosts: &mut [Host<S>],
     ) -> Self {
         let mut clusters = Self {
@@ -113,9 +99,7 @@ impl Clusters {
         };
         if !has_ledger {
             let slots = (0..hosts.len()).collect();
-            let clients =
-                Clients::new(seed, &config.load, config.contact_slots(), workload.clone());
-            clusters.add(seed, 0, ALONE, (slots, clients, config.clone()), hosts);
+            clusters.add(seed, 0, ALONE, (slots, config.clone(), 0), hosts);
             return clusters;
         }
         let of_ledger = if config.topology.replicas == 0 {
@@ -124,7 +108,7 @@ impl Clusters {
             config.topology.clusters
         };
         for number in 0..of_ledger {
-            let id = ledger::cluster_of(config, number);
+            let id = ledger::cluster_of(&config.topology, number);
             let [voters, spares, replacements] = nodes_of(config, id, hosts);
             if voters.is_empty() {
                 continue;
@@ -136,10 +120,8 @@ impl Clusters {
             config.load.clients = config.load.cluster_clients;
             let slots = [voters, spares, replacements].concat();
             let seed = seed ^ (number + 1) << 40;
-            let clients =
-                Clients::new(seed, &config.load, config.contact_slots(), workload.clone());
-            let clients = clients.with_requests_from((number + 1) << 48);
-            clusters.add(seed, ENTITY, id, (slots, clients, config), hosts);
+            let first = (number + 1) << 48;
+            clusters.add(seed, ENTITY, id, (slots, config, first), hosts);
         }
         clusters
     }
@@ -149,7 +131,7 @@ impl Clusters {
         seed: u64,
         entity: u64,
         id: ClusterId,
-        (slots, clients, config): (Vec<usize>, Clients, SimConfig),
+        (slots, config, requests_behind): (Vec<usize>, SimConfig, u64),
         hosts: &mut [Host<S>],
     ) {
         let victims = plan::victims(seed, &config).into_iter();
@@ -170,15 +152,10 @@ impl Clusters {
             .copied()
             .collect();
         voters.sort_unstable();
-        let watchers = config.load.watchers;
-        let watches = Watches::new((0..watchers).map(|watcher| watcher % 2 == 0));
-        clients.records.borrow_mut().watches = watches;
         self.list.push(Cluster {
             id,
-            timers: vec![Timers::default(); clients.len()],
-            clients: clients.with_names(names.clone()),
-            watching: vec![None; place(watchers)],
-            watchers: place(watchers),
+            seed,
+            requests_behind,
             slots,
             names,
             voters,
@@ -198,26 +175,14 @@ impl Clusters {
         }
     }
 
-    /// What judges consensus in all of them.
-    pub(super) fn safety(&self) -> ClusterSafety {
-        let mut safety = ClusterSafety::new(self.places.len());
-        for Cluster { names, slots, .. } in &self.list {
-            safety.add(names.clone(), slots.clone());
-        }
-        safety
+    /// All of them.
+    pub(super) fn all(&self) -> &[Cluster] {
+        &self.list
     }
 
-    /// What judges what the clients of each of them saw.
-    pub(super) fn orders(&self) -> impl Iterator<Item = OneOrder> {
-        self.list.iter().map(|cluster| OneOrder {
-            cluster: cluster.id,
-            records: cluster.clients.records.clone(),
-        })
-    }
-
-    /// Whether a slot is in a cluster.
-    pub(super) fn has(&self, slot: usize) -> bool {
-        self.places[slot].is_some()
+    /// The number of the cluster of a slot.
+    pub(super) fn of(&self, slot: usize) -> Option<usize> {
+        self.places[slot].map(|(cluster, _)| cluster)
     }
 
     /// Whether two slots are in one cluster.
@@ -235,43 +200,13 @@ impl Clusters {
     pub(super) const fn is_empty(&self) -> bool {
         self.list.is_empty()
     }
-
-    /// What the clients of each cluster have completed, one list for each.
-    pub(super) fn completed_by_cluster(&self) -> impl Iterator<Item = Vec<u64>> {
-        self.list
-            .iter()
-            .map(|cluster| cluster.clients.completed_each())
-    }
-
-    /// What the clients of all clusters have done.
-    pub(super) fn stats(&self) -> ClientStats {
-        let mut total = ClientStats::default();
-        for cluster in &self.list {
-            total.add(&cluster.clients.stats);
-        }
-        total
-    }
-
-    /// The run ends: what was asked and not answered stays open.
-    pub(super) fn close(&mut self) {
-        for cluster in &mut self.list {
-            cluster.clients.close();
-        }
-    }
-
-    /// How much the clients of each cluster did and saw.
-    pub(super) fn histories(&self) -> impl Iterator<Item = u64> {
-        self.list
-            .iter()
-            .map(|cluster| cluster.clients.records.borrow().history.len())
-    }
 }
 
 /// The nodes of a cluster: the validators that find a place among its voters, spare
 /// nodes, and those that replace wiped machines.
 fn nodes_of<S: Subject>(config: &SimConfig, id: ClusterId, hosts: &[Host<S>]) -> [Vec<usize>; 3] {
     let among = |numbers: Range<u64>| -> Vec<usize> {
-        let is_its = |at: &u64| ledger::cluster_of(config, *at) == id;
+        let is_its = |at: &u64| ledger::cluster_of(&config.topology, *at) == id;
         let slots = numbers.filter(is_its).map(place);
         slots
             .filter(|slot| !matches!(hosts[*slot].part, Part::Twin))
@@ -293,17 +228,6 @@ fn place(number: u64) -> usize {
 }
 
 impl<S: Subject> World<S> {
-    pub(super) fn begin_clusters(&mut self) {
-        for cluster in 0..self.clusters.list.len() {
-            for client in 0..self.clusters.list[cluster].clients.len() {
-                self.set_timer(cluster, client, 0, MILLI);
-            }
-            for watcher in 0..self.clusters.list[cluster].watchers {
-                self.schedule(MILLI, Happening::Watcher { cluster, watcher });
-            }
-        }
-    }
-
     /// What a slot's part in its cluster is built from, if it is in one.
     pub(super) fn config_in_cluster(&self, slot: usize) -> Option<decube_core::cluster::Config> {
         let (cluster, _) = self.clusters.places[slot]?;
@@ -323,16 +247,6 @@ impl<S: Subject> World<S> {
         let names = (name, *id);
         let config = cluster_config(&self.config, self.mutant, names, bootstrap, seed.0);
         Some(config)
-    }
-
-    /// The running leader of the highest term of a cluster.
-    fn leader(&self, cluster: usize) -> Option<usize> {
-        raft::leader(&self.hosts, &self.clusters.list[cluster].slots)
-    }
-
-    /// Who takes part in a cluster, as its leader knows.
-    fn members_of(&self, cluster: usize) -> Option<&Membership> {
-        raft::members(&self.hosts, &self.clusters.list[cluster].slots)
     }
 
     /// The slot of a node of a cluster.

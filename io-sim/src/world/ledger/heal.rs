@@ -1,24 +1,15 @@
 //! The end of the faults on the ledger, and what must follow: progress, though the liars
 //! go on.
 
-use decube_core::bft::{Bft, Epoch};
-use decube_core::ledger::{Ledger, Member, Request, Response};
+use decube_core::bft::Bft;
+use decube_core::ledger::{Ledger, Member};
 use decube_core::types::NodeId;
 
-use super::{MILLI, World};
-use crate::check::Finding;
+use super::{MILLI, World, faulty_nodes, furthest};
 use crate::config::SimConfig;
 use crate::rng::{Domain, Keyed};
 use crate::subject::Subject;
-use crate::world::calls::Caller;
-use crate::world::heal::PROBE_NS;
 use crate::world::host::Host;
-use crate::world::{Coverage, Happening};
-
-/// Epochs that an answer can lead over.
-const EPOCHS_NEAR: u64 = 60;
-/// Receipts that are asked for at the end.
-const RECEIPTS: usize = 6;
 
 impl<S: Subject> World<S> {
     /// How long it may take: views that liars and the dead lead, at deadlines that
@@ -42,7 +33,7 @@ impl<S: Subject> World<S> {
     /// Some who stay dead for ever: never so many that liars, the dead and those who
     /// ask their way back are a third of the validators, now or after the epoch.
     pub(in crate::world) fn choose_dead_validators(&self) -> Vec<usize> {
-        let Some(world) = self.furthest().and_then(Ledger::world) else {
+        let Some(world) = furthest(&self.hosts).and_then(Ledger::world) else {
             return Vec::new();
         };
         let members = world.members();
@@ -54,7 +45,7 @@ impl<S: Subject> World<S> {
         {
             return dead;
         }
-        let mut faulty = self.faulty_nodes();
+        let mut faulty = faulty_nodes(&self.hosts);
         for _ in 0..self.hosts.len() {
             draw = draw.again();
             let slot = draw.index(self.hosts.len());
@@ -88,85 +79,6 @@ impl<S: Subject> World<S> {
             })
             .collect();
         super::is_quorum(members, &others) && super::is_quorum(&free, &others)
-    }
-
-    /// Asks for receipts of what clients know to be final, as somebody would who
-    /// knows the genesis alone.
-    pub(in crate::world) fn audit(&mut self) {
-        let judge = self.judge.borrow();
-        let upto = judge.target();
-        let known = judge.told().iter();
-        let known: Vec<_> = known
-            .filter(|id| judge.height_of(id).is_some_and(|at| at <= upto))
-            .copied()
-            .collect();
-        let step = known.len() / RECEIPTS + 1;
-        let asked: Vec<_> = known.into_iter().rev().step_by(step).collect();
-        let asked: Vec<_> = asked
-            .into_iter()
-            .filter_map(|id| Some((id, judge.epoch_to_prove_from(&id)?)))
-            .collect();
-        drop(judge);
-        let living = |slot: &usize| {
-            let host = &self.hosts[*slot];
-            host.is_honest() && host.is_up()
-        };
-        let slots: Vec<usize> = (0..self.hosts.len()).filter(living).collect();
-        for (number, (id, from)) in asked.iter().enumerate() {
-            let from = *from;
-            // Every other one under a certificate of now instead of then.
-            let now = self.furthest().and_then(Ledger::bft).map(|bft| bft.epoch());
-            let is_near = now.is_some_and(|now| now.epoch.0 <= from.0 + EPOCHS_NEAR);
-            let request = Request::Prove {
-                id: *id,
-                from,
-                fresh: is_near && number % 2 == 1,
-            };
-            let slot = slots[number % slots.len()];
-            let id = self.fresh_request();
-            let happening = Happening::Call {
-                caller: Caller::Auditor(from),
-                slot,
-                id,
-                request: Box::new(request.into()),
-            };
-            self.schedule(self.now, happening);
-        }
-        let answers = |coverage: &Coverage| coverage.receipts_checked + coverage.receipts_gone;
-        let before = answers(&self.coverage);
-        let wanted = u64::try_from(asked.len()).expect("few receipts");
-        let end = self.now + 10_000 * MILLI;
-        while self.violation.is_none() && answers(&self.coverage) < before + wanted {
-            if self.now >= end {
-                let message = format!("{wanted} receipts were asked for, not all came");
-                return self.violate("receipts", message);
-            }
-            self.run_until(self.now + PROBE_NS);
-        }
-    }
-
-    /// An answer to the auditor.
-    pub(in crate::world) fn audited(
-        &mut self,
-        from: Epoch,
-        answer: Option<Response>,
-    ) -> Result<(), Finding> {
-        let is_gone =
-            self.config.ledger.retain_blocks > 0 || self.judge.borrow().states_fetched() > 0;
-        match answer {
-            Some(Response::Receipt(receipt)) => {
-                self.coverage.receipts_checked += 1;
-                self.judge.borrow().on_receipt(from, &receipt)
-            }
-            Some(Response::NotFound | Response::Pruned { .. }) if is_gone => {
-                self.coverage.receipts_gone += 1;
-                Ok(())
-            }
-            other => {
-                let message = format!("no receipt of a final operation: {other:?}");
-                Err(("receipts", message))
-            }
-        }
     }
 }
 
