@@ -55,8 +55,8 @@ use decube_core::mutant::Mutant;
 use decube_core::node::{self, Effect, Event, Request};
 use decube_core::types::{NodeId, RequestId};
 
-use crate::actors::Answer;
-use crate::check::{Court, Finding};
+use crate::actors::{Actor, Answer};
+use crate::check::{Checker, Court, Finding};
 use crate::config::SimConfig;
 use crate::fingerprint::{CHECKPOINT_EVENTS, Rolling};
 use crate::network::{DecisionKey, Network};
@@ -260,12 +260,27 @@ impl<S: Subject> World<S> {
             config,
         };
         world.compose(&setup.workload);
-        world.prepare();
         world
+    }
+
+    /// The same with another actor, which begins behind those that are there. What it asks
+    /// for is numbered apart, so that a run without it is what it was.
+    #[must_use]
+    pub fn with_actor(mut self, actor: Box<dyn Actor<S>>) -> Self {
+        self.stage.add_guest(actor);
+        self
+    }
+
+    /// The same with another checker, which is asked behind those that are there.
+    #[must_use]
+    pub fn with_checker(mut self, checker: Box<dyn Checker<S>>) -> Self {
+        self.court.add(checker);
+        self
     }
 
     /// Runs to the end, or to the first violation.
     pub fn run(mut self) -> Outcome {
+        self.prepare();
         self.run_until(self.config.horizon_ns());
         if self.is_open() && !self.config.may_fork() {
             self.converge();

@@ -10,7 +10,13 @@ use super::{Coverage, Happening, Host, MILLI, World};
 use crate::actors::{Actor, Answer, Demand, Way};
 use crate::check::Finding;
 use crate::config::LoadSettings;
+use crate::rng::{Domain, Draw, Keyed};
 use crate::subject::Subject;
+
+/// The numbers of the requests of guests: no other actor's get there.
+const GUESTS_BEHIND: u64 = 1 << 63;
+/// Tells the draws of actors from those of single clients.
+const DRAWS: u64 = 1 << 42;
 
 /// An actor on its stage.
 pub(super) struct Role<S: Subject> {
@@ -18,6 +24,8 @@ pub(super) struct Role<S: Subject> {
     actor: Option<Box<dyn Actor<S>>>,
     /// Which numbers its requests take.
     ids: usize,
+    /// How often it drew.
+    draws: u64,
 }
 
 /// The actors of a run.
@@ -52,8 +60,19 @@ impl<S: Subject> Stage<S> {
     /// Another actor, whose requests take numbers of this sequence.
     pub(super) fn add(&mut self, ids: usize, actor: Box<dyn Actor<S>>) -> usize {
         let actor = Some(actor);
-        self.roles.push(Role { actor, ids });
+        self.roles.push(Role {
+            actor,
+            ids,
+            draws: 0,
+        });
         self.roles.len() - 1
+    }
+
+    /// Another actor that the scenario does not name.
+    pub(super) fn add_guest(&mut self, actor: Box<dyn Actor<S>>) {
+        let number = u64::try_from(self.roles.len()).expect("few actors");
+        let ids = self.numbers_behind(GUESTS_BEHIND | number << 48);
+        self.add(ids, actor);
     }
 
     pub(super) fn all(&self) -> impl Iterator<Item = &dyn Actor<S>> {
@@ -137,8 +156,22 @@ impl<S: Subject> Context<'_, S> {
         &mut self.world.coverage
     }
 
+    /// The slots of each cluster.
+    pub fn clusters(&self) -> impl Iterator<Item = &[usize]> {
+        let clusters = self.world.clusters.all().iter();
+        clusters.map(|cluster| cluster.slots.as_slice())
+    }
+
+    /// A draw of this actor's own, which shifts nobody else's.
+    pub fn draw(&mut self) -> Draw {
+        let role = &mut self.world.stage.roles[self.actor];
+        role.draws += 1;
+        let entity = u64::try_from(self.actor).expect("few actors") | DRAWS;
+        Keyed::new(self.world.seed, Domain::Client).at(entity, role.draws)
+    }
+
     /// The number of a draw that belongs to nothing else.
-    pub const fn draw_number(&mut self) -> u64 {
+    pub(crate) const fn draw_number(&mut self) -> u64 {
         self.world.fresh_draw()
     }
 
