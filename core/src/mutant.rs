@@ -169,11 +169,35 @@ pub enum Mutant {
     NodeReordersNotices,
     /// Nobody hears that a state was replaced.
     NodeForgetsReplaced,
+    /// An installation that a crash interrupted is not finished at the next start (found by
+    /// `whole-node` seed 144).
+    RaftInstallsHalf,
+    /// The first replacement of a state clears the generation in force (found by
+    /// `whole-node` seed 188).
+    ReplicaClearsStateInForce,
+    /// Entries behind a base are dropped when the base is read after them (found by
+    /// `raft-snapshot` seed 14).
+    ClusterLosesBaseEntries,
+    /// A copy of a forwarded request is refused, as if nothing had happened (found by
+    /// `raft-snapshot` seed 1035).
+    ClusterRefusesCopies,
+    /// That a final block rests on what is committed is asserted, although too many liars
+    /// can bring about one that does not (found by `bft-fork` seed 384).
+    BftTrustsFinality,
+    /// A voted block that a damaged log has lost is not written again (found by `platform`
+    /// seed 21115).
+    BftLosesVotedBlock,
+    /// Where the others are is asked of the validators of the own epoch only (found by
+    /// `bft-byzantine` seed 627).
+    LedgerAsksItsEpochOnly,
+    /// The shell marks a volume as used with its first sync, of no record (found by `platform`
+    /// seed 18618010).
+    ShellMarksUseEarly,
 }
 
 impl Mutant {
     /// All planted bugs.
-    pub const ALL: [Self; 76] = [
+    pub const ALL: [Self; 84] = [
         Self::VoteNotDurable,
         Self::VoteForgottenInTerm,
         Self::CommitOldTerm,
@@ -250,6 +274,14 @@ impl Mutant {
         Self::NodeDoublesNotice,
         Self::NodeReordersNotices,
         Self::NodeForgetsReplaced,
+        Self::RaftInstallsHalf,
+        Self::ReplicaClearsStateInForce,
+        Self::ClusterLosesBaseEntries,
+        Self::ClusterRefusesCopies,
+        Self::BftTrustsFinality,
+        Self::BftLosesVotedBlock,
+        Self::LedgerAsksItsEpochOnly,
+        Self::ShellMarksUseEarly,
     ];
 
     /// Whether this mutant is the one selected. Constant `false` in every build

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use decube_core::io::{Done, FileOp, FileOpId, FileResult};
+use decube_core::mutant::Mutant;
 
 use crate::config::DiskSettings;
 use crate::disk::Disk;
@@ -67,9 +68,9 @@ impl Device {
 
     /// Takes a file operation that was asked for in the step of `event`. Whether it is the
     /// next one, so that its end has to be scheduled.
-    pub(crate) fn submit(&mut self, event: u64, id: FileOpId, op: FileOp) -> bool {
+    pub(crate) fn submit(&mut self, event: u64, id: FileOpId, op: FileOp, mutant: Mutant) -> bool {
         if matches!(op, FileOp::Sync { .. }) {
-            let records = op.makes_records_durable();
+            let records = op.makes_records_durable() || mutant.is(Mutant::ShellMarksUseEarly);
             self.sync_asked.push_back((id, event, records));
         }
         self.disk.submit(id, op)

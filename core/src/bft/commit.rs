@@ -39,6 +39,10 @@ impl Bft {
             Ok(chain) => chain,
             Err(Gap::Missing) => return,
             Err(Gap::Elsewhere) => {
+                assert!(
+                    !self.config.mutant.is(Mutant::BftTrustsFinality),
+                    "what is final rests on what is committed"
+                );
                 return self.break_off(alloc::vec![finalization], Vec::new(), out);
             }
         };

@@ -34,8 +34,14 @@ impl Bft {
     }
 
     /// Whether it has a planted bug, which is for the independent checkers to find.
+    ///
+    /// That a lost block is missed nobody sees from outside until it is lost everywhere.
     pub(super) fn is_planted(&self) -> bool {
-        self.config.mutant != Mutant::None && cfg!(feature = "mutants")
+        let is_seen = !matches!(
+            self.config.mutant,
+            Mutant::None | Mutant::BftLosesVotedBlock
+        );
+        is_seen && cfg!(feature = "mutants")
     }
 
     /// Panics if an invariant is broken: the node must stop, since whatever it

@@ -239,6 +239,9 @@ impl Bft {
     /// have given it back.
     fn write_again(&mut self, hash: &Digest) {
         let is_new = matches!(self.phase, Phase::New);
+        if self.config.mutant.is(Mutant::BftLosesVotedBlock) {
+            return;
+        }
         let place = self.blocks[hash].block.place();
         let mine = self.guard.vote(place.view, VoteKind::Notarize);
         if !is_new && mine.is_some_and(|vote| vote.statement.block == place) {

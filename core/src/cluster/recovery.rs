@@ -14,6 +14,7 @@ use crate::codec::Decode as _;
 use crate::io::{Io, Read, ReadId};
 use crate::limits::STORE_PAGE_BYTES;
 use crate::machine::Outbox;
+use crate::mutant::Mutant;
 use crate::proof::AppliedLog;
 use crate::raft::{Base, Entry, HardState, Raft, Recovered};
 use crate::replica::{Loader, Replica, wipe_ops};
@@ -168,7 +169,10 @@ impl Cluster {
         let store = recovery.store.take().expect("checked above");
         let cleanup = core::mem::take(&mut recovery.cleanup);
         let installed = recovery.installed.take();
-        let mut replay = Replay::default();
+        let mut replay = Replay {
+            mutant: self.config.mutant,
+            ..Replay::default()
+        };
         if let Err(reason) = replay.run(&log) {
             self.halt(reason, out);
             return;
@@ -272,6 +276,7 @@ struct Replay {
     entries: BTreeMap<Index, Entry>,
     /// The highest index seen at all.
     highest: Index,
+    mutant: Mutant,
 }
 
 impl Replay {
@@ -299,7 +304,7 @@ impl Replay {
 
     fn on_base(&mut self, BaseRecord { base, reset, sum }: BaseRecord) {
         self.highest = self.highest.max(base.id.index);
-        if reset {
+        if reset || self.mutant.is(Mutant::ClusterLosesBaseEntries) {
             self.entries.clear();
         }
         self.base = Some(base);

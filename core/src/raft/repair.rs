@@ -26,6 +26,7 @@ use super::log::Log;
 use super::message::{AppendResult, RoundId};
 use super::state::Raft;
 use super::types::{Base, HardState, Recovered};
+use crate::mutant::Mutant;
 use crate::types::{Index, LogId, Term};
 
 /// A repair in progress.
@@ -94,7 +95,8 @@ pub(super) fn examine(config: &Config, recovered: Recovered) -> Found {
     }
     log.seal();
     let mut durable = log.last().index;
-    let installed = installed.filter(|base| is_unfinished(base, applied, &log));
+    let is_forgotten = config.mutant.is(Mutant::RaftInstallsHalf);
+    let installed = installed.filter(|base| is_unfinished(base, applied, &log) && !is_forgotten);
     let begins_anew = installed.is_some();
     if let Some(base) = installed {
         durable = durable.min(base.id.index);

@@ -19,6 +19,7 @@ use super::session::{self, Sessions};
 use super::snapshot::others;
 use super::state::{Holder, Replica, Shared};
 use crate::codec::{Decode as _, DecodeError};
+use crate::mutant::Mutant;
 use crate::store::StoreOp;
 use crate::types::{LogId, Revision};
 
@@ -131,6 +132,9 @@ impl<M: Module> Loader<M> {
     pub fn next_generation(&self) -> Generation {
         let named = self.meta.map(|meta| meta.generation);
         let highest = self.highest.max(named);
+        if highest.is_none() && self.config.mutant.is(Mutant::ReplicaClearsStateInForce) {
+            return Generation::FIRST;
+        }
         // A rotten store may name any number; the end of the numbers is no reason
         // to stop, because a replacement clears its own generation first.
         match highest {

@@ -247,9 +247,9 @@ impl<S: Subject> World<S> {
     }
 
     fn file(&mut self, slot: usize, volume: Volume, id: FileOpId, op: FileOp) {
-        let event = self.events;
+        let (event, mutant) = (self.events, self.mutant);
         let device = self.hosts[slot].device(volume);
-        if device.submit(event, id, op) {
+        if device.submit(event, id, op, mutant) {
             self.schedule_disk(slot, volume);
         }
     }

@@ -13,6 +13,7 @@ vec![
     planted(Mutant::MembershipAtCommit, Scenario::RaftReconfig, 8),
     planted(Mutant::SnapshotKeepsMembership, Scenario::RaftReconfig, 16),
     planted(Mutant::WalTruncatesSynced, Scenario::WholeNode, 16),
+    planted(Mutant::RaftInstallsHalf, Scenario::WholeNode, 40),
     planted(Mutant::WalReadsPastTear, Scenario::RaftKv, 80),
     planted(Mutant::WalIgnoresSyncError, Scenario::WholeNode, 8),
     planted(Mutant::SessionAppliesTwice, Scenario::RaftKv, 8),

@@ -9,6 +9,7 @@ use crate::cluster::request::{Request, Response};
 use crate::cluster::state::{Cluster, Origin, Phase};
 use crate::limits::REQUESTS_OPEN_MAX;
 use crate::machine::Outbox;
+use crate::mutant::Mutant;
 use crate::raft::{Refusal, Role};
 use crate::types::{NodeId, PeerRequestId, RequestId, Term, Time};
 
@@ -66,10 +67,21 @@ impl Cluster {
         let Some(raft) = &self.raft else { return };
         // A duplicate must not be answered on its own: what became of the first
         // copy is not known here, and a refusal would say that nothing happened.
-        if !raft.membership().contains(from) || !self.requests.is_first_sight(from, id) {
+        if !raft.membership().contains(from) {
             return;
         }
         let origin = Origin::Peer(from, id);
+        if !self.requests.is_first_sight(from, id) {
+            if self.config.mutant.is(Mutant::ClusterRefusesCopies) {
+                let leader = None;
+                self.answer(
+                    origin,
+                    Response::Refused(Refusal::NotLeader { leader }),
+                    out,
+                );
+            }
+            return;
+        }
         let leads = raft.role() == Role::Leader && raft.term() == term;
         if !leads || !matches!(self.phase, Phase::Running) {
             return self.refuse_forward(origin, term, out);
