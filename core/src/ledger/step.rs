@@ -323,6 +323,10 @@ impl Part for Ledger {
 
     const SCOPE: Scope = Scope::Global;
 
+    fn node(&self) -> NodeId {
+        self.config.node
+    }
+
     /// Those that are configured, and who votes now.
     fn peers(&self) -> BTreeSet<NodeId> {
         let running = self.phase.running().into_iter();
