@@ -98,6 +98,9 @@ pub const STATUS_FOLLOWERS_MAX: usize = 1024;
 /// Clients that follow the final blocks of the ledger.
 pub const LEDGER_FOLLOWERS_MAX: usize = 1024;
 
+/// Other parts of a node that read final blocks on from the ledger's store.
+pub const LEDGER_READERS_MAX: usize = 8;
+
 /// Requests that wait for one part of a node that recovers.
 pub const REQUESTS_PARKED_MAX: usize = 16_384;
 /// How often notices may lead to notices within one step of a node.

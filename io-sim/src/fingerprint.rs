@@ -260,6 +260,8 @@ pub fn notice(fold: &mut Fold, notice: &Notice) {
             fold.add(48);
             culprits.iter().for_each(|one| fold.all(&one.to_bytes()));
         }
+        // Of links that are there for tests of them alone.
+        other => fold.all(format!("{other:?}").as_bytes()),
     }
 }
 

@@ -25,6 +25,7 @@ pub(super) fn follow(notice: &Notice, _links: &mut VecDeque<Link>) {
         Notice::Ledger(
             ledger::Notice::Final(_)
             | ledger::Notice::Replaced { .. }
+            | ledger::Notice::Run(_)
             | ledger::Notice::Forked { .. },
         ) => {}
     }
