@@ -67,6 +67,7 @@ const PROTOCOL_FOLDERS: &[&str] = &[
     "core/src/wal",
     "core/src/cluster",
     "core/src/node",
+    "core/src/toy",
 ];
 
 struct File {

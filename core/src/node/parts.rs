@@ -17,6 +17,8 @@ use crate::io::Volume;
 use crate::ledger::{self, Ledger};
 use crate::mutant::Mutant;
 use crate::part::{Health, Part, Scope};
+#[cfg(feature = "toy")]
+use crate::toy::{self, Toy};
 use crate::types::{NodeId, RequestId, Span, Time};
 
 /// A part as the node knows it: its place in the table.
@@ -444,4 +446,7 @@ parts! {
     cluster: Cluster = 0, cluster, "cluster";
     /// The ledger of all clusters.
     ledger: Ledger = 1, ledger, "ledger";
+    /// A small part, for tests.
+    #[cfg(feature = "toy")]
+    toy: Toy = 255, toy, "toy";
 }
