@@ -127,6 +127,7 @@ pub fn stats(root: &Path) -> Result<(), String> {
         "io-sim",
         "io-real",
         "sim-tests",
+        "toy-tests",
         "node",
         "proto",
         "scripts",
