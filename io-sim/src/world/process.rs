@@ -164,7 +164,18 @@ impl<S: Subject> World<S> {
         let period = self.config.clock_period_ms.max(1) * MILLI;
         self.schedule(self.now + period, Happening::Clock { slot, process });
         self.give(slot, Event::Clock { wall })?;
+        self.visit(slot);
         self.answers_in_time(slot)
+    }
+
+    /// A client of parts that the scenario has no clients for asks something, if there are
+    /// such parts.
+    fn visit(&mut self, slot: usize) {
+        let subject = self.hosts[slot].subject.as_mut();
+        if let Some(request) = subject.and_then(Subject::visited) {
+            let id = self.fresh_request();
+            self.call(Caller::Nobody, slot, id, request);
+        }
     }
 
     fn wall(&self, slot: usize) -> WallTime {

@@ -200,8 +200,7 @@ impl<S: Subject> World<S> {
                 Notice::Ledger(ledger::Notice::Forked { culprits }) if host.is_honest() => {
                     self.checker.on_accusation(slot, culprits)?;
                 }
-                Notice::Ledger(_) => {}
-                Notice::Cluster(notice) => match *notice {},
+                _ => {}
             }
         }
         Ok(())
@@ -213,14 +212,15 @@ impl<S: Subject> World<S> {
                 let message = format!("slot {slot} sends to itself: {message:?}");
                 return Err(("self-send", message));
             }
-            Effect::Send { to, message } => match message {
-                Message::Ledger(message) => return self.send(slot, to, message),
-                Message::Cluster(_) => return self.send_in_cluster(slot, to, message),
+            Effect::Send { to, message } => match (message.part().scope(), message) {
+                (_, Message::Ledger(message)) => return self.send(slot, to, message),
+                (Scope::Cluster, message) => return self.send_in_cluster(slot, to, message),
+                (Scope::Global, message) => return self.send_to_any(slot, to, &message),
             },
             Effect::Reply { id, response } => return self.reply(slot, id, response),
             Effect::Stream { id, response } => match response {
                 Response::Cluster(response) => return self.stream(slot, id, response),
-                Response::Ledger(_) => {
+                response => {
                     let message = format!("nobody follows as {id}: {response:?}");
                     return Err(("answer-kind", message));
                 }
