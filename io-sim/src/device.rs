@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use decube_core::io::{Done, FileOp, FileOpId, FileResult};
 
-use crate::config::SimConfig;
+use crate::config::DiskSettings;
 use crate::disk::Disk;
 use crate::rng::{Domain, Keyed};
 use crate::shell::StoreTask;
@@ -76,10 +76,10 @@ impl Device {
     }
 
     /// The file operation under way completes.
-    pub(crate) fn complete(&mut self, config: &SimConfig) -> Completed {
+    pub(crate) fn complete(&mut self, settings: &DiskSettings) -> Completed {
         let is_changing = self.disk.is_changing();
         let damaged = self.disk.stats.damaged;
-        let (id, result) = self.disk.complete(config);
+        let (id, result) = self.disk.complete(settings);
         let failed = matches!(result, FileResult::Failed(_));
         let is_read_lost = failed && !is_changing;
         self.damaged |= is_read_lost;
@@ -117,10 +117,10 @@ impl Device {
     }
 
     /// How long the next task of the store takes, if there is one.
-    pub(crate) fn begin_task(&mut self, seed: u64, config: &SimConfig) -> Option<u64> {
+    pub(crate) fn begin_task(&mut self, seed: u64, settings: &DiskSettings) -> Option<u64> {
         let mean = match self.store_tasks.front()?.is_sync() {
-            true => config.sync_mean_us,
-            false => config.store_mean_us,
+            true => settings.sync_mean_us,
+            false => settings.store_mean_us,
         };
         self.store_operations += 1;
         let draws = Keyed::new(seed, Domain::DiskDelay);
@@ -136,8 +136,8 @@ impl Device {
 
     /// The process that uses it ends. What was not synced is at risk if `power` is lost.
     /// Returns how many sectors of synced data turned out damaged.
-    pub(crate) fn crash(&mut self, config: &SimConfig, power: bool) -> u64 {
-        let revealed = self.disk.crash(config, power);
+    pub(crate) fn crash(&mut self, settings: &DiskSettings, power: bool) -> u64 {
+        let revealed = self.disk.crash(settings, power);
         self.store.crash(power);
         revealed
     }

@@ -15,7 +15,8 @@
 //! | [`disk`], [`store`] | stable storage and how it fails |
 //! | [`config`] | the settings of a run, drawn per seed |
 //! | [`plan`] | the faults of a run |
-//! | [`workload`], [`client`], [`history`] | what clients do and see |
+//! | [`workload`], [`history`] | what clients do and see |
+//! | [`actors`] | who asks something of nodes |
 //! | [`subject`] | what the simulator knows of the machine under test |
 //! | [`world`] | one run |
 //! | `device`, `shell` | what lies around a node: its volumes, clocks, wakes |
@@ -24,13 +25,12 @@
 //! | [`fingerprint`] | the rolling digest |
 //! | [`scenario`], [`runner`] | what can be run, and running it |
 
+pub mod actors;
 pub mod check;
-pub mod client;
 pub mod clock;
 pub mod config;
 mod device;
 pub mod disk;
-mod draw;
 pub mod fingerprint;
 pub mod history;
 pub mod network;

@@ -6,7 +6,7 @@
 //! makes them queue. A damaged frame never arrives: peers speak through an
 //! authenticated channel, and a frame that fails its authentication is dropped.
 
-use crate::config::SimConfig;
+use crate::config::NetworkSettings;
 use crate::rng::{Domain, Draw, Keyed};
 
 /// When the copies of a message arrive. Both `None`: it is lost.
@@ -130,7 +130,7 @@ impl Network {
     /// in bytes as far as bandwidth is concerned.
     pub fn send(
         &mut self,
-        config: &SimConfig,
+        config: &NetworkSettings,
         now: u64,
         from: usize,
         to: usize,
@@ -209,7 +209,7 @@ impl Network {
 
     /// The delay of a message between a client and a node: as on any link, but
     /// nothing is lost there (a client's timeout stands for that).
-    pub fn client_delay(&self, config: &SimConfig, draw: Draw) -> u64 {
+    pub fn client_delay(&self, config: &NetworkSettings, draw: Draw) -> u64 {
         sample_delay(config, draw)
     }
 
@@ -221,7 +221,7 @@ impl Network {
         from * self.slots + to
     }
 
-    fn is_lost(&self, config: &SimConfig, link: u64, number: u64) -> bool {
+    fn is_lost(&self, config: &NetworkSettings, link: u64, number: u64) -> bool {
         if config.loss_ppm == 0 && self.overrides.is_empty() {
             return false;
         }
@@ -231,7 +231,7 @@ impl Network {
         }
     }
 
-    fn is_damaged(&self, config: &SimConfig, link: u64, number: u64) -> bool {
+    fn is_damaged(&self, config: &NetworkSettings, link: u64, number: u64) -> bool {
         config.corrupt_ppm > 0
             && self
                 .corrupt
@@ -239,7 +239,7 @@ impl Network {
                 .chance(ppm(config.corrupt_ppm))
     }
 
-    fn delay(&mut self, config: &SimConfig, link: u64, number: u64, draw: Draw) -> u64 {
+    fn delay(&mut self, config: &NetworkSettings, link: u64, number: u64, draw: Draw) -> u64 {
         if let Some(value) = self.overridden(Domain::Latency, link, number) {
             self.decided(Domain::Latency, link, number, value);
             return value.min(DELAY_MAX_NS);
@@ -258,7 +258,7 @@ impl Network {
 
     fn second_copy(
         &mut self,
-        config: &SimConfig,
+        config: &NetworkSettings,
         first: u64,
         link: u64,
         number: u64,
@@ -313,7 +313,7 @@ pub fn ppm(setting: u64) -> u32 {
     u32::try_from(setting.min(1_000_000)).expect("at most a million")
 }
 
-fn sample_delay(config: &SimConfig, draw: Draw) -> u64 {
+fn sample_delay(config: &NetworkSettings, draw: Draw) -> u64 {
     let base = config.delay_base_us * 1_000;
     let mean = config.delay_mean_us * 1_000;
     base + match config.delay_kind {

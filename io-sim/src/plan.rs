@@ -206,12 +206,12 @@ pub fn draw(seed: u64, config: &SimConfig) -> Vec<Fault> {
 /// The fault budget: the slots whose disks may return something else than what
 /// was synced. Always fewer than a quorum, because no protocol survives more.
 pub fn victims(seed: u64, config: &SimConfig) -> Vec<u64> {
-    let budget = (config.nodes.max(1) - 1) / 2;
+    let budget = (config.topology.nodes.max(1) - 1) / 2;
     let first = Keyed::new(seed, Domain::Rot)
         .at(0, 0)
-        .below(config.nodes.max(1));
+        .below(config.topology.nodes.max(1));
     (0..budget)
-        .map(|next| (first + next) % config.nodes)
+        .map(|next| (first + next) % config.topology.nodes)
         .collect()
 }
 
@@ -226,10 +226,10 @@ const MILLI: u64 = 1_000_000;
 
 impl Planner<'_> {
     fn network(&mut self) {
-        for _ in 0..self.config.partitions {
+        for _ in 0..self.config.network.partitions {
             self.partition();
         }
-        for _ in 0..self.config.clogs {
+        for _ in 0..self.config.network.clogs {
             let (from, to) = (self.slot(), self.slot());
             let duration = self.stream.magnitude(10, 5_000) * MILLI;
             if from != to {
@@ -248,7 +248,7 @@ impl Planner<'_> {
         };
         let shape = self.stream.range(0, 4);
         let notices = self.stream.range(0, 1);
-        let mean = self.config.partition_mean_ms * MILLI;
+        let mean = self.config.network.partition_mean_ms * MILLI;
         let duration = self.stream.draw().exponential(mean).max(MILLI);
         let args = [side, shape, notices];
         if self.stream.chance(200_000) {
@@ -264,26 +264,26 @@ impl Planner<'_> {
 
     fn processes(&mut self) {
         for (kind, count) in [
-            (FaultKind::Kill, self.config.kills),
-            (FaultKind::PowerLoss, self.config.power_losses),
-            (FaultKind::Shutdown, self.config.shutdowns),
-            (FaultKind::Blackout, self.config.blackouts),
+            (FaultKind::Kill, self.config.process.kills),
+            (FaultKind::PowerLoss, self.config.process.power_losses),
+            (FaultKind::Shutdown, self.config.process.shutdowns),
+            (FaultKind::Blackout, self.config.process.blackouts),
         ] {
             for _ in 0..count {
                 let down = self
                     .stream
                     .draw()
-                    .exponential(self.config.down_mean_ms * MILLI);
+                    .exponential(self.config.process.down_mean_ms * MILLI);
                 let args = [self.slot(), self.stream.range(0, 1), 0];
                 self.add(kind, down.max(MILLI), args);
             }
         }
-        for _ in 0..self.config.pauses {
+        for _ in 0..self.config.process.pauses {
             let duration = self.stream.magnitude(1, 10_000) * MILLI;
             let slot = self.slot();
             self.add(FaultKind::Pause, duration, [slot, 0, 0]);
         }
-        for _ in 0..self.config.clock_steps {
+        for _ in 0..self.config.clock.clock_steps {
             let args = [
                 self.slot(),
                 self.stream.magnitude(1, 10_000),
@@ -294,12 +294,12 @@ impl Planner<'_> {
     }
 
     fn disks(&mut self) {
-        for _ in 0..self.config.disk_stalls {
+        for _ in 0..self.config.disk.disk_stalls {
             let duration = self.stream.magnitude(10, 3_000) * MILLI;
             let slot = self.slot();
             self.add(FaultKind::DiskStall, duration, [slot, 0, 0]);
         }
-        for _ in 0..self.config.sync_failures {
+        for _ in 0..self.config.disk.sync_failures {
             let slot = self.slot();
             self.add(FaultKind::SyncFailure, 0, [slot, 0, 0]);
         }
@@ -307,8 +307,8 @@ impl Planner<'_> {
             return;
         }
         for (kind, count) in [
-            (FaultKind::Rot, self.config.rots),
-            (FaultKind::Misdirect, self.config.misdirects),
+            (FaultKind::Rot, self.config.disk.rots),
+            (FaultKind::Misdirect, self.config.disk.misdirects),
         ] {
             for _ in 0..count {
                 let slot = *self.stream.pick(&self.victims);
@@ -324,12 +324,12 @@ impl Planner<'_> {
 
     fn operators(&mut self) {
         let slots = self.config.replacements_from();
-        for _ in 0..self.config.reconfigurations {
+        for _ in 0..self.config.operators.reconfigurations {
             let voters = self.stream.range(1, (1 << slots) - 1);
             let learners = self.stream.range(0, (1 << slots) - 1) & !voters;
             self.add(FaultKind::Reconfigure, 0, [voters, learners, 0]);
         }
-        for _ in 0..self.config.transfers {
+        for _ in 0..self.config.operators.transfers {
             let slot = self.slot();
             self.add(FaultKind::Transfer, 0, [slot, 0, 0]);
         }
@@ -337,34 +337,34 @@ impl Planner<'_> {
 
     /// Families that came later: drawn last, so that the others stay what they were.
     fn late(&mut self) {
-        for _ in 0..self.config.disk_fulls {
+        for _ in 0..self.config.disk.disk_fulls {
             let duration = self.stream.magnitude(10, 3_000) * MILLI;
             let slot = self.slot();
             self.add(FaultKind::DiskFull, duration, [slot, 0, 0]);
         }
-        for _ in 0..self.config.slow_syncs {
+        for _ in 0..self.config.disk.slow_syncs {
             let duration = self.stream.magnitude(100, 10_000) * MILLI;
             let args = [self.slot(), self.stream.magnitude(2, 50), 0];
             self.add(FaultKind::SlowSync, duration, args);
         }
-        for _ in 0..self.config.paused_clock_steps {
+        for _ in 0..self.config.clock.paused_clock_steps {
             let duration = self.stream.magnitude(1, 10_000) * MILLI;
             let jump = self.stream.magnitude(1, 10_000);
             let args = [self.slot(), jump, self.stream.range(0, 1)];
             self.add(FaultKind::PausedClockStep, duration, args);
         }
-        for _ in 0..self.config.lost_disks {
-            let slot = self.stream.range(0, self.config.nodes - 1);
+        for _ in 0..self.config.disk.lost_disks {
+            let slot = self.stream.range(0, self.config.topology.nodes - 1);
             let down = self.stream.magnitude(1, 3_000) * MILLI;
             self.add(FaultKind::LostDisk, down, [slot, 0, 0]);
         }
-        for _ in 0..self.config.early_stops {
+        for _ in 0..self.config.process.early_stops {
             self.early_stop();
         }
         if self.victims.is_empty() {
             return;
         }
-        for _ in 0..self.config.lies {
+        for _ in 0..self.config.disk.lies {
             let slot = *self.stream.pick(&self.victims);
             let at = self.moment();
             let syncs = self.stream.magnitude(1, 20);
@@ -374,7 +374,7 @@ impl Planner<'_> {
             let down = self.stream.magnitude(1, 1_000) * MILLI;
             self.add_at(FaultKind::PowerLoss, at + later, down, [slot, 0, 0]);
         }
-        for _ in 0..self.config.wipes {
+        for _ in 0..self.config.topology.wipes {
             let slot = *self.stream.pick(&self.victims);
             self.add(FaultKind::Wipe, 0, [slot, 0, 0]);
         }

@@ -12,16 +12,12 @@ use decube_core::raft::Membership;
 use decube_core::store::{Store, StoreBatch};
 use decube_core::types::{ClusterId, NodeId, Span, Time};
 
-use crate::check::raft::Finding;
+use crate::check::Finding;
 use crate::clock::Clock;
 use crate::config::SimConfig;
 use crate::rng::{Domain, Keyed};
 
 const MILLI: u64 = 1_000_000;
-/// Steps in one instant after which something spins.
-pub(crate) const STEPS_PER_INSTANT_MAX: u64 = 100_000;
-/// File operations that may be queued at one disk.
-pub(crate) const DISK_QUEUE_MAX: usize = 16_384;
 /// Starts that may halt one after the other before nobody tries again.
 pub(crate) const FUTILE_STARTS_MAX: u64 = 12;
 /// Bytes of a described step.
@@ -92,11 +88,11 @@ pub(crate) fn new_clock(
 ) -> Clock {
     let entity = u64::try_from(slot).expect("few slots");
     let draw = Keyed::new(seed, Domain::NodeSeed).at(entity | 1 << 32, 0);
-    let drift_max = i32::try_from(settings.drift_ppm_max).expect("a small drift");
+    let drift_max = i32::try_from(settings.clock.drift_ppm_max).expect("a small drift");
     let drift = spread(draw.0, i64::from(drift_max));
     let drift = i32::try_from(drift).expect("within its maximum");
     if process == 0 {
-        let offset_max = settings.wall_offset_ms_max * MILLI;
+        let offset_max = settings.clock.wall_offset_ms_max * MILLI;
         let offset_max = i64::try_from(offset_max).expect("a small offset");
         *wall_offset = spread(draw.again().0, offset_max);
     }
@@ -114,10 +110,12 @@ pub(crate) fn wake_at(
     (now, deadline): (u64, Time),
 ) -> u64 {
     let mut at = clock.world(deadline).max(now);
-    if settings.wake_late_us > 0 {
-        at += tie.at(1, number).below(settings.wake_late_us * 1_000);
+    if settings.process.wake_late_us > 0 {
+        at += tie
+            .at(1, number)
+            .below(settings.process.wake_late_us * 1_000);
     }
-    at.next_multiple_of(settings.quantum_ns.max(1))
+    at.next_multiple_of(settings.process.quantum_ns.max(1))
 }
 
 /// Whether the data directory of a slot has marks of used volumes: one that is older than
@@ -137,16 +135,16 @@ pub(crate) fn cluster_config(
     seed: u64,
 ) -> cluster::Config {
     let mut config = cluster::Config::new(id, cluster, bootstrap, seed);
-    config.request_timeout = Span::from_millis(settings.request_timeout_ms);
-    config.wal_segment_bytes = settings.wal_segment_bytes;
-    config.log_entries_max = settings.log_entries_max;
-    config.log_trailing_entries = settings.log_trailing_entries;
+    config.request_timeout = Span::from_millis(settings.cluster.request_timeout_ms);
+    config.wal_segment_bytes = settings.cluster.wal_segment_bytes;
+    config.log_entries_max = settings.cluster.log_entries_max;
+    config.log_trailing_entries = settings.cluster.log_trailing_entries;
     config.mutant = mutant;
     config.raft.mutant = mutant;
-    config.raft.heartbeat = Span::from_millis(settings.heartbeat_ms);
-    config.raft.election_timeout_min = Span::from_millis(settings.election_ms);
-    config.raft.append_entries_max = small(settings.append_entries_max);
-    config.raft.inflight_messages_max = small(settings.inflight_max);
+    config.raft.heartbeat = Span::from_millis(settings.cluster.heartbeat_ms);
+    config.raft.election_timeout_min = Span::from_millis(settings.cluster.election_ms);
+    config.raft.append_entries_max = small(settings.cluster.append_entries_max);
+    config.raft.inflight_messages_max = small(settings.cluster.inflight_max);
     config
 }
 

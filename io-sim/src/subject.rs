@@ -10,7 +10,7 @@ use decube_core::io::Volume;
 use decube_core::ledger::Ledger;
 use decube_core::limits::MESSAGE_BYTES_MAX;
 use decube_core::machine::Machine;
-use decube_core::node::{Config, Effect, Event, Message, Node, Notice, Request};
+use decube_core::node::{Config, Effect, Event, Message, Node, Notice};
 use decube_core::raft::{Membership, Role};
 use decube_core::types::{Chain, Index, LogId, NodeId, Term};
 
@@ -42,11 +42,6 @@ pub trait Subject: Machine<Event = Event, Effect = Effect> + Sized {
     /// Its volumes beside those of its parts in a cluster and the ledger: for tests of
     /// parts that no scenario knows.
     const MORE_VOLUMES: &'static [Volume] = &[];
-
-    /// What a client asks of such a part, each time that the machine is told the clock.
-    fn visited(&mut self) -> Option<Request> {
-        None
-    }
 
     /// A node that has not started.
     fn build(config: Config) -> Self;

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
-use crate::config::SimConfig;
+use crate::config::LoadSettings;
 use crate::network::ppm;
 use crate::rng::{Domain, Keyed};
 
@@ -138,7 +138,7 @@ impl Workload {
     }
 
     /// The operation number `number` of a client.
-    pub fn operation(&self, config: &SimConfig, client: u64, number: u64) -> Planned {
+    pub fn operation(&self, config: &LoadSettings, client: u64, number: u64) -> Planned {
         if let Some(given) = self.given.get(&(client, number)) {
             return *given;
         }
@@ -162,7 +162,7 @@ impl Workload {
         }
     }
 
-    fn action(&self, config: &SimConfig, client: u64, number: u64) -> Action {
+    fn action(&self, config: &LoadSettings, client: u64, number: u64) -> Action {
         let guard = self.keyed.at(client ^ 1 << 33, number);
         if config.guard_ppm > 0 && guard.chance(ppm(config.guard_ppm)) {
             return match guard.again().below(100) {

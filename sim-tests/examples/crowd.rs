@@ -16,8 +16,8 @@ fn main() {
         .nth(1)
         .map_or(1_000, |nodes| nodes.parse().expect("a number of nodes"));
     let mut setup = calm_setup(1, 5, 4, 10_000);
-    setup.config.spares = nodes.saturating_sub(5);
-    setup.config.contacts = 5;
+    setup.config.topology.spares = nodes.saturating_sub(5);
+    setup.config.load.contacts = 5;
     let learners = u64::try_from(LEARNERS_MAX).expect("few");
     setup.plan = vec![Fault {
         at: 1_000_000_000,

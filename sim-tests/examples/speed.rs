@@ -23,7 +23,7 @@ fn main() {
     println!("|---|---|---|---|");
     for (name, clients, think_us, horizon_ms) in LOADS {
         let mut setup = calm_setup(1, 5, clients, horizon_ms);
-        setup.config.think_mean_us = think_us;
+        setup.config.load.think_mean_us = think_us;
         let start = Instant::now();
         let outcome = World::<Node>::new(setup).run();
         let micros = u64::try_from(start.elapsed().as_micros())

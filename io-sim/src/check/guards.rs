@@ -19,7 +19,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::raft::Finding;
+use super::Finding;
 
 /// What one answer showed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

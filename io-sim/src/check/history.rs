@@ -1,8 +1,8 @@
 //! What clients saw, key by key: one order must explain it.
 
+use super::Finding;
 use super::linear::{self, Verdict};
 use super::order;
-use super::raft::Finding;
 use crate::history::History;
 
 /// States that the search for a linearization may look at, for each key.

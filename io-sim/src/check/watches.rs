@@ -9,7 +9,7 @@
 
 use std::collections::BTreeMap;
 
-use super::raft::Finding;
+use super::Finding;
 use crate::history::{History, Step, ValueId};
 
 /// One watcher.

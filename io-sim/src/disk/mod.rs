@@ -19,7 +19,7 @@ use bytes::Bytes;
 use decube_core::io::{FileError, FileName, FileOp, FileOpId, FileResult};
 use decube_core::limits::SECTOR_BYTES;
 
-use crate::config::SimConfig;
+use crate::config::DiskSettings;
 use crate::network::ppm;
 use crate::rng::{Domain, Draw, Keyed};
 
@@ -130,7 +130,7 @@ impl Disk {
     }
 
     /// When the first operation of the queue completes, if it starts now.
-    pub fn completes_at(&self, config: &SimConfig, now: u64) -> Option<u64> {
+    pub fn completes_at(&self, config: &DiskSettings, now: u64) -> Option<u64> {
         let (_, op) = self.queue.front()?;
         let draw = self.delay.at(self.entity, self.operations);
         let mean = match op {
@@ -154,7 +154,7 @@ impl Disk {
     }
 
     /// Completes the first operation of the queue.
-    pub fn complete(&mut self, config: &SimConfig) -> (FileOpId, FileResult) {
+    pub fn complete(&mut self, config: &DiskSettings) -> (FileOpId, FileResult) {
         let (id, op) = self.queue.pop_front().expect("an operation was under way");
         let draw = self.fault.at(self.entity, self.operations);
         self.operations += 1;
@@ -168,9 +168,9 @@ impl Disk {
     /// The process died. Some of the operations that it had queued reached the
     /// disk; with `power` lost, unsynced sectors are at the mercy of chance.
     /// Returns how many sectors turned out to be damaged.
-    pub fn crash(&mut self, config: &SimConfig, power: bool) -> u64 {
+    pub fn crash(&mut self, config: &DiskSettings, power: bool) -> u64 {
         self.crashes += 1;
-        let calm = SimConfig::default();
+        let calm = DiskSettings::default();
         let draw = self.crash.at(self.entity, self.crashes << 20);
         let reached = draw.index(self.queue.len() + 1);
         let queue = std::mem::take(&mut self.queue);
@@ -270,7 +270,7 @@ impl Disk {
         Some(candidates.swap_remove(at))
     }
 
-    fn execute(&mut self, config: &SimConfig, op: FileOp, draw: Draw) -> FileResult {
+    fn execute(&mut self, config: &DiskSettings, op: FileOp, draw: Draw) -> FileResult {
         match op {
             FileOp::List => FileResult::Listed(self.list()),
             FileOp::Create { file, len } => self.create(config, file, len, draw),
@@ -292,7 +292,13 @@ impl Disk {
             .collect()
     }
 
-    fn create(&mut self, config: &SimConfig, name: FileName, len: u64, draw: Draw) -> FileResult {
+    fn create(
+        &mut self,
+        config: &DiskSettings,
+        name: FileName,
+        len: u64,
+        draw: Draw,
+    ) -> FileResult {
         if self.full || draw.chance(ppm(config.full_ppm)) {
             self.stats.full += 1;
             return FileResult::Failed(FileError::Full);
@@ -307,7 +313,7 @@ impl Disk {
 
     fn write(
         &mut self,
-        config: &SimConfig,
+        config: &DiskSettings,
         name: FileName,
         offset: u64,
         data: &Bytes,
@@ -333,7 +339,7 @@ impl Disk {
         FileResult::Done
     }
 
-    fn sync(&mut self, config: &SimConfig, name: FileName, draw: Draw) -> FileResult {
+    fn sync(&mut self, config: &DiskSettings, name: FileName, draw: Draw) -> FileResult {
         if std::mem::take(&mut self.fail_next_sync) || draw.chance(ppm(config.sync_fail_ppm)) {
             return FileResult::Failed(FileError::Io);
         }
@@ -354,7 +360,7 @@ impl Disk {
 
     fn read(
         &mut self,
-        config: &SimConfig,
+        config: &DiskSettings,
         name: FileName,
         offset: u64,
         len: u64,
@@ -401,7 +407,7 @@ impl Disk {
         }
     }
 
-    fn lose_power(&mut self, config: &SimConfig) {
+    fn lose_power(&mut self, config: &DiskSettings) {
         let mut number = self.crashes << 20;
         let stats = &mut self.stats;
         for file in self.files.values_mut() {
@@ -421,7 +427,7 @@ impl Disk {
         }
     }
 
-    fn reveal_lies(&mut self, config: &SimConfig) -> u64 {
+    fn reveal_lies(&mut self, config: &DiskSettings) -> u64 {
         let settled = self.syncs.saturating_sub(SETTLED_SYNCS);
         let mut number = (self.crashes << 20) | (1 << 19);
         let mut revealed = 0;

@@ -142,12 +142,11 @@ pub fn swarm(
 
 /// The settings of a calm cluster under load, for measuring speed.
 pub fn calm_setup(seed: u64, nodes: u64, clients: u64, horizon_ms: u64) -> Setup {
-    let config = SimConfig {
-        nodes,
-        clients,
-        horizon_ms,
-        ..SimConfig::default()
-    };
+    let config = SimConfig::with(&[
+        ("nodes", nodes),
+        ("clients", clients),
+        ("horizon_ms", horizon_ms),
+    ]);
     let mut setup = Scenario::RaftKv.setup(seed, Mutant::None);
     setup.plan = crate::plan::draw(seed, &config);
     setup.config = config;

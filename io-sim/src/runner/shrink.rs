@@ -152,14 +152,16 @@ fn size_of(report: &RunReport) -> Size {
     let completed = &report.outcome.completed_each;
     let begun = |(client, completed): (u64, &u64)| {
         let skipped = |number: &u64| {
-            let planned = report.workload.operation(&report.config, client, *number);
+            let planned = report
+                .workload
+                .operation(&report.config.load, client, *number);
             planned.action == Action::Skip
         };
         completed + 1 - u64::try_from((0..=*completed).filter(skipped).count()).expect("fits")
     };
     Size {
         slots: report.config.slots(),
-        clients: report.config.clients,
+        clients: report.config.load.clients,
         faults: report.plan.len(),
         operations: (0..).zip(completed).map(begun).sum(),
         events: report.outcome.events,
@@ -264,17 +266,17 @@ impl<P: FnMut(Progress) -> ControlFlow<()>> Shrinker<P> {
         let violation = self.report.outcome.violation.as_ref();
         let at = violation.expect("the best run fails").at;
         let end = at / MILLI + 1;
-        if end < self.best.config.horizon_ms {
+        if end < self.best.config.span.horizon_ms {
             self.change(|setup| {
-                setup.config.horizon_ms = end;
+                setup.config.span.horizon_ms = end;
                 setup.plan.retain(|fault| fault.at <= at);
             });
             return;
         }
-        while self.best.config.horizon_ms > 1 {
-            let half = self.best.config.horizon_ms / 2;
+        while self.best.config.span.horizon_ms > 1 {
+            let half = self.best.config.span.horizon_ms / 2;
             let shorter = self.change(|setup| {
-                setup.config.horizon_ms = half;
+                setup.config.span.horizon_ms = half;
                 setup.plan.retain(|fault| fault.at < half * MILLI);
             });
             if !shorter {
@@ -306,22 +308,22 @@ impl<P: FnMut(Progress) -> ControlFlow<()>> Shrinker<P> {
 
     /// Fewer liars, and fewer ways to lie.
     fn fewer_lies(&mut self) {
-        for liars in 0..self.best.config.liars {
-            if self.change(|setup| setup.config.liars = liars) {
+        for liars in 0..self.best.config.adversary.liars {
+            if self.change(|setup| setup.config.adversary.liars = liars) {
                 break;
             }
         }
         for bit in 0..u64::BITS {
-            if self.best.config.strategies >> bit & 1 == 1 {
-                self.change(|setup| setup.config.strategies &= !(1 << bit));
+            if self.best.config.adversary.strategies >> bit & 1 == 1 {
+                self.change(|setup| setup.config.adversary.strategies &= !(1 << bit));
             }
         }
     }
 
     fn fewer_clients(&mut self) {
         for clients in [1, 2, 3, 4, 6, 8, 12] {
-            if clients < self.best.config.clients
-                && self.change(|setup| setup.config.clients = clients)
+            if clients < self.best.config.load.clients
+                && self.change(|setup| setup.config.load.clients = clients)
             {
                 return;
             }
@@ -329,16 +331,16 @@ impl<P: FnMut(Progress) -> ControlFlow<()>> Shrinker<P> {
     }
 
     fn fewer_nodes(&mut self) {
-        if self.best.config.wipes > 0 && !self.plans(FaultKind::Wipe) {
-            self.change(|setup| setup.config.wipes = 0);
+        if self.best.config.topology.wipes > 0 && !self.plans(FaultKind::Wipe) {
+            self.change(|setup| setup.config.topology.wipes = 0);
         }
-        for spares in 0..self.best.config.spares {
-            if self.change(|setup| setup.config.spares = spares) {
+        for spares in 0..self.best.config.topology.spares {
+            if self.change(|setup| setup.config.topology.spares = spares) {
                 break;
             }
         }
-        for nodes in 1..self.best.config.nodes {
-            if self.change(|setup| setup.config.nodes = nodes) {
+        for nodes in 1..self.best.config.topology.nodes {
+            if self.change(|setup| setup.config.topology.nodes = nodes) {
                 break;
             }
         }
@@ -359,10 +361,10 @@ impl<P: FnMut(Progress) -> ControlFlow<()>> Shrinker<P> {
         let listed = self.change(|setup| {
             setup.overrides.clone_from(&decisions);
             let config = &mut setup.config;
-            config.loss_ppm = 0;
-            config.corrupt_ppm = 0;
-            config.duplicate_ppm = 0;
-            config.reorder_ppm = 0;
+            config.network.loss_ppm = 0;
+            config.network.corrupt_ppm = 0;
+            config.network.duplicate_ppm = 0;
+            config.network.reorder_ppm = 0;
         });
         if listed {
             self.halve(decisions, |setup, kept| setup.overrides = kept.to_vec());
@@ -379,7 +381,9 @@ impl<P: FnMut(Progress) -> ControlFlow<()>> Shrinker<P> {
         let listed = move |setup: &mut Setup, kept: &[(u64, u64)]| {
             setup.workload.clear_given();
             for (client, number) in kept {
-                let planned = drawn.workload.operation(&drawn.config, *client, *number);
+                let planned = drawn
+                    .workload
+                    .operation(&drawn.config.load, *client, *number);
                 setup.workload.give(*client, *number, planned);
             }
             setup.workload.only_given();

@@ -73,7 +73,9 @@ fn operations(report: &RunReport) -> impl Iterator<Item = Record> + '_ {
     let completed = (0..).zip(&report.outcome.completed_each);
     completed.flat_map(move |(client, completed)| {
         (0..=*completed).filter_map(move |number| {
-            let planned = report.workload.operation(&report.config, client, number);
+            let planned = report
+                .workload
+                .operation(&report.config.load, client, number);
             let implied = planned.action == Action::Skip && report.workload.is_only_given();
             (!implied).then(|| Record::Work {
                 client,
@@ -127,7 +129,7 @@ pub fn setup_of(trace: &Trace) -> Result<(Scenario, Setup), String> {
         apply(&mut setup, record)?;
     }
     let slots = setup.config.slots();
-    if !(1..=9).contains(&setup.config.nodes) || !(1..=16).contains(&slots) {
+    if !(1..=9).contains(&setup.config.topology.nodes) || !(1..=16).contains(&slots) {
         return Err("a run has 1 to 9 nodes and up to 16 slots".to_owned());
     }
     Ok((scenario, setup))

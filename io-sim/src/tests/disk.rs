@@ -5,17 +5,17 @@ use decube_core::io::{FileError, FileName, FileOp, FileOpId, FileResult};
 use decube_core::limits::SECTOR_BYTES;
 
 use super::Disk;
-use crate::config::SimConfig;
+use crate::config::DiskSettings;
 use crate::rng::Draw;
 
 const FILE: FileName = FileName::Segment(1);
 
-fn act(disk: &mut Disk, config: &SimConfig, op: FileOp) -> FileResult {
+fn act(disk: &mut Disk, config: &DiskSettings, op: FileOp) -> FileResult {
     assert!(disk.submit(FileOpId(1), op), "the disk is idle");
     disk.complete(config).1
 }
 
-fn create(disk: &mut Disk, config: &SimConfig, sectors: u64) {
+fn create(disk: &mut Disk, config: &DiskSettings, sectors: u64) {
     let len = sectors * 512;
     assert_eq!(
         act(disk, config, FileOp::Create { file: FILE, len }),
@@ -23,7 +23,7 @@ fn create(disk: &mut Disk, config: &SimConfig, sectors: u64) {
     );
 }
 
-fn write(disk: &mut Disk, config: &SimConfig, offset: u64, byte: u8, len: usize) {
+fn write(disk: &mut Disk, config: &DiskSettings, offset: u64, byte: u8, len: usize) {
     let op = FileOp::Write {
         file: FILE,
         offset,
@@ -32,7 +32,7 @@ fn write(disk: &mut Disk, config: &SimConfig, offset: u64, byte: u8, len: usize)
     assert_eq!(act(disk, config, op), FileResult::Done);
 }
 
-fn read(disk: &mut Disk, config: &SimConfig) -> Bytes {
+fn read(disk: &mut Disk, config: &DiskSettings) -> Bytes {
     let op = FileOp::Read {
         file: FILE,
         offset: 0,
@@ -46,10 +46,10 @@ fn read(disk: &mut Disk, config: &SimConfig) -> Bytes {
 
 #[test]
 fn unsynced_sectors_are_lost_kept_or_torn_each_by_itself() {
-    let config = SimConfig {
+    let config = DiskSettings {
         crash_drop_ppm: 400_000,
         crash_tear_ppm: 500_000,
-        ..SimConfig::default()
+        ..DiskSettings::default()
     };
     let mut disk = Disk::new(11, 0);
     create(&mut disk, &config, 64);
@@ -82,9 +82,9 @@ fn unsynced_sectors_are_lost_kept_or_torn_each_by_itself() {
 
 #[test]
 fn the_cache_survives_the_process_but_not_the_machine() {
-    let config = SimConfig {
+    let config = DiskSettings {
         crash_drop_ppm: 1_000_000,
-        ..SimConfig::default()
+        ..DiskSettings::default()
     };
     let mut disk = Disk::new(11, 0);
     create(&mut disk, &config, 2);
@@ -97,9 +97,9 @@ fn the_cache_survives_the_process_but_not_the_machine() {
 
 #[test]
 fn a_failed_sync_makes_nothing_stable() {
-    let config = SimConfig {
+    let config = DiskSettings {
         crash_drop_ppm: 1_000_000,
-        ..SimConfig::default()
+        ..DiskSettings::default()
     };
     let mut disk = Disk::new(11, 0);
     create(&mut disk, &config, 1);
@@ -113,7 +113,7 @@ fn a_failed_sync_makes_nothing_stable() {
 
 #[test]
 fn damage_strikes_only_what_later_syncs_left_behind() {
-    let config = SimConfig::default();
+    let config = DiskSettings::default();
     let mut disk = Disk::new(11, 0);
     create(&mut disk, &config, 8);
     write(&mut disk, &config, 0, 7, 1024);
@@ -140,7 +140,7 @@ fn damage_strikes_only_what_later_syncs_left_behind() {
 
 #[test]
 fn errors_are_named() {
-    let config = SimConfig::default();
+    let config = DiskSettings::default();
     let mut disk = Disk::new(11, 0);
     let missing = FileResult::Failed(FileError::Missing);
     assert_eq!(
@@ -150,7 +150,7 @@ fn errors_are_named() {
     create(&mut disk, &config, 1);
     let again = act(&mut disk, &config, FileOp::Create { file: FILE, len: 1 });
     assert_eq!(again, FileResult::Failed(FileError::Exists));
-    let full = SimConfig {
+    let full = DiskSettings {
         full_ppm: 1_000_000,
         ..config
     };
@@ -160,7 +160,7 @@ fn errors_are_named() {
 }
 
 /// A disk whose first two sectors hold sevens and were left behind by later syncs.
-fn settled(config: &SimConfig, lies: u64) -> Disk {
+fn settled(config: &DiskSettings, lies: u64) -> Disk {
     let mut disk = Disk::new(11, 0);
     create(&mut disk, config, 8);
     disk.arm_lies(lies);
@@ -175,9 +175,9 @@ fn settled(config: &SimConfig, lies: u64) -> Disk {
 
 #[test]
 fn a_lie_comes_out_at_a_power_loss_and_not_before() {
-    let config = SimConfig {
+    let config = DiskSettings {
         crash_drop_ppm: 1_000_000,
-        ..SimConfig::default()
+        ..DiskSettings::default()
     };
     let mut disk = settled(&config, 1);
     assert_eq!(disk.stats.lies, 1);
@@ -194,9 +194,9 @@ fn a_lie_comes_out_at_a_power_loss_and_not_before() {
 
 #[test]
 fn a_lie_comes_true_when_the_sector_is_synced_again_or_the_device_is_healed() {
-    let config = SimConfig {
+    let config = DiskSettings {
         crash_drop_ppm: 1_000_000,
-        ..SimConfig::default()
+        ..DiskSettings::default()
     };
     let mut again = settled(&config, 1);
     write(&mut again, &config, 0, 8, 1024);
@@ -217,7 +217,7 @@ fn a_lie_comes_true_when_the_sector_is_synced_again_or_the_device_is_healed() {
 
 #[test]
 fn a_full_disk_takes_no_new_file_and_still_writes_old_ones() {
-    let config = SimConfig::default();
+    let config = DiskSettings::default();
     let mut disk = Disk::new(11, 0);
     create(&mut disk, &config, 8);
     disk.set_full(true);
@@ -232,7 +232,7 @@ fn a_full_disk_takes_no_new_file_and_still_writes_old_ones() {
 
 #[test]
 fn slow_syncs_take_longer_and_writes_do_not() {
-    let config = SimConfig::default();
+    let config = DiskSettings::default();
     let mut disk = Disk::new(11, 0);
     create(&mut disk, &config, 8);
     let mut takes = |op: FileOp, factor: u64| {
@@ -258,10 +258,10 @@ fn slow_syncs_take_longer_and_writes_do_not() {
 
 #[test]
 fn a_misdirected_read_returns_another_sector_and_changes_nothing() {
-    let calm = SimConfig::default();
-    let config = SimConfig {
+    let calm = DiskSettings::default();
+    let config = DiskSettings {
         misread_ppm: 1_000_000,
-        ..SimConfig::default()
+        ..DiskSettings::default()
     };
     let mut disk = Disk::new(11, 0);
     create(&mut disk, &calm, 8);

@@ -23,11 +23,7 @@ fn outcome(seed: u64, settings: &[(&str, u64)]) -> Outcome {
 #[test]
 fn a_wiped_machine_is_replaced_by_a_new_node() {
     let mut setup = Scenario::RaftKv.setup(3, Mutant::None);
-    setup.config = SimConfig {
-        wipes: 1,
-        horizon_ms: 5_000,
-        ..SimConfig::default()
-    };
+    setup.config = SimConfig::with(&[("wipes", 1), ("horizon_ms", 5_000)]);
     setup.plan = vec![Fault {
         at: 2_000_000_000,
         duration: 0,
@@ -75,7 +71,7 @@ fn damage_stays_within_the_budget() {
     for seed in 0..200 {
         let config = SimConfig::draw(seed, &Scenario::WholeNode.ranges());
         let victims = plan::victims(seed, &config);
-        assert!(victims.len() * 2 < usize::try_from(config.nodes).expect("few"));
+        assert!(victims.len() * 2 < usize::try_from(config.topology.nodes).expect("few"));
         let risky = |fault: &&Fault| {
             use FaultKind::{Lies, Misdirect, Rot, Wipe};
             matches!(fault.kind, Lies | Misdirect | Rot | Wipe)
@@ -93,12 +89,12 @@ fn each_late_family_is_off_in_about_half_of_the_seeds() {
         .collect();
     let on = |family: fn(&SimConfig) -> u64| draws.iter().filter(|c| family(c) > 0).count();
     for count in [
-        on(|config| config.disk_fulls),
-        on(|config| config.slow_syncs),
-        on(|config| config.paused_clock_steps),
-        on(|config| config.lies),
-        on(|config| config.misread_ppm),
-        on(|config| config.wipes),
+        on(|config| config.disk.disk_fulls),
+        on(|config| config.disk.slow_syncs),
+        on(|config| config.clock.paused_clock_steps),
+        on(|config| config.disk.lies),
+        on(|config| config.disk.misread_ppm),
+        on(|config| config.topology.wipes),
     ] {
         assert!((150..250).contains(&count), "{count}");
     }

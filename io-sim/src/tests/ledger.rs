@@ -14,7 +14,7 @@ use decube_core::types::{ClusterId, NodeId};
 
 use super::LedgerChecker;
 use super::fork::Fork;
-use crate::config::SimConfig;
+use crate::config::{DiskSettings, SimConfig};
 use crate::disk::Disk;
 
 /// Four validators, of which slot 3 is a liar, or those that a test names.
@@ -44,10 +44,7 @@ impl Court {
         };
         let nodes: Vec<NodeId> = (0..4).map(|number| key(number).node_id()).collect();
         let honest = (0..4).map(|slot| !liars.contains(&slot)).collect();
-        let config = SimConfig {
-            fork,
-            ..SimConfig::default()
-        };
+        let config = SimConfig::with(&[("fork", fork)]);
         let verifier = authority.verifier();
         let mut checker = LedgerChecker::new(&genesis, verifier, nodes, honest, &config);
         let set = genesis.validators().expect("four validators");
@@ -130,7 +127,7 @@ fn disk_with(bytes: &[u8]) -> Disk {
     };
     for (number, op) in (0..).zip([create, write, FileOp::Sync { file }]) {
         disk.submit(FileOpId(number), op);
-        disk.complete(&SimConfig::default());
+        disk.complete(&DiskSettings::default());
     }
     disk
 }
@@ -177,7 +174,7 @@ fn a_vote_that_is_not_on_the_disk_is_seen() {
     ];
     for (number, op) in (0..).zip(ops) {
         disk.submit(FileOpId(number), op);
-        disk.complete(&SimConfig::default());
+        disk.complete(&DiskSettings::default());
     }
     let verdict = court.hear(0, bft::Message::Vote(vote), &disk);
     assert_eq!(verdict, Some("I7 durable before sent"));
@@ -264,7 +261,7 @@ fn accusations_must_show_a_lie_and_enough_liars() {
     assert!(verdict.is_err());
     court.checker.honest[2] = false;
     assert!(court.checker.on_accusation(0, &[one, two]).is_ok());
-    assert!(court.checker.is_settled());
+    assert!(court.checker.settled.is_some());
     let mut calm = Court::new(false);
     let name = calm
         .checker
@@ -288,7 +285,7 @@ fn a_fork_must_convict_while_liars_are_no_quorum() {
     let [first, second] = half_of_a_fork(&court);
     assert_eq!(court.hear_cert(first.clone()), None);
     assert_eq!(court.hear_cert(second.clone()), Some("forensics"));
-    assert!(!court.checker.is_settled());
+    assert!(court.checker.settled.is_none());
     // With the notarization that slot 1 has seen both liars are named, whoever sent it,
     // and even if the node that stops names nobody itself.
     let mut court = Court::with_liars(1, &[2, 3]);
@@ -311,7 +308,7 @@ fn votes_that_add_up_to_a_certificate_count_as_one() {
     for name in [1, 2] {
         for slot in [2, 3, usize::from(name - 1)] {
             let said = vote(&court, slot, on(VoteKind::Finalize, 1, name));
-            assert!(!court.checker.is_settled());
+            assert!(court.checker.settled.is_none());
             assert!(court.checker.on_anything(&said).is_ok());
         }
     }

@@ -3,6 +3,7 @@
 mod checkers;
 mod faults;
 mod guards;
+mod guests;
 mod second_opinion;
 mod toy;
 mod world;

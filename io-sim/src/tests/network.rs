@@ -1,16 +1,16 @@
 //! The network does what its settings say.
 
 use super::{DecisionKey, Network};
-use crate::config::SimConfig;
+use crate::config::NetworkSettings;
 use crate::rng::Domain;
 
-fn lossy() -> SimConfig {
-    SimConfig {
+fn lossy() -> NetworkSettings {
+    NetworkSettings {
         loss_ppm: 200_000,
         duplicate_ppm: 100_000,
         duplicate_ms_max: 50,
         corrupt_ppm: 10_000,
-        ..SimConfig::default()
+        ..NetworkSettings::default()
     }
 }
 
@@ -38,7 +38,7 @@ fn losses_and_duplicates_have_their_rates() {
 
 #[test]
 fn cuts_are_directed_and_add_up() {
-    let config = SimConfig::default();
+    let config = NetworkSettings::default();
     let mut network = Network::new(5, 2);
     network.cut(0, 1);
     network.cut(0, 1);
@@ -52,11 +52,11 @@ fn cuts_are_directed_and_add_up() {
 
 #[test]
 fn bandwidth_makes_messages_queue() {
-    let config = SimConfig {
+    let config = NetworkSettings {
         bandwidth_bytes_per_ms: 1_000,
         delay_kind: 0,
         delay_base_us: 0,
-        ..SimConfig::default()
+        ..NetworkSettings::default()
     };
     let mut network = Network::new(5, 2);
     assert_eq!(network.send(&config, 0, 0, 1, 1_000).first, Some(1_000_000));
@@ -99,12 +99,12 @@ fn one_decision_changes_and_no_other() {
 
 #[test]
 fn decisions_repeat_a_network_without_its_settings() {
-    let config = SimConfig {
+    let config = NetworkSettings {
         reorder_ppm: 100_000,
         reorder_ms_max: 30,
         ..lossy()
     };
-    let run = |config: &SimConfig, overrides: Vec<(DecisionKey, u64)>| {
+    let run = |config: &NetworkSettings, overrides: Vec<(DecisionKey, u64)>| {
         let mut network = Network::new(5, 2);
         network.set_overrides(overrides);
         let fates: Vec<_> = (0..2_000)
@@ -114,6 +114,6 @@ fn decisions_repeat_a_network_without_its_settings() {
         (fates, network.take_decisions())
     };
     let (drawn, decisions) = run(&config, Vec::new());
-    let (listed, _) = run(&SimConfig::default(), decisions);
+    let (listed, _) = run(&NetworkSettings::default(), decisions);
     assert_eq!(drawn, listed);
 }

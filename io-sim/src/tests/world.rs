@@ -9,26 +9,28 @@ use crate::workload::Workload;
 use crate::world::{Outcome, Setup, World};
 
 fn setup(seed: u64) -> Setup {
-    let config = SimConfig {
-        nodes: 2,
-        clients: 5,
-        horizon_ms: 4_000,
-        kills: 5,
-        power_losses: 5,
-        pauses: 3,
-        partitions: 2,
-        disk_stalls: 2,
-        sync_failures: 1,
-        loss_ppm: 20_000,
-        duplicate_ppm: 50_000,
-        duplicate_ms_max: 100,
-        session_ppm: 0,
-        keys: 3,
-        think_mean_us: 5_000,
-        crash_drop_ppm: 700_000,
-        quantum_ns: if seed.is_multiple_of(2) { 1 } else { 100_000 },
-        ..SimConfig::default()
-    };
+    let config = SimConfig::with(&[
+        ("nodes", 2),
+        ("clients", 5),
+        ("horizon_ms", 4_000),
+        ("kills", 5),
+        ("power_losses", 5),
+        ("pauses", 3),
+        ("partitions", 2),
+        ("disk_stalls", 2),
+        ("sync_failures", 1),
+        ("loss_ppm", 20_000),
+        ("duplicate_ppm", 50_000),
+        ("duplicate_ms_max", 100),
+        ("session_ppm", 0),
+        ("keys", 3),
+        ("think_mean_us", 5_000),
+        ("crash_drop_ppm", 700_000),
+        (
+            "quantum_ns",
+            if seed.is_multiple_of(2) { 1 } else { 100_000 },
+        ),
+    ]);
     let plan = plan::draw(seed, &config);
     Setup {
         seed,

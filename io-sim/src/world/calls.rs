@@ -1,14 +1,12 @@
 //! Requests on their way to a node, and answers on their way back. Each call has one
 //! caller, and ends for it once.
 
-use decube_core::bft::Epoch;
 use decube_core::node::{Event, Request, Response};
 use decube_core::types::RequestId;
-use decube_core::{cluster, ledger};
 
 use super::{Happening, MILLI, World};
-use crate::check::raft::Finding;
-use crate::client::Ending;
+use crate::actors::{Answer, Way};
+use crate::check::Finding;
 use crate::rng::{Domain, Keyed};
 use crate::subject::Subject;
 
@@ -24,42 +22,11 @@ const LOST: u64 = 1 << 59;
 /// Who asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Caller {
-    /// A client of the ledger.
-    Client(usize),
-    /// Somebody who checks a receipt at the end, and trusts this epoch.
-    Auditor(Epoch),
-    /// A client of a cluster: that, and which.
-    OfCluster(usize, usize),
-    /// A watcher of a cluster, who is told until it leaves.
-    Watcher(usize),
-    /// An operator of a cluster, who looks at what becomes of it and not at the answer.
-    Operator,
-    /// Nobody waits for the answer: a governor.
-    Nobody,
-    /// A client that went while the process was paused: it may be answered before the
+    /// An actor, and what it knows the call by.
+    Actor { actor: usize, token: u64, way: Way },
+    /// One that went while the process was paused: it may be answered before the
     /// process hears of that, and not afterwards.
     Gone,
-}
-
-impl Caller {
-    /// Whether somebody waits for an answer that ends the call.
-    const fn waits(self) -> bool {
-        !matches!(
-            self,
-            Self::Watcher(_) | Self::Operator | Self::Nobody | Self::Gone
-        )
-    }
-}
-
-/// How a call ended, as the caller sees it.
-#[derive(Debug, Clone)]
-pub(super) enum Answer {
-    /// The node answered.
-    Answered(Box<Response>),
-    /// Nobody listens there: nothing happened.
-    NoConnection,
-    /// The connection broke: nothing is known.
-    Lost,
 }
 
 impl<S: Subject> World<S> {
@@ -122,18 +89,21 @@ impl<S: Subject> World<S> {
             let message = format!("slot {slot} answers {id}, which is not open");
             return Err(("reply-once", message));
         };
-        if let Response::Cluster(response) = &response {
-            if let Caller::Watcher(watcher) = caller {
-                return self.answer_watcher(slot, watcher, response);
-            }
+        let is_stream = is_stream(&caller);
+        if let (Response::Cluster(response), false) = (&response, is_stream) {
             self.coverage.response(response);
         }
-        if caller == Caller::Operator {
-            let is_accepted = response == Response::Cluster(cluster::Response::Accepted);
-            self.coverage.changes_accepted += u64::from(is_accepted);
+        match caller {
+            Caller::Actor {
+                actor,
+                token,
+                way: Way::Local | Way::Stream,
+            } => self.answer_here((actor, token), id, response),
+            caller => {
+                self.answer_after(ANSWER, caller, id, Answer::Answered(Box::new(response)));
+                Ok(())
+            }
         }
-        self.answer_after(ANSWER, caller, id, Answer::Answered(Box::new(response)));
-        Ok(())
     }
 
     /// The process that was asked is gone.
@@ -141,27 +111,17 @@ impl<S: Subject> World<S> {
         self.answer_after(LOST, caller, id, Answer::Lost);
     }
 
+    /// Who is far away hears of the end of a call later; who is not, sees it or is gone.
     fn answer_after(&mut self, salt: u64, caller: Caller, id: RequestId, answer: Answer) {
-        if caller.waits() {
+        if let Caller::Actor {
+            actor,
+            token,
+            way: Way::Remote,
+        } = caller
+        {
             let at = self.now + self.client_delay(id.0 ^ salt);
-            self.schedule(at, Happening::Answer { caller, id, answer });
-        }
-    }
-
-    /// An answer arrives at whoever asked.
-    pub(super) fn answered(
-        &mut self,
-        caller: Caller,
-        id: RequestId,
-        answer: Answer,
-    ) -> Result<(), Finding> {
-        match caller {
-            Caller::Client(client) => self.client_answered(client, id, of_ledger(answer)?),
-            Caller::Auditor(from) => self.audited(from, of_ledger(answer)?),
-            Caller::OfCluster(cluster, client) => {
-                self.client_of_cluster_answered(cluster, client, id, of_cluster(answer)?)
-            }
-            Caller::Watcher(_) | Caller::Operator | Caller::Nobody | Caller::Gone => Ok(()),
+            let to = (actor, token);
+            self.schedule(at, Happening::Answer { to, id, answer });
         }
     }
 
@@ -169,10 +129,9 @@ impl<S: Subject> World<S> {
     /// recover in time, or when it ends.
     pub(super) fn answers_in_time(&self, slot: usize) -> Result<(), Finding> {
         let host = &self.hosts[slot];
-        let bound = 2 * self.config.request_timeout_ms + ANSWER_SLACK_MS;
+        let bound = 2 * self.config.cluster.request_timeout_ms + ANSWER_SLACK_MS;
         let is_late = |(caller, since): &(Caller, u64)| {
-            let watches = matches!(caller, Caller::Watcher(_));
-            !watches && self.now > since + bound * MILLI
+            !is_stream(caller) && self.now > since + bound * MILLI
         };
         let late = host.open.iter().find(|(_, call)| is_late(call));
         match late.filter(|_| host.is_up() && !host.paused) {
@@ -184,37 +143,20 @@ impl<S: Subject> World<S> {
         }
     }
 
-    /// A number for a request that no client of a cluster makes.
-    pub(super) const fn fresh_request(&mut self) -> RequestId {
-        self.next_request += 1;
-        RequestId(self.next_request)
-    }
-
     /// How long something takes between a client and a node.
     pub(super) fn client_delay(&self, salt: u64) -> u64 {
         let draw = Keyed::new(self.seed, Domain::Latency).at(1 << 40, salt);
-        self.network.client_delay(&self.config, draw)
+        self.network.client_delay(&self.config.network, draw)
     }
 }
 
-/// What the ledger answered, if it did.
-fn of_ledger(answer: Answer) -> Result<Option<ledger::Response>, Finding> {
-    match answer {
-        Answer::Answered(response) => match *response {
-            Response::Ledger(response) => Ok(Some(response)),
-            other => Err(("answer-kind", format!("the ledger was asked: {other:?}"))),
-        },
-        Answer::NoConnection | Answer::Lost => Ok(None),
-    }
-}
-
-fn of_cluster(answer: Answer) -> Result<Ending, Finding> {
-    match answer {
-        Answer::Answered(response) => match *response {
-            Response::Cluster(response) => Ok(Ending::Answered(Box::new(response))),
-            other => Err(("answer-kind", format!("the cluster was asked: {other:?}"))),
-        },
-        Answer::NoConnection => Ok(Ending::NoConnection),
-        Answer::Lost => Ok(Ending::Lost),
-    }
+/// Whether a call is answered in parts until it is cancelled.
+const fn is_stream(caller: &Caller) -> bool {
+    matches!(
+        caller,
+        Caller::Actor {
+            way: Way::Stream,
+            ..
+        }
+    )
 }

@@ -79,8 +79,13 @@ impl Coverage {
 
 impl<S: Subject> World<S> {
     /// What a node shows after a step.
-    pub(super) fn cover_state(&mut self, slot: usize, role: Option<Role>, is_joint: bool) {
+    pub(super) fn cover_state(&mut self, slot: usize) {
         let host = &mut self.hosts[slot];
+        let subject = host.subject.as_ref().expect("it took a step");
+        let role = subject.facts().map(|facts| facts.role);
+        let is_joint = subject
+            .membership()
+            .is_some_and(|membership| !membership.outgoing.is_empty());
         let was_joint = std::mem::replace(&mut host.was_joint, is_joint);
         self.coverage.joint_memberships += u64::from(is_joint && !was_joint);
         let Some(role) = role else { return };

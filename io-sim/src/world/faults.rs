@@ -3,7 +3,8 @@
 use decube_core::node::Event;
 
 use super::{Happening, MILLI, World};
-use crate::check::raft::Finding;
+use crate::actors::Demand;
+use crate::check::Finding;
 use crate::disk::Disk;
 use crate::plan::{Fault, FaultKind};
 use crate::shell::Doom;
@@ -59,10 +60,7 @@ impl<S: Subject> World<S> {
             FaultKind::Wipe => return self.wipe(slot),
             FaultKind::Rot | FaultKind::Misdirect => self.damage(slot, &fault),
             FaultKind::LostDisk => self.lose_disk(slot, &fault),
-            FaultKind::Reconfigure => match self.cluster_that_changes(&fault) {
-                Some(cluster) => return self.reconfigure(cluster, &fault),
-                None => self.begin_governing(&fault),
-            },
+            FaultKind::Reconfigure => return self.reconfigure(&fault),
             FaultKind::Transfer => return self.transfer(slot),
         }
         Ok(())
@@ -154,7 +152,7 @@ impl<S: Subject> World<S> {
     /// A log is damaged: that of the cluster or that of the ledger, as the time of the
     /// fault has it where there are both.
     fn damage(&mut self, slot: usize, fault: &Fault) {
-        let of_cluster = match (self.has_ledger, self.config.cluster_damage) {
+        let of_cluster = match (self.has_ledger, self.config.disk.cluster_damage) {
             (false, _) => true,
             (true, 0) => false,
             (true, _) => is_odd(fault),
@@ -165,9 +163,30 @@ impl<S: Subject> World<S> {
         }
     }
 
+    /// Other members are wanted: of a cluster, or other validators.
+    fn reconfigure(&mut self, fault: &Fault) -> Result<(), Finding> {
+        let wanted = Demand::Members {
+            voters: fault.args[0],
+            learners: fault.args[1],
+        };
+        let actor = match self.cluster_that_changes(fault) {
+            Some(cluster) => Some(self.stage.operators[cluster]),
+            None => self.stage.governors,
+        };
+        actor.map_or(Ok(()), |actor| self.demand(actor, wanted))
+    }
+
+    /// The cluster of a slot shall be led by it.
+    fn transfer(&mut self, slot: usize) -> Result<(), Finding> {
+        match self.clusters.of(slot) {
+            Some(cluster) => self.demand(self.stage.operators[cluster], Demand::Leader { slot }),
+            None => Ok(()),
+        }
+    }
+
     /// Whose members change, if it is not the set of validators.
     fn cluster_that_changes(&self, fault: &Fault) -> Option<usize> {
-        let changes = match (self.has_ledger, self.config.cluster_changes) {
+        let changes = match (self.has_ledger, self.config.operators.cluster_changes) {
             (false, _) => true,
             (true, 0) => false,
             (true, _) => is_odd(fault),

@@ -5,11 +5,8 @@
 //! dead for ever, and then every client must get answers, and every node that
 //! lives must have everything that is committed, within a bound of virtual time.
 
-use decube_core::bft::Height;
-use decube_core::types::Index;
-
 use super::{MILLI, World, ledger};
-use crate::check::raft::Finding;
+use crate::check::Finding;
 use crate::config::SimConfig;
 use crate::subject::Subject;
 
@@ -20,13 +17,6 @@ const SLOTS_TOLD: usize = 16;
 /// Operations that each client must complete after the faults ended.
 const OPERATIONS_AFTER_HEAL: u64 = 3;
 
-/// What everybody must reach: a final block, and what each cluster had committed.
-#[derive(Debug)]
-struct Target {
-    height: Height,
-    committed: Vec<Index>,
-}
-
 impl<S: Subject> World<S> {
     /// Ends the faults and requires progress.
     pub(super) fn converge(&mut self) {
@@ -36,32 +26,26 @@ impl<S: Subject> World<S> {
         let start = self.completed();
         let bound = self.bound();
         let end = self.now + bound;
-        let mut target = None;
+        let mut is_served = false;
         while self.violation.is_none() && self.now < end {
             self.run_until(self.now + PROBE_NS);
             if self.is_exhausted() {
                 return;
             }
-            match &target {
-                None if self.has_served(&start) => {
-                    target = Some(Target {
-                        height: self.checker.highest(),
-                        committed: self.clusters.committed(),
-                    });
+            if !is_served {
+                is_served = self.has_served(&start);
+                if is_served {
+                    self.court.aim();
                 }
-                Some(Target { height, committed })
-                    if self.is_everywhere(*height) && self.has_applied(committed) =>
-                {
-                    if self.has_ledger {
-                        self.audit(*height);
-                    }
-                    return;
+            } else if self.court.is_reached(&self.hosts) {
+                if let Err((checker, message)) = self.court.converged() {
+                    return self.violate(checker, message);
                 }
-                _ => {}
+                return self.finish_actors();
             }
         }
         if self.violation.is_none() {
-            let message = self.stuck(bound, &start, target.is_some());
+            let message = self.stuck(bound, &start, is_served);
             let name = if self.has_ledger {
                 "I10 liveness"
             } else {
@@ -71,11 +55,12 @@ impl<S: Subject> World<S> {
         }
     }
 
-    /// What each client has completed: those of the ledger, then those of clusters.
+    /// What each client has completed.
     fn completed(&self) -> Vec<u64> {
-        let mut each = self.load.completed_each();
-        each.extend(self.clusters.completed_by_cluster().flatten());
-        each
+        self.stage
+            .all()
+            .flat_map(|actor| actor.completed())
+            .collect()
     }
 
     /// Whether every client was served since.
@@ -89,7 +74,7 @@ impl<S: Subject> World<S> {
     fn bound(&self) -> u64 {
         let of_clusters = match self.clusters.is_empty() {
             true => 0,
-            false => self.config.heal_ms * MILLI,
+            false => self.config.span.heal_ms * MILLI,
         };
         match self.has_ledger {
             true => self.bound_of_ledger().max(of_clusters),
@@ -105,7 +90,7 @@ impl<S: Subject> World<S> {
             false => self.choose_dead_members(),
         };
         calm(&mut self.config);
-        self.clusters.calm();
+        self.stage.healed(&self.config.load);
         if self.has_ledger {
             ledger::calm(&mut self.config);
         }
@@ -167,23 +152,23 @@ impl<S: Subject> World<S> {
 /// The settings of a world without faults: what delays, delays little.
 pub(crate) fn calm(config: &mut SimConfig) {
     let usual = SimConfig::default();
-    config.loss_ppm = 0;
-    config.duplicate_ppm = 0;
-    config.reorder_ppm = 0;
-    config.corrupt_ppm = 0;
-    config.bandwidth_bytes_per_ms = 0;
-    config.sync_fail_ppm = 0;
-    config.write_fail_ppm = 0;
-    config.read_fail_ppm = 0;
-    config.full_ppm = 0;
-    config.misread_ppm = 0;
-    config.delay_kind = usual.delay_kind;
-    config.delay_base_us = config.delay_base_us.min(1_000);
-    config.delay_mean_us = config.delay_mean_us.min(1_000);
-    config.sync_mean_us = config.sync_mean_us.min(1_000);
-    config.store_mean_us = config.store_mean_us.min(1_000);
-    config.wake_late_us = 0;
+    config.network.loss_ppm = 0;
+    config.network.duplicate_ppm = 0;
+    config.network.reorder_ppm = 0;
+    config.network.corrupt_ppm = 0;
+    config.network.bandwidth_bytes_per_ms = 0;
+    config.disk.sync_fail_ppm = 0;
+    config.disk.write_fail_ppm = 0;
+    config.disk.read_fail_ppm = 0;
+    config.disk.full_ppm = 0;
+    config.disk.misread_ppm = 0;
+    config.network.delay_kind = usual.network.delay_kind;
+    config.network.delay_base_us = config.network.delay_base_us.min(1_000);
+    config.network.delay_mean_us = config.network.delay_mean_us.min(1_000);
+    config.disk.sync_mean_us = config.disk.sync_mean_us.min(1_000);
+    config.disk.store_mean_us = config.disk.store_mean_us.min(1_000);
+    config.process.wake_late_us = 0;
     // Members that were removed do not know it and keep a request until it times
     // out: whether the cluster serves must not hang on how often a client tries.
-    config.client_timeout_ms = config.client_timeout_ms.min(1_000);
+    config.load.client_timeout_ms = config.load.client_timeout_ms.min(1_000);
 }

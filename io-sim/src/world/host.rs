@@ -32,12 +32,12 @@ pub(super) enum Part {
 
 /// One slot.
 #[derive(Debug)]
-pub(super) struct Host<S: Subject> {
+pub struct Host<S: Subject> {
     /// Under which name it speaks; twins share one.
     pub(super) node: NodeId,
-    pub(super) key: SharedSigner,
+    pub(crate) key: SharedSigner,
     /// A further key, with which an honest one votes where the set names it.
-    pub(super) voting_key: Option<SharedSigner>,
+    pub(crate) voting_key: Option<SharedSigner>,
     pub(super) part: Part,
     /// The running process.
     pub(super) subject: Option<S>,
@@ -102,6 +102,61 @@ pub(super) fn add_volumes<S: Subject>(seed: u64, hosts: &mut [Host<S>]) {
     }
 }
 
+/// What everybody may look at.
+impl<S: Subject> Host<S> {
+    /// Under which name it speaks; twins share one.
+    pub const fn name(&self) -> NodeId {
+        self.node
+    }
+
+    /// The running process, if one runs.
+    pub const fn subject(&self) -> Option<&S> {
+        self.subject.as_ref()
+    }
+
+    /// The running process's part in the ledger.
+    pub fn ledger(&self) -> Option<&Ledger> {
+        self.subject.as_ref().and_then(Subject::ledger)
+    }
+
+    /// Whether a process runs.
+    pub const fn is_up(&self) -> bool {
+        self.subject.is_some()
+    }
+
+    /// Whether what it does is held to the rules.
+    pub const fn is_honest(&self) -> bool {
+        matches!(self.part, Part::Honest)
+    }
+
+    /// Whether it is not started any more, or not yet.
+    pub const fn is_dead(&self) -> bool {
+        self.dead
+    }
+
+    /// Whether what its cluster rests on was damaged so that it does not start any more.
+    pub fn is_lost(&self) -> bool {
+        let device = self.devices.get(&Volume::Cluster);
+        device.is_some_and(|device| device.damaged) && self.futile_starts > 1
+    }
+
+    /// The disk with its votes on the ledger.
+    pub fn ledger_disk(&self) -> &Disk {
+        &self.devices[&Volume::Ledger].disk
+    }
+
+    /// File operations that wait at one of its disks, at most.
+    pub fn files_queued(&self) -> usize {
+        let queued = self.devices.values().map(|device| device.disk.queued());
+        queued.max().unwrap_or(0)
+    }
+
+    /// Requests that it has not answered.
+    pub fn requests_open(&self) -> usize {
+        self.open.len()
+    }
+}
+
 impl<S: Subject> Host<S> {
     /// A slot without a volume: what its parts are decides which it has.
     pub(super) fn new(node: NodeId, key: SharedSigner) -> Self {
@@ -152,30 +207,9 @@ impl<S: Subject> Host<S> {
         }
     }
 
-    /// Whether what its cluster rests on was damaged so that it does not start any more.
-    pub(super) fn is_lost(&self) -> bool {
-        let device = self.devices.get(&Volume::Cluster);
-        device.is_some_and(|device| device.damaged) && self.futile_starts > 1
-    }
-
-    /// The disk with its votes on the ledger.
-    pub(super) fn ledger_disk(&self) -> &Disk {
-        &self.devices[&Volume::Ledger].disk
-    }
-
     /// Whether it is in a cluster as well.
     pub(super) fn has_cluster(&self) -> bool {
         self.devices.contains_key(&Volume::Cluster)
-    }
-
-    /// The running process's part in the ledger.
-    pub(super) fn ledger(&self) -> Option<&Ledger> {
-        self.subject.as_ref().and_then(Subject::ledger)
-    }
-
-    /// Whether a process runs.
-    pub(super) const fn is_up(&self) -> bool {
-        self.subject.is_some()
     }
 
     /// Whether it lost its disk and is not sure of its way back for ever. One that is
@@ -204,17 +238,12 @@ impl<S: Subject> Host<S> {
     }
 
     /// The key by which a set knows it.
-    pub(super) fn key_in(&self, set: &ValidatorSet) -> &SharedSigner {
+    pub(crate) fn key_in(&self, set: &ValidatorSet) -> &SharedSigner {
         let listed = set
             .index_of(self.node)
             .and_then(|place| Some(set.get(place)?.key));
         let further = self.voting_key.as_ref();
         let further = further.filter(|key| listed.as_ref() == Some(key.public_key()));
         further.unwrap_or(&self.key)
-    }
-
-    /// Whether what it does is held to the rules.
-    pub(super) const fn is_honest(&self) -> bool {
-        matches!(self.part, Part::Honest)
     }
 }

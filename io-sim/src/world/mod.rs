@@ -15,17 +15,20 @@
 //! | `host.rs` | a slot: its devices, clocks, and the process that runs on them |
 //! | `step.rs` | one step of one node, and its effects |
 //! | `transport.rs` | messages between nodes, whichever part speaks |
+//! | `compose.rs` | which actors and checkers a run has |
+//! | `stage.rs` | what actors can do, and how they are told |
 //! | `calls.rs` | requests on their way to a node, and answers on their way back |
 //! | `process.rs` | boot, crash, pause, exit |
 //! | `faults.rs` | the plan of faults |
 //! | `heal.rs` | the end of the faults, and what must follow |
 //! | `cover.rs` | the situations met |
 //! | `outcome.rs` | what a run reports |
-//! | `clusters/` | clusters: their members, clients, watchers and operators |
-//! | `ledger/` | the ledger: its validators, clients and governors, and those who lie |
+//! | `clusters/` | clusters: their members, and what befalls them |
+//! | `ledger/` | the ledger: its validators, and those who lie |
 
 mod calls;
 mod clusters;
+mod compose;
 mod cover;
 mod faults;
 mod heal;
@@ -33,23 +36,27 @@ mod host;
 mod ledger;
 mod outcome;
 mod process;
+mod stage;
 mod step;
 mod transport;
 
+pub use host::Host;
+pub(crate) use ledger::{cluster_of, furthest, members};
 pub use outcome::{Checkpoint, Coverage, Outcome, Violation};
+pub use stage::Context;
 
 use std::sync::Arc;
 
 use decube_core::crypto::fake::FakeAuthority;
 use decube_core::io::Volume;
-use decube_core::ledger::{Genesis, Message};
+use decube_core::ledger::Genesis;
 use decube_core::machine::Outbox;
 use decube_core::mutant::Mutant;
-use decube_core::node::{Effect, Event, Request};
+use decube_core::node::{self, Effect, Event, Request};
 use decube_core::types::{NodeId, RequestId};
 
-use crate::check::ledger::LedgerChecker;
-use crate::check::raft::Finding;
+use crate::actors::{Actor, Answer};
+use crate::check::{Checker, Court, Finding};
 use crate::config::SimConfig;
 use crate::fingerprint::{CHECKPOINT_EVENTS, Rolling};
 use crate::network::{DecisionKey, Network};
@@ -59,11 +66,10 @@ use crate::rng::{Domain, Keyed};
 use crate::subject::Subject;
 use crate::workload::Workload;
 
-use calls::{Answer, Caller};
+use calls::Caller;
 use clusters::Clusters;
-use host::Host;
-use ledger::govern::Governor;
-use ledger::load::Load;
+use ledger::budget::Budget;
+use stage::Stage;
 
 /// Everything that decides a run.
 #[derive(Debug, Clone)]
@@ -100,7 +106,7 @@ enum Happening {
     Say {
         slot: usize,
         to: NodeId,
-        message: Box<Message>,
+        message: Box<node::Message>,
     },
     /// A liar has a free moment.
     Lie {
@@ -153,31 +159,17 @@ enum Happening {
         slot: usize,
         id: RequestId,
     },
+    /// An answer arrives from afar.
     Answer {
-        caller: Caller,
+        to: (usize, u64),
         id: RequestId,
         answer: Answer,
     },
-    /// A timer of a client of a cluster.
-    Timer {
-        cluster: usize,
-        client: usize,
-        long: bool,
+    /// A time that an actor asked for has come.
+    Actor {
+        actor: usize,
+        token: u64,
     },
-    /// A client of the ledger.
-    Client {
-        client: usize,
-        generation: u64,
-    },
-    Watcher {
-        cluster: usize,
-        watcher: usize,
-    },
-    Replace {
-        old: usize,
-        new: usize,
-    },
-    Govern,
     Begin(usize),
     End(usize),
 }
@@ -198,9 +190,9 @@ pub struct World<S: Subject> {
     clusters: Clusters,
     authority: FakeAuthority,
     genesis: Arc<Genesis>,
-    load: Load,
-    governor: Governor,
-    checker: LedgerChecker,
+    budget: Budget,
+    stage: Stage<S>,
+    court: Court<S>,
     rolling: Rolling,
     outbox: Outbox<Effect>,
     tie: Keyed,
@@ -210,7 +202,6 @@ pub struct World<S: Subject> {
     events_max: u64,
     /// Steps taken in this very instant, to catch a node that spins.
     steps_now: u64,
-    next_request: u64,
     checkpoints: Vec<Checkpoint>,
     violation: Option<Violation>,
     faults: [u64; FaultKind::COUNT],
@@ -233,21 +224,18 @@ impl<S: Subject> World<S> {
             false => clusters::hosts(&config, &authority),
         };
         host::add_volumes(setup.seed, &mut hosts);
-        let clusters = Clusters::new(setup.seed, has_ledger, &config, &setup.workload, &mut hosts);
+        let clusters = Clusters::new(setup.seed, has_ledger, &config, &mut hosts);
         let mut network = Network::new(setup.seed, hosts.len());
         network.set_overrides(setup.overrides);
-        let honest: Vec<_> = hosts.iter().map(Host::is_honest).collect();
         let names: Vec<_> = hosts.iter().map(|host| host.node).collect();
-        let verifier = authority.verifier();
-        let clients = if has_ledger { config.clients } else { 0 };
         let mut world = Self {
             seed: setup.seed,
             has_ledger,
-            load: Load::new(setup.seed, clients, setup.workload, &authority),
-            checker: LedgerChecker::new(&genesis, verifier, names.clone(), honest, &config),
+            court: Court::default(),
+            stage: Stage::default(),
+            budget: Budget::default(),
             names,
             clusters,
-            governor: Governor::default(),
             plan: setup.plan,
             mutant: setup.mutant,
             now: 0,
@@ -264,7 +252,6 @@ impl<S: Subject> World<S> {
             events: 0,
             events_max: setup.events_max,
             steps_now: 0,
-            next_request: 0,
             checkpoints: Vec::new(),
             violation: None,
             faults: [0; FaultKind::COUNT],
@@ -273,19 +260,37 @@ impl<S: Subject> World<S> {
             lines: Vec::new(),
             config,
         };
-        world.prepare();
+        world.compose(&setup.workload);
         world
+    }
+
+    /// The same with another actor, which begins behind those that are there. What it asks
+    /// for is numbered apart, so that a run without it is what it was.
+    #[must_use]
+    pub fn with_actor(mut self, actor: Box<dyn Actor<S>>) -> Self {
+        self.stage.add_guest(actor);
+        self
+    }
+
+    /// The same with another checker, which is asked behind those that are there.
+    #[must_use]
+    pub fn with_checker(mut self, checker: Box<dyn Checker<S>>) -> Self {
+        self.court.add(checker);
+        self
     }
 
     /// Runs to the end, or to the first violation.
     pub fn run(mut self) -> Outcome {
+        self.prepare();
         self.run_until(self.config.horizon_ns());
         if self.is_open() && !self.config.may_fork() {
             self.converge();
         }
-        self.clusters.close();
-        if self.is_open() {
-            self.check_histories();
+        self.stage.close();
+        if self.is_open()
+            && let Err((checker, message)) = self.court.finish(&mut self.coverage)
+        {
+            self.violate(checker, message);
         }
         self.finish()
     }
@@ -302,17 +307,14 @@ impl<S: Subject> World<S> {
                 self.schedule(MILLI, Happening::Lie { slot });
             }
         }
-        for client in 0..self.load.len() {
-            self.wake_client(client, MILLI);
-        }
-        self.begin_clusters();
+        self.begin_actors();
         for (number, fault) in self.plan.clone().iter().enumerate() {
             self.schedule(fault.at, Happening::Begin(number));
         }
     }
 
     fn run_until(&mut self, end: u64) {
-        while self.is_open() && !self.checker.is_settled() {
+        while self.is_open() && !self.court.is_decided() {
             match self.queue.next_time() {
                 Some(time) if time < end => self.advance(),
                 _ => break,
@@ -370,20 +372,12 @@ impl<S: Subject> World<S> {
                 request,
             } => return self.take_call(caller, slot, id, *request),
             Happening::Cancel { slot, id } => return self.cancel(slot, id),
-            Happening::Answer { caller, id, answer } => return self.answered(caller, id, answer),
-            Happening::Watcher { cluster, watcher } => return self.turn_watcher(cluster, watcher),
-            Happening::Replace { old, new } => return self.replace(old, new),
+            Happening::Answer { to, id, answer } => return self.answer_actor(to, id, answer),
+            Happening::Actor { actor, token } => return self.wake_actor(actor, token),
             Happening::Begin(number) => return self.begin_fault(number),
             Happening::Say { slot, to, message } => self.transmit(slot, to, *message),
             Happening::Lie { slot } => self.lie(slot),
             Happening::Operator { slot, process } => self.look_after(slot, process),
-            Happening::Timer {
-                cluster,
-                client,
-                long,
-            } => self.timer(cluster, client, long),
-            Happening::Client { client, generation } => self.client_wakes(client, generation),
-            Happening::Govern => self.govern(),
             Happening::End(number) => self.end_fault(number),
         }
         Ok(())
@@ -391,7 +385,7 @@ impl<S: Subject> World<S> {
 
     /// Queues a happening; times are rounded up to the quantum.
     fn schedule(&mut self, time: u64, happening: Happening) {
-        let quantum = self.config.quantum_ns.max(1);
+        let quantum = self.config.process.quantum_ns.max(1);
         let time = time.max(self.now).next_multiple_of(quantum);
         let tie = match happening {
             Happening::Wake { .. } => Tie::LAST,

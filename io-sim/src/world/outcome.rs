@@ -3,9 +3,8 @@
 use std::fmt;
 
 use super::World;
-use super::clusters::Clusters;
-use super::ledger::load::Load;
-use crate::client::ClientStats;
+use super::stage::Stage;
+use crate::actors::ActorStats;
 use crate::disk::DiskStats;
 use crate::network::{DecisionKey, NetworkStats};
 use crate::plan::FaultKind;
@@ -194,8 +193,8 @@ pub struct Outcome {
     /// What the disks did, all together.
     pub disks: DiskStats,
     /// What the clients did.
-    pub clients: ClientStats,
-    /// Committed entries.
+    pub clients: ActorStats,
+    /// Committed entries and final blocks.
     pub committed: u64,
     /// For each number of a client, the most operations that one of this number completed.
     pub completed_each: Vec<u64>,
@@ -214,21 +213,19 @@ impl<S: Subject> World<S> {
             }
         }
         self.rolling.add(self.events);
-        for history in self.clusters.histories() {
-            self.rolling.add(history.len());
+        for fingerprint in self.stage.all().filter_map(|actor| actor.fingerprint()) {
+            self.rolling.add(fingerprint);
         }
         let mut disks = DiskStats::default();
         for host in &self.hosts {
             let devices = host.devices.values();
             devices.for_each(|device| disks.add(&device.disk.stats));
         }
-        self.checker.cover(&mut self.coverage);
-        let committed = match self.has_ledger {
-            true => self.checker.highest().0,
-            false => self.clusters.committed().iter().map(|index| index.0).sum(),
-        };
-        let mut clients = self.clusters.stats();
-        clients.completed += self.load.completed_each().iter().sum::<u64>();
+        self.court.cover(&mut self.coverage);
+        let mut clients = ActorStats::default();
+        for actor in self.stage.all() {
+            clients.add(&actor.stats());
+        }
         Outcome {
             violation: self.violation,
             events: self.events,
@@ -240,9 +237,9 @@ impl<S: Subject> World<S> {
             network: self.network.stats,
             disks,
             clients,
-            completed_each: most_of_each(&self.load, &self.clusters),
+            completed_each: most_of_each(&self.stage),
             decisions: self.network.take_decisions(),
-            committed,
+            committed: self.court.committed(),
             lines: self.lines,
         }
     }
@@ -250,9 +247,9 @@ impl<S: Subject> World<S> {
 
 /// For each number of a client, the most that one of this number has completed: clients
 /// of the ledger and of each cluster do what the workload says for their number.
-fn most_of_each(load: &Load, clusters: &Clusters) -> Vec<u64> {
-    let mut most = load.completed_each();
-    for each in clusters.completed_by_cluster() {
+fn most_of_each<S: Subject>(stage: &Stage<S>) -> Vec<u64> {
+    let mut most = Vec::new();
+    for each in stage.all().map(|actor| actor.completed()) {
         most.resize(most.len().max(each.len()), 0);
         for (most, completed) in most.iter_mut().zip(each) {
             *most = completed.max(*most);

@@ -8,7 +8,7 @@ use decube_core::types::WallTime;
 
 use super::calls::Caller;
 use super::{Happening, MILLI, World};
-use crate::check::raft::Finding;
+use crate::check::{Finding, Written};
 use crate::device::Device;
 use crate::shell::{FUTILE_STARTS_MAX, has_marks, new_clock};
 use crate::subject::Subject;
@@ -26,15 +26,12 @@ impl<S: Subject> World<S> {
         host.clock = new_clock(self.seed, &self.config, (slot, process), self.now, offset);
         host.subject = Some(S::build(config));
         let used = self.used(slot);
-        if self.has_ledger {
-            self.checker.started(slot);
-        }
-        self.clusters.started(slot);
+        self.court.started(slot);
         self.coverage.boots += 1;
         let wall = self.wall(slot);
         self.step(slot, Event::Clock { wall })?;
         self.give(slot, Event::Start { used })?;
-        let period = self.config.clock_period_ms.max(1) * MILLI;
+        let period = self.config.clock.clock_period_ms.max(1) * MILLI;
         self.schedule(self.now + period, Happening::Clock { slot, process });
         self.announce(slot, true);
         Ok(())
@@ -60,7 +57,7 @@ impl<S: Subject> World<S> {
         let host = &mut self.hosts[slot];
         let mut revealed = Vec::new();
         for (volume, device) in &mut host.devices {
-            revealed.push((*volume, device.crash(&self.config, power)));
+            revealed.push((*volume, device.crash(&self.config.disk, power)));
         }
         for (volume, sectors) in revealed {
             self.damaged(slot, volume, sectors);
@@ -90,7 +87,7 @@ impl<S: Subject> World<S> {
     /// A volume of a slot no longer holds what was synced to it.
     pub(super) fn damaged(&mut self, slot: usize, volume: Volume, sectors: u64) {
         if sectors > 0 {
-            self.clusters.damaged(slot, volume);
+            self.court.io(slot, volume, Written::Damaged);
             self.hosts[slot].device(volume).damaged = true;
             self.coverage.damages += sectors;
         }
@@ -161,21 +158,10 @@ impl<S: Subject> World<S> {
             return Ok(());
         }
         let wall = self.wall(slot);
-        let period = self.config.clock_period_ms.max(1) * MILLI;
+        let period = self.config.clock.clock_period_ms.max(1) * MILLI;
         self.schedule(self.now + period, Happening::Clock { slot, process });
         self.give(slot, Event::Clock { wall })?;
-        self.visit(slot);
         self.answers_in_time(slot)
-    }
-
-    /// A client of parts that the scenario has no clients for asks something, if there are
-    /// such parts.
-    fn visit(&mut self, slot: usize) {
-        let subject = self.hosts[slot].subject.as_mut();
-        if let Some(request) = subject.and_then(Subject::visited) {
-            let id = self.fresh_request();
-            self.call(Caller::Nobody, slot, id, request);
-        }
     }
 
     fn wall(&self, slot: usize) -> WallTime {

@@ -1,16 +1,15 @@
 //! One step of one node, and what becomes of its effects.
 
 use decube_core::io::{FileOp, FileOpId, Io, Volume};
-use decube_core::limits::{LEDGER_POOL_BYTES_MAX, REQUESTS_OPEN_MAX};
 use decube_core::machine::Machine;
-use decube_core::node::{Effect, Event, Message, Notice, Response};
+use decube_core::node::{Effect, Event, Message};
 use decube_core::part::{Health, Scope};
-use decube_core::{bft, ledger};
+use decube_core::types::NodeId;
 
 use super::{Happening, MILLI, World};
-use crate::check::raft::Finding;
+use crate::check::{Finding, Step, Written};
 use crate::fingerprint::{self, Fold};
-use crate::shell::{DISK_QUEUE_MAX, Exit, STEPS_PER_INSTANT_MAX, StoreTask, guarded, wake_at};
+use crate::shell::{Exit, StoreTask, guarded, wake_at};
 use crate::subject::Subject;
 
 /// Wakes that are further ahead are queued once for many deadlines.
@@ -18,6 +17,19 @@ const FAR_NS: u64 = MILLI;
 
 /// How long a machine waits with a part that halted until somebody looks after it.
 const OPERATOR_NS: u64 = 1_000 * MILLI;
+
+/// What the checkers see of a slot now. A macro, so that they can be asked beside it.
+macro_rules! step_of {
+    ($world:ident, $slot:ident) => {
+        Step {
+            event: $world.events,
+            now: $world.now,
+            in_this_instant: $world.steps_now,
+            slot: $slot,
+            host: &$world.hosts[$slot],
+        }
+    };
+}
 
 impl<S: Subject> World<S> {
     /// Gives a node an event, now or when it is resumed.
@@ -37,10 +49,7 @@ impl<S: Subject> World<S> {
     pub(super) fn step(&mut self, slot: usize, event: Event) -> Result<(), Finding> {
         self.events += 1;
         self.steps_now += 1;
-        if self.steps_now > STEPS_PER_INSTANT_MAX {
-            let message = format!("slot {slot} steps without end at {}", self.now);
-            return Err(("spin", message));
-        }
+        self.court.received(step_of!(self, slot), &event)?;
         let logged = self
             .log
             .is_some_and(|(from, to)| (from..=to).contains(&self.events));
@@ -50,16 +59,8 @@ impl<S: Subject> World<S> {
         let entity = u64::try_from(slot).expect("few slots");
         let mut fold = Fold(self.now ^ entity << 56);
         fingerprint::event(&mut fold, &event);
-        self.clusters.begin_step(slot, self.events);
         let mut out = std::mem::take(&mut self.outbox);
         let host = &mut self.hosts[slot];
-        if host.is_honest()
-            && let Some(ledger) = host.ledger()
-            && let Event::Message { from, message, .. } = &event
-            && let Message::Ledger(ledger::Message::Bft(bft::Message::Vote(vote))) = message
-        {
-            self.checker.hearing(slot, *from, vote, ledger);
-        }
         if let Event::Io { volume, done } = &event {
             host.device(*volume).hears(done);
         }
@@ -67,16 +68,15 @@ impl<S: Subject> World<S> {
         let local = host.clock.local(self.now);
         let subject = host.subject.as_mut();
         let subject = subject.expect("only a running node takes a step");
-        let before = is_from_stranger(&event).then(|| subject.digest());
         guarded(slot, || subject.step(local, event, &mut out))?;
-        if before.is_some_and(|before| !out.is_empty() || subject.digest() != before) {
-            let message = format!("slot {slot} listens to another cluster");
-            return Err(("stranger", message));
-        }
-        let cut = host.doom.filter(|_| !out.is_empty()).map(|doom| {
-            let draw = self.crash_point.at(entity, self.events);
-            (draw.index(out.len() + 1), doom)
-        });
+        self.court.acted(step_of!(self, slot), out.as_slice())?;
+        let cut = self.hosts[slot]
+            .doom
+            .filter(|_| !out.is_empty())
+            .map(|doom| {
+                let draw = self.crash_point.at(entity, self.events);
+                (draw.index(out.len() + 1), doom)
+            });
         let mut result = self.notices(slot, &mut fold);
         for (number, effect) in out.drain().enumerate() {
             if cut.is_some_and(|(point, _)| number >= point) || result.is_err() {
@@ -107,21 +107,11 @@ impl<S: Subject> World<S> {
     /// Lets the checkers look at a node after its step.
     fn look(&mut self, slot: usize) -> Result<(), Finding> {
         self.hosts[slot].note_progress();
-        let host = &self.hosts[slot];
-        if let Some(ledger) = host.ledger().filter(|_| host.is_honest()) {
-            self.checker.stepped(slot, ledger)?;
+        self.court.stepped(step_of!(self, slot))?;
+        if self.clusters.of(slot).is_some() {
+            self.cover_state(slot);
         }
-        let queued = host.devices.values().map(|device| device.disk.queued());
-        let (files, open) = (queued.max().unwrap_or(0), host.open.len());
-        let pooled = host.ledger().map_or(0, |ledger| ledger.pool().bytes());
-        if files > DISK_QUEUE_MAX || open > REQUESTS_OPEN_MAX || pooled > LEDGER_POOL_BYTES_MAX {
-            let message = format!(
-                "slot {slot}: {files} file operations, {open} requests, {pooled} bytes of \
-                 transactions"
-            );
-            return Err(("bounded", message));
-        }
-        self.look_at_cluster(slot)
+        Ok(())
     }
 
     fn after_step(&mut self, slot: usize) -> Result<(), Finding> {
@@ -184,24 +174,10 @@ impl<S: Subject> World<S> {
 
     /// What the parts of a node told each other in its step.
     fn notices(&mut self, slot: usize, fold: &mut Fold) -> Result<(), Finding> {
-        let host = &self.hosts[slot];
-        let subject = host.subject.as_ref().expect("it took a step");
-        for notice in subject.notices() {
+        let step = step_of!(self, slot);
+        for notice in step.subject().notices() {
             fingerprint::notice(fold, notice);
-            match notice {
-                Notice::Ledger(ledger::Notice::Final(block)) if host.is_honest() => {
-                    let ledger = subject.ledger().expect("its ledger told it");
-                    self.checker.on_final(slot, block, ledger)?;
-                }
-                Notice::Ledger(ledger::Notice::Replaced { at }) => {
-                    self.coverage.states_fetched += 1;
-                    self.checker.fetched(slot, *at);
-                }
-                Notice::Ledger(ledger::Notice::Forked { culprits }) if host.is_honest() => {
-                    self.checker.on_accusation(slot, culprits)?;
-                }
-                _ => {}
-            }
+            self.court.told(step, notice)?;
         }
         Ok(())
     }
@@ -212,19 +188,12 @@ impl<S: Subject> World<S> {
                 let message = format!("slot {slot} sends to itself: {message:?}");
                 return Err(("self-send", message));
             }
-            Effect::Send { to, message } => match (message.part().scope(), message) {
-                (_, Message::Ledger(message)) => return self.send(slot, to, message),
-                (Scope::Cluster, message) => return self.send_in_cluster(slot, to, message),
-                (Scope::Global, message) => return self.send_to_any(slot, to, &message),
-            },
+            Effect::Send { to, message } => {
+                self.court.sent(step_of!(self, slot), to, &message)?;
+                return self.send(slot, to, message);
+            }
             Effect::Reply { id, response } => return self.reply(slot, id, response),
-            Effect::Stream { id, response } => match response {
-                Response::Cluster(response) => return self.stream(slot, id, response),
-                response => {
-                    let message = format!("nobody follows as {id}: {response:?}");
-                    return Err(("answer-kind", message));
-                }
-            },
+            Effect::Stream { id, response } => return self.stream(slot, id, response),
             Effect::Io { volume, io } => match io {
                 Io::File { id, op } => self.file(slot, volume, id, op),
                 Io::Commit(batch) => self.store(slot, volume, StoreTask::Commit(batch)),
@@ -236,6 +205,14 @@ impl<S: Subject> World<S> {
             Effect::Stopped => _ = self.hosts[slot].exits.get_or_insert(Exit::Stopped),
         }
         Ok(())
+    }
+
+    fn send(&mut self, slot: usize, to: NodeId, message: Message) -> Result<(), Finding> {
+        match (message.part().scope(), message) {
+            (_, Message::Ledger(message)) => self.send_on_ledger(slot, to, message),
+            (Scope::Cluster, message) => self.send_in_cluster(slot, to, message),
+            (Scope::Global, message) => self.send_to_any(slot, to, &message),
+        }
     }
 
     fn on_health(&mut self, slot: usize, volume: Volume, health: Health) -> Result<(), Finding> {
@@ -282,7 +259,7 @@ impl<S: Subject> World<S> {
         let host = &mut self.hosts[slot];
         let process = host.process;
         let disk = &host.device(volume).disk;
-        if let Some(at) = disk.completes_at(&self.config, self.now) {
+        if let Some(at) = disk.completes_at(&self.config.disk, self.now) {
             let happening = Happening::Disk {
                 slot,
                 process,
@@ -302,14 +279,14 @@ impl<S: Subject> World<S> {
         if host.process != process {
             return Ok(());
         }
-        let completed = host.device(volume).complete(&self.config);
+        let completed = host.device(volume).complete(&self.config.disk);
         self.coverage.disk_failures += u64::from(completed.failed);
         if let Some(asked) = completed.synced {
-            self.clusters.synced(slot, volume, asked);
+            self.court.io(slot, volume, Written::Durable { asked });
         }
         self.damaged(slot, volume, completed.sectors_damaged);
         if completed.is_read_lost {
-            self.clusters.damaged(slot, volume);
+            self.court.io(slot, volume, Written::Damaged);
         }
         self.schedule_disk(slot, volume);
         let done = completed.done;
@@ -326,7 +303,7 @@ impl<S: Subject> World<S> {
         let host = &mut self.hosts[slot];
         let process = host.process;
         let device = host.device(volume);
-        let Some(takes) = device.begin_task(self.seed, &self.config) else {
+        let Some(takes) = device.begin_task(self.seed, &self.config.disk) else {
             return;
         };
         let at = self.now + takes;
@@ -352,16 +329,4 @@ impl<S: Subject> World<S> {
         self.schedule_store(slot, volume);
         self.give(slot, Event::Io { volume, done })
     }
-}
-
-/// Whether somebody of another cluster says what is for the own one only.
-const fn is_from_stranger(event: &Event) -> bool {
-    matches!(
-        event,
-        Event::Message {
-            scope: Scope::Global,
-            message: Message::Cluster(_),
-            ..
-        }
-    )
 }

@@ -8,7 +8,7 @@ use decube_core::part::Scope;
 use decube_core::types::NodeId;
 
 use super::{Happening, World};
-use crate::check::raft::Finding;
+use crate::check::Finding;
 use crate::fingerprint::message_size;
 use crate::network::Fate;
 use crate::rng::{Domain, Keyed};
@@ -48,7 +48,7 @@ impl<S: Subject> World<S> {
 
     /// Every message is what it says after it was encoded and decoded again.
     pub(super) fn over_the_wire(&self, message: &Message) -> Result<(), Finding> {
-        match self.config.codec {
+        match self.config.network.codec {
             0 => Ok(()),
             _ => S::over_the_wire(message).map_err(|error| ("codec", error)),
         }
@@ -64,8 +64,8 @@ impl<S: Subject> World<S> {
     ) -> Result<(), Finding> {
         let fate = self
             .network
-            .send(&self.config, self.now, slot, target, size);
-        if fate.damaged && self.config.codec == 1 {
+            .send(&self.config.network, self.now, slot, target, size);
+        if fate.damaged && self.config.network.codec == 1 {
             return self.damage_frame(slot, target, &message);
         }
         if fate.first.is_none() {

@@ -6,9 +6,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use super::session::{Session, following};
-use super::world::{
-    EpochState, ImageEntry, Proposal, SnapshotEntry, expect, keys, members_in, proposals_in,
-};
+use super::world::{EpochState, ImageEntry, Proposal, SnapshotEntry, expect, keys, proposals_in};
 use crate::bft::{Evidence, Signers, ValidatorSet};
 use crate::codec::{Decode, Encode};
 use crate::crypto::{Digest, sha256};
@@ -112,7 +110,7 @@ impl Session<'_> {
     /// Validators vote by saying the same: when a quorum of the present set has
     /// said it, it is done.
     fn propose(&mut self, transaction: &Checked, operation: &Operation) -> Outcome {
-        let epoch: EpochState = self.epoch();
+        let epoch = self.rules.epoch.clone();
         let Some(node) = epoch.validator_with(transaction.key()) else {
             return Outcome::NotValidator;
         };
@@ -128,7 +126,7 @@ impl Session<'_> {
             Some(place) => place,
             None if proposals.len() >= LEDGER_PROPOSALS_MAX => return Outcome::TooMany,
             None => {
-                let blocks = self.params().get(Param::ProposalBlocks);
+                let blocks = self.rules.params.get(Param::ProposalBlocks);
                 proposals.push(Proposal {
                     operation: hash,
                     approvals: Vec::new(),
@@ -150,17 +148,14 @@ impl Session<'_> {
         }
     }
 
-    fn members(&self) -> Vec<Member> {
-        members_in(self.get(keys::MEMBERS))
+    fn set_members(&mut self, members: Vec<Member>) {
+        self.put_list(keys::MEMBERS, &members);
+        self.rules.members = members.into();
     }
 
-    fn epoch(&self) -> EpochState {
-        self.find(keys::EPOCH).expect("there is always an epoch")
-    }
-
-    fn params(&self) -> Params {
-        self.find(keys::PARAMS)
-            .expect("there are always parameters")
+    fn set_epoch(&mut self, epoch: EpochState) {
+        self.put(Bytes::from_static(keys::EPOCH), &epoch);
+        self.rules.epoch = Arc::new(epoch);
     }
 
     /// Whether the operation could be done now. Each is judged when it is said and
@@ -179,16 +174,17 @@ impl Session<'_> {
         match operation {
             Operation::Validator(change) => match self.members_after(change) {
                 Ok(members) => {
-                    self.put_list(keys::MEMBERS, &members);
+                    self.set_members(members);
                     Outcome::Done
                 }
                 Err(refused) => refused,
             },
             Operation::Param { param, value } => {
-                let mut params = self.params();
+                let mut params = Params::clone(&self.rules.params);
                 let set = params.set(*param, *value);
                 set.expect("judged before");
                 self.put(Bytes::from_static(keys::PARAMS), &params);
+                self.rules.params = Arc::new(params);
                 Outcome::Done
             }
             _ => unreachable!("only these are voted on"),
@@ -197,7 +193,7 @@ impl Session<'_> {
 
     /// The members after a change, if it can be made.
     fn members_after(&self, change: &ValidatorChange) -> Result<Vec<Member>, Outcome> {
-        let mut members = self.members();
+        let mut members = self.rules.members.to_vec();
         let place = |node: &NodeId| members.binary_search_by_key(node, |member| member.node);
         let weight_is_good = |weight: u32| (1..=WEIGHT_MAX).contains(&weight);
         match change {
@@ -241,7 +237,7 @@ impl Session<'_> {
             return Outcome::TooMany;
         }
         self.evidence += 1;
-        let state = self.epoch();
+        let state = self.rules.epoch.clone();
         let epoch = evidence.votes()[0].statement.epoch;
         let set = if epoch == state.epoch {
             Some(state.set())
@@ -258,7 +254,7 @@ impl Session<'_> {
             return Outcome::NotProven;
         }
         let culprit = set.get(evidence.culprit()).expect("verified above").node;
-        let mut members = self.members();
+        let mut members = self.rules.members.to_vec();
         match members.iter_mut().find(|member| member.node == culprit) {
             None => return Outcome::NotFound,
             Some(member) if member.is_jailed => return Outcome::AlreadyConvicted,
@@ -267,33 +263,35 @@ impl Session<'_> {
         if normalise(&members).is_err() {
             return Outcome::NoSet;
         }
-        self.put_list(keys::MEMBERS, &members);
+        self.set_members(members);
         Outcome::Done
     }
 
     /// Notes whether the listed members make another set than the one that votes:
     /// then the epoch ends with the next block.
     pub(in crate::ledger) fn note_due_change(&mut self) {
-        let mut epoch = self.epoch();
-        let listed = normalise(&self.members()).expect("kept so by every change");
-        let is_due = listed != **epoch.set();
-        if is_due != epoch.change_is_due {
-            epoch.change_is_due = is_due;
-            self.put(Bytes::from_static(keys::EPOCH), &epoch);
+        let epoch = &self.rules.epoch;
+        let listed = normalise(&self.rules.members).expect("kept so by every change");
+        let change_is_due = listed != **epoch.set();
+        if change_is_due != epoch.change_is_due {
+            self.set_epoch(EpochState {
+                change_is_due,
+                ..EpochState::clone(epoch)
+            });
         }
     }
 
     /// Hands over to the set that the header of the block has named.
     pub(in crate::ledger) fn begin_epoch(&mut self) {
-        let last = self.epoch();
+        let last = self.rules.epoch.clone();
         let next = EpochState {
             epoch: following(last.epoch),
             root_height: self.place.height,
             validators: Some(Arc::new(next_set(self.before()))),
-            previous: last.validators,
+            previous: last.validators.clone(),
             change_is_due: false,
         };
-        self.put(Bytes::from_static(keys::EPOCH), &next);
+        self.set_epoch(next);
         self.note_due_change();
     }
 }
@@ -302,7 +300,7 @@ impl Session<'_> {
 /// the block itself changes comes into force one epoch later, so that the header
 /// can name the set before the block is executed.
 pub fn next_set(before: &super::world::World) -> ValidatorSet {
-    normalise(&before.members()).expect("kept so by every change")
+    normalise(before.members()).expect("kept so by every change")
 }
 
 fn approve(approvals: &mut Vec<NodeId>, node: NodeId, set: &ValidatorSet) {

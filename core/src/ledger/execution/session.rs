@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use super::world::{Account, Changes, World, encode_list, keys};
+use super::world::{Account, Changes, Rules, World, encode_list, keys};
 use crate::bft::{Epoch, Height};
 use crate::codec::Encode;
 use crate::crypto::{ChainId, Digest, SharedVerifier};
@@ -60,6 +60,8 @@ pub struct Place {
 pub struct Session<'a> {
     pub(in crate::ledger) place: Place,
     world: &'a World,
+    /// As they are now.
+    pub(in crate::ledger) rules: Rules,
     changes: Changes,
     accounts: BTreeMap<AccountId, Account>,
     results: Vec<OpResult>,
@@ -88,6 +90,7 @@ impl<'a> Session<'a> {
         Self {
             place,
             world,
+            rules: world.rules().clone(),
             changes: Changes::new(),
             accounts: BTreeMap::new(),
             results: Vec::new(),
@@ -213,9 +216,8 @@ impl<'a> Session<'a> {
         if ends_epoch {
             self.begin_epoch();
         }
-        let world = self.world.with(&self.changes);
         Executed {
-            world: world.expect("what was just encoded decodes"),
+            world: self.world.with(&self.changes, self.rules),
             changes: self.changes,
             results_root: ResultsHead::of(&self.results).root(),
             results: self.results,

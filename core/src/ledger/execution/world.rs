@@ -22,8 +22,17 @@ use crate::types::NodeId;
 #[derive(Debug, Clone, Default)]
 pub struct World {
     tree: StateTree,
-    epoch: Arc<EpochState>,
-    params: Arc<Params>,
+    rules: Rules,
+}
+
+/// What decides who may do what: values of the map, decoded once. Each of hundreds of keys
+/// costs a square root to decode, which nobody must be able to ask for with each operation.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(in crate::ledger) struct Rules {
+    pub epoch: Arc<EpochState>,
+    pub params: Arc<Params>,
+    /// The listed members, ascending by node.
+    pub members: Arc<[Member]>,
 }
 
 /// Keys with their new values, or nothing where a key is removed.
@@ -153,7 +162,11 @@ impl World {
             put(keys::PARAMS, genesis.params.to_bytes()),
             put(keys::MEMBERS, encode_list(&members)),
         ]);
-        let world = Self::default().with(&changes);
+        let world = Self::load(
+            changes
+                .into_iter()
+                .filter_map(|(key, value)| Some((key, value?))),
+        );
         Ok(world.expect("just encoded"))
     }
 
@@ -162,44 +175,32 @@ impl World {
     /// # Errors
     /// Something in it does not decode, or is missing.
     pub fn load(pairs: impl IntoIterator<Item = (Bytes, Bytes)>) -> Result<Self, WorldError> {
+        let mut tree = StateTree::default();
         let changes = pairs.into_iter().map(|(key, value)| (key, Some(value)));
-        Self::default().with(&changes.collect())
+        tree.apply(changes.collect());
+        Self::of(tree)
     }
 
     /// The state that this map is.
     pub(in crate::ledger) fn of(tree: StateTree) -> Result<Self, WorldError> {
-        let mut world = Self {
-            tree,
-            ..Self::default()
-        };
-        let epoch: Option<EpochState> = world.read(keys::EPOCH)?;
-        world.epoch = Arc::new(epoch.ok_or(WorldError("no epoch"))?);
-        let params: Option<Params> = world.read(keys::PARAMS)?;
-        world.params = Arc::new(params.ok_or(WorldError("no parameters"))?);
-        Ok(world)
-    }
-
-    /// The state after these changes.
-    pub(in crate::ledger) fn with(&self, changes: &Changes) -> Result<Self, WorldError> {
-        let mut tree = self.tree.clone();
-        tree.apply(changes.clone());
-        let mut world = Self {
-            tree,
-            epoch: self.epoch.clone(),
-            params: self.params.clone(),
-        };
-        if changes.contains_key(keys::EPOCH) {
-            let epoch: Option<EpochState> = world.read(keys::EPOCH)?;
-            world.epoch = Arc::new(epoch.ok_or(WorldError("no epoch"))?);
-        }
-        if changes.contains_key(keys::PARAMS) {
-            let params: Option<Params> = world.read(keys::PARAMS)?;
-            world.params = Arc::new(params.ok_or(WorldError("no parameters"))?);
-        }
-        if world.epoch.validators.is_none() {
+        let epoch: EpochState = read(&tree, keys::EPOCH, "no epoch")?;
+        if epoch.validators.is_none() {
             return Err(WorldError("nobody votes"));
         }
-        Ok(world)
+        let rules = Rules {
+            epoch: Arc::new(epoch),
+            params: Arc::new(read(&tree, keys::PARAMS, "no parameters")?),
+            members: members_in(&tree)?.into(),
+        };
+        Ok(Self { tree, rules })
+    }
+
+    /// The state after these changes, which make these rules.
+    pub(in crate::ledger) fn with(&self, changes: &Changes, rules: Rules) -> Self {
+        assert!(rules.epoch.validators.is_some(), "somebody votes");
+        let mut tree = self.tree.clone();
+        tree.apply(changes.clone());
+        Self { tree, rules }
     }
 
     /// What headers commit to.
@@ -214,12 +215,16 @@ impl World {
 
     /// The present epoch.
     pub fn epoch(&self) -> &EpochState {
-        &self.epoch
+        &self.rules.epoch
+    }
+
+    pub(in crate::ledger) const fn rules(&self) -> &Rules {
+        &self.rules
     }
 
     /// The parameters in force.
     pub fn params(&self) -> &Params {
-        &self.params
+        &self.rules.params
     }
 
     /// An account, if it has ever signed anything.
@@ -238,8 +243,8 @@ impl World {
     }
 
     /// The listed members, ascending by node.
-    pub fn members(&self) -> Vec<Member> {
-        members_in(self.raw(keys::MEMBERS))
+    pub fn members(&self) -> &[Member] {
+        &self.rules.members
     }
 
     /// What validators are voting on.
@@ -254,13 +259,19 @@ impl World {
     fn find<T: Decode>(&self, key: &[u8]) -> Option<T> {
         self.raw(key).map(|bytes| expect(T::from_bytes(bytes)))
     }
+}
 
-    fn read<T: Decode>(&self, key: &[u8]) -> Result<Option<T>, WorldError> {
-        let value = self.raw(key).map(|bytes| T::from_bytes(bytes));
-        value
-            .transpose()
-            .map_err(|_| WorldError("a value does not decode"))
-    }
+fn read<T: Decode>(tree: &StateTree, key: &[u8], missing: &'static str) -> Result<T, WorldError> {
+    let value = tree.get(key).ok_or(WorldError(missing))?;
+    T::from_bytes(value).map_err(|_| WorldError("a value does not decode"))
+}
+
+/// No list is an empty one.
+fn members_in(tree: &StateTree) -> Result<Vec<Member>, WorldError> {
+    let Some(list) = tree.get(keys::MEMBERS) else {
+        return Ok(Vec::new());
+    };
+    decode_list(list, VALIDATORS_MAX).map_err(|_| WorldError("a value does not decode"))
 }
 
 /// A value that this program has encoded, or whose root a quorum has signed.
@@ -272,11 +283,6 @@ pub(in crate::ledger) fn encode_list<T: Encode>(list: &[T]) -> Bytes {
     let mut writer = Writer::new();
     writer.seq(list);
     writer.into_bytes()
-}
-
-/// The members under [`keys::MEMBERS`].
-pub(in crate::ledger) fn members_in(value: Option<&Bytes>) -> Vec<Member> {
-    value.map_or_else(Vec::new, |bytes| expect(decode_list(bytes, VALIDATORS_MAX)))
 }
 
 /// The proposals under [`keys::PROPOSALS`].

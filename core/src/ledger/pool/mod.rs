@@ -292,7 +292,7 @@ impl Pool {
         let list = world.raw(super::execution::world::keys::MEMBERS);
         if list.is_some_and(|list| *list != self.members) {
             self.members = list.cloned().unwrap_or_default();
-            let members = world.members().into_iter();
+            let members = world.members().iter();
             self.clusters = members.map(|one| (one.node, one.cluster)).collect();
         }
     }

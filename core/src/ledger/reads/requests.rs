@@ -388,7 +388,7 @@ fn validators(world: &World) -> Response {
         epoch: epoch.epoch,
         root_height: epoch.root_height,
         set: epoch.set().clone(),
-        members: world.members(),
+        members: world.members().to_vec(),
         proposals: world.proposals(),
         params: world.params().clone(),
     }))

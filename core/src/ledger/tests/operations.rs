@@ -88,6 +88,9 @@ impl Chain {
         let mut session = Session::new(&world, place);
         let taken = list.iter().map(|one| session.take(one)).collect();
         let Executed { world, results, .. } = session.finish(ends);
+        // What was decoded once is what the map says.
+        let read = World::of(world.tree().clone()).unwrap();
+        assert_eq!(world.rules(), read.rules());
         self.world = world;
         (taken, results.iter().map(|result| result.outcome).collect())
     }
@@ -272,7 +275,7 @@ fn validators_decide_by_saying_the_same() {
     assert_eq!(chain.world.params().get(Param::EpochBlocks), 9);
     assert_eq!(chain.world.proposals().len(), 1);
 
-    let members = chain.world.members();
+    let members = chain.world.members().to_vec();
     let remove = |node| Operation::Validator(ValidatorChange::Remove { node });
     assert_eq!(
         chain.run(0, remove(chain.signer(20).public_key().node_id())),

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use decube_core::bft::{Cert, Epoch, Signers, Statement, View, VoteKind};
 
 use super::{LedgerChecker, power_of, total_power};
-use crate::check::raft::Finding;
+use crate::check::Finding;
 
 /// The statements that quorums have signed.
 #[derive(Debug, Default)]

@@ -10,7 +10,7 @@ use decube_core::proof::ledger::{EpochEnd, Finality, Receipt, TrustedEpoch};
 use decube_core::types::NodeId;
 
 use super::LedgerChecker;
-use crate::check::raft::Finding;
+use crate::check::Finding;
 
 /// Epochs that a receipt of the auditor spans at most.
 const EPOCHS_IN_RECEIPT: u64 = 40;

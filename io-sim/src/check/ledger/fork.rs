@@ -12,7 +12,7 @@ use decube_core::bft::{Cert, Epoch, Evidence, Proven, ValidatorIndex, VoteKind, 
 use decube_core::ledger::Message;
 
 use super::{LedgerChecker, certs_of, power_of, total_power, vote_of};
-use crate::check::raft::Finding;
+use crate::check::Finding;
 
 const NAME: &str = "forensics";
 

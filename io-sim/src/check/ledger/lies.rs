@@ -8,7 +8,7 @@ use decube_core::part::Part as _;
 use decube_core::types::NodeId;
 
 use super::LedgerChecker;
-use crate::check::raft::Finding;
+use crate::check::Finding;
 
 /// What a slot heard in the view that it is in, from the signers themselves.
 #[derive(Debug, Clone, Default)]

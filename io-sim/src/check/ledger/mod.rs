@@ -6,7 +6,7 @@
 //! | I12 one state after a block · I13 an operation stands once | `chain.rs` |
 //! | I3 no view given up and final · I4 one block of a view certified · I8 only good certificates are sent | `certs.rs` |
 //! | I5 one vote per view and kind, over all lives of a process · I6 never given up and finalised · I7 no vote before it is on the disk | `votes.rs` |
-//! | I9 bounds | [`crate::world`] |
+//! | I9 bounds | [`crate::check::shape`] |
 //! | I10 progress after healing | [`crate::world`] |
 //! | I14 nobody honest is convicted · lies that honest nodes hear are shown | `chain.rs`, `lies.rs` |
 //! | I15 epochs hand over to one set, and nobody votes in an earlier one | `votes.rs`, `chain.rs` |
@@ -19,6 +19,7 @@
 mod certs;
 mod chain;
 mod fork;
+mod judge;
 mod lies;
 mod votes;
 
@@ -31,7 +32,7 @@ use decube_core::crypto::{ChainId, Signature, Verifier as _};
 use decube_core::ledger::{Genesis, Ledger, Located, Message, TxId};
 use decube_core::types::NodeId;
 
-use crate::check::raft::Finding;
+use crate::check::Finding;
 use crate::config::SimConfig;
 use crate::disk::Disk;
 use crate::world::Coverage;
@@ -58,6 +59,8 @@ pub struct LedgerChecker {
     chain: Chain,
     /// What clients were told.
     acknowledged: BTreeMap<TxId, Height>,
+    /// The same, in the order in which they were told.
+    told: Vec<TxId>,
     /// More than a third lies: forks are expected.
     fork: bool,
     /// Liars are no quorum by themselves: a fork must convict.
@@ -66,6 +69,10 @@ pub struct LedgerChecker {
     tally: BTreeMap<Statement, BTreeMap<ValidatorIndex, Signature>>,
     /// A fork was seen and judged: there is no more to see.
     settled: Option<Fork>,
+    /// States that were fetched instead of executing all blocks.
+    fetched: u64,
+    /// What everybody must have.
+    target: Height,
 }
 
 impl LedgerChecker {
@@ -93,16 +100,14 @@ impl LedgerChecker {
             lies: Lies::new(slots),
             certs: Certs::default(),
             acknowledged: BTreeMap::new(),
+            told: Vec::new(),
             fork: config.may_fork(),
             must_convict,
             tally: BTreeMap::new(),
             settled: None,
+            fetched: 0,
+            target: Height(0),
         }
-    }
-
-    /// Whether there is nothing more to be seen.
-    pub const fn is_settled(&self) -> bool {
-        self.settled.is_some()
     }
 
     /// The highest final block.
@@ -123,7 +128,18 @@ impl LedgerChecker {
 
     /// A node has the state after this block, and none of the blocks up to it.
     pub fn fetched(&mut self, slot: usize, height: Height) {
+        self.fetched += 1;
         self.chain.fetched(slot, height);
+    }
+
+    /// How often a node fetched a state instead of executing all blocks.
+    pub const fn states_fetched(&self) -> u64 {
+        self.fetched
+    }
+
+    /// The last block that everybody must have: the highest when the aim was taken.
+    pub const fn target(&self) -> Height {
+        self.target
     }
 
     /// An honest node says something. `disk` is what it would find after a power loss.
@@ -165,6 +181,7 @@ impl LedgerChecker {
     /// announcement of the block: what a node says to different ears has no order.
     pub fn acknowledged(&mut self, id: TxId, place: Located) -> Result<(), Finding> {
         self.acknowledged.insert(id, place.height);
+        self.told.push(id);
         match self.chain.height_of(&id) {
             Some(height) if height != place.height && !self.fork => {
                 let message = format!("{id:?} was said to stand at {place:?}, not at {height}");
@@ -172,6 +189,11 @@ impl LedgerChecker {
             }
             _ => Ok(()),
         }
+    }
+
+    /// What clients were told to be final, in order.
+    pub fn told(&self) -> &[TxId] {
+        &self.told
     }
 
     /// What clients were told is true, when all is over.
@@ -189,6 +211,7 @@ impl LedgerChecker {
     /// Adds what was met.
     pub fn cover(&self, coverage: &mut Coverage) {
         coverage.blocks_final += self.chain.highest().0;
+        coverage.states_fetched += self.fetched;
         coverage.epochs_ended += self.chain.epochs_ended();
         coverage.convictions += self.chain.convictions();
         coverage.lies_shown += self.lies.shown();

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use decube_core::bft::{Epoch, Statement, View, Vote, VoteKind};
 
 use super::LedgerChecker;
-use crate::check::raft::Finding;
+use crate::check::Finding;
 use crate::disk::Disk;
 
 /// The votes of all honest slots.

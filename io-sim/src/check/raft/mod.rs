@@ -4,6 +4,7 @@
 //! term, log positions, chains) and over the messages that really left a node.
 //! Nothing of the production code decides anything here.
 
+mod clusters;
 mod commits;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -13,10 +14,10 @@ use decube_core::node::Message as Said;
 use decube_core::raft::{AppendResult, Body, Membership, Role};
 use decube_core::types::{Chain, Index, NodeId, Term};
 
+use crate::check::Finding;
 use crate::subject::{Facts, Subject};
 
-/// A violated rule: its name and what was seen.
-pub type Finding = (&'static str, String);
+pub use clusters::{ClusterSafety, leader, members};
 
 /// What one entry of a log looked like when it was appended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,27 +1,17 @@
 //! The end of the faults in clusters: who stays dead, and what must follow.
 
-use decube_core::types::Index;
-
 use super::{Cluster, Clusters, World, place};
-use crate::check::raft::all_voters;
 use crate::rng::{Domain, Keyed};
 use crate::subject::Subject;
-use crate::world::heal::calm;
 
 impl Clusters {
-    /// The faults end: clients are patient no longer than elsewhere.
-    pub(in crate::world) fn calm(&mut self) {
-        for cluster in &mut self.list {
-            calm(&mut cluster.config);
-        }
-    }
-
     /// Whether each cluster has a majority of its first voters without these slots, and
     /// without those whose logs may be damaged.
     pub(in crate::world) fn can_do_without(&self, dead: &[usize]) -> bool {
         self.list.iter().all(|cluster| {
             let voters = &cluster.slots[..cluster.voters.len()];
-            let is_damaged = cluster.config.cluster_damage == 1 || cluster.config.wipes > 0;
+            let is_damaged =
+                cluster.config.disk.cluster_damage == 1 || cluster.config.topology.wipes > 0;
             let is_victim = |slot: &usize| is_damaged && cluster.victims.contains(slot);
             let living = voters
                 .iter()
@@ -37,19 +27,21 @@ impl<S: Subject> World<S> {
     /// is, because who forms a quorum is then up to the cluster.
     pub(in crate::world) fn choose_dead_members(&self) -> Vec<usize> {
         let draw = Keyed::new(self.seed, Domain::Heal).at(0, 0);
-        let nodes = self.config.nodes;
+        let nodes = self.config.topology.nodes;
         let wiped = self
             .hosts
             .iter()
             .filter(|host| host.dead && host.process > 0);
         let wiped = u64::try_from(wiped.count()).expect("few slots");
         let spare = ((nodes.max(1) - 1) / 2).saturating_sub(wiped);
-        if self.config.reconfigurations > 0 || spare == 0 {
+        if self.config.operators.reconfigurations > 0 || spare == 0 {
             return Vec::new();
         }
         let config = &self.config;
-        let damage = config.rots + config.misdirects + config.lies + config.wipes > 0
-            || config.read_fail_ppm + config.misread_ppm > 0;
+        let damage =
+            config.disk.rots + config.disk.misdirects + config.disk.lies + config.topology.wipes
+                > 0
+                || config.disk.read_fail_ppm + config.disk.misread_ppm > 0;
         let Cluster { victims, slots, .. } = &self.clusters.list[0];
         let mut slots: Vec<usize> = match damage {
             true => victims.clone(),
@@ -63,27 +55,5 @@ impl<S: Subject> World<S> {
             dead.push(slots.swap_remove(draw.index(slots.len())));
         }
         dead
-    }
-
-    /// Whether every living member of each cluster has applied what it had committed.
-    pub(in crate::world) fn has_applied(&self, committed: &[Index]) -> bool {
-        let mut all = committed.iter().enumerate();
-        all.all(|(cluster, upto)| self.has_applied_in(cluster, *upto))
-    }
-
-    fn has_applied_in(&self, cluster: usize, upto: Index) -> bool {
-        let Some(membership) = self.members_of(cluster) else {
-            return false;
-        };
-        let mut members = all_voters(membership);
-        members.extend(&membership.learners);
-        let slots = members.into_iter();
-        slots
-            .filter_map(|name| self.slot_in(cluster, name))
-            .all(|slot| {
-                let host = &self.hosts[slot];
-                let facts = host.subject.as_ref().and_then(Subject::facts);
-                host.dead || host.is_lost() || facts.is_some_and(|facts| facts.applied >= upto)
-            })
     }
 }

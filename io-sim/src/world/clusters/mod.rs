@@ -1,4 +1,4 @@
-//! Clusters: who is in which, their clients and watchers, and their checkers.
+//! Clusters: who is in which, what befalls their machines, and what they say.
 //!
 //! Without a ledger all nodes of a world are one cluster: its voters, spare nodes that
 //! may join, and those that take the place of wiped machines. With one, validators are
@@ -9,18 +9,14 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `mod.rs` | who is in which cluster, and what its checker sees |
-//! | `clients.rs` | clients: their timers, calls and answers |
+//! | `mod.rs` | who is in which cluster |
 //! | `send.rs` | messages between members, and who notices whom |
-//! | `operators.rs` | wiped machines, changes of members, transfers |
-//! | `heal.rs` | who stays dead, and what must follow |
-//! | `watch.rs` | watchers |
+//! | `damage.rs` | damaged and wiped machines |
+//! | `heal.rs` | who stays dead |
 
-mod clients;
+mod damage;
 mod heal;
-mod operators;
 mod send;
-mod watch;
 
 use std::ops::Range;
 
@@ -28,25 +24,18 @@ use decube_core::crypto::SharedSigner;
 use decube_core::crypto::fake::FakeAuthority;
 use decube_core::io::Volume;
 use decube_core::limits::VOTERS_MAX;
-use decube_core::raft::{Membership, Role};
-use decube_core::types::{ClusterId, Index, NodeId};
+use decube_core::raft::Membership;
+use decube_core::types::{ClusterId, NodeId};
 
 use super::host::{Host, Part};
-use super::{Happening, MILLI, World, ledger};
-use crate::check::raft::{Finding, RaftChecker, slot_id};
-use crate::check::watches::Watches;
-use crate::client::{ClientStats, Clients, Intent};
+use super::{World, ledger};
+use crate::check::raft::slot_id;
 use crate::config::SimConfig;
 use crate::device::Device;
-use crate::history::History;
 use crate::plan;
 use crate::rng::{Domain, Keyed};
 use crate::shell::cluster_config;
 use crate::subject::Subject;
-use crate::workload::Workload;
-
-use clients::Timers;
-use watch::Connection;
 
 /// The cluster of a world without a ledger.
 const ALONE: ClusterId = ClusterId(0xdec0_be00);
@@ -55,11 +44,13 @@ const ENTITY: u64 = 1 << 24;
 
 /// One cluster.
 #[derive(Debug)]
-struct Cluster {
-    id: ClusterId,
+pub(super) struct Cluster {
+    pub(super) id: ClusterId,
+    /// What its clients and victims are drawn by.
+    pub(super) seed: u64,
     /// The slots of its nodes, in order: voters of the first hour, then the others.
-    slots: Vec<usize>,
-    names: Vec<NodeId>,
+    pub(super) slots: Vec<usize>,
+    pub(super) names: Vec<NodeId>,
     /// Who votes at the beginning.
     voters: Vec<NodeId>,
     /// The first place that stays empty until it replaces a wiped machine.
@@ -67,15 +58,11 @@ struct Cluster {
     /// Its nodes whose disks may return something else than what was synced: always
     /// fewer than a quorum, because no protocol survives more.
     victims: Vec<usize>,
-    /// The settings as its clients see them.
-    config: SimConfig,
-    clients: Clients,
-    timers: Vec<Timers>,
-    /// What watchers saw.
-    watches: Watches,
-    /// Where each of them is.
-    watching: Vec<Option<Connection>>,
-    checker: RaftChecker,
+    /// The settings as they are for it.
+    pub(super) config: SimConfig,
+    /// Where clients of several clusters ask the same nodes, their requests have
+    /// different numbers.
+    pub(super) requests_behind: u64,
 }
 
 /// All of them.
@@ -84,7 +71,6 @@ pub(super) struct Clusters {
     list: Vec<Cluster>,
     /// For each slot, its cluster and its place there.
     places: Vec<Option<(usize, usize)>>,
-    intents: Vec<Intent>,
 }
 
 /// The slots of a world without a ledger.
@@ -105,7 +91,6 @@ impl Clusters {
         seed: u64,
         has_ledger: bool,
         config: &SimConfig,
-        workload: &Workload,
         hosts: &mut [Host<S>],
     ) -> Self {
         let mut clusters = Self {
@@ -114,33 +99,29 @@ impl Clusters {
         };
         if !has_ledger {
             let slots = (0..hosts.len()).collect();
-            let clients = Clients::new(seed, config, workload.clone());
-            clusters.add(seed, 0, ALONE, (slots, clients, config.clone()), hosts);
+            clusters.add(seed, 0, ALONE, (slots, config.clone(), 0), hosts);
             return clusters;
         }
-        let of_ledger = if config.replicas == 0 {
+        let of_ledger = if config.topology.replicas == 0 {
             0
         } else {
-            config.clusters
+            config.topology.clusters
         };
         for number in 0..of_ledger {
-            let id = ledger::cluster_of(config, number);
+            let id = ledger::cluster_of(&config.topology, number);
             let [voters, spares, replacements] = nodes_of(config, id, hosts);
             if voters.is_empty() {
                 continue;
             }
-            let config = SimConfig {
-                nodes: count(&voters),
-                spares: count(&spares),
-                wipes: count(&replacements),
-                clients: config.cluster_clients,
-                ..config.clone()
-            };
+            let mut config = config.clone();
+            config.topology.nodes = count(&voters);
+            config.topology.spares = count(&spares);
+            config.topology.wipes = count(&replacements);
+            config.load.clients = config.load.cluster_clients;
             let slots = [voters, spares, replacements].concat();
             let seed = seed ^ (number + 1) << 40;
-            let clients = Clients::new(seed, &config, workload.clone());
-            let clients = clients.with_requests_from((number + 1) << 48);
-            clusters.add(seed, ENTITY, id, (slots, clients, config), hosts);
+            let first = (number + 1) << 48;
+            clusters.add(seed, ENTITY, id, (slots, config, first), hosts);
         }
         clusters
     }
@@ -150,7 +131,7 @@ impl Clusters {
         seed: u64,
         entity: u64,
         id: ClusterId,
-        (slots, clients, config): (Vec<usize>, Clients, SimConfig),
+        (slots, config, requests_behind): (Vec<usize>, SimConfig, u64),
         hosts: &mut [Host<S>],
     ) {
         let victims = plan::victims(seed, &config).into_iter();
@@ -165,16 +146,16 @@ impl Clusters {
             self.places[*slot] = Some((self.list.len(), place));
         }
         let names: Vec<NodeId> = slots.iter().map(|slot| hosts[*slot].node).collect();
-        let mut voters: Vec<NodeId> = names.iter().take(place(config.nodes)).copied().collect();
+        let mut voters: Vec<NodeId> = names
+            .iter()
+            .take(place(config.topology.nodes))
+            .copied()
+            .collect();
         voters.sort_unstable();
-        let watches = Watches::new((0..config.watchers).map(|watcher| watcher % 2 == 0));
         self.list.push(Cluster {
             id,
-            timers: vec![Timers::default(); clients.len()],
-            clients: clients.with_names(names.clone()),
-            checker: RaftChecker::new(names.clone()),
-            watching: vec![None; watches.len()],
-            watches,
+            seed,
+            requests_behind,
             slots,
             names,
             voters,
@@ -182,38 +163,6 @@ impl Clusters {
             victims,
             config,
         });
-    }
-
-    /// A node is about to take a step.
-    pub(super) fn begin_step(&mut self, slot: usize, event: u64) {
-        if let Some((cluster, _)) = self.places[slot] {
-            self.list[cluster].checker.begin(event);
-        }
-    }
-
-    /// A new process of a slot starts.
-    pub(super) fn started(&mut self, slot: usize) {
-        if let Some((cluster, place)) = self.places[slot] {
-            self.list[cluster].checker.started(place);
-        }
-    }
-
-    /// A sync that was asked for in the step of `asked` has completed.
-    pub(super) fn synced(&mut self, slot: usize, volume: Volume, asked: u64) {
-        if let Some((cluster, place)) = self.place_of(slot, volume) {
-            self.list[cluster].checker.synced(place, asked);
-        }
-    }
-
-    /// A volume no longer holds what was synced to it.
-    pub(super) fn damaged(&mut self, slot: usize, volume: Volume) {
-        if let Some((cluster, place)) = self.place_of(slot, volume) {
-            self.list[cluster].checker.damaged(place);
-        }
-    }
-
-    fn place_of(&self, slot: usize, volume: Volume) -> Option<(usize, usize)> {
-        self.places[slot].filter(|_| volume == Volume::Cluster)
     }
 
     /// The node of a cluster that damage of a slot befalls: that slot, if it is within the
@@ -224,6 +173,16 @@ impl Clusters {
             true => Some(slot),
             false => victims.get(slot % victims.len().max(1)).copied(),
         }
+    }
+
+    /// All of them.
+    pub(super) fn all(&self) -> &[Cluster] {
+        &self.list
+    }
+
+    /// The number of the cluster of a slot.
+    pub(super) fn of(&self, slot: usize) -> Option<usize> {
+        self.places[slot].map(|(cluster, _)| cluster)
     }
 
     /// Whether two slots are in one cluster.
@@ -241,56 +200,22 @@ impl Clusters {
     pub(super) const fn is_empty(&self) -> bool {
         self.list.is_empty()
     }
-
-    /// What the clients of each cluster have completed, one list for each.
-    pub(super) fn completed_by_cluster(&self) -> impl Iterator<Item = Vec<u64>> {
-        self.list
-            .iter()
-            .map(|cluster| cluster.clients.completed_each())
-    }
-
-    /// What the clients of all clusters have done.
-    pub(super) fn stats(&self) -> ClientStats {
-        let mut total = ClientStats::default();
-        for cluster in &self.list {
-            total.add(&cluster.clients.stats);
-        }
-        total
-    }
-
-    /// What each cluster has committed.
-    pub(super) fn committed(&self) -> Vec<Index> {
-        let all = self.list.iter();
-        all.map(|cluster| cluster.checker.committed()).collect()
-    }
-
-    /// The run ends: what was asked and not answered stays open.
-    pub(super) fn close(&mut self) {
-        for cluster in &mut self.list {
-            cluster.clients.close();
-        }
-    }
-
-    /// What the clients of each cluster did and saw.
-    pub(super) fn histories(&self) -> impl Iterator<Item = &History> {
-        self.list.iter().map(|cluster| &cluster.clients.history)
-    }
 }
 
 /// The nodes of a cluster: the validators that find a place among its voters, spare
 /// nodes, and those that replace wiped machines.
 fn nodes_of<S: Subject>(config: &SimConfig, id: ClusterId, hosts: &[Host<S>]) -> [Vec<usize>; 3] {
     let among = |numbers: Range<u64>| -> Vec<usize> {
-        let is_its = |at: &u64| ledger::cluster_of(config, *at) == id;
+        let is_its = |at: &u64| ledger::cluster_of(&config.topology, *at) == id;
         let slots = numbers.filter(is_its).map(place);
         slots
             .filter(|slot| !matches!(hosts[*slot].part, Part::Twin))
             .collect()
     };
     let replacements_from = config.replacements_from();
-    let mut voters = among(0..config.nodes);
+    let mut voters = among(0..config.topology.nodes);
     voters.truncate(VOTERS_MAX);
-    let spares = among(config.nodes..replacements_from);
+    let spares = among(config.topology.nodes..replacements_from);
     [voters, spares, among(replacements_from..config.slots())]
 }
 
@@ -303,17 +228,6 @@ fn place(number: u64) -> usize {
 }
 
 impl<S: Subject> World<S> {
-    pub(super) fn begin_clusters(&mut self) {
-        for cluster in 0..self.clusters.list.len() {
-            for client in 0..self.clusters.list[cluster].clients.len() {
-                self.set_timer(cluster, client, 0, MILLI);
-            }
-            for watcher in 0..self.clusters.list[cluster].watches.len() {
-                self.schedule(MILLI, Happening::Watcher { cluster, watcher });
-            }
-        }
-    }
-
     /// What a slot's part in its cluster is built from, if it is in one.
     pub(super) fn config_in_cluster(&self, slot: usize) -> Option<decube_core::cluster::Config> {
         let (cluster, _) = self.clusters.places[slot]?;
@@ -333,39 +247,6 @@ impl<S: Subject> World<S> {
         let names = (name, *id);
         let config = cluster_config(&self.config, self.mutant, names, bootstrap, seed.0);
         Some(config)
-    }
-
-    /// Lets the checker of its cluster look at a node after its step.
-    pub(super) fn look_at_cluster(&mut self, slot: usize) -> Result<(), Finding> {
-        let Some((cluster, place)) = self.clusters.places[slot] else {
-            return Ok(());
-        };
-        let subject = self.hosts[slot].subject.as_ref().expect("it took a step");
-        self.clusters.list[cluster]
-            .checker
-            .stepped(place, subject)?;
-        let role = subject.facts().map(|facts| facts.role);
-        let is_joint = subject
-            .membership()
-            .is_some_and(|membership| !membership.outgoing.is_empty());
-        self.cover_state(slot, role, is_joint);
-        Ok(())
-    }
-
-    /// The running leader of the highest term of a cluster.
-    fn leader(&self, cluster: usize) -> Option<usize> {
-        let facts = |slot: &usize| self.hosts[*slot].subject.as_ref().and_then(Subject::facts);
-        let leads = |slot: &usize| facts(slot).is_some_and(|facts| facts.role == Role::Leader);
-        let slots = self.clusters.list[cluster].slots.iter().copied();
-        slots
-            .filter(leads)
-            .max_by_key(|slot| facts(slot).map(|facts| facts.term))
-    }
-
-    /// Who takes part in a cluster, as its leader knows.
-    fn members_of(&self, cluster: usize) -> Option<&Membership> {
-        let leader = self.leader(cluster)?;
-        self.hosts[leader].subject.as_ref()?.membership()
     }
 
     /// The slot of a node of a cluster.

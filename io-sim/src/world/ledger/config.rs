@@ -26,11 +26,11 @@ impl<S: Subject> World<S> {
         }
         config.verifier = SharedVerifier::new(self.authority.verifier());
         config.timing = Timing {
-            delta: Span::from_millis(settings.delta_ms.max(1)),
-            idle_block: Span::from_millis(settings.idle_block_ms.max(1)),
+            delta: Span::from_millis(settings.ledger.delta_ms.max(1)),
+            idle_block: Span::from_millis(settings.ledger.idle_block_ms.max(1)),
         };
         config.peers.clone_from(&self.names);
-        (config.relay, config.proposals) = match settings.flood {
+        (config.relay, config.proposals) = match settings.ledger.flood {
             0 => (Relay::Sparse, Proposals::Compact),
             _ => (Relay::Flood, Proposals::Whole),
         };
@@ -38,13 +38,13 @@ impl<S: Subject> World<S> {
             // It changes its blocks, and then sends them in the short form or not.
             config.proposals = Proposals::Whole;
         }
-        config.wait_timeout = Span::from_millis(settings.request_timeout_ms);
-        config.push_again = Span::from_millis(settings.delta_ms.max(1) * 4);
-        config.wal_segment_bytes = settings.wal_segment_bytes;
-        config.point_blocks = settings.point_blocks.max(1);
-        config.fetch_behind = settings.fetch_behind;
+        config.wait_timeout = Span::from_millis(settings.cluster.request_timeout_ms);
+        config.push_again = Span::from_millis(settings.ledger.delta_ms.max(1) * 4);
+        config.wal_segment_bytes = settings.cluster.wal_segment_bytes;
+        config.point_blocks = settings.ledger.point_blocks.max(1);
+        config.fetch_behind = settings.ledger.fetch_behind;
         if slot % 2 == 1 {
-            config.retain_blocks = settings.retain_blocks;
+            config.retain_blocks = settings.ledger.retain_blocks;
         }
         config.mutant = self.mutant;
         config

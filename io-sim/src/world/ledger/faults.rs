@@ -2,7 +2,7 @@
 
 use decube_core::io::Volume;
 
-use super::{MILLI, World};
+use super::{MILLI, World, faulty_nodes};
 use crate::plan::{Fault, FaultKind};
 use crate::rng::Draw;
 use crate::subject::Subject;
@@ -38,9 +38,10 @@ impl<S: Subject> World<S> {
     /// Whether the others can do without this honest node until it has found its way
     /// back: it counts against the budget of lies, as if it were silent for ever.
     pub(in crate::world) fn may_lose_disk(&self, slot: usize) -> bool {
-        let mut faulty = self.faulty_nodes();
+        let mut faulty = faulty_nodes(&self.hosts);
         faulty.push(self.hosts[slot].node);
-        matches!(self.hosts[slot].part, Part::Honest) && self.is_bearable(&faulty)
+        matches!(self.hosts[slot].part, Part::Honest)
+            && self.budget.is_bearable(&self.hosts, &faulty)
     }
 
     /// A machine loses the disk and store of the ledger and comes back with empty ones,

@@ -1,31 +1,22 @@
 //! The end of the faults on the ledger, and what must follow: progress, though the liars
 //! go on.
 
-use decube_core::bft::{Bft, Epoch, Height};
-use decube_core::ledger::{Ledger, Member, Request, Response};
+use decube_core::bft::Bft;
+use decube_core::ledger::{Ledger, Member};
 use decube_core::types::NodeId;
 
-use super::{MILLI, World};
-use crate::check::raft::Finding;
+use super::{MILLI, World, faulty_nodes, furthest};
 use crate::config::SimConfig;
 use crate::rng::{Domain, Keyed};
 use crate::subject::Subject;
-use crate::world::calls::Caller;
-use crate::world::heal::PROBE_NS;
 use crate::world::host::Host;
-use crate::world::{Coverage, Happening};
-
-/// Epochs that an answer can lead over.
-const EPOCHS_NEAR: u64 = 60;
-/// Receipts that are asked for at the end.
-const RECEIPTS: usize = 6;
 
 impl<S: Subject> World<S> {
     /// How long it may take: views that liars and the dead lead, at deadlines that
     /// have grown while the network was down, and blocks whose time is still to come
     /// because clocks were ahead.
     pub(in crate::world) fn bound_of_ledger(&self) -> u64 {
-        let delta = self.config.delta_ms.max(1) * MILLI;
+        let delta = self.config.ledger.delta_ms.max(1) * MILLI;
         let validators = self.config.slots();
         let deadlines = 16 * 3 * delta;
         let ahead = self
@@ -34,23 +25,27 @@ impl<S: Subject> World<S> {
             .map(|host| host.wall_offset.unsigned_abs());
         let clocks = ahead.max().unwrap_or(0);
         let views = validators / 3 + 2;
-        let clients = 2 * self.config.client_timeout_ms + self.config.request_timeout_ms;
+        let clients =
+            2 * self.config.load.client_timeout_ms + self.config.cluster.request_timeout_ms;
         views * deadlines + 2 * clocks + 10 * clients * MILLI + 20_000 * MILLI
     }
 
     /// Some who stay dead for ever: never so many that liars, the dead and those who
     /// ask their way back are a third of the validators, now or after the epoch.
     pub(in crate::world) fn choose_dead_validators(&self) -> Vec<usize> {
-        let Some(world) = self.furthest().and_then(Ledger::world) else {
+        let Some(world) = furthest(&self.hosts).and_then(Ledger::world) else {
             return Vec::new();
         };
         let members = world.members();
         let mut draw = Keyed::new(self.seed, Domain::Heal).at(0, 0);
         let mut dead = Vec::new();
-        if draw.coin() || !world.proposals().is_empty() || self.config.reconfigurations > 0 {
+        if draw.coin()
+            || !world.proposals().is_empty()
+            || self.config.operators.reconfigurations > 0
+        {
             return dead;
         }
-        let mut faulty = self.faulty_nodes();
+        let mut faulty = faulty_nodes(&self.hosts);
         for _ in 0..self.hosts.len() {
             draw = draw.again();
             let slot = draw.index(self.hosts.len());
@@ -60,7 +55,7 @@ impl<S: Subject> World<S> {
             }
             faulty.push(node);
             let more = [dead.as_slice(), &[slot]].concat();
-            if !self.can_do_without(&members, &faulty) || !self.clusters.can_do_without(&more) {
+            if !self.can_do_without(members, &faulty) || !self.clusters.can_do_without(&more) {
                 break;
             }
             dead = more;
@@ -85,93 +80,6 @@ impl<S: Subject> World<S> {
             .collect();
         super::is_quorum(members, &others) && super::is_quorum(&free, &others)
     }
-
-    /// Whether every living honest node is there, if there is a ledger.
-    pub(in crate::world) fn is_everywhere(&self, height: Height) -> bool {
-        let honest = self.hosts.iter().filter(|host| host.is_honest());
-        let mut tips = honest
-            .filter(|host| !host.dead && !host.is_lost())
-            .map(|host| host.ledger().and_then(Ledger::tip));
-        !self.has_ledger || tips.all(|tip| tip.is_some_and(|tip| tip.height >= height))
-    }
-
-    /// Asks for receipts of what clients know to be final, as somebody would who
-    /// knows the genesis alone.
-    pub(in crate::world) fn audit(&mut self, upto: Height) {
-        if let Err((checker, message)) = self.checker.kept_its_word() {
-            return self.violate(checker, message);
-        }
-        let known = self.load.acknowledged.iter();
-        let known: Vec<_> = known
-            .filter(|id| self.checker.height_of(id).is_some_and(|at| at <= upto))
-            .copied()
-            .collect();
-        let step = known.len() / RECEIPTS + 1;
-        let asked: Vec<_> = known.into_iter().rev().step_by(step).collect();
-        let living = |slot: &usize| {
-            let host = &self.hosts[*slot];
-            host.is_honest() && host.is_up()
-        };
-        let slots: Vec<usize> = (0..self.hosts.len()).filter(living).collect();
-        let asked: Vec<_> = asked
-            .into_iter()
-            .filter_map(|id| Some((id, self.checker.epoch_to_prove_from(&id)?)))
-            .collect();
-        for (number, (id, from)) in asked.iter().enumerate() {
-            let from = *from;
-            // Every other one under a certificate of now instead of then.
-            let now = self.furthest().and_then(Ledger::bft).map(|bft| bft.epoch());
-            let is_near = now.is_some_and(|now| now.epoch.0 <= from.0 + EPOCHS_NEAR);
-            let request = Request::Prove {
-                id: *id,
-                from,
-                fresh: is_near && number % 2 == 1,
-            };
-            let slot = slots[number % slots.len()];
-            let id = self.fresh_request();
-            let happening = Happening::Call {
-                caller: Caller::Auditor(from),
-                slot,
-                id,
-                request: Box::new(request.into()),
-            };
-            self.schedule(self.now, happening);
-        }
-        let answers = |coverage: &Coverage| coverage.receipts_checked + coverage.receipts_gone;
-        let before = answers(&self.coverage);
-        let wanted = u64::try_from(asked.len()).expect("few receipts");
-        let end = self.now + 10_000 * MILLI;
-        while self.violation.is_none() && answers(&self.coverage) < before + wanted {
-            if self.now >= end {
-                let message = format!("{wanted} receipts were asked for, not all came");
-                return self.violate("receipts", message);
-            }
-            self.run_until(self.now + PROBE_NS);
-        }
-    }
-
-    /// An answer to the auditor.
-    pub(in crate::world) fn audited(
-        &mut self,
-        from: Epoch,
-        answer: Option<Response>,
-    ) -> Result<(), Finding> {
-        let is_gone = self.config.retain_blocks > 0 || self.coverage.states_fetched > 0;
-        match answer {
-            Some(Response::Receipt(receipt)) => {
-                self.coverage.receipts_checked += 1;
-                self.checker.on_receipt(from, &receipt)
-            }
-            Some(Response::NotFound | Response::Pruned { .. }) if is_gone => {
-                self.coverage.receipts_gone += 1;
-                Ok(())
-            }
-            other => {
-                let message = format!("no receipt of a final operation: {other:?}");
-                Err(("receipts", message))
-            }
-        }
-    }
 }
 
 /// Where a node is, for a finding.
@@ -191,8 +99,8 @@ pub(in crate::world) fn standing<S: Subject>(host: &Host<S>) -> Option<String> {
 
 /// What validators reckon with is kept once the faults are over.
 pub(in crate::world) fn calm(config: &mut SimConfig) {
-    let delay_us = config.delta_ms * 250;
-    config.delay_base_us = config.delay_base_us.min(delay_us);
-    config.delay_mean_us = config.delay_mean_us.min(delay_us);
-    config.sync_mean_us = config.sync_mean_us.min(delay_us);
+    let delay_us = config.ledger.delta_ms * 250;
+    config.network.delay_base_us = config.network.delay_base_us.min(delay_us);
+    config.network.delay_mean_us = config.network.delay_mean_us.min(delay_us);
+    config.disk.sync_mean_us = config.disk.sync_mean_us.min(delay_us);
 }

@@ -129,9 +129,9 @@ impl Liar {
             chain,
             certs: VecDeque::new(),
             votes: VecDeque::new(),
-            strategies: config.strategies,
+            strategies: config.adversary.strategies,
             fork: config.may_fork(),
-            delta: config.delta_ms.max(1) * MILLI,
+            delta: config.ledger.delta_ms.max(1) * MILLI,
             keyed,
             entity: entity | 1 << 32,
             draws: 0,
@@ -142,7 +142,7 @@ impl Liar {
             spoken: VecDeque::new(),
             sides: BTreeMap::new(),
             second_side,
-            leaves_no_proof: config.fork == 2 && keyed.at(0, 1 << 55).coin(),
+            leaves_no_proof: config.adversary.fork == 2 && keyed.at(0, 1 << 55).coin(),
         }
     }
 

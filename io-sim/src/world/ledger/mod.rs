@@ -7,21 +7,20 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `mod.rs` | who validates, who lies, and the budget of lies |
+//! | `mod.rs` | who validates, who lies, and who can not be counted on |
 //! | `config.rs` | what a node's part in the ledger is built from |
 //! | `send.rs` | messages, and whom of two twins one hears |
-//! | `load.rs` `govern.rs` | clients; validators that change set and parameters |
+//! | `budget.rs` | how much may fail at once |
 //! | `liar.rs` `forge.rs` | the lies |
 //! | `faults.rs` | damaged and lost disks |
 //! | `heal.rs` | who stays dead, and what must follow |
 
+pub(super) mod budget;
 mod config;
 mod faults;
 mod forge;
-pub(super) mod govern;
 mod heal;
 pub(super) mod liar;
-pub(super) mod load;
 mod send;
 
 use std::collections::BTreeSet;
@@ -35,7 +34,7 @@ use decube_core::types::{ClusterId, NodeId};
 use super::host::{Host, Part};
 use super::{Happening, MILLI, World};
 use crate::clock::WALL_EPOCH_NS;
-use crate::config::SimConfig;
+use crate::config::{SimConfig, TopologySettings};
 use crate::device::Device;
 use crate::rng::{Domain, Stream};
 use crate::subject::Subject;
@@ -46,19 +45,19 @@ use liar::Liar;
 const VOTING_KEYS_FROM: u64 = 500;
 
 /// The cluster of a slot: clusters take turns.
-pub(super) fn cluster_of(config: &SimConfig, slot: u64) -> ClusterId {
-    ClusterId(u128::from(slot % config.clusters.max(1)) + 1)
+pub(crate) fn cluster_of(topology: &TopologySettings, slot: u64) -> ClusterId {
+    ClusterId(u128::from(slot % topology.clusters.max(1)) + 1)
 }
 
 /// How the ledger of a run begins, or would begin if its nodes had one.
 pub(super) fn genesis(authority: &FakeAuthority, config: &SimConfig) -> Genesis {
-    let members = (0..config.nodes).map(|number| {
+    let members = (0..config.topology.nodes).map(|number| {
         let key = *authority.signer(number).public_key();
-        Member::new(key.node_id(), key, cluster_of(config, number), 1)
+        Member::new(key.node_id(), key, cluster_of(&config.topology, number), 1)
     });
     let mut params = Params::default();
     let (least, most) = Param::EpochBlocks.bounds();
-    let blocks = config.epoch_blocks.clamp(least, most);
+    let blocks = config.ledger.epoch_blocks.clamp(least, most);
     params
         .set(Param::EpochBlocks, blocks)
         .expect("clamped to its bounds");
@@ -86,7 +85,7 @@ pub(super) fn hosts<S: Subject>(
     let second = second_side(&hosts, &liars);
     for (number, slot) in (0..).zip(&liars) {
         let signer = u64::try_from(*slot).expect("few slots");
-        if number < config.twins {
+        if number < config.adversary.twins {
             hosts[*slot].part = Part::Twin;
             let mut second = named_by(hosts[*slot].key.clone());
             second.part = Part::Twin;
@@ -123,12 +122,12 @@ fn choose_liars<S: Subject>(
     let mut stream = Stream::new(seed, Domain::Liar);
     let mut order: Vec<usize> = (0..genesis.members.len()).collect();
     stream.shuffle(&mut order);
-    let wanted = usize::try_from(config.liars).expect("few liars");
+    let wanted = usize::try_from(config.adversary.liars).expect("few liars");
     let mut liars: Vec<usize> = Vec::new();
     for slot in order {
         let more = [liars.as_slice(), &[slot]].concat();
         let members = &genesis.members;
-        let may = match config.fork {
+        let may = match config.adversary.fork {
             1 => !can_fork(members, hosts, &liars) && !is_quorum(members, &named(hosts, &more)),
             2 => {
                 let is_last = more.len() == members.len();
@@ -190,37 +189,34 @@ fn share_of(members: &[Member], nodes: &[NodeId]) -> Option<(u128, u128)> {
     Some((power, set.total()))
 }
 
-impl<S: Subject> World<S> {
-    /// The running honest process that has the most final blocks.
-    fn furthest(&self) -> Option<&Ledger> {
-        let honest = self.hosts.iter().filter(|host| host.is_honest());
-        let running = honest.filter_map(|host| host.ledger());
-        running
-            .filter(|ledger| ledger.world().is_some())
-            .max_by_key(|ledger| ledger.tip().map(|tip| tip.height))
-    }
+/// The running honest process that has the most final blocks.
+pub(crate) fn furthest<S: Subject>(hosts: &[Host<S>]) -> Option<&Ledger> {
+    let honest = hosts.iter().filter(|host| host.is_honest());
+    let running = honest.filter_map(|host| host.ledger());
+    running
+        .filter(|ledger| ledger.world().is_some())
+        .max_by_key(|ledger| ledger.tip().map(|tip| tip.height))
+}
 
-    /// The validators as the furthest node knows them.
-    fn members(&self) -> Option<Vec<Member>> {
-        Some(self.furthest()?.world()?.members())
-    }
+/// The validators as the furthest node knows them.
+pub(crate) fn members<S: Subject>(hosts: &[Host<S>]) -> Option<Vec<Member>> {
+    Some(furthest(hosts)?.world()?.members().to_vec())
+}
 
-    /// Everybody who lies.
-    fn lying_nodes(&self) -> Vec<NodeId> {
-        let liars = self.hosts.iter().filter(|host| !host.is_honest());
-        liars.map(|host| host.node).collect()
-    }
+/// Everybody who lies.
+fn lying_nodes<S: Subject>(hosts: &[Host<S>]) -> Vec<NodeId> {
+    let liars = hosts.iter().filter(|host| !host.is_honest());
+    liars.map(|host| host.node).collect()
+}
 
-    /// Who can not be counted on: everybody who lies, honest nodes that lost their disk
-    /// and do not vote yet, machines that are gone or may end, and those that are not there
-    /// yet.
-    fn faulty_nodes(&self) -> Vec<NodeId> {
-        let is_absent =
-            |host: &Host<S>| host.is_gone || host.is_at_risk || host.dead && host.process == 0;
-        let faulty = self
-            .hosts
-            .iter()
-            .filter(|host| !host.is_honest() || host.asks() || is_absent(host));
-        faulty.map(|host| host.node).collect()
-    }
+/// Who can not be counted on: everybody who lies, honest nodes that lost their disk
+/// and do not vote yet, machines that are gone or may end, and those that are not there
+/// yet.
+fn faulty_nodes<S: Subject>(hosts: &[Host<S>]) -> Vec<NodeId> {
+    let is_absent =
+        |host: &Host<S>| host.is_gone || host.is_at_risk || host.dead && host.process == 0;
+    let faulty = hosts
+        .iter()
+        .filter(|host| !host.is_honest() || host.asks() || is_absent(host));
+    faulty.map(|host| host.node).collect()
 }

@@ -9,7 +9,7 @@ use decube_core::types::NodeId;
 
 use super::liar::{Liar, Lie, Scene, low_bits};
 use super::{Happening, MILLI, World};
-use crate::check::raft::Finding;
+use crate::check::Finding;
 use crate::rng::{Domain, Keyed};
 use crate::subject::Subject;
 use crate::world::host::Part;
@@ -19,21 +19,20 @@ const TWIN_WINDOW_DELAYS: u64 = 5;
 
 impl<S: Subject> World<S> {
     /// A node says something.
-    pub(in crate::world) fn send(
+    pub(in crate::world) fn send_on_ledger(
         &mut self,
         slot: usize,
         to: NodeId,
         message: Message,
     ) -> Result<(), Finding> {
-        let host = &mut self.hosts[slot];
-        match &host.part {
+        match &self.hosts[slot].part {
             Part::Honest => {
-                self.checker.sending(slot, &message, host.ledger_disk())?;
                 self.coverage.ledger_message(&message);
-                self.over_the_wire(&message.clone().into())?;
+                let message = message.into();
+                self.over_the_wire(&message)?;
                 self.transmit_if_linked(slot, to, message);
             }
-            Part::Twin => self.transmit(slot, to, message),
+            Part::Twin => self.transmit(slot, to, message.into()),
             Part::Liar(_) => {
                 let lies = self.with_liar(slot, |liar, scene| liar.on_send(scene, to, message));
                 self.say(slot, lies);
@@ -43,7 +42,7 @@ impl<S: Subject> World<S> {
     }
 
     /// Gives a message to the network where there is a connection. A liar makes its own.
-    fn transmit_if_linked(&mut self, slot: usize, to: NodeId, message: Message) {
+    fn transmit_if_linked(&mut self, slot: usize, to: NodeId, message: node::Message) {
         let target = self.names.iter().position(|name| *name == to);
         if target.is_some_and(|target| self.is_linked(slot, target)) {
             self.transmit(slot, to, message);
@@ -51,24 +50,23 @@ impl<S: Subject> World<S> {
     }
 
     /// Gives a message to the network, for each process that has the name.
-    pub(in crate::world) fn transmit(&mut self, slot: usize, to: NodeId, message: Message) {
-        if self.config.may_fork()
-            && let Err((checker, what)) = self.checker.on_anything(&message)
-        {
+    pub(in crate::world) fn transmit(&mut self, slot: usize, to: NodeId, message: node::Message) {
+        if let Err((checker, what)) = self.court.transmitted(&message) {
             return self.violate(checker, what);
         }
         // Only a network whose links are narrow asks how long a message is.
-        let size = match self.config.bandwidth_bytes_per_ms {
-            0 => 0,
-            _ => u64::try_from(message.to_bytes().len()).expect("lengths fit 64 bits"),
+        let size = match (self.config.network.bandwidth_bytes_per_ms, &message) {
+            (1.., node::Message::Ledger(said)) => {
+                u64::try_from(said.to_bytes().len()).expect("lengths fit 64 bits")
+            }
+            _ => 0,
         };
         for target in 0..self.hosts.len() {
             let known = self.hosts[target].node == to && target != slot;
             if !known || !self.twins_let_pass(slot, target) {
                 continue;
             }
-            let message = message.clone().into();
-            let carried = self.carry((slot, target), Scope::Global, message, size);
+            let carried = self.carry((slot, target), Scope::Global, message.clone(), size);
             if let Err((checker, what)) = carried {
                 self.violate(checker, what);
             }
@@ -84,7 +82,7 @@ impl<S: Subject> World<S> {
             (true, _) => (from, to),
             (false, true) => (to, from),
         };
-        let window = self.now / (self.config.delta_ms.max(1) * TWIN_WINDOW_DELAYS * MILLI);
+        let window = self.now / (self.config.ledger.delta_ms.max(1) * TWIN_WINDOW_DELAYS * MILLI);
         let name = low_bits(self.hosts[twin].node) << 16 ^ u64::try_from(other).expect("few slots");
         let draw = Keyed::new(self.seed, Domain::Liar).at(name | 1 << 40, window);
         let twins = self.hosts.iter().take(twin);
@@ -116,7 +114,7 @@ impl<S: Subject> World<S> {
     pub(in crate::world) fn lie(&mut self, slot: usize) {
         let lies = self.with_liar(slot, |liar, scene| liar.on_idle(scene));
         self.say(slot, lies);
-        let pause = self.config.delta_ms.max(10) * MILLI / 2;
+        let pause = self.config.ledger.delta_ms.max(10) * MILLI / 2;
         let number = self.fresh_draw();
         let draw = Keyed::new(self.seed, Domain::Liar).at(1 << 41, number);
         self.schedule(
@@ -152,7 +150,8 @@ impl<S: Subject> World<S> {
     fn say(&mut self, slot: usize, lies: Vec<Lie>) {
         for Lie { to, message, after } in lies {
             self.coverage.lies_told += 1;
-            if let Err((checker, what)) = self.checker.on_lie(&message) {
+            let message = message.into();
+            if let Err((checker, what)) = self.court.lied(&message) {
                 self.violate(checker, what);
             }
             if after == 0 {

@@ -8,19 +8,27 @@ use bytes::Bytes;
 use decube_core::bft::Height;
 use decube_core::codec::Encode as _;
 use decube_core::crypto::fake::FakeAuthority;
-use decube_core::crypto::{SharedSigner, Signer as _, sha256};
+use decube_core::crypto::{ChainId, SharedSigner, Signer as _, sha256};
 use decube_core::ledger::{
     AccountId, Intent, Lane, Ledger, Name, Operation, Rejection, Request, Response, Sequence,
     SnapshotRecord, TxId, TxState,
 };
+use decube_core::node;
 use decube_core::types::RequestId;
 
-use super::{Happening, MILLI, World};
-use crate::check::raft::Finding;
+use super::{Actor, ActorStats, Answer, Context, Way, at, number};
+use crate::check::ledger::LedgerChecker;
+use crate::check::{Finding, Shared};
+use crate::config::LoadSettings;
 use crate::rng::{Domain, Keyed};
 use crate::subject::Subject;
 use crate::workload::{Action, Planned, Workload};
-use crate::world::calls::Caller;
+use crate::world::furthest;
+
+const MILLI: u64 = 1_000_000;
+/// The bits of a token that count how often a client was told when to wake; the others
+/// say which client.
+const GENERATION_BITS: u64 = 40;
 
 /// What a client waits for.
 #[derive(Debug, Clone)]
@@ -57,12 +65,14 @@ struct Client {
 
 /// All clients.
 #[derive(Debug)]
-pub(in crate::world) struct Load {
+pub struct LedgerClients {
     clients: Vec<Client>,
+    load: LoadSettings,
     workload: Workload,
     places: Keyed,
-    /// Operations that some client knows to be final.
-    pub(super) acknowledged: Vec<TxId>,
+    chain: ChainId,
+    /// Whom they tell what they were told.
+    judge: Shared<LedgerChecker>,
 }
 
 /// The first signer of a client; those below belong to nodes.
@@ -70,12 +80,14 @@ const SIGNERS_FROM: u64 = 1_000;
 /// Blocks that a transaction is valid for: few, so that some come too late.
 const VALID_BLOCKS: u64 = 200;
 
-impl Load {
-    pub(in crate::world) fn new(
+impl LedgerClients {
+    /// The clients of a run.
+    pub fn new(
         seed: u64,
-        clients: u64,
+        load: LoadSettings,
         workload: Workload,
         authority: &FakeAuthority,
+        (chain, judge): (ChainId, Shared<LedgerChecker>),
     ) -> Self {
         let client = |number: u64| {
             let key = authority.signer(SIGNERS_FROM + number);
@@ -92,106 +104,86 @@ impl Load {
             }
         };
         Self {
-            clients: (0..clients).map(client).collect(),
+            clients: (0..load.clients).map(client).collect(),
+            load,
             workload,
             places: Keyed::new(seed, Domain::Client),
-            acknowledged: Vec::new(),
+            chain,
+            judge,
         }
     }
 
-    pub(in crate::world) fn len(&self) -> usize {
-        self.clients.len()
-    }
-
-    pub(in crate::world) fn completed_each(&self) -> Vec<u64> {
-        self.clients.iter().map(|client| client.completed).collect()
-    }
-}
-
-impl<S: Subject> World<S> {
     /// Wakes a client after so many nanoseconds, unless something else happens first.
-    pub(in crate::world) fn wake_client(&mut self, client: usize, after: u64) {
-        let one = &mut self.load.clients[client];
+    fn wake_after<S: Subject>(&mut self, ctx: &mut Context<'_, S>, client: usize, after: u64) {
+        let one = &mut self.clients[client];
         one.generation += 1;
-        let generation = one.generation;
-        self.schedule(self.now + after, Happening::Client { client, generation });
-    }
-
-    pub(in crate::world) fn client_wakes(&mut self, client: usize, generation: u64) {
-        if self.load.clients[client].generation != generation {
-            return;
-        }
-        match self.load.clients[client].state {
-            State::Idle => self.act(client),
-            // No answer came: it asks somebody else.
-            State::Submitted(_) | State::Asking(_) => {
-                self.load.clients[client].state = State::Idle;
-                self.act(client);
-            }
-        }
+        let token = number(client) << GENERATION_BITS | one.generation;
+        ctx.wake_at(ctx.now() + after, token);
     }
 
     /// Hands in the present transaction, or makes the next one.
-    fn act(&mut self, client: usize) {
-        let Some(slot) = self.pick_slot(client) else {
-            return self.wake_client(client, 50 * MILLI);
+    fn act<S: Subject>(&mut self, ctx: &mut Context<'_, S>, client: usize) {
+        let Some(slot) = self.pick_slot(ctx, client) else {
+            return self.wake_after(ctx, client, 50 * MILLI);
         };
-        let tip = self.checker.highest();
-        let one = &self.load.clients[client];
+        let tip = self.judge.borrow().highest();
+        let one = &self.clients[client];
         let is_over = one.pending.as_ref().is_some_and(|p| p.valid_until <= tip);
         if is_over || one.tries > 8 {
             let request = Request::Account { id: one.account };
-            let id = self.ask(client, slot, request);
-            self.load.clients[client].state = State::Asking(id);
+            let id = self.ask(ctx, client, slot, request);
+            self.clients[client].state = State::Asking(id);
             return;
         }
         if one.pending.is_none() {
             self.make(client, tip);
         }
-        let Some(pending) = self.load.clients[client].pending.clone() else {
-            return self.wake_client(client, 50 * MILLI);
+        let Some(pending) = self.clients[client].pending.clone() else {
+            return self.wake_after(ctx, client, 50 * MILLI);
         };
         let request = Request::Submit {
             transaction: pending.bytes,
             wait: true,
         };
-        let id = self.ask(client, slot, request);
-        let one = &mut self.load.clients[client];
+        let id = self.ask(ctx, client, slot, request);
+        let one = &mut self.clients[client];
         one.tries += 1;
         one.state = State::Submitted(id);
     }
 
     /// A running process that a client trusts: any but those of liars.
-    fn pick_slot(&mut self, client: usize) -> Option<usize> {
-        let hosts = self.hosts.iter().enumerate();
+    fn pick_slot<S: Subject>(&self, ctx: &mut Context<'_, S>, client: usize) -> Option<usize> {
+        let hosts = ctx.hosts().iter().enumerate();
         let open: Vec<usize> = hosts
             .filter(|(_, host)| host.is_honest() && host.is_up())
             .map(|(slot, _)| slot)
             .collect();
-        let entity = u64::try_from(client).expect("few clients");
-        let number = self.fresh_draw();
-        let draw = self.load.places.at(entity, number);
+        let draw = self.places.at(number(client), ctx.draw_number());
         (!open.is_empty()).then(|| open[draw.index(open.len())])
     }
 
-    fn ask(&mut self, client: usize, slot: usize, request: Request) -> RequestId {
-        let id = self.fresh_request();
-        self.call(Caller::Client(client), slot, id, request.into());
-        self.wake_client(client, self.config.client_timeout_ms * MILLI);
+    fn ask<S: Subject>(
+        &mut self,
+        ctx: &mut Context<'_, S>,
+        client: usize,
+        slot: usize,
+        request: Request,
+    ) -> RequestId {
+        let id = ctx.call(Way::Remote, number(client), slot, request);
+        self.wake_after(ctx, client, self.load.client_timeout_ms * MILLI);
         id
     }
 
     /// What a client is at.
     fn planned(&self, client: usize) -> Planned {
-        let entity = u64::try_from(client).expect("few clients");
-        let number = self.load.clients[client].number;
-        self.load.workload.operation(&self.config, entity, number)
+        let at = self.clients[client].number;
+        self.workload.operation(&self.load, number(client), at)
     }
 
     /// Signs the client's next transaction, if it has one left.
     fn make(&mut self, client: usize, tip: Height) {
         let planned = self.planned(client);
-        let one = &mut self.load.clients[client];
+        let one = &mut self.clients[client];
         if planned.action == Action::Skip {
             one.number += 1;
             return;
@@ -199,7 +191,7 @@ impl<S: Subject> World<S> {
         let count = operations_in(&planned);
         let operation = |place: u64| operation_of(planned.action, client, one.number, place);
         let intent = Intent {
-            chain: self.genesis.chain(),
+            chain: self.chain,
             account: one.account,
             lane: Lane(0),
             sequence: Sequence(one.sequence),
@@ -217,13 +209,14 @@ impl<S: Subject> World<S> {
         });
     }
 
-    pub(in crate::world) fn client_answered(
+    fn take_answer<S: Subject>(
         &mut self,
+        ctx: &mut Context<'_, S>,
         client: usize,
         id: RequestId,
         answer: Option<Response>,
     ) -> Result<(), Finding> {
-        let one = &mut self.load.clients[client];
+        let one = &mut self.clients[client];
         let waits = match one.state {
             State::Idle => false,
             State::Submitted(asked) | State::Asking(asked) => asked == id,
@@ -233,23 +226,22 @@ impl<S: Subject> World<S> {
         }
         one.state = State::Idle;
         let Some(response) = answer else {
-            self.wake_client(client, 30 * MILLI);
+            self.wake_after(ctx, client, 30 * MILLI);
             return Ok(());
         };
         match response {
             Response::Transaction(TxState::Final(place)) => {
-                let pending = self.load.clients[client].pending.clone();
+                let pending = self.clients[client].pending.clone();
                 let first = pending.expect("it was submitted").first;
-                self.checker.acknowledged(first, place)?;
-                self.load.acknowledged.push(first);
-                self.advance_client(client);
+                self.judge.borrow_mut().acknowledged(first, place)?;
+                self.go_on(ctx, client);
             }
             Response::Account(view) => {
                 // The view counts what waits at that node, which may never be final.
-                let world = self.furthest().and_then(Ledger::world);
+                let world = furthest(ctx.hosts()).and_then(Ledger::world);
                 let known = world.and_then(|world| world.account(&view.id));
                 let next = known.map_or(0, |account| account.next(Lane(0)).0);
-                let one = &mut self.load.clients[client];
+                let one = &mut self.clients[client];
                 let over = one
                     .pending
                     .as_ref()
@@ -261,11 +253,11 @@ impl<S: Subject> World<S> {
                     (one.sequence, one.pending) = (next.max(one.sequence), None);
                     one.number += 1;
                 }
-                self.wake_client(client, 10 * MILLI);
+                self.wake_after(ctx, client, 10 * MILLI);
             }
             Response::Rejected(rejection) => {
-                self.coverage.refusals += 1;
-                let one = &mut self.load.clients[client];
+                ctx.coverage().refusals += 1;
+                let one = &mut self.clients[client];
                 if rejection.retry_after().is_none() {
                     one.tries = u64::MAX;
                 }
@@ -273,24 +265,79 @@ impl<S: Subject> World<S> {
                     let message = format!("client {client}: {error} for a good transaction");
                     return Err(("good-transaction", message));
                 }
-                self.wake_client(client, 50 * MILLI);
+                self.wake_after(ctx, client, 50 * MILLI);
             }
-            _ => self.wake_client(client, 50 * MILLI),
+            _ => self.wake_after(ctx, client, 50 * MILLI),
         }
         Ok(())
     }
 
     /// A client's transaction is final: it goes on with the next one.
-    fn advance_client(&mut self, client: usize) {
+    fn go_on<S: Subject>(&mut self, ctx: &mut Context<'_, S>, client: usize) {
         let planned = self.planned(client);
-        let one = &mut self.load.clients[client];
+        let one = &mut self.clients[client];
         let count = operations_in(&planned);
         one.sequence += count;
         one.number += 1;
         one.completed += 1;
         one.pending = None;
         one.tries = 0;
-        self.wake_client(client, planned.think.max(1));
+        self.wake_after(ctx, client, planned.think.max(1));
+    }
+}
+
+impl<S: Subject> Actor<S> for LedgerClients {
+    fn begin(&mut self, ctx: &mut Context<'_, S>) {
+        for client in 0..self.clients.len() {
+            self.wake_after(ctx, client, MILLI);
+        }
+    }
+
+    fn wake(&mut self, ctx: &mut Context<'_, S>, token: u64) -> Result<(), Finding> {
+        let client = at(token >> GENERATION_BITS);
+        let one = &mut self.clients[client];
+        if one.generation == token & ((1 << GENERATION_BITS) - 1) {
+            // If it waited for an answer, none came: it asks somebody else.
+            one.state = State::Idle;
+            self.act(ctx, client);
+        }
+        Ok(())
+    }
+
+    fn answered(
+        &mut self,
+        ctx: &mut Context<'_, S>,
+        token: u64,
+        id: RequestId,
+        answer: Answer,
+    ) -> Result<(), Finding> {
+        self.take_answer(ctx, at(token), id, of_ledger(answer)?)
+    }
+
+    fn healed(&mut self, calm: &LoadSettings) {
+        self.load.client_timeout_ms = calm.client_timeout_ms;
+    }
+
+    fn completed(&self) -> Vec<u64> {
+        self.clients.iter().map(|client| client.completed).collect()
+    }
+
+    fn stats(&self) -> ActorStats {
+        ActorStats {
+            completed: self.clients.iter().map(|client| client.completed).sum(),
+            ..ActorStats::default()
+        }
+    }
+}
+
+/// What the ledger answered, if it did.
+pub(super) fn of_ledger(answer: Answer) -> Result<Option<Response>, Finding> {
+    match answer {
+        Answer::Answered(response) => match *response {
+            node::Response::Ledger(response) => Ok(Some(response)),
+            other => Err(("answer-kind", format!("the ledger was asked: {other:?}"))),
+        },
+        Answer::NoConnection | Answer::Lost => Ok(None),
     }
 }
 

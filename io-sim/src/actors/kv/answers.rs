@@ -3,12 +3,11 @@
 use super::*;
 
 impl Clients {
-    pub(super) fn answered(
+    pub(super) fn take_answer<S: Subject>(
         &mut self,
-        config: &SimConfig,
+        ctx: &mut Context<'_, S>,
         at: usize,
         response: Response,
-        out: &mut Vec<Intent>,
     ) -> Result<(), Finding> {
         let current = self.clients[at]
             .current
@@ -31,7 +30,7 @@ impl Clients {
             }
         }
         self.stats.completed += 1;
-        self.finish(config, at, out);
+        self.finish(ctx, at);
         Ok(())
     }
 
@@ -150,7 +149,7 @@ impl Clients {
         &mut self,
         at: usize,
         current: &Current,
-        answer: &Answer,
+        answer: &ReadAnswer,
     ) -> Result<(), Finding> {
         let revision = answer.revision.0;
         self.in_order(current, revision, false)?;
@@ -253,7 +252,7 @@ impl Clients {
             step,
             revision,
         };
-        self.history.add(key, operation);
+        self.records.borrow_mut().history.add(key, operation);
     }
 
     /// The present operation may or may not have happened, or happen later.
@@ -274,6 +273,9 @@ impl Clients {
             },
             revision: None,
         };
-        self.history.add(current.planned.key, operation);
+        self.records
+            .borrow_mut()
+            .history
+            .add(current.planned.key, operation);
     }
 }

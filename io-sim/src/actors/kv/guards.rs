@@ -6,8 +6,8 @@ use decube_core::kv::{Condition, FencingToken, LeaseId, Op, Outcome};
 use decube_core::types::Span;
 
 use super::{Clients, Current};
+use crate::check::Finding;
 use crate::check::guards::Shown;
-use crate::check::raft::Finding;
 use crate::workload::{Action, Planned, held_key_name, lock_name, lock_number, value_bytes};
 
 /// What a client believes to hold.
@@ -163,7 +163,9 @@ impl Clients {
             self.not_judged(asked);
             return Ok(());
         }
-        shown.map_or(Ok(()), |shown| self.guards.add(place, shown))
+        shown.map_or(Ok(()), |shown| {
+            self.records.borrow_mut().guards.add(place, shown)
+        })
     }
 
     /// No answer came to something asked: it may still take effect.
@@ -181,9 +183,11 @@ impl Clients {
     fn not_judged(&mut self, asked: Asked) {
         match asked {
             Asked::Grant { .. } | Asked::Acquire { .. } | Asked::Bind { .. } => {}
-            Asked::Renew { lease, .. } => self.guards.maybe_renewed(lease.0),
-            Asked::Revoke { lease } => self.guards.maybe_ended(lease.0),
-            Asked::Release { token, .. } => self.guards.maybe_released(token.0),
+            Asked::Renew { lease, .. } => self.records.borrow_mut().guards.maybe_renewed(lease.0),
+            Asked::Revoke { lease } => self.records.borrow_mut().guards.maybe_ended(lease.0),
+            Asked::Release { token, .. } => {
+                self.records.borrow_mut().guards.maybe_released(token.0)
+            }
         }
     }
 }

@@ -7,97 +7,47 @@
 
 mod answers;
 mod guards;
+mod timers;
 
 use bytes::Bytes;
 use decube_core::cluster::{Consistency, Request, Response};
-use decube_core::kv::{Answer, Condition, Found, Op, Outcome, Pair, Query};
+use decube_core::kv::{Answer as ReadAnswer, Condition, Found, Op, Outcome, Pair, Query};
+use decube_core::node;
 use decube_core::raft::Refusal;
 use decube_core::replica::{Command, SessionId};
 use decube_core::types::{Index, LogId, NodeId, RequestId, Revision, Span};
 
-use crate::check::guards::Guards;
+use super::{Actor, ActorStats, Answer, Context, Way, at, number};
 use crate::check::order::RealTime;
-use crate::check::raft::Finding;
-use crate::config::SimConfig;
-use crate::history::{History, Operation, Requires, Step, ValueId};
+use crate::check::records::Records;
+use crate::check::{Finding, Shared};
+use crate::config::LoadSettings;
+use crate::history::{Operation, Requires, Step, ValueId};
 use crate::network::ppm;
 use crate::rng::{Domain, Draw, Keyed};
+use crate::subject::Subject;
 use crate::workload::{Action, Planned, Workload, key_name, key_number, value_bytes, value_id};
 
-/// What a client wants of the world.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Intent {
-    /// Send a request to a node.
-    Call {
-        /// The client.
-        client: usize,
-        /// The node's slot.
-        slot: usize,
-        /// The request's id.
-        id: RequestId,
-        /// The request.
-        request: Request,
-    },
-    /// Wake the client after so many nanoseconds, unless it has moved on.
-    Timer {
-        /// The client.
-        client: usize,
-        /// Echoed, so that old timers can be told.
-        generation: u64,
-        /// In how many nanoseconds.
-        after: u64,
-    },
-    /// Tell a node that nobody waits for this request any more.
-    Cancel {
-        /// The node's slot.
-        slot: usize,
-        /// The request.
-        id: RequestId,
-    },
-}
-
-/// How a call ended, as the client sees it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Ending {
-    /// The node answered.
-    Answered(Box<Response>),
-    /// Nobody listens there: nothing happened.
-    NoConnection,
-    /// The connection broke, or the client lost patience: nothing is known.
-    Lost,
-}
-
-/// What clients have done so far.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct ClientStats {
-    /// Operations that ended with an answer.
-    pub completed: u64,
-    /// Calls that were refused.
-    pub refused: u64,
-    /// Calls without an answer.
-    pub lost: u64,
-    /// Calls repeated in a session after no answer came.
-    pub repeated: u64,
-}
+use timers::Timers;
 
 /// All clients and what they share: the history and the claimed order.
 #[derive(Debug)]
 pub struct Clients {
     clients: Vec<Client>,
+    load: LoadSettings,
     workload: Workload,
     behaviour: Keyed,
-    slots: usize,
-    /// Which node is in which slot.
+    /// How many nodes of the cluster they turn to: the first so many.
+    contacts: usize,
+    /// Which node is in which place of the cluster, by slot and name.
+    slots: Vec<usize>,
     names: Vec<NodeId>,
-    next_request: u64,
+    timers: Vec<Timers>,
     stamp: u64,
     order: RealTime,
     /// What was done and seen.
-    pub history: History,
-    /// What was shown of leases and locks.
-    pub guards: Guards,
-    /// How much.
-    pub stats: ClientStats,
+    records: Shared<Records>,
+    stats: ActorStats,
 }
 
 #[derive(Debug)]
@@ -135,25 +85,22 @@ struct Current {
 
 const MILLI: u64 = 1_000_000;
 
-impl ClientStats {
-    /// Adds what others have done.
-    pub const fn add(&mut self, other: &Self) {
-        self.completed += other.completed;
-        self.refused += other.refused;
-        self.lost += other.lost;
-        self.repeated += other.repeated;
-    }
-}
-
 impl Clients {
-    /// Clients of a run.
-    pub fn new(seed: u64, config: &SimConfig, workload: Workload) -> Self {
+    /// Clients of a cluster, whose nodes have these slots and names. They turn to the
+    /// first `contacts` of them.
+    pub fn new(
+        seed: u64,
+        load: LoadSettings,
+        workload: Workload,
+        (contacts, slots, names): (u64, Vec<usize>, Vec<NodeId>),
+        records: Shared<Records>,
+    ) -> Self {
         let behaviour = Keyed::new(seed, Domain::Client);
-        let keys = usize::try_from(config.keys).expect("few keys");
-        let clients = (0..config.clients)
+        let keys = usize::try_from(load.keys).expect("few keys");
+        let clients = (0..load.clients)
             .map(|number| Client {
                 number,
-                wants_session: behaviour.at(number, 0).chance(ppm(config.session_ppm)),
+                wants_session: behaviour.at(number, 0).chance(ppm(load.session_ppm)),
                 session: None,
                 sessions_opened: 0,
                 sequence: 0,
@@ -168,144 +115,46 @@ impl Clients {
             })
             .collect();
         Self {
+            timers: vec![Timers::default(); at(load.clients)],
             clients,
+            load,
             workload,
             behaviour,
-            slots: usize::try_from(config.contact_slots()).expect("few slots"),
-            names: Vec::new(),
-            next_request: 0,
+            contacts: at(contacts),
+            slots,
+            names,
             stamp: 0,
             order: RealTime::default(),
-            history: History::default(),
-            guards: Guards::default(),
-            stats: ClientStats::default(),
-        }
-    }
-
-    /// The same, who know which node is in which slot and so can follow hints.
-    #[must_use]
-    pub fn with_names(mut self, names: Vec<NodeId>) -> Self {
-        self.names = names;
-        self
-    }
-
-    /// The same, whose requests are numbered from another number on: where other clients
-    /// ask the same nodes.
-    #[must_use]
-    pub const fn with_requests_from(mut self, first: u64) -> Self {
-        self.next_request = first;
-        self
-    }
-
-    /// How many clients there are.
-    pub fn len(&self) -> usize {
-        self.clients.len()
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.clients.is_empty()
-    }
-
-    /// The fewest operations that any client has completed.
-    pub fn completed_least(&self) -> u64 {
-        self.clients
-            .iter()
-            .map(|client| client.completed)
-            .min()
-            .unwrap_or(u64::MAX)
-    }
-
-    /// How many operations each client has completed.
-    pub fn completed_each(&self) -> Vec<u64> {
-        self.clients.iter().map(|client| client.completed).collect()
-    }
-
-    /// A fresh id for a request that is nobody's operation (an operator's).
-    pub fn fresh_request(&mut self) -> RequestId {
-        self.next_request += 1;
-        RequestId(self.next_request)
-    }
-
-    /// The run ends: what was asked and not answered stays open.
-    pub fn close(&mut self) {
-        for at in 0..self.clients.len() {
-            let current = self.clients[at].current.as_ref();
-            let writes = |current: &Current| {
-                matches!(current.request, Request::Write(_)) && !current.opens_session
-            };
-            if current.is_some_and(writes) {
-                self.leave_open(at);
-                self.clients[at].current = None;
-            }
+            records,
+            stats: ActorStats::default(),
         }
     }
 
     /// A client's timer went off.
-    pub fn wake(
-        &mut self,
-        config: &SimConfig,
-        client: usize,
-        generation: u64,
-        out: &mut Vec<Intent>,
-    ) {
+    fn woken<S: Subject>(&mut self, ctx: &mut Context<'_, S>, client: usize, generation: u64) {
         if self.clients[client].generation != generation {
             return;
         }
-        if let Some((id, slot)) = self.clients[client].waiting {
+        if let Some((id, place)) = self.clients[client].waiting {
             if self.draw(client).coin() {
-                out.push(Intent::Cancel { slot, id });
+                ctx.cancel(self.slots[place], id);
             }
-            self.ended_without_answer(config, client, out);
+            self.ended_without_answer(ctx, client);
         } else if self.clients[client].current.is_some() {
-            self.call(config, client, out);
+            self.call(ctx, client);
         } else {
-            self.begin(config, client, out);
+            self.begin(ctx, client);
         }
     }
 
-    /// A call has ended.
-    pub fn ended(
-        &mut self,
-        config: &SimConfig,
-        client: usize,
-        id: RequestId,
-        ending: Ending,
-        out: &mut Vec<Intent>,
-    ) -> Result<(), Finding> {
-        if self.clients[client]
-            .waiting
-            .is_none_or(|(waiting, _)| waiting != id)
-        {
-            return Ok(());
-        }
-        let response = match ending {
-            Ending::Answered(response) => *response,
-            Ending::NoConnection => Response::Refused(Refusal::NotLeader { leader: None }),
-            Ending::Lost => Response::Unknown,
-        };
-        match response {
-            Response::Refused(refusal) => {
-                self.refused(client, refusal);
-                self.retry_later(client, out);
-                Ok(())
-            }
-            Response::Unknown => {
-                self.ended_without_answer(config, client, out);
-                Ok(())
-            }
-            response => self.answered(config, client, response, out),
-        }
-    }
-
-    fn begin(&mut self, config: &SimConfig, at: usize, out: &mut Vec<Intent>) {
+    fn begin<S: Subject>(&mut self, ctx: &mut Context<'_, S>, at: usize) {
         let number = self.clients[at].completed_or_skipped();
         let planned = self
             .workload
-            .operation(config, self.clients[at].number, number);
+            .operation(&self.load, self.clients[at].number, number);
         if planned.action == Action::Skip {
             self.clients[at].draws += 1;
-            self.finish(config, at, out);
+            self.finish(ctx, at);
             return;
         }
         let opens_session = self.clients[at].wants_session && self.clients[at].session.is_none();
@@ -315,7 +164,7 @@ impl Clients {
             self.operation(at, number, planned)
         };
         self.clients[at].current = Some(current);
-        self.call(config, at, out);
+        self.call(ctx, at);
     }
 
     fn opening(&mut self, at: usize, planned: Planned) -> Current {
@@ -375,36 +224,24 @@ impl Clients {
         }
     }
 
-    fn call(&mut self, config: &SimConfig, at: usize, out: &mut Vec<Intent>) {
+    fn call<S: Subject>(&mut self, ctx: &mut Context<'_, S>, at: usize) {
         let draw = self.draw(at);
-        let slots = self.slots;
-        self.next_request += 1;
-        let id = RequestId(self.next_request);
         let client = &mut self.clients[at];
         let hint = client.hint.filter(|_| draw.again().coin());
-        let slot = hint.unwrap_or_else(|| draw.index(slots));
-        let current = client
-            .current
-            .as_ref()
-            .expect("a call belongs to an operation");
-        client.waiting = Some((id, slot));
+        let place = hint.unwrap_or_else(|| draw.index(self.contacts));
+        let current = client.current.as_ref();
+        let current = current.expect("a call belongs to an operation");
+        let request = current.request.clone();
+        let id = ctx.call(Way::Remote, number(at), self.slots[place], request);
+        client.waiting = Some((id, place));
         client.generation += 1;
-        out.push(Intent::Call {
-            client: at,
-            slot,
-            id,
-            request: current.request.clone(),
-        });
-        out.push(Intent::Timer {
-            client: at,
-            generation: client.generation,
-            after: config.client_timeout_ms * MILLI,
-        });
+        let patience = self.load.client_timeout_ms * MILLI;
+        self.set_timer(ctx, at, patience);
     }
 
     fn refused(&mut self, at: usize, refusal: Refusal) {
         self.stats.refused += 1;
-        let known = &self.names[..self.slots.min(self.names.len())];
+        let known = &self.names[..self.contacts.min(self.names.len())];
         self.clients[at].hint = match refusal {
             Refusal::NotLeader {
                 leader: Some(leader),
@@ -413,19 +250,15 @@ impl Clients {
         };
     }
 
-    fn retry_later(&mut self, at: usize, out: &mut Vec<Intent>) {
+    fn retry_later<S: Subject>(&mut self, ctx: &mut Context<'_, S>, at: usize) {
         let after = self.draw(at).range(5 * MILLI, 150 * MILLI);
         let client = &mut self.clients[at];
         client.waiting = None;
         client.generation += 1;
-        out.push(Intent::Timer {
-            client: at,
-            generation: client.generation,
-            after,
-        });
+        self.set_timer(ctx, at, after);
     }
 
-    fn ended_without_answer(&mut self, config: &SimConfig, at: usize, out: &mut Vec<Intent>) {
+    fn ended_without_answer<S: Subject>(&mut self, ctx: &mut Context<'_, S>, at: usize) {
         self.stats.lost += 1;
         let client = &mut self.clients[at];
         client.waiting = None;
@@ -438,33 +271,106 @@ impl Clients {
         if client.session.is_some() || current.opens_session || is_read {
             current.uncertain = true;
             self.stats.repeated += u64::from(!is_read);
-            self.retry_later(at, out);
+            self.retry_later(ctx, at);
         } else {
             self.leave_open(at);
-            self.finish(config, at, out);
+            self.finish(ctx, at);
         }
     }
 
-    fn finish(&mut self, config: &SimConfig, at: usize, out: &mut Vec<Intent>) {
+    fn finish<S: Subject>(&mut self, ctx: &mut Context<'_, S>, at: usize) {
         let client = &mut self.clients[at];
         client.waiting = None;
         client.current = None;
         client.completed += 1;
         client.generation += 1;
         let number = client.completed_or_skipped();
-        let generation = client.generation;
-        let think = self.workload.operation(config, client.number, number).think;
-        out.push(Intent::Timer {
-            client: at,
-            generation,
-            after: think,
-        });
+        let planned = self.workload.operation(&self.load, client.number, number);
+        self.set_timer(ctx, at, planned.think);
     }
 
     fn draw(&mut self, at: usize) -> Draw {
         let client = &mut self.clients[at];
         client.draws += 1;
         self.behaviour.at(client.number, client.draws)
+    }
+}
+
+impl<S: Subject> Actor<S> for Clients {
+    fn begin(&mut self, ctx: &mut Context<'_, S>) {
+        for client in 0..self.clients.len() {
+            self.set_timer(ctx, client, MILLI);
+        }
+    }
+
+    fn wake(&mut self, ctx: &mut Context<'_, S>, token: u64) -> Result<(), Finding> {
+        if let Some((client, generation)) = self.due(ctx, token) {
+            self.woken(ctx, client, generation);
+        }
+        Ok(())
+    }
+
+    fn answered(
+        &mut self,
+        ctx: &mut Context<'_, S>,
+        token: u64,
+        id: RequestId,
+        answer: Answer,
+    ) -> Result<(), Finding> {
+        let client = at(token);
+        let waiting = self.clients[client].waiting;
+        if waiting.is_none_or(|(waiting, _)| waiting != id) {
+            return Ok(());
+        }
+        let response = match answer {
+            Answer::Answered(response) => match *response {
+                node::Response::Cluster(response) => response,
+                other => return Err(("answer-kind", format!("the cluster was asked: {other:?}"))),
+            },
+            Answer::NoConnection => Response::Refused(Refusal::NotLeader { leader: None }),
+            Answer::Lost => Response::Unknown,
+        };
+        match response {
+            Response::Refused(refusal) => {
+                self.refused(client, refusal);
+                self.retry_later(ctx, client);
+                Ok(())
+            }
+            Response::Unknown => {
+                self.ended_without_answer(ctx, client);
+                Ok(())
+            }
+            response => self.take_answer(ctx, client, response),
+        }
+    }
+
+    fn healed(&mut self, calm: &LoadSettings) {
+        self.load.client_timeout_ms = calm.client_timeout_ms;
+    }
+
+    fn close(&mut self) {
+        for at in 0..self.clients.len() {
+            let current = self.clients[at].current.as_ref();
+            let writes = |current: &Current| {
+                matches!(current.request, Request::Write(_)) && !current.opens_session
+            };
+            if current.is_some_and(writes) {
+                self.leave_open(at);
+                self.clients[at].current = None;
+            }
+        }
+    }
+
+    fn completed(&self) -> Vec<u64> {
+        self.clients.iter().map(|client| client.completed).collect()
+    }
+
+    fn stats(&self) -> ActorStats {
+        self.stats
+    }
+
+    fn fingerprint(&self) -> Option<u64> {
+        Some(self.records.borrow().history.len())
     }
 }
 

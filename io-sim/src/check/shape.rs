@@ -1,0 +1,92 @@
+//! What holds of every node, whatever its parts are: it does not step without end, what it
+//! keeps is bounded, and it listens to nobody of another cluster.
+
+use decube_core::limits::{LEDGER_POOL_BYTES_MAX, REQUESTS_OPEN_MAX};
+use decube_core::node::{Effect, Event, Message};
+use decube_core::part::Scope;
+
+use super::{Checker, Finding, Hooks, Step};
+use crate::subject::Subject;
+
+/// Steps in one instant after which something spins.
+const STEPS_PER_INSTANT_MAX: u64 = 100_000;
+/// File operations that may be queued at one disk.
+const DISK_QUEUE_MAX: usize = 16_384;
+
+/// Time goes on.
+#[derive(Debug)]
+pub struct Spin;
+
+impl<S: Subject> Checker<S> for Spin {
+    fn hooks(&self) -> Hooks {
+        Hooks::RECEIVED
+    }
+
+    fn received(&mut self, step: Step<'_, S>, _event: &Event) -> Result<(), Finding> {
+        if step.in_this_instant <= STEPS_PER_INSTANT_MAX {
+            return Ok(());
+        }
+        let message = format!("slot {} steps without end at {}", step.slot, step.now);
+        Err(("spin", message))
+    }
+}
+
+/// What is said inside of another cluster changes nothing in a node, and makes it do
+/// nothing.
+#[derive(Debug, Default)]
+pub struct Stranger {
+    /// The digest of a node that a stranger speaks to.
+    before: Option<u64>,
+}
+
+impl<S: Subject> Checker<S> for Stranger {
+    fn hooks(&self) -> Hooks {
+        Hooks::RECEIVED | Hooks::ACTED
+    }
+
+    fn received(&mut self, step: Step<'_, S>, event: &Event) -> Result<(), Finding> {
+        let is_from_stranger = matches!(
+            event,
+            Event::Message {
+                scope: Scope::Global,
+                message: Message::Cluster(_),
+                ..
+            }
+        );
+        self.before = is_from_stranger.then(|| step.subject().digest());
+        Ok(())
+    }
+
+    fn acted(&mut self, step: Step<'_, S>, effects: &[Effect]) -> Result<(), Finding> {
+        let before = self.before.take();
+        if before.is_some_and(|before| !effects.is_empty() || step.subject().digest() != before) {
+            let message = format!("slot {} listens to another cluster", step.slot);
+            return Err(("stranger", message));
+        }
+        Ok(())
+    }
+}
+
+/// Queues, open requests and transactions are bounded.
+#[derive(Debug)]
+pub struct Bounded;
+
+impl<S: Subject> Checker<S> for Bounded {
+    fn hooks(&self) -> Hooks {
+        Hooks::STEPPED
+    }
+
+    fn stepped(&mut self, step: Step<'_, S>) -> Result<(), Finding> {
+        let Step { slot, host, .. } = step;
+        let (files, open) = (host.files_queued(), host.requests_open());
+        let pooled = host.ledger().map_or(0, |ledger| ledger.pool().bytes());
+        if files > DISK_QUEUE_MAX || open > REQUESTS_OPEN_MAX || pooled > LEDGER_POOL_BYTES_MAX {
+            let message = format!(
+                "slot {slot}: {files} file operations, {open} requests, {pooled} bytes of \
+                 transactions"
+            );
+            return Err(("bounded", message));
+        }
+        Ok(())
+    }
+}
