@@ -25,6 +25,7 @@
 //! | [`part`] | what nodes are made of |
 //! | [`cluster`] | a node's part in its cluster: Raft, log, state, clients |
 //! | [`ledger`] | a node's part in the ledger of all clusters |
+//! | `toy` | a small part behind a feature, for tests of how parts are put together |
 //! | [`node`] | the composition root: the one machine that shells drive |
 //! | [`snapshot`] | the formats of snapshots: manifest, tree, layout |
 //! | [`trace`] | the record and replay format |
@@ -54,6 +55,8 @@ pub mod raft;
 pub mod replica;
 pub mod snapshot;
 pub mod store;
+#[cfg(feature = "toy")]
+pub mod toy;
 pub mod trace;
 pub mod types;
 pub mod wal;

@@ -98,6 +98,19 @@ pub const STATUS_FOLLOWERS_MAX: usize = 1024;
 /// Clients that follow the final blocks of the ledger.
 pub const LEDGER_FOLLOWERS_MAX: usize = 1024;
 
+/// Other parts of a node that read final blocks on from the ledger's store.
+pub const LEDGER_READERS_MAX: usize = 8;
+
+/// Peers of a toy.
+#[cfg(feature = "toy")]
+pub const TOY_PEERS_MAX: usize = 64;
+/// Numbers that clients of a toy have added and that no batch holds yet.
+#[cfg(feature = "toy")]
+pub const TOY_ADDS_MAX: usize = 1024;
+/// Clients that follow a toy.
+#[cfg(feature = "toy")]
+pub const TOY_FOLLOWERS_MAX: usize = 64;
+
 /// Requests that wait for one part of a node that recovers.
 pub const REQUESTS_PARKED_MAX: usize = 16_384;
 /// How often notices may lead to notices within one step of a node.

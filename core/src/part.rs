@@ -172,6 +172,9 @@ pub trait Part:
     /// Whom it hears.
     const SCOPE: Scope;
 
+    /// The node that it is of.
+    fn node(&self) -> NodeId;
+
     /// Whom it wants to be connected to. Told anew by [`Effect::Peers`].
     fn peers(&self) -> BTreeSet<NodeId>;
 

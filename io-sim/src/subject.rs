@@ -6,6 +6,7 @@
 
 use bytes::Bytes;
 use decube_core::codec::{Decode, Encode};
+use decube_core::io::Volume;
 use decube_core::ledger::Ledger;
 use decube_core::limits::MESSAGE_BYTES_MAX;
 use decube_core::machine::Machine;
@@ -38,6 +39,10 @@ pub struct Facts {
 
 /// A machine that the simulator can drive and watch.
 pub trait Subject: Machine<Event = Event, Effect = Effect> + Sized {
+    /// Its volumes beside those of its parts in a cluster and the ledger: for tests of
+    /// parts that no scenario knows.
+    const MORE_VOLUMES: &'static [Volume] = &[];
+
     /// A node that has not started.
     fn build(config: Config) -> Self;
 

@@ -37,6 +37,10 @@ const LAYERS: &[(&str, &[&str], &[&str])] = &[
 /// Crates that compile C++ and must never be reached from `sim-tests`.
 const CPLUSPLUS: &[&str] = &["librocksdb-sys", "rocksdb", "aws-lc-sys"];
 
+/// A feature for tests of a workspace of their own: with it a node has a part that no
+/// program may have, and features unify, so nothing here may ask for it.
+const NEVER_SHIPPED: &str = "toy";
+
 /// Checks the edges and prints them.
 pub fn check(root: &Path) -> Result<(), String> {
     let metadata = metadata(root)?;
@@ -73,6 +77,7 @@ pub fn check(root: &Path) -> Result<(), String> {
         }
     }
     errors.extend(unlisted_packages(&direct, &ours));
+    errors.extend(asks_for_what_never_ships(&metadata));
     errors.extend(reaches_cplusplus(root)?);
     if errors.is_empty() {
         Ok(())
@@ -114,6 +119,27 @@ fn direct_dependencies(metadata: &Value) -> Result<BTreeMap<String, BTreeSet<Str
         direct.insert(name, normal);
     }
     Ok(direct)
+}
+
+/// Packages of this workspace that switch the feature on, for themselves or by one of their
+/// own features.
+fn asks_for_what_never_ships(metadata: &Value) -> Vec<String> {
+    let packages = metadata["packages"].as_array().into_iter().flatten();
+    let mut errors = Vec::new();
+    for package in packages {
+        let name = package["name"].as_str().unwrap_or_default();
+        let dependencies = package["dependencies"].as_array().into_iter().flatten();
+        let asked = dependencies.flat_map(|one| one["features"].as_array().into_iter().flatten());
+        let own = package["features"].as_object().into_iter().flatten();
+        let own = own.flat_map(|(_, implied)| implied.as_array().into_iter().flatten());
+        let mut all = asked.chain(own).filter_map(Value::as_str);
+        if all.any(|feature| feature.split('/').next_back() == Some(NEVER_SHIPPED)) {
+            errors.push(format!(
+                "`{name}` must not ask for the feature `{NEVER_SHIPPED}`"
+            ));
+        }
+    }
+    errors
 }
 
 fn unlisted_packages(

@@ -14,7 +14,7 @@ const LAYERS: &[&[&str]] = &[
     &["ledger_types"],
     // The replicated state names its modules, and each of them implements its trait.
     &["proof", "kv replica"],
-    &["cluster", "ledger"],
+    &["cluster", "ledger", "toy"],
     &["node"],
     // The samples of all encoded types, for tests.
     &["golden"],

@@ -67,6 +67,7 @@ const PROTOCOL_FOLDERS: &[&str] = &[
     "core/src/wal",
     "core/src/cluster",
     "core/src/node",
+    "core/src/toy",
 ];
 
 struct File {
@@ -126,6 +127,7 @@ pub fn stats(root: &Path) -> Result<(), String> {
         "io-sim",
         "io-real",
         "sim-tests",
+        "toy-tests",
         "node",
         "proto",
         "scripts",

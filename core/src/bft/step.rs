@@ -148,7 +148,9 @@ impl Bft {
         self.recover_votes(recovered.votes, out);
         let voted_in = self.guard.last_view();
         if voted_in > self.view {
+            // What had opened that view is lost: damage to the log takes single records.
             self.view = voted_in;
+            self.entered_by = None;
         }
         self.listens_from = self.view;
         self.blocks_taken_up = self.blocks.len();

@@ -328,6 +328,10 @@ impl Part for Cluster {
 
     const SCOPE: Scope = Scope::Cluster;
 
+    fn node(&self) -> NodeId {
+        self.config.id
+    }
+
     /// The members.
     fn peers(&self) -> BTreeSet<NodeId> {
         let members = self.raft.as_ref().map(|raft| raft.membership().members());

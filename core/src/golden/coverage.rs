@@ -31,6 +31,9 @@ const INSIDE: &[(&str, &str)] = &[
 /// and the test of that folder compares them with the table.
 const MADE: &[(&str, &str)] = &[("node", "Message"), ("node", "Request")];
 
+/// In front of a variant that no program has.
+const TOY: &str = "#[cfg(feature = \"toy\")]";
+
 /// Fewer types than this, and the search does not find what it should.
 const TYPES_MIN: usize = 150;
 
@@ -110,6 +113,8 @@ pub(super) enum Six {
         Inner: u8,
     },
     Number = 7,
+    #[cfg(feature = \"toy\")]
+    Toy,
 }
 ";
     let found = search(&[Source {
@@ -181,7 +186,8 @@ fn walk(root: &Path, folder: &Path, sources: &mut Vec<Source>) {
         let name = path.file_name().and_then(|name| name.to_str());
         let name = name.expect("names are plain");
         if path.is_dir() {
-            if !matches!(name, "tests" | "golden") {
+            // What the toy writes is no format of ours.
+            if !matches!(name, "tests" | "golden" | "toy") {
                 walk(root, &path, sources);
             }
         } else if name.ends_with(".rs") && name != "tests.rs" {
@@ -266,8 +272,11 @@ fn made_in<'a>(text: &'a str, macros: &[&str]) -> Vec<&'a str> {
 fn enums_in(text: &str) -> Vec<(&str, Vec<String>)> {
     let mut enums = Vec::new();
     let mut open: Option<(&str, Vec<String>)> = None;
+    let mut is_toy = false;
     for line in text.lines() {
+        let is_behind_feature = core::mem::replace(&mut is_toy, line.ends_with(TOY));
         match &mut open {
+            Some(_) if is_behind_feature => {}
             None if line.ends_with("{}") => {}
             None => open = declared(line, "enum ").map(|name| (name, Vec::new())),
             Some((_, variants)) => {

@@ -30,17 +30,27 @@ pub enum Volume {
     Cluster,
     /// Votes and open blocks of the ledger, and its blocks and state.
     Ledger,
+    /// What the toy has taken; it writes no log.
+    #[cfg(feature = "toy")]
+    Toy,
 }
 
 impl Volume {
     /// All of them, in the order in which a node starts them.
-    pub const ALL: [Self; 2] = [Self::Cluster, Self::Ledger];
+    pub const ALL: [Self; 2 + cfg!(feature = "toy") as usize] = [
+        Self::Cluster,
+        Self::Ledger,
+        #[cfg(feature = "toy")]
+        Self::Toy,
+    ];
 
     /// What people call it.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Cluster => "cluster",
             Self::Ledger => "ledger",
+            #[cfg(feature = "toy")]
+            Self::Toy => "toy",
         }
     }
 }

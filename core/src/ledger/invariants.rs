@@ -5,7 +5,8 @@ use crate::bft::{Epoch, Height};
 use crate::io::ReadId;
 use crate::limits::{
     BLOCKS_OPEN_MAX, LEDGER_ASSEMBLIES_MAX, LEDGER_FOLLOWERS_MAX, LEDGER_METERS_MAX,
-    LEDGER_POINTS_KEPT, LEDGER_POOL_BYTES_MAX, LEDGER_READS_MAX, LEDGER_WAITS_MAX, VALIDATORS_MAX,
+    LEDGER_POINTS_KEPT, LEDGER_POOL_BYTES_MAX, LEDGER_READERS_MAX, LEDGER_READS_MAX,
+    LEDGER_WAITS_MAX, VALIDATORS_MAX,
 };
 use crate::merkle::TreeSize;
 use crate::mutant::Mutant;
@@ -156,7 +157,7 @@ impl Ledger {
             "G2: following clients"
         );
         assert!(
-            self.reads.len() <= LEDGER_READS_MAX + VALIDATORS_MAX,
+            self.reads.len() <= LEDGER_READS_MAX + VALIDATORS_MAX + LEDGER_READERS_MAX,
             "G2: reads"
         );
         let open = 2 * BLOCKS_OPEN_MAX;

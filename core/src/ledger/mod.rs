@@ -89,7 +89,7 @@
 //! | `execution/` | the state, the execution of a block, blocks that are not final yet |
 //! | `chain/` | between the validator and what it orders; log, store, history, pruning |
 //! | `state_sync/` | fetching the state instead of executing all blocks |
-//! | `reads/` | clients, and what has to be read for them |
+//! | `reads/` | clients and other parts, and what has to be read for them |
 //! | `wire.rs` | the encoding of requests and of the configuration |
 //! | `invariants.rs` | what is checked after every step |
 
@@ -121,8 +121,8 @@ pub use chain::compact::{Compact, Proposals};
 pub use chain::consensus::SYSTEM_LANE;
 pub use chain::record::{FinalBlock, Head};
 pub use config::Config;
-pub use effect::{Effect, Notice};
-pub use event::{Event, Link};
+pub use effect::{Effect, Notice, Run};
+pub use event::{Event, Link, ReadOn, Reader};
 pub use execution::session::Invalid;
 pub use execution::world::{Account, EpochState, ImageEntry, Proposal, SnapshotEntry, World, keys};
 pub use message::Message;

@@ -96,7 +96,7 @@ impl Ledger {
             Event::Io(done) => self.on_done(done, out),
             // Peers are asked when something is wanted of them.
             Event::Peer { .. } => {}
-            Event::Link(link) => match link {},
+            Event::Link(link) => self.on_link(link, out),
             Event::Shutdown => self.begin_stop(out),
         }
     }
@@ -106,7 +106,7 @@ impl Ledger {
         match done {
             Done::File { id, result } => self.step_wal(wal::Event::File { id, result }),
             Done::Committed { seq } => self.on_store_committed(seq),
-            Done::Read { id, page } => self.on_store_read(id, page.pairs, out),
+            Done::Read { id, page } => self.on_store_read(id, page, out),
             Done::Failed => self.halt(
                 "the store of the ledger failed: check the disk and its free space, then \
                  restart the node",
@@ -322,6 +322,10 @@ impl Part for Ledger {
     type Notice = Notice;
 
     const SCOPE: Scope = Scope::Global;
+
+    fn node(&self) -> NodeId {
+        self.config.node
+    }
 
     /// Those that are configured, and who votes now.
     fn peers(&self) -> BTreeSet<NodeId> {

@@ -1,41 +1,26 @@
-//! What a node is built from.
+//! What nodes are built from: the ways to a [`Config`].
 
+use super::parts::Config;
 use crate::cluster;
 use crate::ledger;
 use crate::mutant::Mutant;
-use crate::types::{NodeId, Span};
-
-/// The configuration of a node: which parts it has, and what each is built from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Config {
-    /// This node.
-    pub node: NodeId,
-    /// How long a request may wait for a part that recovers.
-    pub patience: Span,
-    /// Its part in a cluster, if it has one.
-    pub cluster: Option<cluster::Config>,
-    /// Its part in the ledger, if it has one.
-    pub ledger: Option<ledger::Config>,
-}
 
 impl Config {
     /// A node of a cluster, without a ledger.
     pub fn of_cluster(cluster: cluster::Config) -> Self {
+        let bare = Self::bare(cluster.id, cluster.request_timeout);
         Self {
-            node: cluster.id,
-            patience: cluster.request_timeout,
             cluster: Some(cluster),
-            ledger: None,
+            ..bare
         }
     }
 
     /// A node of the ledger that is in no cluster.
     pub fn of_ledger(ledger: ledger::Config) -> Self {
+        let bare = Self::bare(ledger.node, ledger.wait_timeout);
         Self {
-            node: ledger.node,
-            patience: ledger.wait_timeout,
-            cluster: None,
             ledger: Some(ledger),
+            ..bare
         }
     }
 

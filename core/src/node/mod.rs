@@ -40,9 +40,9 @@
 //! # Files
 //! | file | holds |
 //! |---|---|
-//! | `parts.rs` | the table of parts, and what follows from it |
+//! | `parts.rs` | the table of parts, and what follows from it: [`Config`], the sums |
 //! | `links.rs` | who tells whom what |
-//! | `config.rs` `event.rs` `effect.rs` | what a node is built from, takes and asks for |
+//! | `config.rs` `event.rs` `effect.rs` | how a node is put together, what it takes and asks for |
 //! | `state.rs` | [`Node`] |
 //! | `step.rs` | the only mutator |
 //! | `slot.rs` | a part in its place |
@@ -50,11 +50,11 @@
 //! | `wire.rs` | the encoding of events, for the flight recorder |
 //! | `invariants.rs` | H1 to H5 |
 
-pub mod config;
 pub mod effect;
 pub mod event;
 
 mod clients;
+mod config;
 mod invariants;
 mod links;
 mod parts;
@@ -66,8 +66,7 @@ mod wire;
 #[cfg(test)]
 mod tests;
 
-pub use config::Config;
 pub use effect::Effect;
 pub use event::Event;
-pub use parts::{Link, Message, Notice, PartId, Request, Response};
+pub use parts::{Config, Link, Message, Notice, PartId, Request, Response};
 pub use state::Node;

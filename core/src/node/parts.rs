@@ -1,22 +1,25 @@
 //! Which parts a node has: one line each.
 //!
-//! The macro makes what follows from the table: the node's messages, requests,
-//! responses, notices and links as sums of those of its parts, and the ways from the
-//! node to each part. To add a protocol is a line here, its folder, and its links in
-//! [`links`](super::links).
+//! The macro makes what follows from the table: the node's configuration; its messages,
+//! requests, responses, notices and links as sums of those of its parts; and the ways from
+//! the node to each part. To add a protocol is a line here, its folder, its volume, and its
+//! links in [`links`](super::links). A line may be behind a feature.
 
 use alloc::collections::BTreeSet;
 
 use sha2::{Digest as _, Sha256};
 
 use super::slot::{Context, Signal, Slot};
+use super::state::Node;
 use crate::cluster::{self, Cluster};
 use crate::codec::{Decode, DecodeError, Encode, Reader, Writer};
 use crate::io::Volume;
 use crate::ledger::{self, Ledger};
 use crate::mutant::Mutant;
 use crate::part::{Health, Part, Scope};
-use crate::types::{NodeId, RequestId, Time};
+#[cfg(feature = "toy")]
+use crate::toy::{self, Toy};
+use crate::types::{NodeId, RequestId, Span, Time};
 
 /// A part as the node knows it: its place in the table.
 pub(super) trait InNode: Part {
@@ -35,58 +38,59 @@ pub(super) trait InNode: Part {
 
 macro_rules! parts {
     ($(
-        $(#[$doc:meta])*
+        $(#[doc = $doc:literal])*
+        $(#[cfg($cfg:meta)])?
         $field:ident: $Variant:ident = $tag:literal, $module:ident, $name:literal;
     )+) => {
         /// A part of a node.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum PartId {
-            $($(#[$doc])* $Variant,)+
+            $($(#[doc = $doc])* $(#[cfg($cfg)])? $Variant,)+
         }
 
         impl PartId {
             /// All of them, in the order in which a node starts them.
-            pub const ALL: [Self; [$($tag),+].len()] = [$(Self::$Variant),+];
+            pub const ALL: [Self; [$($(#[cfg($cfg)])? $tag),+].len()] = [$($(#[cfg($cfg)])? Self::$Variant),+];
 
             /// What people call it.
             pub const fn name(self) -> &'static str {
                 match self {
-                    $(Self::$Variant => $name,)+
+                    $($(#[cfg($cfg)])? Self::$Variant => $name,)+
                 }
             }
 
             /// What encodings begin with.
             pub(super) const fn tag(self) -> u8 {
                 match self {
-                    $(Self::$Variant => $tag,)+
+                    $($(#[cfg($cfg)])? Self::$Variant => $tag,)+
                 }
             }
 
             /// Its volume.
             pub const fn volume(self) -> Volume {
                 match self {
-                    $(Self::$Variant => Volume::$Variant,)+
+                    $($(#[cfg($cfg)])? Self::$Variant => Volume::$Variant,)+
                 }
             }
 
             /// Whom it may hear.
             pub const fn scope(self) -> Scope {
                 match self {
-                    $(Self::$Variant => <$Variant as Part>::SCOPE,)+
+                    $($(#[cfg($cfg)])? Self::$Variant => <$Variant as Part>::SCOPE,)+
                 }
             }
 
             /// The part that a volume belongs to.
             pub const fn of(volume: Volume) -> Self {
                 match volume {
-                    $(Volume::$Variant => Self::$Variant,)+
+                    $($(#[cfg($cfg)])? Volume::$Variant => Self::$Variant,)+
                 }
             }
 
             /// The part that an encoded message is for, if there is such a part.
             pub fn of_message(bytes: &[u8]) -> Option<Self> {
                 match bytes.first()? {
-                    $($tag => Some(Self::$Variant),)+
+                    $($(#[cfg($cfg)])? $tag => Some(Self::$Variant),)+
                     _ => None,
                 }
             }
@@ -95,38 +99,38 @@ macro_rules! parts {
         /// A message between two nodes. Its encoding begins with the part.
         #[derive(Debug, Clone, PartialEq, Eq)]
         pub enum Message {
-            $($(#[$doc])* $Variant($module::Message),)+
+            $($(#[doc = $doc])* $(#[cfg($cfg)])? $Variant($module::Message),)+
         }
 
         /// What a client asks of a node.
         #[derive(Debug, Clone, PartialEq, Eq)]
         pub enum Request {
-            $($(#[$doc])* $Variant($module::Request),)+
+            $($(#[doc = $doc])* $(#[cfg($cfg)])? $Variant($module::Request),)+
         }
 
         /// What a client is answered.
         #[derive(Debug, Clone, PartialEq, Eq)]
         pub enum Response {
-            $($(#[$doc])* $Variant($module::Response),)+
+            $($(#[doc = $doc])* $(#[cfg($cfg)])? $Variant($module::Response),)+
         }
 
         /// What a part lets others know.
         #[derive(Debug, Clone, PartialEq, Eq)]
         pub enum Notice {
-            $($(#[$doc])* $Variant($module::Notice),)+
+            $($(#[doc = $doc])* $(#[cfg($cfg)])? $Variant($module::Notice),)+
         }
 
         /// What a part has to be told.
         #[derive(Debug, Clone, PartialEq, Eq)]
         pub enum Link {
-            $($(#[$doc])* $Variant($module::Link),)+
+            $($(#[doc = $doc])* $(#[cfg($cfg)])? $Variant($module::Link),)+
         }
 
         impl Message {
             /// The part that it is for.
             pub const fn part(&self) -> PartId {
                 match self {
-                    $(Self::$Variant(_) => PartId::$Variant,)+
+                    $($(#[cfg($cfg)])? Self::$Variant(_) => PartId::$Variant,)+
                 }
             }
         }
@@ -134,7 +138,7 @@ macro_rules! parts {
         impl Encode for Message {
             fn encode(&self, writer: &mut Writer) {
                 match self {
-                    $(Self::$Variant(message) => {
+                    $($(#[cfg($cfg)])? Self::$Variant(message) => {
                         writer.u8($tag);
                         writer.put(message);
                     })+
@@ -143,7 +147,7 @@ macro_rules! parts {
 
             fn size_hint(&self) -> usize {
                 match self {
-                    $(Self::$Variant(message) => message.size_hint().saturating_add(1),)+
+                    $($(#[cfg($cfg)])? Self::$Variant(message) => message.size_hint().saturating_add(1),)+
                 }
             }
         }
@@ -151,7 +155,7 @@ macro_rules! parts {
         impl Decode for Message {
             fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
                 match reader.u8()? {
-                    $($tag => Ok(Self::$Variant(reader.get()?)),)+
+                    $($(#[cfg($cfg)])? $tag => Ok(Self::$Variant(reader.get()?)),)+
                     tag => Err(DecodeError::UnknownTag { what: "part", tag }),
                 }
             }
@@ -161,14 +165,14 @@ macro_rules! parts {
             /// The part that it is for.
             pub const fn part(&self) -> PartId {
                 match self {
-                    $(Self::$Variant(_) => PartId::$Variant,)+
+                    $($(#[cfg($cfg)])? Self::$Variant(_) => PartId::$Variant,)+
                 }
             }
 
             /// Whether it may change something.
             pub fn is_change(&self) -> bool {
                 match self {
-                    $(Self::$Variant(request) => $Variant::is_change(request),)+
+                    $($(#[cfg($cfg)])? Self::$Variant(request) => $Variant::is_change(request),)+
                 }
             }
         }
@@ -176,7 +180,7 @@ macro_rules! parts {
         impl Encode for Request {
             fn encode(&self, writer: &mut Writer) {
                 match self {
-                    $(Self::$Variant(request) => {
+                    $($(#[cfg($cfg)])? Self::$Variant(request) => {
                         writer.u8($tag);
                         writer.put(request);
                     })+
@@ -187,31 +191,35 @@ macro_rules! parts {
         impl Decode for Request {
             fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
                 match reader.u8()? {
-                    $($tag => Ok(Self::$Variant(reader.get()?)),)+
+                    $($(#[cfg($cfg)])? $tag => Ok(Self::$Variant(reader.get()?)),)+
                     tag => Err(DecodeError::UnknownTag { what: "part", tag }),
                 }
             }
         }
 
         $(
+            $(#[cfg($cfg)])?
             impl From<$module::Request> for Request {
                 fn from(request: $module::Request) -> Self {
                     Self::$Variant(request)
                 }
             }
 
+            $(#[cfg($cfg)])?
             impl From<$module::Response> for Response {
                 fn from(response: $module::Response) -> Self {
                     Self::$Variant(response)
                 }
             }
 
+            $(#[cfg($cfg)])?
             impl From<$module::Message> for Message {
                 fn from(message: $module::Message) -> Self {
                     Self::$Variant(message)
                 }
             }
 
+            $(#[cfg($cfg)])?
             impl InNode for $Variant {
                 const ID: PartId = PartId::$Variant;
 
@@ -229,10 +237,43 @@ macro_rules! parts {
             }
         )+
 
+        /// The configuration of a node: which parts it has, and what each is built from.
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        pub struct Config {
+            /// This node.
+            pub node: NodeId,
+            /// How long a request may wait for a part that recovers.
+            pub patience: Span,
+            $($(#[doc = $doc])* $(#[cfg($cfg)])? pub $field: Option<$module::Config>,)+
+        }
+
+        impl Config {
+            /// A node without a part so far.
+            pub(super) const fn bare(node: NodeId, patience: Span) -> Self {
+                Self {
+                    node,
+                    patience,
+                    $($(#[cfg($cfg)])? $field: None,)+
+                }
+            }
+        }
+
+        impl Node {
+            $(
+                $(#[doc = $doc])*
+                ///
+                /// The part itself, if the node has it. For checkers and metrics.
+                $(#[cfg($cfg)])?
+                pub fn $field(&self) -> Option<&$Variant> {
+                    self.parts.$field.as_ref().map(Slot::part)
+                }
+            )+
+        }
+
         /// The parts of one node. Which are there is fixed at its start.
         #[derive(Debug)]
         pub(super) struct Parts {
-            $(pub(super) $field: Option<Slot<$Variant>>,)+
+            $($(#[cfg($cfg)])? pub(super) $field: Option<Slot<$Variant>>,)+
         }
 
         impl Response {
@@ -240,7 +281,7 @@ macro_rules! parts {
             /// was done.
             pub fn unavailable(part: PartId) -> Self {
                 match part {
-                    $(PartId::$Variant => Self::$Variant($Variant::unavailable()),)+
+                    $($(#[cfg($cfg)])? PartId::$Variant => Self::$Variant($Variant::unavailable()),)+
                 }
             }
 
@@ -248,29 +289,45 @@ macro_rules! parts {
             /// was done.
             pub fn busy(part: PartId) -> Self {
                 match part {
-                    $(PartId::$Variant => Self::$Variant($Variant::busy()),)+
+                    $($(#[cfg($cfg)])? PartId::$Variant => Self::$Variant($Variant::busy()),)+
                 }
             }
 
             /// What is told of a change when nobody can say any more what became of it.
             pub(super) fn unknown(part: PartId) -> Self {
                 match part {
-                    $(PartId::$Variant => Self::$Variant($Variant::unknown()),)+
+                    $($(#[cfg($cfg)])? PartId::$Variant => Self::$Variant($Variant::unknown()),)+
                 }
             }
         }
 
         impl Parts {
+            /// The parts that a configuration names, not started.
+            pub(super) fn new(config: &Config) -> Self {
+                Self {
+                    $($(#[cfg($cfg)])? $field: {
+                        config.$field.clone().map(|config| Slot::new($Variant::new(config)))
+                    },)+
+                }
+            }
+
+            /// The node that each part is of.
+            pub(super) fn nodes(&self) -> impl Iterator<Item = NodeId> {
+                [$($(#[cfg($cfg)])? self.$field.as_ref().map(|slot| slot.part().node()),)+]
+                    .into_iter()
+                    .flatten()
+            }
+
             /// The health of each part that is there, in the order of the table.
             pub(super) fn health(&self) -> impl Iterator<Item = (PartId, &Health)> {
-                [$(self.$field.as_ref().map(|slot| (PartId::$Variant, slot.health())),)+]
+                [$($(#[cfg($cfg)])? self.$field.as_ref().map(|slot| (PartId::$Variant, slot.health())),)+]
                     .into_iter()
                     .flatten()
             }
 
             /// Tells all parts, in the order of the table.
             pub(super) fn signal_all(&mut self, signal: &Signal, cx: &mut Context<'_>) {
-                $(if let Some(slot) = &mut self.$field {
+                $($(#[cfg($cfg)])? if let Some(slot) = &mut self.$field {
                     slot.signal(signal.clone(), cx);
                     if signal.is_for_first(cx.mutant) {
                         return;
@@ -281,7 +338,7 @@ macro_rules! parts {
             /// Tells one part.
             pub(super) fn signal(&mut self, part: PartId, signal: Signal, cx: &mut Context<'_>) {
                 match part {
-                    $(PartId::$Variant => if let Some(slot) = &mut self.$field {
+                    $($(#[cfg($cfg)])? PartId::$Variant => if let Some(slot) = &mut self.$field {
                         slot.signal(signal, cx);
                     })+
                 }
@@ -296,7 +353,7 @@ macro_rules! parts {
                 cx: &mut Context<'_>,
             ) {
                 match message {
-                    $(Message::$Variant(message) => if let Some(slot) = &mut self.$field {
+                    $($(#[cfg($cfg)])? Message::$Variant(message) => if let Some(slot) = &mut self.$field {
                         slot.message(from, scope, message, cx);
                     })+
                 }
@@ -310,7 +367,7 @@ macro_rules! parts {
                 cx: &mut Context<'_>,
             ) {
                 match request {
-                    $(Request::$Variant(request) => {
+                    $($(#[cfg($cfg)])? Request::$Variant(request) => {
                         let slot = self.$field.as_mut().expect("the caller asks who is there");
                         slot.request(id, request, cx);
                     })+
@@ -320,7 +377,7 @@ macro_rules! parts {
             /// A part is told what follows from another.
             pub(super) fn link(&mut self, link: Link, cx: &mut Context<'_>) {
                 match link {
-                    $(Link::$Variant(link) => if let Some(slot) = &mut self.$field {
+                    $($(#[cfg($cfg)])? Link::$Variant(link) => if let Some(slot) = &mut self.$field {
                         slot.link(link, cx);
                     })+
                 }
@@ -329,7 +386,7 @@ macro_rules! parts {
             /// Whether a part is there and takes requests: it has not ended.
             pub(super) fn is_open(&self, part: PartId) -> bool {
                 match part {
-                    $(PartId::$Variant => {
+                    $($(#[cfg($cfg)])? PartId::$Variant => {
                         self.$field.as_ref().is_some_and(|slot| !slot.health().has_ended())
                     })+
                 }
@@ -338,7 +395,7 @@ macro_rules! parts {
             /// Whether a part takes messages and requests now.
             pub(super) fn accepts(&self, part: PartId) -> bool {
                 match part {
-                    $(PartId::$Variant => {
+                    $($(#[cfg($cfg)])? PartId::$Variant => {
                         self.$field.as_ref().is_none_or(|slot| slot.part().accepts())
                     })+
                 }
@@ -346,7 +403,7 @@ macro_rules! parts {
 
             /// The earliest deadline of all parts.
             pub(super) fn deadline(&self, mutant: Mutant) -> Option<Time> {
-                let each = [$(self.$field.as_ref().and_then(Slot::deadline)),+];
+                let each = [$($(#[cfg($cfg)])? self.$field.as_ref().and_then(Slot::deadline)),+];
                 let mut each = each.into_iter().flatten();
                 match mutant.is(Mutant::NodeDeadlineOfFirst) {
                     true => each.next(),
@@ -357,7 +414,7 @@ macro_rules! parts {
             /// Whom the parts want to be connected to.
             pub(super) fn peers(&self, mutant: Mutant) -> BTreeSet<NodeId> {
                 let mut peers = BTreeSet::new();
-                $(if let Some(slot) = &self.$field {
+                $($(#[cfg($cfg)])? if let Some(slot) = &self.$field {
                     peers.extend(slot.peers());
                     if mutant.is(Mutant::NodeConnectsFirst) {
                         return peers;
@@ -368,7 +425,7 @@ macro_rules! parts {
 
             /// Adds everything that decides the future of the parts.
             pub(super) fn digest_into(&self, hasher: &mut Sha256) {
-                $(match &self.$field {
+                $($(#[cfg($cfg)])? match &self.$field {
                     Some(slot) => slot.digest_into(hasher),
                     None => hasher.update([u8::MAX]),
                 })+
@@ -376,7 +433,7 @@ macro_rules! parts {
 
             /// Requests that are kept until a part has recovered.
             pub(super) fn parked(&self) -> usize {
-                let each = [$(self.$field.as_ref().map_or(0, Slot::parked)),+];
+                let each = [$($(#[cfg($cfg)])? self.$field.as_ref().map_or(0, Slot::parked)),+];
                 each.into_iter().fold(0, usize::saturating_add)
             }
 
@@ -389,4 +446,7 @@ parts! {
     cluster: Cluster = 0, cluster, "cluster";
     /// The ledger of all clusters.
     ledger: Ledger = 1, ledger, "ledger";
+    /// A small part, for tests.
+    #[cfg(feature = "toy")]
+    toy: Toy = 255, toy, "toy";
 }

@@ -6,11 +6,7 @@ use alloc::vec::Vec;
 use sha2::{Digest as _, Sha256};
 
 use super::clients::Clients;
-use super::config::Config;
-use super::parts::{Link, Notice, PartId, Parts};
-use super::slot::Slot;
-use crate::cluster::Cluster;
-use crate::ledger::Ledger;
+use super::parts::{Config, Link, Notice, PartId, Parts};
 use crate::part::Health;
 use crate::types::NodeId;
 
@@ -37,23 +33,12 @@ impl Node {
     /// # Panics
     /// If it has no part, or parts of different nodes.
     pub fn new(config: Config) -> Self {
-        let ids = [
-            config.cluster.as_ref().map(|cluster| cluster.id),
-            config.ledger.as_ref().map(|ledger| ledger.node),
-        ];
-        assert!(ids.iter().any(Option::is_some), "a node has a part");
-        assert!(
-            ids.into_iter().flatten().all(|id| id == config.node),
-            "one identity"
-        );
-        let cluster = config.cluster.clone().map(Cluster::new);
-        let ledger = config.ledger.clone().map(Ledger::new);
+        let parts = Parts::new(&config);
+        assert!(parts.nodes().count() > 0, "a node has a part");
+        assert!(parts.nodes().all(|id| id == config.node), "one identity");
         Self {
             config,
-            parts: Parts {
-                cluster: cluster.map(Slot::new),
-                ledger: ledger.map(Slot::new),
-            },
+            parts,
             clients: Clients::default(),
             connected: BTreeSet::new(),
             notices: Vec::new(),
@@ -65,16 +50,6 @@ impl Node {
     /// What the node was built from.
     pub const fn config(&self) -> &Config {
         &self.config
-    }
-
-    /// Its part in its cluster, if it has one. For checkers and metrics.
-    pub fn cluster(&self) -> Option<&Cluster> {
-        self.parts.cluster.as_ref().map(Slot::part)
-    }
-
-    /// Its part in the ledger, if it has one. For checkers and metrics.
-    pub fn ledger(&self) -> Option<&Ledger> {
-        self.parts.ledger.as_ref().map(Slot::part)
     }
 
     /// What the parts told each other in the last step, in order. For checkers.

@@ -155,10 +155,12 @@ impl DataDir {
     /// # Errors
     /// The file system refused.
     pub fn volume(&self, volume: Volume) -> Result<VolumeDirs, DataDirError> {
-        let (path, mark) = match volume {
-            Volume::Cluster => (self.path.clone(), "cluster-began"),
-            Volume::Ledger => (self.path.join("ledger"), "ledger-began"),
+        let path = match volume {
+            // From before there were others.
+            Volume::Cluster => self.path.clone(),
+            other => self.path.join(other.name()),
         };
+        let mark = format!("{}-began", volume.name());
         let (wal, store) = (path.join("wal"), path.join("store"));
         for part in [&path, &wal, &store] {
             durable::create_directory(part)?;

@@ -167,7 +167,7 @@ impl NodeHandle {
     pub async fn cluster(&self, request: cluster::Request) -> Result<cluster::Response, HostGone> {
         match self.request(request).await? {
             Response::Cluster(response) => Ok(response),
-            Response::Ledger(other) => unreachable!("the cluster was asked: {other:?}"),
+            other => unreachable!("the cluster was asked: {other:?}"),
         }
     }
 
@@ -175,7 +175,7 @@ impl NodeHandle {
     pub async fn ledger(&self, request: ledger::Request) -> Result<ledger::Response, HostGone> {
         match self.request(request).await? {
             Response::Ledger(response) => Ok(response),
-            Response::Cluster(other) => unreachable!("the ledger was asked: {other:?}"),
+            other => unreachable!("the ledger was asked: {other:?}"),
         }
     }
 

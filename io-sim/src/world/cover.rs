@@ -19,7 +19,7 @@ impl Coverage {
                 self.forwards += 1;
                 return;
             }
-            Message::Cluster(_) | Message::Ledger(_) => return,
+            _ => return,
         };
         let count = match &message.body {
             Body::Snapshot { .. } => &mut self.snapshot_chunks,

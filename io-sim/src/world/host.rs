@@ -89,6 +89,19 @@ pub struct Host<S: Subject> {
     pub(super) is_gone: bool,
 }
 
+/// Tells the draws of devices of further volumes from those of others.
+const ENTITY: u64 = 1 << 36;
+
+/// Gives each slot a device for each further volume of its machine.
+pub(super) fn add_volumes<S: Subject>(seed: u64, hosts: &mut [Host<S>]) {
+    for (number, volume) in (1..).zip(S::MORE_VOLUMES) {
+        for (slot, host) in (0..).zip(hosts.iter_mut()) {
+            let device = Device::new(seed, slot + number * ENTITY);
+            host.devices.insert(*volume, device);
+        }
+    }
+}
+
 /// What everybody may look at.
 impl<S: Subject> Host<S> {
     /// Under which name it speaks; twins share one.

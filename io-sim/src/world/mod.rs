@@ -223,6 +223,7 @@ impl<S: Subject> World<S> {
             true => ledger::hosts(setup.seed, &config, &authority, &genesis),
             false => clusters::hosts(&config, &authority),
         };
+        host::add_volumes(setup.seed, &mut hosts);
         let clusters = Clusters::new(setup.seed, has_ledger, &config, &mut hosts);
         let mut network = Network::new(setup.seed, hosts.len());
         network.set_overrides(setup.overrides);

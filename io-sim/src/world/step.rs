@@ -3,7 +3,7 @@
 use decube_core::io::{FileOp, FileOpId, Io, Volume};
 use decube_core::machine::Machine;
 use decube_core::node::{Effect, Event, Message};
-use decube_core::part::Health;
+use decube_core::part::{Health, Scope};
 use decube_core::types::NodeId;
 
 use super::{Happening, MILLI, World};
@@ -208,9 +208,10 @@ impl<S: Subject> World<S> {
     }
 
     fn send(&mut self, slot: usize, to: NodeId, message: Message) -> Result<(), Finding> {
-        match message {
-            Message::Ledger(message) => self.send_on_ledger(slot, to, message),
-            Message::Cluster(_) => self.send_in_cluster(slot, to, message),
+        match (message.part().scope(), message) {
+            (_, Message::Ledger(message)) => self.send_on_ledger(slot, to, message),
+            (Scope::Cluster, message) => self.send_in_cluster(slot, to, message),
+            (Scope::Global, message) => self.send_to_any(slot, to, &message),
         }
     }
 

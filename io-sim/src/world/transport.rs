@@ -5,9 +5,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use decube_core::node::{Event, Message};
 use decube_core::part::Scope;
+use decube_core::types::NodeId;
 
 use super::{Happening, World};
 use crate::check::Finding;
+use crate::fingerprint::message_size;
 use crate::network::Fate;
 use crate::rng::{Domain, Keyed};
 use crate::shell::panic_message;
@@ -24,6 +26,24 @@ impl<S: Subject> World<S> {
         let is_linked = wants(one, other) || wants(other, one);
         self.coverage.unconnected += u64::from(!is_linked);
         is_linked
+    }
+
+    /// A part that nobody lies for says something to a node of any cluster.
+    pub(super) fn send_to_any(
+        &mut self,
+        slot: usize,
+        to: NodeId,
+        message: &Message,
+    ) -> Result<(), Finding> {
+        self.over_the_wire(message)?;
+        let size = message_size(message);
+        for target in 0..self.hosts.len() {
+            let is_it = self.hosts[target].node == to && target != slot;
+            if is_it && self.is_linked(slot, target) {
+                self.carry((slot, target), Scope::Global, message.clone(), size)?;
+            }
+        }
+        Ok(())
     }
 
     /// Every message is what it says after it was encoded and decoded again.

@@ -43,6 +43,7 @@ holds! {
     a_certified_block_is_fetched_whatever_was_proposed,
     what_can_not_be_kept_is_asked_for_with_pauses,
     one_vote_per_view_across_a_restart,
+    a_vote_outlives_what_had_opened_its_view,
     a_single_answer_does_not_bring_a_lost_disk_back,
     a_claimed_view_without_proof_locks_nobody_out,
     a_lost_disk_keeps_a_margin,
@@ -241,6 +242,18 @@ pub fn one_vote_per_view_across_a_restart(mutant: Mutant) {
         solo.restart(false);
     }
     assert_eq!(solo.votes().len(), 1, "I5: two votes of one kind and view");
+}
+
+/// S1. The log has lost the certificate before the last view that it voted in.
+pub fn a_vote_outlives_what_had_opened_its_view(mutant: Mutant) {
+    let (keys, me) = four();
+    let mut solo = voted_in_view_6(&keys, me, mutant);
+    let lost = keys.null(5);
+    solo.log
+        .retain(|record| !matches!(record, Record::Cert(cert) if cert.statement == lost));
+    solo.restart(false);
+    assert_eq!(solo.bft.view(), View(6));
+    tempt(&mut solo);
 }
 
 /// Brings a validator into view 6 and lets it vote there.

@@ -46,8 +46,11 @@ enum StoreImage {
     Read(Option<Box<HistoryImage>>),
 }
 
-const DAMAGED: &str = "the state of the ledger is damaged: stop the node, remove the store of the \
-                       ledger and keep its log; the node then fetches the blocks anew";
+/// What the node halts with when its store does not add up.
+pub(in crate::ledger) const DAMAGED: &str = "the state of the ledger is damaged: stop \
+                                             the node, remove the store of the ledger and \
+                                             keep its log; the node then fetches the blocks \
+                                             anew";
 const UNKNOWN_RECORDS: &str = "the log of the ledger holds records that this version does not \
                                understand: start the node with the version that wrote them";
 

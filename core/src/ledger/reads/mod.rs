@@ -4,9 +4,11 @@
 //! |---|---|
 //! | `request.rs` | what clients ask, and what they are answered |
 //! | `requests.rs` | how each question is answered |
+//! | `run.rs` | final blocks for other parts of the node |
 
 pub mod request;
 mod requests;
+mod run;
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -19,6 +21,7 @@ use super::chain::consensus::answer_blocks;
 use super::chain::history::{Draft, TileReads};
 use super::chain::record::{FinalBlock, block_key, end_of, epoch_key, location_key, only};
 use super::effect::Effect;
+use super::event::{ReadOn, Reader};
 use super::state::Ledger;
 use super::state_sync::answer_ends;
 use crate::bft::{Epoch, Header, Height};
@@ -31,6 +34,7 @@ use crate::limits::{
 use crate::machine::Outbox;
 use crate::merkle::{LeafHash, LeafIndex, Tree, TreeSize};
 use crate::proof::ledger::{Checkpoint, EpochEnd, Extension, OutcomeProof, Past, Receipt};
+use crate::store::Page;
 use crate::types::{NodeId, RequestId};
 use request::{Located, Response, TxState};
 use requests::Again;
@@ -72,6 +76,10 @@ pub(in crate::ledger) enum Purpose {
     Head(HeadAsk),
     /// Ends of epochs that complete a proof.
     Complete(RequestId, Proof, usize),
+    /// Where whole blocks begin, for a part that reads on.
+    RunHead(ReadOn),
+    /// A run of blocks for it.
+    Run(ReadOn),
 }
 
 /// What a client asks about an operation.
@@ -148,6 +156,12 @@ impl Reads {
             peers.iter().all(|peer| self.serving.contains(peer)),
             "G5: who is read for is served"
         );
+        let readers = || self.open.values().filter_map(Purpose::reader);
+        assert_eq!(
+            readers().collect::<BTreeSet<Reader>>().len(),
+            readers().count(),
+            "G5: one read for each part"
+        );
         let newest = self.open.last_key_value().map(|(id, _)| *id);
         assert!(newest <= Some(self.last), "G5: only what was begun is read");
     }
@@ -168,10 +182,19 @@ impl Purpose {
         }
     }
 
+    /// The part that it is for.
+    const fn reader(&self) -> Option<Reader> {
+        match self {
+            Self::RunHead(ask) | Self::Run(ask) => Some(ask.reader),
+            _ => None,
+        }
+    }
+
     /// The client that it is for.
     fn client(&self) -> Option<RequestId> {
         match self {
             Self::Recovery | Self::Serve(_) | Self::Ends(..) | Self::Staged => None,
+            Self::RunHead(_) | Self::Run(_) => None,
             Self::Locate(question) | Self::Blocks(question, _) => Some(question.request),
             Self::Again(again) => Some(again.request),
             Self::Tile(reads) => Some(reads.request),
@@ -188,12 +211,13 @@ impl Ledger {
     pub(in crate::ledger) fn on_store_read(
         &mut self,
         id: ReadId,
-        pairs: Vec<(Bytes, Bytes)>,
+        page: Page,
         out: &mut Outbox<Effect>,
     ) {
         let Some(purpose) = self.reads.open.remove(&id) else {
             return;
         };
+        let Page { pairs, is_last } = page;
         match purpose {
             Purpose::Recovery => self.on_recovery_page(pairs, out),
             Purpose::Serve(to) => {
@@ -246,6 +270,8 @@ impl Ledger {
                     None => reply(ask.request, Response::NotFound, out),
                 }
             }
+            Purpose::RunHead(ask) => self.on_run_head(ask, &pairs, out),
+            Purpose::Run(ask) => self.on_run(ask, &pairs, is_last, out),
             Purpose::Complete(request, proof, count) => {
                 let ends = decode_all::<EpochEnd>(&pairs).filter(|ends| ends.len() == count);
                 let response = ends.map_or(Response::NotFound, |ends| complete(proof, ends));

@@ -18,7 +18,8 @@ use crate::ledger::reads::Purpose;
 use crate::ledger::state::{Inner, Running};
 use crate::ledger::*;
 use crate::limits::{
-    BLOCKS_OPEN_MAX, LEDGER_FOLLOWERS_MAX, LEDGER_READS_MAX, LEDGER_WAITS_MAX, VALIDATORS_MAX,
+    BLOCKS_OPEN_MAX, LEDGER_FOLLOWERS_MAX, LEDGER_READERS_MAX, LEDGER_READS_MAX, LEDGER_WAITS_MAX,
+    VALIDATORS_MAX,
 };
 use crate::machine::{Machine as _, Outbox};
 use crate::store::StoreSeq;
@@ -112,7 +113,7 @@ stopped! {
         ledger.followers.extend((0..many).map(RequestId));
     }
     reads_are_bounded: "G2: reads", |ledger| {
-        for request in (0..).take(LEDGER_READS_MAX + VALIDATORS_MAX + 1) {
+        for request in (0..).take(LEDGER_READS_MAX + VALIDATORS_MAX + LEDGER_READERS_MAX + 1) {
             ledger.reads.begin(Purpose::Block(RequestId(request)));
         }
     }

@@ -97,6 +97,8 @@ pub struct Cluster {
     pub replies: BTreeMap<RequestId, Response>,
     /// What clients were told before their last answer.
     pub streams: BTreeMap<RequestId, Vec<Response>>,
+    /// Blocks that other parts have read, and on which node.
+    pub runs: Vec<(usize, Run)>,
     pub cut: BTreeSet<(usize, usize)>,
     pub lost: BTreeSet<usize>,
     /// Further keys of nodes, by their numbers.
@@ -141,6 +143,7 @@ impl Cluster {
             authority,
             replies: BTreeMap::new(),
             streams: BTreeMap::new(),
+            runs: Vec::new(),
             cut: BTreeSet::new(),
             lost: BTreeSet::new(),
             voting_keys: BTreeMap::new(),
@@ -254,6 +257,7 @@ impl Cluster {
                 assert_eq!(tip.height, at);
                 self.checker.on_fetched(slot, tip, state);
             }
+            Effect::Notice(Notice::Run(run)) => self.runs.push((slot, run)),
             Effect::Notice(Notice::Forked { culprits }) => panic!("a fork: {culprits:?}"),
             Effect::Health(Health::Halted(reason)) => self.slots[slot].halted = Some(reason),
             Effect::Health(_) | Effect::Peers => {}

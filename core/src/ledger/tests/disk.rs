@@ -166,6 +166,13 @@ impl Disk {
         }
     }
 
+    /// Removes a pair of the store.
+    pub fn forget(&mut self, key: &Bytes) {
+        for store in [&mut self.store, &mut self.synced_store] {
+            store.remove(key);
+        }
+    }
+
     /// The keys of the store that begin with a letter.
     pub fn keys(&self, kind: u8) -> Vec<Bytes> {
         let keys = self.store.keys().filter(|key| key[0] == kind);

@@ -11,6 +11,7 @@ mod history;
 mod operations;
 mod props;
 mod pruning;
+mod runs;
 mod state_sync;
 mod sync_codec;
 mod trickle;

@@ -16,11 +16,11 @@ use crate::merkle::TreeSize;
 use crate::proof::ledger::TrustedEpoch;
 use crate::types::{Span, Time};
 
-const KEPT: u64 = 15;
+pub(super) const KEPT: u64 = 15;
 
 /// Four nodes with short epochs that prune as they are told, and one more that is
 /// down and has nothing.
-fn pruned(seed: u64, retain: [u64; 4]) -> (Cluster, alloc::vec::Vec<TxId>) {
+pub(super) fn pruned(seed: u64, retain: [u64; 4]) -> (Cluster, alloc::vec::Vec<TxId>) {
     let mut params = Params::default();
     params.set(Param::EpochBlocks, 10).unwrap();
     let knobs = Knobs {

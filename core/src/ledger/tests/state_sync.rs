@@ -19,11 +19,11 @@ use crate::proof::ledger::TrustedEpoch;
 use crate::types::Span;
 
 /// The node that fetches: a follower behind four validators.
-const NEW: usize = 4;
+pub(super) const NEW: usize = 4;
 
 /// A world with a state of several chunks, that is many epochs old, and without the
 /// node that is to fetch it.
-fn old_world(seed: u64, knobs: Knobs) -> Cluster {
+pub(super) fn old_world(seed: u64, knobs: Knobs) -> Cluster {
     let mut params = Params::default();
     params.set(Param::EpochBlocks, 10).unwrap();
     let mut cluster = Cluster::new(

@@ -75,14 +75,14 @@ impl<S: Subject> Checker<S> for LedgerChecker {
     fn lied(&mut self, message: &Message) -> Result<(), Finding> {
         match message {
             Message::Ledger(message) => self.on_lie(message),
-            Message::Cluster(_) => Ok(()),
+            _ => Ok(()),
         }
     }
 
     fn transmitted(&mut self, message: &Message) -> Result<(), Finding> {
         match message {
             Message::Ledger(message) => self.on_anything(message),
-            Message::Cluster(_) => Ok(()),
+            _ => Ok(()),
         }
     }
 

@@ -1,0 +1,13 @@
+//! What the tests of the toy share: nodes with volumes in memory, driven effect by effect.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `memory.rs` | a volume in memory, and what a crash leaves of it |
+//! | `world.rs` | nodes, their orders and messages, and the crash of one of them |
+//! | `nodes.rs` | what nodes are built from |
+//! | `expect.rs` | what a toy must have, computed from the blocks alone |
+
+pub mod expect;
+pub mod memory;
+pub mod nodes;
+pub mod world;
