@@ -20,7 +20,6 @@ impl<S: Subject> World<S> {
     /// Puts actors on the stage and checkers into the court. Checkers are asked in the
     /// order in which they are added.
     pub(super) fn compose(&mut self, workload: &Workload) {
-        self.court.add(Box::new(shape::Spin));
         self.court.add(Box::new(shape::Stranger::default()));
         if self.has_ledger {
             self.compose_ledger(workload);

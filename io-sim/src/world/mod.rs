@@ -56,6 +56,7 @@ use decube_core::node::{self, Effect, Event, Request};
 use decube_core::types::{NodeId, RequestId};
 
 use crate::actors::{Actor, Answer};
+use crate::adversary::Adversary;
 use crate::check::{Checker, Court, Finding};
 use crate::config::SimConfig;
 use crate::fingerprint::{CHECKPOINT_EVENTS, Rolling};
@@ -275,6 +276,18 @@ impl<S: Subject> World<S> {
     #[must_use]
     pub fn with_checker(mut self, checker: Box<dyn Checker<S>>) -> Self {
         self.court.add(checker);
+        self
+    }
+
+    /// The same, where all liars behave in another way as well, which is asked behind
+    /// those that the settings name.
+    #[must_use]
+    pub fn with_behaviour(mut self, make: impl Fn() -> Box<dyn Adversary>) -> Self {
+        for host in &mut self.hosts {
+            if let host::Part::Liar(liar) = &mut host.part {
+                liar.add(make());
+            }
+        }
         self
     }
 
