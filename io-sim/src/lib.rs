@@ -18,6 +18,7 @@
 //! | [`workload`], [`history`] | what clients do and see |
 //! | [`actors`] | who asks something of nodes |
 //! | [`adversary`] | who lies to them |
+//! | [`cast`] | who is in a run |
 //! | [`subject`] | what the simulator knows of the machine under test |
 //! | [`world`] | one run |
 //! | `device`, `shell` | what lies around a node: its volumes, clocks, wakes |
@@ -28,6 +29,7 @@
 
 pub mod actors;
 pub mod adversary;
+pub mod cast;
 pub mod check;
 pub mod clock;
 pub mod config;

@@ -13,6 +13,7 @@ use decube_core::types::{NodeId, RequestId};
 use super::toy::Toy;
 use crate::actors::{Actor, ActorStats, Answer, Context, Way};
 use crate::adversary::{Adversary, Lie, Mind, Said, Scene};
+use crate::cast::Cast;
 use crate::check::{Checker, Finding, Hooks, Shared, Step, shared};
 use crate::config::SimConfig;
 use crate::plan;
@@ -184,7 +185,7 @@ fn setup(seed: u64, clients: u64, mutant: Mutant) -> Setup {
     ]);
     Setup {
         seed,
-        has_ledger: false,
+        cast: Cast::of_one_cluster(),
         plan: plan::draw(seed, &config),
         config,
         workload: Workload::new(seed),

@@ -57,6 +57,7 @@ use decube_core::types::{NodeId, RequestId};
 
 use crate::actors::{Actor, Answer};
 use crate::adversary::Adversary;
+use crate::cast::Cast;
 use crate::check::{Checker, Court, Finding};
 use crate::config::SimConfig;
 use crate::fingerprint::{CHECKPOINT_EVENTS, Rolling};
@@ -77,8 +78,8 @@ use stage::Stage;
 pub struct Setup {
     /// The seed of all decisions that are not listed here.
     pub seed: u64,
-    /// Whether the nodes share a ledger. If not, they are one cluster.
-    pub has_ledger: bool,
+    /// Who is in the run.
+    pub cast: Cast,
     /// The settings.
     pub config: SimConfig,
     /// The faults.
@@ -216,7 +217,7 @@ const MILLI: u64 = 1_000_000;
 impl<S: Subject> World<S> {
     /// A world before its first instant.
     pub fn new(setup: Setup) -> Self {
-        let has_ledger = setup.has_ledger;
+        let has_ledger = setup.cast.topology.has_ledger();
         let config = setup.config;
         let authority = FakeAuthority::new(setup.seed);
         let genesis = Arc::new(ledger::genesis(&authority, &config));
@@ -260,7 +261,7 @@ impl<S: Subject> World<S> {
             lines: Vec::new(),
             config,
         };
-        world.compose(&setup.workload);
+        world.compose(&setup.cast, setup.workload);
         world
     }
 
