@@ -265,8 +265,8 @@ impl<S: Subject> World<S> {
         world
     }
 
-    /// The same with another actor, which begins behind those that are there. What it asks
-    /// for is numbered apart, so that a run without it is what it was.
+    /// The same with another actor, which begins behind those that are there. Its requests
+    /// are numbered apart, so that those of the others keep their numbers.
     #[must_use]
     pub fn with_actor(mut self, actor: Box<dyn Actor<S>>) -> Self {
         self.stage.add_guest(actor);
