@@ -17,6 +17,8 @@
 //! | [`plan`] | the faults of a run |
 //! | [`workload`], [`history`] | what clients do and see |
 //! | [`actors`] | who asks something of nodes |
+//! | [`adversary`] | who lies to them |
+//! | [`cast`] | who is in a run |
 //! | [`subject`] | what the simulator knows of the machine under test |
 //! | [`world`] | one run |
 //! | `device`, `shell` | what lies around a node: its volumes, clocks, wakes |
@@ -26,6 +28,8 @@
 //! | [`scenario`], [`runner`] | what can be run, and running it |
 
 pub mod actors;
+pub mod adversary;
+pub mod cast;
 pub mod check;
 pub mod clock;
 pub mod config;

@@ -1,7 +1,8 @@
-//! The scenarios: which faults and loads a seed may draw.
+//! The scenarios: who is in a run, and which faults and loads a seed may draw.
 
 use decube_core::mutant::Mutant;
 
+use crate::cast::Cast;
 use crate::config::{Ranges, SimConfig};
 use crate::plan;
 use crate::workload::Workload;
@@ -137,9 +138,14 @@ impl Scenario {
         }
     }
 
-    /// Whether it is about the ledger, not about one cluster.
-    pub const fn has_ledger(self) -> bool {
-        matches!(self, Self::BftByzantine | Self::BftFork | Self::Platform)
+    /// Who is in it.
+    pub fn cast(self) -> Cast {
+        match self {
+            Self::RaftKv | Self::RaftReconfig | Self::RaftSnapshot | Self::WholeNode => {
+                Cast::of_one_cluster()
+            }
+            Self::BftByzantine | Self::BftFork | Self::Platform => Cast::of_ledger(),
+        }
     }
 
     /// Everything that a seed decides.
@@ -153,7 +159,7 @@ impl Scenario {
         let plan = plan::draw(seed, &config);
         Setup {
             seed,
-            has_ledger: self.has_ledger(),
+            cast: self.cast(),
             config,
             plan,
             workload: Workload::new(seed),

@@ -107,28 +107,28 @@ impl<S: Subject> Court<S> {
         }
     }
 
-    pub(crate) fn received(&mut self, step: Step<'_, S>, event: &Event) -> Result<(), Finding> {
+    pub(crate) fn received(&mut self, step: &Step<'_, S>, event: &Event) -> Result<(), Finding> {
         self.ask(Hooks::RECEIVED, |checker| checker.received(step, event))
     }
 
-    pub(crate) fn acted(&mut self, step: Step<'_, S>, effects: &[Effect]) -> Result<(), Finding> {
+    pub(crate) fn acted(&mut self, step: &Step<'_, S>, effects: &[Effect]) -> Result<(), Finding> {
         self.ask(Hooks::ACTED, |checker| checker.acted(step, effects))
     }
 
-    pub(crate) fn told(&mut self, step: Step<'_, S>, notice: &Notice) -> Result<(), Finding> {
+    pub(crate) fn told(&mut self, step: &Step<'_, S>, notice: &Notice) -> Result<(), Finding> {
         self.ask(Hooks::TOLD, |checker| checker.told(step, notice))
     }
 
     pub(crate) fn sent(
         &mut self,
-        step: Step<'_, S>,
+        step: &Step<'_, S>,
         to: NodeId,
         message: &Message,
     ) -> Result<(), Finding> {
         self.ask(Hooks::SENT, |checker| checker.sent(step, to, message))
     }
 
-    pub(crate) fn stepped(&mut self, step: Step<'_, S>) -> Result<(), Finding> {
+    pub(crate) fn stepped(&mut self, step: &Step<'_, S>) -> Result<(), Finding> {
         self.ask(Hooks::STEPPED, |checker| checker.stepped(step))
     }
 

@@ -68,14 +68,6 @@ pub struct Step<'a, S: Subject> {
     pub host: &'a Host<S>,
 }
 
-impl<S: Subject> Clone for Step<'_, S> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<S: Subject> Copy for Step<'_, S> {}
-
 impl<S: Subject> Step<'_, S> {
     /// The running machine.
     pub fn subject(&self) -> &S {
@@ -111,28 +103,33 @@ pub trait Checker<S: Subject> {
     fn started(&mut self, _slot: usize) {}
 
     /// A node is about to take a step.
-    fn received(&mut self, _step: Step<'_, S>, _event: &Event) -> Result<(), Finding> {
+    fn received(&mut self, _step: &Step<'_, S>, _event: &Event) -> Result<(), Finding> {
         Ok(())
     }
 
     /// It has taken it and wants these effects, none of which is carried out yet.
-    fn acted(&mut self, _step: Step<'_, S>, _effects: &[Effect]) -> Result<(), Finding> {
+    fn acted(&mut self, _step: &Step<'_, S>, _effects: &[Effect]) -> Result<(), Finding> {
         Ok(())
     }
 
     /// A part of it told the node of something.
-    fn told(&mut self, _step: Step<'_, S>, _notice: &Notice) -> Result<(), Finding> {
+    fn told(&mut self, _step: &Step<'_, S>, _notice: &Notice) -> Result<(), Finding> {
         Ok(())
     }
 
     /// It says something. A liar does not say what its process says: see
     /// [`transmitted`](Self::transmitted).
-    fn sent(&mut self, _step: Step<'_, S>, _to: NodeId, _message: &Message) -> Result<(), Finding> {
+    fn sent(
+        &mut self,
+        _step: &Step<'_, S>,
+        _to: NodeId,
+        _message: &Message,
+    ) -> Result<(), Finding> {
         Ok(())
     }
 
     /// Its step is done.
-    fn stepped(&mut self, _step: Step<'_, S>) -> Result<(), Finding> {
+    fn stepped(&mut self, _step: &Step<'_, S>) -> Result<(), Finding> {
         Ok(())
     }
 
@@ -191,23 +188,23 @@ impl<S: Subject, C: Checker<S>> Checker<S> for Shared<C> {
         self.borrow_mut().started(slot);
     }
 
-    fn received(&mut self, step: Step<'_, S>, event: &Event) -> Result<(), Finding> {
+    fn received(&mut self, step: &Step<'_, S>, event: &Event) -> Result<(), Finding> {
         self.borrow_mut().received(step, event)
     }
 
-    fn acted(&mut self, step: Step<'_, S>, effects: &[Effect]) -> Result<(), Finding> {
+    fn acted(&mut self, step: &Step<'_, S>, effects: &[Effect]) -> Result<(), Finding> {
         self.borrow_mut().acted(step, effects)
     }
 
-    fn told(&mut self, step: Step<'_, S>, notice: &Notice) -> Result<(), Finding> {
+    fn told(&mut self, step: &Step<'_, S>, notice: &Notice) -> Result<(), Finding> {
         self.borrow_mut().told(step, notice)
     }
 
-    fn sent(&mut self, step: Step<'_, S>, to: NodeId, message: &Message) -> Result<(), Finding> {
+    fn sent(&mut self, step: &Step<'_, S>, to: NodeId, message: &Message) -> Result<(), Finding> {
         self.borrow_mut().sent(step, to, message)
     }
 
-    fn stepped(&mut self, step: Step<'_, S>) -> Result<(), Finding> {
+    fn stepped(&mut self, step: &Step<'_, S>) -> Result<(), Finding> {
         self.borrow_mut().stepped(step)
     }
 

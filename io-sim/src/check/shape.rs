@@ -13,24 +13,6 @@ const STEPS_PER_INSTANT_MAX: u64 = 100_000;
 /// File operations that may be queued at one disk.
 const DISK_QUEUE_MAX: usize = 16_384;
 
-/// Time goes on.
-#[derive(Debug)]
-pub struct Spin;
-
-impl<S: Subject> Checker<S> for Spin {
-    fn hooks(&self) -> Hooks {
-        Hooks::RECEIVED
-    }
-
-    fn received(&mut self, step: Step<'_, S>, _event: &Event) -> Result<(), Finding> {
-        if step.in_this_instant <= STEPS_PER_INSTANT_MAX {
-            return Ok(());
-        }
-        let message = format!("slot {} steps without end at {}", step.slot, step.now);
-        Err(("spin", message))
-    }
-}
-
 /// What is said inside of another cluster changes nothing in a node, and makes it do
 /// nothing.
 #[derive(Debug, Default)]
@@ -44,7 +26,7 @@ impl<S: Subject> Checker<S> for Stranger {
         Hooks::RECEIVED | Hooks::ACTED
     }
 
-    fn received(&mut self, step: Step<'_, S>, event: &Event) -> Result<(), Finding> {
+    fn received(&mut self, step: &Step<'_, S>, event: &Event) -> Result<(), Finding> {
         let is_from_stranger = matches!(
             event,
             Event::Message {
@@ -57,7 +39,7 @@ impl<S: Subject> Checker<S> for Stranger {
         Ok(())
     }
 
-    fn acted(&mut self, step: Step<'_, S>, effects: &[Effect]) -> Result<(), Finding> {
+    fn acted(&mut self, step: &Step<'_, S>, effects: &[Effect]) -> Result<(), Finding> {
         let before = self.before.take();
         if before.is_some_and(|before| !effects.is_empty() || step.subject().digest() != before) {
             let message = format!("slot {} listens to another cluster", step.slot);
@@ -67,7 +49,7 @@ impl<S: Subject> Checker<S> for Stranger {
     }
 }
 
-/// Queues, open requests and transactions are bounded.
+/// Time goes on, and queues, open requests and transactions are bounded.
 #[derive(Debug)]
 pub struct Bounded;
 
@@ -76,8 +58,12 @@ impl<S: Subject> Checker<S> for Bounded {
         Hooks::STEPPED
     }
 
-    fn stepped(&mut self, step: Step<'_, S>) -> Result<(), Finding> {
-        let Step { slot, host, .. } = step;
+    fn stepped(&mut self, step: &Step<'_, S>) -> Result<(), Finding> {
+        let Step { slot, host, .. } = *step;
+        if step.in_this_instant > STEPS_PER_INSTANT_MAX {
+            let message = format!("slot {slot} steps without end at {}", step.now);
+            return Err(("spin", message));
+        }
         let (files, open) = (host.files_queued(), host.requests_open());
         let pooled = host.ledger().map_or(0, |ledger| ledger.pool().bytes());
         if files > DISK_QUEUE_MAX || open > REQUESTS_OPEN_MAX || pooled > LEDGER_POOL_BYTES_MAX {

@@ -170,7 +170,7 @@ fn size_of(report: &RunReport) -> Size {
 
 fn setup_of_report(report: &RunReport) -> Setup {
     Setup {
-        has_ledger: report.spec.scenario.has_ledger(),
+        cast: report.spec.scenario.cast(),
         seed: report.spec.seed,
         config: report.config.clone(),
         plan: report.plan.clone(),

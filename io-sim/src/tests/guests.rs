@@ -1,18 +1,24 @@
-//! Actors and checkers that no scenario names, as another crate adds them to a run.
+//! Actors, checkers and lies that no scenario names, as another crate adds them to a run.
+
+use std::ops::ControlFlow;
 
 use bytes::Bytes;
 use decube_core::cluster::{Consistency, Request, Response};
 use decube_core::kv::{Condition, Found, Op, Query};
 use decube_core::mutant::Mutant;
-use decube_core::node;
+use decube_core::node::{self, Node};
 use decube_core::replica::Command;
-use decube_core::types::RequestId;
+use decube_core::types::{NodeId, RequestId};
 
 use super::toy::Toy;
 use crate::actors::{Actor, ActorStats, Answer, Context, Way};
+use crate::adversary::{Adversary, Lie, Mind, Said, Scene};
+use crate::cast::Cast;
 use crate::check::{Checker, Finding, Hooks, Shared, Step, shared};
 use crate::config::SimConfig;
 use crate::plan;
+use crate::runner::RunSpec;
+use crate::scenario::Scenario;
 use crate::subject::Subject;
 use crate::workload::{Workload, value_bytes, value_id};
 use crate::world::{Host, Outcome, Setup, World};
@@ -150,7 +156,7 @@ impl<S: Subject> Checker<S> for NothingForgotten {
         Hooks::STEPPED
     }
 
-    fn stepped(&mut self, _step: Step<'_, S>) -> Result<(), Finding> {
+    fn stepped(&mut self, _step: &Step<'_, S>) -> Result<(), Finding> {
         let mut register = self.0.borrow_mut();
         match register.read.take() {
             Some(read) if read < register.acknowledged => {
@@ -179,7 +185,7 @@ fn setup(seed: u64, clients: u64, mutant: Mutant) -> Setup {
     ]);
     Setup {
         seed,
-        has_ledger: false,
+        cast: Cast::of_one_cluster(),
         plan: plan::draw(seed, &config),
         config,
         workload: Workload::new(seed),
@@ -218,6 +224,55 @@ fn the_checker_of_a_guest_ends_a_run_that_breaks_its_promise() {
     // Nobody else has an eye on the register.
     let alone = |seed| World::<Toy>::new(setup(seed, 0, Mutant::AckBeforeSync)).run();
     assert!((0..60).all(|seed| alone(seed).violation.is_none()));
+}
+
+/// A liar that repeats to some what it hears.
+#[derive(Debug)]
+struct Echo(Shared<u64>);
+
+impl Adversary for Echo {
+    fn on_send(&mut self, _mind: &mut Mind, _scene: &Scene<'_>, lie: Lie) -> Said {
+        *self.0.borrow_mut() += 1;
+        Said::Pass(lie)
+    }
+
+    fn on_receive(
+        &mut self,
+        mind: &mut Mind,
+        scene: &Scene<'_>,
+        (_, message): (NodeId, &node::Message),
+        lies: &mut Vec<Lie>,
+    ) -> ControlFlow<()> {
+        mind.spread(scene, message, lies);
+        ControlFlow::Continue(())
+    }
+}
+
+#[test]
+fn liars_take_up_a_way_to_lie_that_no_setting_names() {
+    let mut spec = RunSpec::new(Scenario::BftByzantine, 1);
+    let settings = [
+        ("nodes", 4),
+        ("liars", 1),
+        ("twins", 0),
+        ("strategies", 0),
+        ("horizon_ms", 2_000),
+    ];
+    spec.settings = settings
+        .map(|(name, value)| (name.to_owned(), value))
+        .to_vec();
+    let world = || World::<Node>::new(spec.setup().expect("these settings exist"));
+    let plain = world().run();
+    assert_eq!(plain.violation, None);
+    let said = shared(0);
+    let echo = || Box::new(Echo(said.clone())) as Box<dyn Adversary>;
+    let outcome = world().with_behaviour(echo).run();
+    assert_eq!(outcome.violation, None);
+    let told = outcome.coverage.lies_told;
+    let said = *said.borrow();
+    assert!(said > 0, "it is asked");
+    assert!(told > said, "{told} lies, {said} of them its own words");
+    assert_eq!(world().run().digest, plain.digest);
 }
 
 /// The digests of `plain` runs are those from before there were guests: the tests of

@@ -3,6 +3,7 @@
 use decube_core::mutant::Mutant;
 
 use super::toy::Toy;
+use crate::cast::Cast;
 use crate::config::SimConfig;
 use crate::plan;
 use crate::workload::Workload;
@@ -34,7 +35,7 @@ fn setup(seed: u64) -> Setup {
     let plan = plan::draw(seed, &config);
     Setup {
         seed,
-        has_ledger: false,
+        cast: Cast::of_one_cluster(),
         config,
         plan,
         workload: Workload::new(seed),

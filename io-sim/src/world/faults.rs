@@ -170,18 +170,18 @@ impl<S: Subject> World<S> {
             learners: fault.args[1],
         };
         let actor = match self.cluster_that_changes(fault) {
-            Some(cluster) => Some(self.stage.operators[cluster]),
+            Some(cluster) => self.stage.operators.get(&cluster).copied(),
             None => self.stage.governors,
         };
-        actor.map_or(Ok(()), |actor| self.demand(actor, wanted))
+        self.demand(actor, wanted)
     }
 
     /// The cluster of a slot shall be led by it.
     fn transfer(&mut self, slot: usize) -> Result<(), Finding> {
-        match self.clusters.of(slot) {
-            Some(cluster) => self.demand(self.stage.operators[cluster], Demand::Leader { slot }),
-            None => Ok(()),
-        }
+        let operators = &self.stage.operators;
+        let of = self.clusters.of(slot);
+        let actor = of.and_then(|cluster| operators.get(&cluster).copied());
+        self.demand(actor, Demand::Leader { slot })
     }
 
     /// Whose members change, if it is not the set of validators.

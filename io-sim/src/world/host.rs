@@ -12,7 +12,7 @@ use decube_core::raft::Role;
 use decube_core::types::{NodeId, RequestId};
 
 use super::calls::Caller;
-use super::ledger::liar::Liar;
+use crate::adversary::Liar;
 use crate::clock::Clock;
 use crate::device::Device;
 use crate::disk::Disk;

@@ -56,6 +56,8 @@ use decube_core::node::{self, Effect, Event, Request};
 use decube_core::types::{NodeId, RequestId};
 
 use crate::actors::{Actor, Answer};
+use crate::adversary::Adversary;
+use crate::cast::Cast;
 use crate::check::{Checker, Court, Finding};
 use crate::config::SimConfig;
 use crate::fingerprint::{CHECKPOINT_EVENTS, Rolling};
@@ -76,8 +78,8 @@ use stage::Stage;
 pub struct Setup {
     /// The seed of all decisions that are not listed here.
     pub seed: u64,
-    /// Whether the nodes share a ledger. If not, they are one cluster.
-    pub has_ledger: bool,
+    /// Who is in the run.
+    pub cast: Cast,
     /// The settings.
     pub config: SimConfig,
     /// The faults.
@@ -215,7 +217,7 @@ const MILLI: u64 = 1_000_000;
 impl<S: Subject> World<S> {
     /// A world before its first instant.
     pub fn new(setup: Setup) -> Self {
-        let has_ledger = setup.has_ledger;
+        let has_ledger = setup.cast.topology.has_ledger();
         let config = setup.config;
         let authority = FakeAuthority::new(setup.seed);
         let genesis = Arc::new(ledger::genesis(&authority, &config));
@@ -260,12 +262,12 @@ impl<S: Subject> World<S> {
             lines: Vec::new(),
             config,
         };
-        world.compose(&setup.workload);
+        world.compose(&setup.cast, setup.workload);
         world
     }
 
-    /// The same with another actor, which begins behind those that are there. What it asks
-    /// for is numbered apart, so that a run without it is what it was.
+    /// The same with another actor, which begins behind those that are there. Its requests
+    /// are numbered apart, so that those of the others keep their numbers.
     #[must_use]
     pub fn with_actor(mut self, actor: Box<dyn Actor<S>>) -> Self {
         self.stage.add_guest(actor);
@@ -276,6 +278,18 @@ impl<S: Subject> World<S> {
     #[must_use]
     pub fn with_checker(mut self, checker: Box<dyn Checker<S>>) -> Self {
         self.court.add(checker);
+        self
+    }
+
+    /// The same, where all liars behave in another way as well, which is asked behind
+    /// those that the settings name.
+    #[must_use]
+    pub fn with_behaviour(mut self, make: impl Fn() -> Box<dyn Adversary>) -> Self {
+        for host in &mut self.hosts {
+            if let host::Part::Liar(liar) = &mut host.part {
+                liar.add(make());
+            }
+        }
         self
     }
 

@@ -1,5 +1,7 @@
 //! What actors can do in the world, and how they are told what happens.
 
+use std::collections::BTreeMap;
+
 use decube_core::crypto::PublicKey;
 use decube_core::ledger::ValidatorChange;
 use decube_core::node::{Request, Response};
@@ -36,7 +38,7 @@ pub(super) struct Stage<S: Subject> {
     /// Who changes the ledger's validators.
     pub(super) governors: Option<usize>,
     /// Who changes the members of each cluster.
-    pub(super) operators: Vec<usize>,
+    pub(super) operators: BTreeMap<usize, usize>,
 }
 
 impl<S: Subject> Default for Stage<S> {
@@ -45,7 +47,7 @@ impl<S: Subject> Default for Stage<S> {
             roles: Vec::new(),
             ids: Vec::new(),
             governors: None,
-            operators: Vec::new(),
+            operators: BTreeMap::new(),
         }
     }
 }
@@ -379,8 +381,12 @@ impl<S: Subject> World<S> {
     }
 
     /// The plan of faults wants something of an actor.
-    pub(super) fn demand(&mut self, number: usize, demand: Demand) -> Result<(), Finding> {
-        self.act(number, |actor, ctx| actor.demanded(ctx, demand))
+    /// If nobody has that office, nothing becomes of it.
+    pub(super) fn demand(&mut self, of: Option<usize>, demand: Demand) -> Result<(), Finding> {
+        match of {
+            Some(number) => self.act(number, |actor, ctx| actor.demanded(ctx, demand)),
+            None => Ok(()),
+        }
     }
 
     /// Everybody has everything: actors ask for what they still want to know, and get it.

@@ -49,7 +49,7 @@ impl<S: Subject> World<S> {
     pub(super) fn step(&mut self, slot: usize, event: Event) -> Result<(), Finding> {
         self.events += 1;
         self.steps_now += 1;
-        self.court.received(step_of!(self, slot), &event)?;
+        self.court.received(&step_of!(self, slot), &event)?;
         let logged = self
             .log
             .is_some_and(|(from, to)| (from..=to).contains(&self.events));
@@ -69,7 +69,7 @@ impl<S: Subject> World<S> {
         let subject = host.subject.as_mut();
         let subject = subject.expect("only a running node takes a step");
         guarded(slot, || subject.step(local, event, &mut out))?;
-        self.court.acted(step_of!(self, slot), out.as_slice())?;
+        self.court.acted(&step_of!(self, slot), out.as_slice())?;
         let cut = self.hosts[slot]
             .doom
             .filter(|_| !out.is_empty())
@@ -107,7 +107,7 @@ impl<S: Subject> World<S> {
     /// Lets the checkers look at a node after its step.
     fn look(&mut self, slot: usize) -> Result<(), Finding> {
         self.hosts[slot].note_progress();
-        self.court.stepped(step_of!(self, slot))?;
+        self.court.stepped(&step_of!(self, slot))?;
         if self.clusters.of(slot).is_some() {
             self.cover_state(slot);
         }
@@ -177,7 +177,7 @@ impl<S: Subject> World<S> {
         let step = step_of!(self, slot);
         for notice in step.subject().notices() {
             fingerprint::notice(fold, notice);
-            self.court.told(step, notice)?;
+            self.court.told(&step, notice)?;
         }
         Ok(())
     }
@@ -189,7 +189,7 @@ impl<S: Subject> World<S> {
                 return Err(("self-send", message));
             }
             Effect::Send { to, message } => {
-                self.court.sent(step_of!(self, slot), to, &message)?;
+                self.court.sent(&step_of!(self, slot), to, &message)?;
                 return self.send(slot, to, message);
             }
             Effect::Reply { id, response } => return self.reply(slot, id, response),

@@ -24,7 +24,7 @@ impl<S: Subject> Checker<S> for LedgerChecker {
         Self::started(self, slot);
     }
 
-    fn received(&mut self, step: Step<'_, S>, event: &Event) -> Result<(), Finding> {
+    fn received(&mut self, step: &Step<'_, S>, event: &Event) -> Result<(), Finding> {
         if let Event::Message { from, message, .. } = event
             && let Message::Ledger(ledger::Message::Bft(bft::Message::Vote(vote))) = message
             && step.host.is_honest()
@@ -35,11 +35,11 @@ impl<S: Subject> Checker<S> for LedgerChecker {
         Ok(())
     }
 
-    fn told(&mut self, step: Step<'_, S>, notice: &Notice) -> Result<(), Finding> {
+    fn told(&mut self, step: &Step<'_, S>, notice: &Notice) -> Result<(), Finding> {
         let Notice::Ledger(notice) = notice else {
             return Ok(());
         };
-        let Step { slot, host, .. } = step;
+        let Step { slot, host, .. } = *step;
         match notice {
             ledger::Notice::Final(block) if host.is_honest() => {
                 let ledger = host.ledger().expect("its ledger told it");
@@ -56,7 +56,7 @@ impl<S: Subject> Checker<S> for LedgerChecker {
         }
     }
 
-    fn sent(&mut self, step: Step<'_, S>, _to: NodeId, message: &Message) -> Result<(), Finding> {
+    fn sent(&mut self, step: &Step<'_, S>, _to: NodeId, message: &Message) -> Result<(), Finding> {
         match message {
             Message::Ledger(message) if step.host.is_honest() => {
                 self.sending(step.slot, message, step.host.ledger_disk())
@@ -65,7 +65,7 @@ impl<S: Subject> Checker<S> for LedgerChecker {
         }
     }
 
-    fn stepped(&mut self, step: Step<'_, S>) -> Result<(), Finding> {
+    fn stepped(&mut self, step: &Step<'_, S>) -> Result<(), Finding> {
         match step.host.ledger().filter(|_| step.host.is_honest()) {
             Some(ledger) => Self::stepped(self, step.slot, ledger),
             None => Ok(()),

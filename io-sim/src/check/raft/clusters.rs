@@ -1,7 +1,7 @@
 //! The safety of every cluster of a run, and that what it commits reaches its members.
 
 use decube_core::io::Volume;
-use decube_core::node::{Event, Message};
+use decube_core::node::Message;
 use decube_core::raft::{Membership, Role};
 use decube_core::types::{Index, NodeId};
 
@@ -58,7 +58,7 @@ impl ClusterSafety {
 
 impl<S: Subject> Checker<S> for ClusterSafety {
     fn hooks(&self) -> Hooks {
-        Hooks::STARTED | Hooks::RECEIVED | Hooks::SENT | Hooks::STEPPED | Hooks::IO
+        Hooks::STARTED | Hooks::SENT | Hooks::STEPPED | Hooks::IO
     }
 
     fn started(&mut self, slot: usize) {
@@ -67,26 +67,25 @@ impl<S: Subject> Checker<S> for ClusterSafety {
         }
     }
 
-    fn received(&mut self, step: Step<'_, S>, _event: &Event) -> Result<(), Finding> {
-        if let Some((checker, _)) = self.of(step.slot) {
-            checker.begin(step.event);
-        }
-        Ok(())
-    }
-
-    fn sent(&mut self, step: Step<'_, S>, to: NodeId, message: &Message) -> Result<(), Finding> {
+    fn sent(&mut self, step: &Step<'_, S>, to: NodeId, message: &Message) -> Result<(), Finding> {
         if !matches!(message, Message::Cluster(_)) {
             return Ok(());
         }
         match self.of(step.slot) {
-            Some((checker, place)) => checker.sending(place, to, message),
+            Some((checker, place)) => {
+                checker.begin(step.event);
+                checker.sending(place, to, message)
+            }
             None => Err(("other-part", format!("in no cluster: {message:?}"))),
         }
     }
 
-    fn stepped(&mut self, step: Step<'_, S>) -> Result<(), Finding> {
+    fn stepped(&mut self, step: &Step<'_, S>) -> Result<(), Finding> {
         match self.of(step.slot) {
-            Some((checker, place)) => checker.stepped(place, step.subject()),
+            Some((checker, place)) => {
+                checker.begin(step.event);
+                checker.stepped(place, step.subject())
+            }
             None => Ok(()),
         }
     }

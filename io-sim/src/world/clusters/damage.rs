@@ -72,7 +72,7 @@ impl<S: Subject> World<S> {
         self.hosts[old].dead = true;
         self.hosts[old].is_gone = true;
         self.hosts[new].dead = false;
-        let operators = self.stage.operators[cluster];
+        let operators = self.stage.operators.get(&cluster).copied();
         self.demand(operators, Demand::Replace { old, new })?;
         self.boot(new)
     }

@@ -1,9 +1,8 @@
 //! The ledger: who validates at the beginning, who lies, and how much power lies at most.
 //!
-//! A liar is an honest process whose words pass through [`liar`] on their way out,
-//! which holds its key and no other; so its lies fit the situation. Twins are two
-//! honest processes with one key that hear different halves of the others (Bano et
-//! al., *Twins: BFT Systems Made Robust*, 2022).
+//! A liar is an honest process whose words pass through a [`Liar`] on their way out,
+//! which holds its key and no other; so its lies fit the situation. How liars lie, and what
+//! twins are, stands in [`adversary`](crate::adversary).
 //!
 //! | file | holds |
 //! |---|---|
@@ -11,16 +10,13 @@
 //! | `config.rs` | what a node's part in the ledger is built from |
 //! | `send.rs` | messages, and whom of two twins one hears |
 //! | `budget.rs` | how much may fail at once |
-//! | `liar.rs` `forge.rs` | the lies |
 //! | `faults.rs` | damaged and lost disks |
 //! | `heal.rs` | who stays dead, and what must follow |
 
 pub(super) mod budget;
 mod config;
 mod faults;
-mod forge;
 mod heal;
-pub(super) mod liar;
 mod send;
 
 use std::collections::BTreeSet;
@@ -33,13 +29,13 @@ use decube_core::types::{ClusterId, NodeId};
 
 use super::host::{Host, Part};
 use super::{Happening, MILLI, World};
+use crate::adversary::Liar;
 use crate::clock::WALL_EPOCH_NS;
 use crate::config::{SimConfig, TopologySettings};
 use crate::device::Device;
 use crate::rng::{Domain, Stream};
 use crate::subject::Subject;
 pub(super) use heal::{calm, standing};
-use liar::Liar;
 
 /// The first signer that is a further key of a node.
 const VOTING_KEYS_FROM: u64 = 500;

@@ -7,15 +7,12 @@ use decube_core::node::{self, Event};
 use decube_core::part::Scope;
 use decube_core::types::NodeId;
 
-use super::liar::{Liar, Lie, Scene, low_bits};
 use super::{Happening, MILLI, World};
+use crate::adversary::{Liar, Lie, Scene, twins};
 use crate::check::Finding;
 use crate::rng::{Domain, Keyed};
 use crate::subject::Subject;
 use crate::world::host::Part;
-
-/// What twins let through changes after so many message delays.
-const TWIN_WINDOW_DELAYS: u64 = 5;
 
 impl<S: Subject> World<S> {
     /// A node says something.
@@ -34,6 +31,7 @@ impl<S: Subject> World<S> {
             }
             Part::Twin => self.transmit(slot, to, message.into()),
             Part::Liar(_) => {
+                let message = message.into();
                 let lies = self.with_liar(slot, |liar, scene| liar.on_send(scene, to, message));
                 self.say(slot, lies);
             }
@@ -73,8 +71,7 @@ impl<S: Subject> World<S> {
         }
     }
 
-    /// Whether two slots hear each other, if one of them is a twin: each twin has a
-    /// part of the others, which changes now and then.
+    /// Whether two slots hear each other, if one of them is a twin.
     fn twins_let_pass(&self, from: usize, to: usize) -> bool {
         let is_twin = |slot: usize| matches!(self.hosts[slot].part, Part::Twin);
         let (twin, other) = match (is_twin(from), is_twin(to)) {
@@ -82,16 +79,12 @@ impl<S: Subject> World<S> {
             (true, _) => (from, to),
             (false, true) => (to, from),
         };
-        let window = self.now / (self.config.ledger.delta_ms.max(1) * TWIN_WINDOW_DELAYS * MILLI);
-        let name = low_bits(self.hosts[twin].node) << 16 ^ u64::try_from(other).expect("few slots");
-        let draw = Keyed::new(self.seed, Domain::Liar).at(name | 1 << 40, window);
-        let twins = self.hosts.iter().take(twin);
-        let second = twins.clone().any(|host| host.node == self.hosts[twin].node);
-        match draw.below(4) {
-            0 => true,
-            1 | 2 => draw.again().coin() == second,
-            _ => draw.again().again().coin(),
-        }
+        let delta = self.config.ledger.delta_ms.max(1) * MILLI;
+        let window = self.now / (delta * twins::WINDOW_DELAYS);
+        let name = self.hosts[twin].node;
+        let mut before = self.hosts.iter().take(twin);
+        let is_second = before.any(|host| host.node == name);
+        twins::let_pass(self.seed, (name, is_second), other, window)
     }
 
     /// A message arrives.
@@ -99,12 +92,11 @@ impl<S: Subject> World<S> {
         if let Part::Liar(_) = &self.hosts[slot].part
             && let Event::Message {
                 from,
-                message: node::Message::Ledger(message),
+                message: message @ node::Message::Ledger(_),
                 ..
             } = &event
         {
-            let (from, message) = (*from, message.clone());
-            let lies = self.with_liar(slot, |liar, scene| liar.on_heard(scene, from, &message));
+            let lies = self.with_liar(slot, |liar, scene| liar.on_receive(scene, *from, message));
             self.say(slot, lies);
         }
         self.give(slot, event)
@@ -150,7 +142,6 @@ impl<S: Subject> World<S> {
     fn say(&mut self, slot: usize, lies: Vec<Lie>) {
         for Lie { to, message, after } in lies {
             self.coverage.lies_told += 1;
-            let message = message.into();
             if let Err((checker, what)) = self.court.lied(&message) {
                 self.violate(checker, what);
             }

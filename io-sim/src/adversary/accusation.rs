@@ -1,0 +1,53 @@
+//! Accusations of the innocent.
+
+use std::ops::ControlFlow;
+
+use decube_core::bft::{Epoch, Evidence, Height, Statement, VoteKind};
+use decube_core::crypto::Digest;
+use decube_core::ledger::Operation;
+use decube_core::node::Message;
+
+use super::{Adversary, Lie, Mind, Scene};
+
+/// Evidence with a vote that was never cast.
+#[derive(Debug)]
+pub(super) struct Accusation;
+
+impl Adversary for Accusation {
+    fn on_idle(
+        &mut self,
+        mind: &mut Mind,
+        scene: &Scene<'_>,
+        lies: &mut Vec<Lie>,
+    ) -> ControlFlow<()> {
+        if let Some(message) = false_accusation(mind, scene) {
+            mind.spread(scene, &message, lies);
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// Somebody honest, accused by a vote that it never cast.
+fn false_accusation(mind: &mut Mind, scene: &Scene<'_>) -> Option<Message> {
+    if mind.votes.is_empty() {
+        return None;
+    }
+    let at = mind.draw().index(mind.votes.len());
+    let real = mind.votes[at];
+    let mut block = real.statement.block;
+    block.hash = Digest([5; 32]);
+    block.height = Height(block.height.0.max(1));
+    let epoch = match mind.draw().below(4) {
+        0 => Epoch(u64::MAX),
+        _ => real.statement.epoch,
+    };
+    let kind = match real.statement.kind {
+        VoteKind::Nullify => VoteKind::Finalize,
+        kind => kind,
+    };
+    let mut first = real;
+    first.statement.epoch = epoch;
+    let forged = mind.signed(Statement::on(kind, epoch, block), real.signer);
+    let evidence = Evidence::of(first, forged)?;
+    Some(mind.transaction(scene, Operation::Evidence(Box::new(evidence))))
+}

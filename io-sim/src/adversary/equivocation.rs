@@ -1,0 +1,28 @@
+//! Two good blocks of one view, each to some.
+
+use decube_core::bft::Proposal;
+
+use super::{Adversary, Lie, Mind, Said, Scene};
+
+/// One side hears of another block than the other one.
+#[derive(Debug)]
+pub(super) struct Equivocation;
+
+impl Adversary for Equivocation {
+    fn on_send(&mut self, mind: &mut Mind, scene: &Scene<'_>, lie: Lie) -> Said {
+        let Some(view) = lie.view() else {
+            return Said::Pass(lie);
+        };
+        Said::Pass(match mind.side(lie.to, view) {
+            true => lie.with_proposal(|said| other_block(mind, scene, said)),
+            false => lie,
+        })
+    }
+}
+
+/// Another block of the same view that breaks no rule.
+fn other_block(mind: &Mind, scene: &Scene<'_>, proposal: Proposal) -> Proposal {
+    let mut header = *proposal.block.header();
+    header.content.time_ms = header.content.time_ms.saturating_add(1);
+    mind.with_block(scene, proposal, header, None)
+}

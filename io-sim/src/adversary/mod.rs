@@ -1,0 +1,191 @@
+//! Those who lie on the ledger: a [`Liar`] is an honest process whose words are changed on
+//! their way out, by a list of behaviours; twins are two honest processes with one key.
+//!
+//! A liar holds its own key and what it has heard, nothing else, so it can not forge a
+//! vote of somebody else (see [`decube_core::crypto::fake`]). Each behaviour is an
+//! [`Adversary`] and one bit of
+//! [`strategies`](crate::config::AdversarySettings::strategies), so that a minimiser can
+//! find out which one a failure needs. Adversaries touch what goes to other clusters only:
+//! inside of one nobody lies.
+//!
+//! | file | behaviour |
+//! |---|---|
+//! | `liar.rs` | a liar: what it knows, and its behaviours in order |
+//! | `mind.rs` | what a liar knows, and what all of its behaviours make with its key |
+//! | `speech.rs` | how it says a block: in the short form or not, and what it answers for it |
+//! | `equivocation.rs` | two good blocks of one view, each to some |
+//! | `withholding.rs` | nothing at all to some, for a while |
+//! | `selection.rs` | votes to some only |
+//! | `lateness.rs` | blocks so late that others may have given the view up |
+//! | `invalidity.rs` | blocks that break a rule |
+//! | `replay.rs` | what it once heard, again, of earlier epochs as well |
+//! | `garbage.rs` | certificates that no quorum signed |
+//! | `sync.rs` | wrong answers to those who catch up |
+//! | `accusation.rs` | accusations of the innocent |
+//! | `spam.rs` | work for nothing |
+//! | `double_votes.rs` | votes for everything, and for giving it up |
+//! | `silence.rs` | nothing at all, for a while |
+//! | `forking.rs` | what keeps the two sides of a fork apart |
+//! | `twins.rs` | whom of two twins one hears |
+
+mod accusation;
+mod double_votes;
+mod equivocation;
+mod forking;
+mod garbage;
+mod invalidity;
+mod lateness;
+mod liar;
+mod mind;
+mod replay;
+mod selection;
+mod silence;
+mod spam;
+mod speech;
+mod sync;
+pub(crate) mod twins;
+mod withholding;
+
+use std::fmt;
+use std::ops::ControlFlow;
+
+use decube_core::bft::{self, Bft, Proposal};
+use decube_core::ledger::{self, Ledger};
+use decube_core::node::Message;
+use decube_core::types::NodeId;
+
+use crate::config::AdversarySettings;
+
+pub use liar::Liar;
+pub use mind::Mind;
+
+/// What a liar sees when it acts.
+#[derive(Debug)]
+pub struct Scene<'a> {
+    /// The time of the world.
+    pub now: u64,
+    /// Its own name.
+    pub me: NodeId,
+    /// The names of all nodes.
+    pub peers: &'a [NodeId],
+    /// The ledger of its honest process.
+    pub ledger: &'a Ledger,
+    /// The consensus of its honest process.
+    pub bft: &'a Bft,
+}
+
+/// A message to another cluster, as a liar says it.
+#[derive(Debug, Clone)]
+pub struct Lie {
+    /// To whom.
+    pub to: NodeId,
+    /// What.
+    pub message: Message,
+    /// How much later it leaves.
+    pub after: u64,
+}
+
+/// What becomes of a message on its way out.
+#[derive(Debug)]
+pub enum Said {
+    /// The other behaviours may change it as well.
+    Pass(Lie),
+    /// It leaves as it is.
+    Final(Lie),
+    /// It does not leave.
+    Nothing,
+}
+
+/// A way to lie.
+///
+/// Behaviours are asked in the order of a list. Whatever one draws from the
+/// [`Mind`] shifts what the next ones draw, so a new one belongs at the end.
+pub trait Adversary: fmt::Debug {
+    /// What becomes of a message of the honest process, or of what the behaviours before
+    /// made of it.
+    fn on_send(&mut self, _mind: &mut Mind, _scene: &Scene<'_>, lie: Lie) -> Said {
+        Said::Pass(lie)
+    }
+
+    /// Lies that a message provokes. A break keeps the behaviours behind from theirs.
+    fn on_receive(
+        &mut self,
+        _mind: &mut Mind,
+        _scene: &Scene<'_>,
+        _heard: (NodeId, &Message),
+        _lies: &mut Vec<Lie>,
+    ) -> ControlFlow<()> {
+        ControlFlow::Continue(())
+    }
+
+    /// Lies that need no occasion. A break keeps the behaviours behind from theirs.
+    fn on_idle(
+        &mut self,
+        _mind: &mut Mind,
+        _scene: &Scene<'_>,
+        _lies: &mut Vec<Lie>,
+    ) -> ControlFlow<()> {
+        ControlFlow::Continue(())
+    }
+}
+
+impl Lie {
+    /// What is said by the consensus of the ledger, if it is that.
+    pub const fn bft(&self) -> Option<&bft::Message> {
+        match &self.message {
+            Message::Ledger(ledger::Message::Bft(said)) => Some(said),
+            _ => None,
+        }
+    }
+
+    /// The same with another block, if it says one. An error is the lie as it was.
+    fn with_proposal(self, change: impl FnOnce(Proposal) -> Proposal) -> Self {
+        match self.message {
+            Message::Ledger(ledger::Message::Bft(bft::Message::Proposal(said))) => Self {
+                message: bft(bft::Message::Proposal(Box::new(change(*said)))),
+                ..self
+            },
+            message => Self { message, ..self },
+        }
+    }
+
+    /// The view of the block that it says, if it says one.
+    fn view(&self) -> Option<u64> {
+        match self.bft()? {
+            bft::Message::Proposal(said) => Some(said.block.header().view.0),
+            _ => None,
+        }
+    }
+}
+
+/// What the consensus of the ledger says, as a node says it.
+const fn bft(said: bft::Message) -> Message {
+    Message::Ledger(ledger::Message::Bft(said))
+}
+
+/// The behaviours that settings name, in the order in which they are asked. The numbers
+/// are the bits of the settings.
+fn behaviours(settings: &AdversarySettings) -> Vec<Box<dyn Adversary>> {
+    let all: [(u32, Box<dyn Adversary>); 12] = [
+        (11, Box::new(silence::Silence)),
+        (1, Box::new(withholding::Withholding)),
+        (2, Box::new(selection::Selection)),
+        (0, Box::new(equivocation::Equivocation)),
+        (4, Box::new(invalidity::Invalidity)),
+        (5, Box::new(replay::Replay)),
+        (6, Box::new(garbage::Garbage)),
+        (3, Box::new(lateness::Lateness)),
+        (7, Box::new(sync::SyncLies)),
+        (8, Box::new(accusation::Accusation)),
+        (9, Box::new(spam::Spam)),
+        (10, Box::new(double_votes::DoubleVotes::default())),
+    ];
+    let has = |bit: u32| settings.strategies >> bit & 1 == 1;
+    let mut behaviours: Vec<Box<dyn Adversary>> = Vec::new();
+    if settings.fork != 0 {
+        behaviours.push(Box::new(forking::Forking));
+    }
+    let named = all.into_iter().filter(|(bit, _)| has(*bit));
+    behaviours.extend(named.map(|(_, behaviour)| behaviour));
+    behaviours
+}
