@@ -84,7 +84,7 @@ pub fn run(spec: &RunSpec) -> RunReport {
 }
 
 /// Runs what a setup says; `spec` names where it came from.
-fn run_setup(spec: RunSpec, setup: Setup) -> RunReport {
+pub(crate) fn run_setup(spec: RunSpec, setup: Setup) -> RunReport {
     let kept = setup.clone();
     let outcome = World::<Node>::new(setup).run();
     RunReport {

@@ -9,6 +9,11 @@ use crate::scenario::Scenario;
 use crate::workload::{Action, Planned, Workload};
 use crate::world::Setup;
 
+/// Nodes of a recorded run: a trace comes from anywhere, and each costs memory.
+const NODES_MAX: u64 = 12;
+/// Slots of it, with spare machines and replacements.
+const SLOTS_MAX: u64 = 32;
+
 /// The `M` record of a trace whose clients skip every operation not listed.
 const WORKLOAD: &str = "workload";
 const ONLY_LISTED: &str = "listed";
@@ -128,9 +133,12 @@ pub fn setup_of(trace: &Trace) -> Result<(Scenario, Setup), String> {
     for record in &trace.records {
         apply(&mut setup, record)?;
     }
-    let slots = setup.config.slots();
-    if !(1..=9).contains(&setup.config.topology.nodes) || !(1..=16).contains(&slots) {
-        return Err("a run has 1 to 9 nodes and up to 16 slots".to_owned());
+    let (nodes, slots) = (setup.config.topology.nodes, setup.config.slots());
+    if !(1..=NODES_MAX).contains(&nodes) || slots > SLOTS_MAX {
+        return Err(format!(
+            "a recorded run has 1 to {NODES_MAX} nodes and up to {SLOTS_MAX} slots, not {nodes} \
+             and {slots}"
+        ));
     }
     Ok((scenario, setup))
 }

@@ -1,11 +1,14 @@
 //! The world is deterministic, finds what is planted, and nothing else.
 
 use decube_core::mutant::Mutant;
+use decube_core::trace::Trace;
 
 use super::toy::Toy;
 use crate::cast::Cast;
 use crate::config::SimConfig;
 use crate::plan;
+use crate::runner::{RunSpec, record, run_setup, setup_of};
+use crate::scenario::Scenario;
 use crate::workload::Workload;
 use crate::world::{Outcome, Setup, World};
 
@@ -97,4 +100,23 @@ fn an_early_acknowledgement_is_found() {
     let violation = found.expect("acknowledging before the sync must be noticed");
     let expected = ["real-time-order", "claimed-order", "linearizable"];
     assert!(expected.contains(&violation.checker), "{violation}");
+}
+
+/// A failure that could not be replayed would be lost.
+#[test]
+fn what_is_recorded_can_be_set_up_again() {
+    for scenario in Scenario::ALL {
+        for seed in 0..150 {
+            let mut setup = scenario.setup(seed, Mutant::None);
+            setup.events_max = 1;
+            let report = run_setup(RunSpec::new(scenario, seed), setup);
+            let trace = Trace::parse(&record(&report).to_text());
+            let again = setup_of(&trace.expect("a trace reads what it wrote"));
+            let (found, again) = again.unwrap_or_else(|error| {
+                panic!("{} seed {seed}: {error}", scenario.name());
+            });
+            assert_eq!((found, again.seed), (scenario, seed));
+            assert_eq!((again.config, again.plan), (report.config, report.plan));
+        }
+    }
 }
