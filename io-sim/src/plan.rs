@@ -6,6 +6,7 @@
 
 use crate::config::SimConfig;
 use crate::rng::{Domain, Keyed, Stream};
+use decube_core::io::Volume;
 
 /// A kind of fault. The words are what traces say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -76,6 +77,9 @@ const WORDS: [(FaultKind, &str); 20] = [
     (FaultKind::Transfer, "transfer"),
     (FaultKind::LostDisk, "lost-disk"),
 ];
+
+/// How many faults of each kind, by [`FaultKind::ordinal`], hit each volume.
+pub type VolumeFaults = [[u64; FaultKind::COUNT]; Volume::ALL.len()];
 
 impl FaultKind {
     /// The word for it in traces.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use decube_core::io::Volume;
 use decube_core::mutant::Mutant;
 use decube_core::trace::Hex;
 
@@ -10,7 +11,7 @@ use super::RunSpec;
 use crate::config::SimConfig;
 use crate::disk::DiskStats;
 use crate::network::{DecisionKey, NetworkStats};
-use crate::plan::{Fault, FaultKind};
+use crate::plan::{Fault, FaultKind, VolumeFaults};
 use crate::scenario::Scenario;
 use crate::workload::Workload;
 use crate::world::{Coverage, Outcome};
@@ -56,6 +57,8 @@ pub struct Tally {
     pub completed: u64,
     /// Faults injected, by [`FaultKind::ordinal`].
     pub faults: [u64; FaultKind::COUNT],
+    /// Those of them that hit volumes.
+    pub volume_faults: VolumeFaults,
     /// What networks did.
     pub network: NetworkStats,
     /// What disks did.
@@ -115,6 +118,7 @@ impl SwarmReport {
             simulated: outcome.simulated,
             completed: outcome.clients.completed,
             faults: outcome.faults,
+            volume_faults: outcome.volume_faults,
             network: outcome.network,
             disks: outcome.disks,
             coverage: outcome.coverage,
@@ -142,9 +146,19 @@ impl Tally {
         for (total, count) in self.faults.iter_mut().zip(other.faults) {
             *total += count;
         }
+        let hits = self.volume_faults.iter_mut().flatten();
+        for (total, count) in hits.zip(other.volume_faults.iter().flatten()) {
+            *total += count;
+        }
         self.network.add(&other.network);
         self.disks.add(&other.disks);
         self.coverage.add(&other.coverage);
+    }
+
+    /// The faults of the plan that hit a volume, by kind.
+    pub fn faults_of(&self, volume: Volume) -> Vec<(&'static str, u64)> {
+        let words = FaultKind::all().into_iter().map(|(_, word)| word);
+        words.zip(self.volume_faults[volume as usize]).collect()
     }
 
     /// Every kind of fault with its count: those of the plan, and those that are drawn
@@ -207,7 +221,12 @@ impl fmt::Display for Tally {
             self.network.sent,
             self.completed,
         )?;
-        write_counts(f, "faults", faults)
+        write_counts(f, "faults", faults)?;
+        for volume in Volume::ALL {
+            let what = format!("of them on the volume {}", volume.name());
+            write_counts(f, &what, self.faults_of(volume))?;
+        }
+        Ok(())
     }
 }
 

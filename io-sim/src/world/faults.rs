@@ -1,5 +1,6 @@
 //! Carrying out the plan of faults.
 
+use decube_core::io::Volume;
 use decube_core::node::Event;
 
 use super::{Happening, MILLI, World};
@@ -103,11 +104,17 @@ impl<S: Subject> World<S> {
         let devices = &mut self.hosts[slot].devices;
         let count = u64::try_from(devices.len()).expect("few devices");
         let which = (fault.at / 1_000) % (count + u64::from(count > 1));
-        for (number, device) in (0..).zip(devices.values_mut()) {
+        for (number, (volume, device)) in (0..).zip(devices) {
             if which == count || which == number {
                 act(&mut device.disk);
+                self.volume_faults[*volume as usize][fault.kind.ordinal()] += 1;
             }
         }
+    }
+
+    /// A fault of the plan has hit a volume.
+    pub(super) fn note_hit(&mut self, volume: Volume, fault: FaultKind) {
+        self.volume_faults[volume as usize][fault.ordinal()] += 1;
     }
 
     fn slot_of(&self, arg: u64) -> usize {

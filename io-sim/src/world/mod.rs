@@ -62,7 +62,7 @@ use crate::check::{Checker, Court, Finding};
 use crate::config::SimConfig;
 use crate::fingerprint::{CHECKPOINT_EVENTS, Rolling};
 use crate::network::{DecisionKey, Network};
-use crate::plan::{Fault, FaultKind};
+use crate::plan::{Fault, FaultKind, VolumeFaults};
 use crate::queue::{Queue, Tie};
 use crate::rng::{Domain, Keyed};
 use crate::subject::Subject;
@@ -207,6 +207,7 @@ pub struct World<S: Subject> {
     checkpoints: Vec<Checkpoint>,
     violation: Option<Violation>,
     faults: [u64; FaultKind::COUNT],
+    volume_faults: VolumeFaults,
     coverage: Coverage,
     log: Option<(u64, u64)>,
     lines: Vec<String>,
@@ -257,6 +258,7 @@ impl<S: Subject> World<S> {
             checkpoints: Vec::new(),
             violation: None,
             faults: [0; FaultKind::COUNT],
+            volume_faults: VolumeFaults::default(),
             coverage: Coverage::default(),
             log: setup.log,
             lines: Vec::new(),

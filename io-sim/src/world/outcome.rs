@@ -7,7 +7,7 @@ use super::stage::Stage;
 use crate::actors::ActorStats;
 use crate::disk::DiskStats;
 use crate::network::{DecisionKey, NetworkStats};
-use crate::plan::FaultKind;
+use crate::plan::{FaultKind, VolumeFaults};
 use crate::subject::Subject;
 
 /// The rolling digest at one point of a run.
@@ -186,6 +186,8 @@ pub struct Outcome {
     pub checkpoints: Vec<Checkpoint>,
     /// Faults injected, by [`FaultKind::ordinal`].
     pub faults: [u64; FaultKind::COUNT],
+    /// Those of them that hit volumes.
+    pub volume_faults: VolumeFaults,
     /// Situations met.
     pub coverage: Coverage,
     /// What the network did.
@@ -233,6 +235,7 @@ impl<S: Subject> World<S> {
             digest: self.rolling.checkpoint(),
             checkpoints: self.checkpoints,
             faults: self.faults,
+            volume_faults: self.volume_faults,
             coverage: self.coverage,
             network: self.network.stats,
             disks,

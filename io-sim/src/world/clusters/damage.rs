@@ -21,6 +21,7 @@ impl<S: Subject> World<S> {
             _ => disk.misdirect(Draw(fault.args[1])),
         };
         if let Some(what) = what {
+            self.note_hit(Volume::Cluster, fault.kind);
             self.damaged(slot, Volume::Cluster, 1);
             if self.log.is_some() {
                 self.describe(slot, "**", &what);
@@ -33,12 +34,21 @@ impl<S: Subject> World<S> {
         if let Some(slot) = self.take_risk(slot) {
             let device = self.hosts[slot].device(Volume::Cluster);
             device.disk.arm_lies(fault.args[1]);
+            self.note_hit(Volume::Cluster, fault.kind);
         }
     }
 
-    /// The node whose cluster's log may be damaged when a fault is about this slot. It may
-    /// end for ever, so the others must bear that, in its cluster and on the ledger.
+    /// The node whose cluster's log may be damaged when a fault is about this slot, or that
+    /// of the next cluster that can bear it: few can where clusters are small.
     fn take_risk(&mut self, slot: usize) -> Option<usize> {
+        let slots = self.hosts.len();
+        (slot..slots)
+            .chain(0..slot)
+            .find_map(|slot| self.take_risk_near(slot))
+    }
+
+    /// It may end for ever, so the others must bear that, in its cluster and on the ledger.
+    fn take_risk_near(&mut self, slot: usize) -> Option<usize> {
         let (cluster, _) = self.clusters.places[slot]?;
         let slot = self.clusters.victim(cluster, slot)?;
         let is_bearable = !self.has_ledger || self.hosts[slot].is_at_risk;
@@ -68,6 +78,7 @@ impl<S: Subject> World<S> {
         let Some(new) = new.filter(|_| is_bearable && !self.hosts[old].dead) else {
             return Ok(());
         };
+        self.note_hit(Volume::Cluster, FaultKind::Wipe);
         self.crash(old, true);
         self.hosts[old].dead = true;
         self.hosts[old].is_gone = true;

@@ -27,6 +27,7 @@ impl<S: Subject> World<S> {
             self.describe(slot, "**", &what);
         }
         self.coverage.damages += 1;
+        self.note_hit(Volume::Ledger, fault.kind);
         self.crash(slot, false);
         let host = &mut self.hosts[slot];
         host.device(Volume::Ledger).damaged = true;
@@ -61,6 +62,7 @@ impl<S: Subject> World<S> {
         host.has_lost_disk = true;
         host.rejoined_in = None;
         self.coverage.disks_lost += 1;
+        self.note_hit(Volume::Ledger, fault.kind);
         self.boot_after(slot, fault.duration);
     }
 }
