@@ -1,9 +1,11 @@
-//! How fast the simulator is: five nodes, all checkers on, one core.
+//! How fast the simulator is, all checkers on, one core: five nodes of one cluster under
+//! several loads, and the platform with all its faults.
 
 use std::time::Instant;
 
 use decube_core::node::Node;
-use decube_io_sim::runner::calm_setup;
+use decube_io_sim::runner::{self, RunSpec, calm_setup};
+use decube_io_sim::scenario::Scenario;
 use decube_io_sim::world::World;
 use decube_sim_tests as _;
 
@@ -17,6 +19,10 @@ const LOADS: [(&str, u64, u64, u64); 6] = [
     ("4 clients, 20 ms pauses", 4, 20_000, 120_000),
     ("16 clients, 20 ms pauses", 16, 20_000, 60_000),
 ];
+
+/// Seeds of the platform that are run, each with twelve nodes in four clusters.
+const PLATFORM_SEEDS: u64 = 20;
+const PLATFORM: [(&str, u64); 2] = [("nodes", 12), ("clusters", 4)];
 
 fn main() {
     println!("| load | operations/s | events/s | simulated time over real time |");
@@ -41,4 +47,32 @@ fn main() {
             }
         );
     }
+    platform();
+}
+
+fn platform() {
+    let (mut operations, mut events, mut simulated) = (0, 0, 0);
+    let mut note = "";
+    let start = Instant::now();
+    for seed in 1..=PLATFORM_SEEDS {
+        let mut spec = RunSpec::new(Scenario::Platform, seed);
+        let settings = PLATFORM.map(|(name, value)| (name.to_owned(), value));
+        spec.settings = settings.to_vec();
+        let outcome = runner::run(&spec).outcome;
+        operations += outcome.clients.completed;
+        events += outcome.events;
+        simulated += outcome.simulated;
+        if outcome.violation.is_some() {
+            note = " VIOLATION";
+        }
+    }
+    let micros = u64::try_from(start.elapsed().as_micros())
+        .unwrap_or(u64::MAX)
+        .max(1);
+    println!(
+        "| platform: 12 nodes, 4 clusters | {} | {} | {} |{note}",
+        operations * 1_000 / (simulated / 1_000_000).max(1),
+        events * 1_000_000 / micros,
+        simulated / 1_000 / micros,
+    );
 }

@@ -168,7 +168,7 @@ impl<const BUG: usize> Checker<WithToy<BUG>> for Judge {
         self.toys.entry(slot).or_default().expected = None;
     }
 
-    fn told(&mut self, step: Step<'_, WithToy<BUG>>, notice: &Notice) -> Result<(), Finding> {
+    fn told(&mut self, step: &Step<'_, WithToy<BUG>>, notice: &Notice) -> Result<(), Finding> {
         if let Notice::Ledger(ledger::Notice::Final(block)) = notice {
             self.blocks.note(block.height(), block.block.hash());
         }
@@ -181,7 +181,7 @@ impl<const BUG: usize> Checker<WithToy<BUG>> for Judge {
 
     fn sent(
         &mut self,
-        step: Step<'_, WithToy<BUG>>,
+        step: &Step<'_, WithToy<BUG>>,
         _to: NodeId,
         message: &Message,
     ) -> Result<(), Finding> {
@@ -192,7 +192,7 @@ impl<const BUG: usize> Checker<WithToy<BUG>> for Judge {
         Ok(())
     }
 
-    fn stepped(&mut self, step: Step<'_, WithToy<BUG>>) -> Result<(), Finding> {
+    fn stepped(&mut self, step: &Step<'_, WithToy<BUG>>) -> Result<(), Finding> {
         let Some(position) = step.subject().0.toy().and_then(Toy::position) else {
             return Ok(());
         };
