@@ -57,10 +57,11 @@ impl Gate {
         if self.records.is_empty() && self.held.is_empty() {
             return None;
         }
-        assert!(
-            self.pending.len() < PERSISTS_PENDING_MAX,
-            "B3: the owner lets no more writes pile up"
-        );
+        // A disk that hangs: what comes on is written together, when it has gone on. Votes
+        // are given no more by then, so only what others certify gathers here.
+        if self.is_full() {
+            return None;
+        }
         self.assert_rests_on_this_write();
         self.last = self.last.next();
         let held = core::mem::take(&mut self.held);
@@ -141,6 +142,11 @@ impl Gate {
         self.pending.len() >= PERSISTS_PENDING_MAX / 2
     }
 
+    /// Whether there are as many writes under way as there may be.
+    fn is_full(&self) -> bool {
+        self.pending.len() >= PERSISTS_PENDING_MAX
+    }
+
     /// What the present step has to write, and what waits for that.
     pub(super) fn waits(&self) -> (usize, usize) {
         (self.records.len(), self.held.len())
@@ -148,7 +154,7 @@ impl Gate {
 
     /// Whether the present step has left nothing behind.
     pub(super) fn is_flushed(&self) -> bool {
-        self.waits() == (0, 0)
+        self.is_full() || self.waits() == (0, 0)
     }
 
     /// The last write asked for.
