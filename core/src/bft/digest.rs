@@ -25,6 +25,11 @@ impl Bft {
         writer.put(&self.building);
         writer.put(&self.gate.last());
         writer.length(self.gate.pending_len());
+        if self.gate.is_full() {
+            let (records, held) = self.gate.waits();
+            writer.length(records);
+            writer.length(held);
+        }
         let timers = &self.timers;
         let of_view = [timers.leader, timers.view, timers.retry, timers.ask];
         let of_rest = [timers.idle, timers.patience, timers.hold];

@@ -57,8 +57,9 @@ impl Gate {
         if self.records.is_empty() && self.held.is_empty() {
             return None;
         }
-        // A disk that hangs: what comes on is written together, when it has gone on. Votes
-        // are given no more by then, so only what others certify gathers here.
+        // The disk hangs. What is still to be written is one write when it goes on; until
+        // then nothing that waits for it is said. No vote is given by then
+        // ([`Gate::is_congested`]), so what gathers is what others certify.
         if self.is_full() {
             return None;
         }
@@ -142,8 +143,9 @@ impl Gate {
         self.pending.len() >= PERSISTS_PENDING_MAX / 2
     }
 
-    /// Whether there are as many writes under way as there may be.
-    fn is_full(&self) -> bool {
+    /// Whether there are as many writes under way as there may be: what more there is to
+    /// write gathers here.
+    pub(super) fn is_full(&self) -> bool {
         self.pending.len() >= PERSISTS_PENDING_MAX
     }
 

@@ -33,15 +33,15 @@ impl Bft {
         self.steps <= STEPS_CHECKED || self.steps.is_multiple_of(STEPS_BETWEEN)
     }
 
-    /// Whether it has a planted bug, which is for the independent checkers to find.
-    ///
-    /// That a lost block is missed nobody sees from outside until it is lost everywhere.
+    /// Whether it has a planted bug that the independent checkers are to find, so that its
+    /// own checks must be silent. A lost block is left to D1b: no checker sees that one
+    /// validator misses it.
     pub(super) fn is_planted(&self) -> bool {
-        let is_seen = !matches!(
+        let is_left_to_checkers = !matches!(
             self.config.mutant,
             Mutant::None | Mutant::BftLosesVotedBlock
         );
-        is_seen && cfg!(feature = "mutants")
+        is_left_to_checkers && cfg!(feature = "mutants")
     }
 
     /// Panics if an invariant is broken: the node must stop, since whatever it

@@ -238,10 +238,10 @@ impl Bft {
     /// Writes a block that it voted for (D1b) and that a damaged log has lost, once others
     /// have given it back.
     fn write_again(&mut self, hash: &Digest) {
-        let is_new = matches!(self.phase, Phase::New);
         if self.config.mutant.is(Mutant::BftLosesVotedBlock) {
             return;
         }
+        let is_new = matches!(self.phase, Phase::New);
         let place = self.blocks[hash].block.place();
         let mine = self.guard.vote(place.view, VoteKind::Notarize);
         if !is_new && mine.is_some_and(|vote| vote.statement.block == place) {

@@ -287,6 +287,12 @@ impl Bft {
         self.me == Some(self.leaders.of(self.view))
     }
 
+    /// Whether it takes messages now. While its disk hangs it does not: what others certify
+    /// would gather here without end.
+    pub(crate) fn accepts(&self) -> bool {
+        !self.gate.is_full()
+    }
+
     /// Whether a vote with this statement may be cast now.
     pub(super) fn may_vote(&self, statement: &Statement) -> bool {
         self.is_running()

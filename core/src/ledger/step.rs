@@ -358,7 +358,8 @@ impl Part for Ledger {
     }
 
     fn accepts(&self) -> bool {
-        true
+        let running = self.phase.running();
+        running.is_none_or(|running| running.bft.accepts())
     }
 
     fn is_change(request: &Request) -> bool {

@@ -596,6 +596,12 @@ fn writes_under_way_have_a_bound() {
         assert!(gate.flush().is_none() && gate.is_flushed());
     }
     assert_eq!(gate.pending_len(), most);
+    let keys = four();
+    let mut solo = one_of_four(&keys);
+    assert!(solo.bft.accepts());
+    core::mem::swap(&mut solo.bft.gate, &mut gate);
+    assert!(!solo.bft.accepts(), "no more is taken in");
+    core::mem::swap(&mut solo.bft.gate, &mut gate);
     let Some(Effect::Persist { seq, .. }) = last else {
         panic!("there were writes");
     };
