@@ -8,7 +8,7 @@ use crate::cluster::message::{HeadShare, Message};
 use crate::cluster::request::{AttestedHead, Changes, Consistency, Request, Response, Status};
 use crate::codec::{Decode, DecodeError, Encode, Reader, Writer};
 use crate::limits::{KV_KEY_BYTES_MAX, KV_RANGE_PAIRS_MAX, LEARNERS_MAX, VOTERS_MAX};
-use crate::raft::{Membership, Refusal, Role};
+use crate::raft::{Membership, MembershipRule, Refusal, Role};
 use crate::types::{Index, NodeId};
 
 impl Encode for Message {
@@ -369,9 +369,29 @@ impl Decode for Role {
     }
 }
 
-/// The rules by which a membership change can be refused travel by number: a
-/// peer can not make this node show any text it likes.
-const FOREIGN_RULE: &str = "the leader refused the membership: see its log for the rule";
+impl Encode for MembershipRule {
+    fn encode(&self, writer: &mut Writer) {
+        writer.u8(match self {
+            Self::Unsorted => 0,
+            Self::TooManyVoters => 1,
+            Self::TooManyLearners => 2,
+            Self::NoVoters => 3,
+            Self::VoterAndLearner => 4,
+            Self::OutgoingNamed => 5,
+            Self::Unchanged => 6,
+            Self::HeirNotVoter => 7,
+        });
+    }
+}
+
+impl Decode for MembershipRule {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let what = "membership rule";
+        let tag = reader.u8()?;
+        let rule = Self::ALL.get(usize::from(tag)).copied();
+        rule.ok_or(DecodeError::UnknownTag { what, tag })
+    }
+}
 
 impl Encode for Refusal {
     fn encode(&self, writer: &mut Writer) {
@@ -385,7 +405,10 @@ impl Encode for Refusal {
             Self::Busy => writer.u8(3),
             Self::TooLarge => writer.u8(4),
             Self::ChangeInProgress => writer.u8(5),
-            Self::InvalidMembership { .. } => writer.u8(6),
+            Self::InvalidMembership { rule } => {
+                writer.u8(6);
+                writer.put(rule);
+            }
             Self::NotCaughtUp { node } => {
                 writer.u8(7);
                 writer.put(node);
@@ -406,7 +429,9 @@ impl Decode for Refusal {
             3 => Self::Busy,
             4 => Self::TooLarge,
             5 => Self::ChangeInProgress,
-            6 => Self::InvalidMembership { rule: FOREIGN_RULE },
+            6 => Self::InvalidMembership {
+                rule: reader.get()?,
+            },
             7 => Self::NotCaughtUp {
                 node: reader.get()?,
             },

@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use super::entries::Runs;
 use super::event::{Context, PersistSeq};
+use super::membership::MembershipRule;
 use super::message::Message;
 use super::types::{Base, HardState, Membership, SnapshotMeta};
 use crate::types::{Index, LogId, NodeId, Term};
@@ -71,7 +72,7 @@ pub enum Refusal {
     /// The membership asked for breaks a rule.
     InvalidMembership {
         /// The rule.
-        rule: &'static str,
+        rule: MembershipRule,
     },
     /// A learner must have caught up before it becomes a voter.
     NotCaughtUp {

@@ -22,6 +22,56 @@ pub struct Handover {
     pub until: Time,
 }
 
+/// Why a membership, or the next leader, that was asked for is not allowed. It
+/// travels by number: a peer cannot make this node show any text it likes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MembershipRule {
+    /// A list is not sorted, or names a member twice.
+    Unsorted,
+    /// More than [`VOTERS_MAX`] voters.
+    TooManyVoters,
+    /// More than [`LEARNERS_MAX`] learners.
+    TooManyLearners,
+    /// Members without a voter among them.
+    NoVoters,
+    /// A voter that is a learner as well.
+    VoterAndLearner,
+    /// The request names outgoing voters, which follow from the present membership.
+    OutgoingNamed,
+    /// What is asked for is in force.
+    Unchanged,
+    /// The next leader is not a voter.
+    HeirNotVoter,
+}
+
+impl MembershipRule {
+    /// All of them, in the order of their numbers on the wire.
+    pub const ALL: [Self; 8] = [
+        Self::Unsorted,
+        Self::TooManyVoters,
+        Self::TooManyLearners,
+        Self::NoVoters,
+        Self::VoterAndLearner,
+        Self::OutgoingNamed,
+        Self::Unchanged,
+        Self::HeirNotVoter,
+    ];
+
+    /// The rule, for people.
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::Unsorted => "members are sorted and listed once",
+            Self::TooManyVoters => "too many voters",
+            Self::TooManyLearners => "too many learners",
+            Self::NoVoters => "a membership has voters",
+            Self::VoterAndLearner => "a voter is not a learner",
+            Self::OutgoingNamed => "the outgoing voters are not for the asker to choose",
+            Self::Unchanged => "this membership is in force already",
+            Self::HeirNotVoter => "leadership can be handed to a voter only",
+        }
+    }
+}
+
 impl Membership {
     /// Voters and nothing else. Sorts them and drops duplicates.
     pub fn of_voters(voters: impl IntoIterator<Item = NodeId>) -> Self {
@@ -61,26 +111,26 @@ impl Membership {
 
     /// The rule that this membership breaks, if any. The empty membership, of a
     /// node that waits to be added, breaks none.
-    pub fn broken_rule(&self) -> Option<&'static str> {
+    pub fn broken_rule(&self) -> Option<MembershipRule> {
         for list in [&self.voters, &self.outgoing, &self.learners] {
             if !list.is_sorted_by(|earlier, later| earlier < later) {
-                return Some("members are sorted and listed once");
+                return Some(MembershipRule::Unsorted);
             }
         }
         if self.voters.len() > VOTERS_MAX || self.outgoing.len() > VOTERS_MAX {
-            return Some("too many voters");
+            return Some(MembershipRule::TooManyVoters);
         }
         if self.learners.len() > LEARNERS_MAX {
-            return Some("too many learners");
+            return Some(MembershipRule::TooManyLearners);
         }
         if self.voters.is_empty() && !(self.outgoing.is_empty() && self.learners.is_empty()) {
-            return Some("a membership has voters");
+            return Some(MembershipRule::NoVoters);
         }
         let doubled = self
             .learners
             .iter()
             .any(|id| self.voters.binary_search(id).is_ok());
-        doubled.then_some("a voter is not a learner")
+        doubled.then_some(MembershipRule::VoterAndLearner)
     }
 }
 
@@ -227,11 +277,11 @@ impl Raft {
             return Some(Refusal::InvalidMembership { rule });
         }
         let rule = if target.is_joint() {
-            Some("the outgoing voters are not for the asker to choose")
+            Some(MembershipRule::OutgoingNamed)
         } else if target.voters.is_empty() {
-            Some("a membership has voters")
+            Some(MembershipRule::NoVoters)
         } else if target == current {
-            Some("this membership is in force already")
+            Some(MembershipRule::Unchanged)
         } else {
             None
         };

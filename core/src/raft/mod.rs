@@ -144,6 +144,7 @@ pub use config::Config;
 pub use effect::{Effect, Persist, Refusal, Role};
 pub use entries::{Entries, Runs};
 pub use event::{Context, Event, PersistSeq};
+pub use membership::MembershipRule;
 pub use message::{
     AppendResult, Body, CampaignId, Incarnation, InflightId, Message, RoundId, SnapshotResult,
 };

@@ -101,7 +101,7 @@ impl Decode for Membership {
             learners: reader.seq(LEARNERS_MAX)?,
         };
         match membership.broken_rule() {
-            Some(what) => Err(DecodeError::Invalid { what }),
+            Some(rule) => Err(DecodeError::Invalid { what: rule.text() }),
             None => Ok(membership),
         }
     }

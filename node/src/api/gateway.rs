@@ -235,7 +235,7 @@ fn refused(refusal: Refusal) -> ApiError {
             "another membership change is not complete",
         ),
         Refusal::InvalidMembership { rule } => {
-            ApiError::invalid(format!("this membership is not allowed: {rule}"))
+            ApiError::invalid(format!("this membership is not allowed: {}", rule.text()))
         }
         Refusal::NotCaughtUp { node } => ApiError::new(
             Code::ChangeInProgress,

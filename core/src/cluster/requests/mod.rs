@@ -20,7 +20,7 @@ use crate::codec::Encode;
 use crate::kv::Query;
 use crate::limits::REQUESTS_OPEN_MAX;
 use crate::machine::Outbox;
-use crate::raft::{self, Context, Refusal, Role};
+use crate::raft::{self, Context, MembershipRule, Refusal, Role};
 use crate::replica::{Command, Envelope};
 use crate::types::{Index, LogId, NodeId, PeerRequestId, RequestId, Span, Term, Time};
 
@@ -300,7 +300,7 @@ impl Cluster {
     fn transfer(&mut self, now: Time, to: NodeId) -> Response {
         let raft = self.raft.as_ref().expect("only a leader transfers");
         if !raft.membership().voters.contains(&to) {
-            let rule = "leadership can be handed to a voter only";
+            let rule = MembershipRule::HeirNotVoter;
             return Response::Refused(Refusal::InvalidMembership { rule });
         }
         self.step_raft(now, raft::Event::Transfer { to });

@@ -16,7 +16,9 @@ use crate::golden::samples::{
 };
 use crate::kv::{Answer, Change, Found, Outcome, Query};
 use crate::proof::{LogProof, Payload, ProofEntry};
-use crate::raft::{self, Body, EntryKind, HardState, Persist, PersistSeq, Refusal, Role};
+use crate::raft::{
+    self, Body, EntryKind, HardState, MembershipRule, Persist, PersistSeq, Refusal, Role,
+};
 use crate::replica::Command;
 use crate::store::StoreOp;
 use crate::types::{Index, PeerRequestId, ProcessNonce, Revision, Term};
@@ -39,6 +41,7 @@ fn golden_bytes() {
     table.row(&changes());
     table.rows(roles());
     table.rows(refusals());
+    table.rows(MembershipRule::ALL);
     log_records(&mut table);
     table.check();
 }
@@ -234,7 +237,9 @@ fn refusals() -> [Refusal; 9] {
         Refusal::Busy,
         Refusal::TooLarge,
         Refusal::ChangeInProgress,
-        Refusal::InvalidMembership { rule: "any" },
+        Refusal::InvalidMembership {
+            rule: MembershipRule::TooManyLearners,
+        },
         Refusal::NotCaughtUp { node: node(0x11) },
         Refusal::Unavailable,
     ]

@@ -5,7 +5,7 @@ use decube_core::cluster::{Request, Response};
 use decube_core::io::Volume;
 use decube_core::node::PartId;
 use decube_core::part::Health as PartHealth;
-use decube_core::raft::{Membership, Refusal, Role};
+use decube_core::raft::{Membership, MembershipRule, Refusal, Role};
 use decube_core::types::NodeId;
 use decube_io_real::host::SlowVolume;
 use serde_json::json;
@@ -88,7 +88,9 @@ async fn changes_that_raft_refuses_say_why() {
     for (refusal, status, code) in [
         (Refusal::ChangeInProgress, 409, "raft/change-in-progress"),
         (
-            Refusal::InvalidMembership { rule: "no voters" },
+            Refusal::InvalidMembership {
+                rule: MembershipRule::NoVoters,
+            },
             400,
             "request/invalid",
         ),
