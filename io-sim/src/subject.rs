@@ -10,7 +10,7 @@ use decube_core::io::Volume;
 use decube_core::ledger::Ledger;
 use decube_core::limits::MESSAGE_BYTES_MAX;
 use decube_core::machine::Machine;
-use decube_core::node::{Config, Effect, Event, Message, Node, Notice};
+use decube_core::node::{Config, Effect, Event, Message, Node, Notice, PartId};
 use decube_core::raft::{Membership, Role};
 use decube_core::types::{Chain, Index, LogId, NodeId, Term};
 
@@ -49,6 +49,10 @@ pub trait Subject: Machine<Event = Event, Effect = Effect> + Sized {
     /// Its part in the ledger, if it has one that runs.
     fn ledger(&self) -> Option<&Ledger>;
 
+    /// Whether a part of it takes messages now. Those for one that does not are left
+    /// with the transport, as the real host does.
+    fn accepts(&self, part: PartId) -> bool;
+
     /// What its parts told each other in its last step.
     fn notices(&self) -> &[Notice];
 
@@ -85,6 +89,10 @@ impl Subject for Node {
 
     fn ledger(&self) -> Option<&Ledger> {
         Self::ledger(self)
+    }
+
+    fn accepts(&self, part: PartId) -> bool {
+        Self::accepts(self, part)
     }
 
     fn notices(&self) -> &[Notice] {

@@ -9,7 +9,7 @@ use decube_core::io::Volume;
 use decube_core::ledger::{self, Ledger};
 use decube_core::limits::TOY_PEERS_MAX;
 use decube_core::machine::{Machine, Outbox};
-use decube_core::node::{Config, Effect, Event, Message, Node, Notice, Response};
+use decube_core::node::{Config, Effect, Event, Message, Node, Notice, PartId, Response};
 use decube_core::raft::Membership;
 use decube_core::toy::{self, Bug, Position, Toy};
 use decube_core::types::{Chain, Index, NodeId, RequestId, Term, Time};
@@ -64,6 +64,10 @@ impl<const BUG: usize> Subject for WithToy<BUG> {
 
     fn ledger(&self) -> Option<&Ledger> {
         self.0.ledger()
+    }
+
+    fn accepts(&self, part: PartId) -> bool {
+        self.0.accepts(part)
     }
 
     fn notices(&self) -> &[Notice] {

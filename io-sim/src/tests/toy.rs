@@ -26,6 +26,9 @@ const FILE: FileName = FileName::Segment(1);
 const FILE_BYTES: u64 = 1 << 20;
 const RECORD: usize = 32;
 
+/// Answers that wait for a sync, from which on it takes no messages.
+const WAITING_MAX: usize = 2;
+
 #[derive(Debug)]
 pub(crate) struct Toy {
     config: cluster::Config,
@@ -306,24 +309,27 @@ impl Machine for Toy {
                 from,
                 message: node::Message::Cluster(message),
                 ..
-            } => match message {
-                cluster::Message::Forward { id, request, .. } => {
-                    let id = RequestId(id.number);
-                    if self.taken.insert((from, id), ()).is_none() {
-                        self.request(Some(from), id, request, out);
+            } => {
+                assert!(self.accepts(PartId::Cluster), "it is read for");
+                match message {
+                    cluster::Message::Forward { id, request, .. } => {
+                        let id = RequestId(id.number);
+                        if self.taken.insert((from, id), ()).is_none() {
+                            self.request(Some(from), id, request, out);
+                        }
                     }
-                }
-                cluster::Message::ForwardReply { id, response } => {
-                    let id = RequestId(id.number);
-                    if self.passed_on.remove(&id).is_some() {
-                        let response = response.into();
-                        out.push(Effect::Reply { id, response });
+                    cluster::Message::ForwardReply { id, response } => {
+                        let id = RequestId(id.number);
+                        if self.passed_on.remove(&id).is_some() {
+                            let response = response.into();
+                            out.push(Effect::Reply { id, response });
+                        }
                     }
+                    cluster::Message::Raft(_)
+                    | cluster::Message::HeadRequest { .. }
+                    | cluster::Message::HeadReply { .. } => {}
                 }
-                cluster::Message::Raft(_)
-                | cluster::Message::HeadRequest { .. }
-                | cluster::Message::HeadReply { .. } => {}
-            },
+            }
             Event::Io {
                 done: Done::File { id, result },
                 ..
@@ -357,6 +363,10 @@ impl Subject for Toy {
 
     fn ledger(&self) -> Option<&Ledger> {
         None
+    }
+
+    fn accepts(&self, _part: PartId) -> bool {
+        self.waiting.len() < WAITING_MAX
     }
 
     fn notices(&self) -> &[Notice] {

@@ -55,13 +55,18 @@ fn run(setup: Setup) -> Outcome {
 
 #[test]
 fn a_correct_machine_passes() {
-    let mut completed = 0;
+    let (mut completed, mut held) = (0, 0);
     for seed in 0..60 {
         let outcome = run(setup(seed));
         assert_eq!(outcome.violation, None, "seed {seed}");
         completed += outcome.clients.completed;
+        held += outcome.coverage.messages_held;
     }
     assert!(completed > 20_000, "the load is real: {completed}");
+    assert!(
+        held > 100,
+        "messages wait for who does not take them: {held}"
+    );
 }
 
 #[test]

@@ -12,6 +12,7 @@ use decube_core::raft::Role;
 use decube_core::types::{NodeId, RequestId};
 
 use super::calls::Caller;
+use super::inbox::Waiting;
 use crate::adversary::Liar;
 use crate::clock::Clock;
 use crate::device::Device;
@@ -61,6 +62,8 @@ pub struct Host<S: Subject> {
     pub(super) paused: bool,
     /// What happened while it was paused.
     pub(super) backlog: VecDeque<Event>,
+    /// Messages for parts that do not take them now; nothing empty is kept.
+    pub(super) inbox: Vec<Waiting>,
     pub(super) doom: Option<Doom>,
     /// Requests without an answer, whose they are, and since when the process could have
     /// answered.
@@ -178,6 +181,7 @@ impl<S: Subject> Host<S> {
             stepped: false,
             paused: false,
             backlog: VecDeque::new(),
+            inbox: Vec::new(),
             doom: None,
             open: BTreeMap::new(),
             connected: BTreeSet::new(),

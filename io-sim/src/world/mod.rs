@@ -13,6 +13,7 @@
 //! |---|---|
 //! | `mod.rs` | the world, its main loop, and the two phases of a run |
 //! | `host.rs` | a slot: its devices, clocks, and the process that runs on them |
+//! | `inbox.rs` | messages that wait until their part takes them |
 //! | `step.rs` | one step of one node, and its effects |
 //! | `transport.rs` | messages between nodes, whichever part speaks |
 //! | `compose.rs` | which actors and checkers a run has |
@@ -33,6 +34,7 @@ mod cover;
 mod faults;
 mod heal;
 mod host;
+mod inbox;
 mod ledger;
 mod outcome;
 mod process;

@@ -163,6 +163,8 @@ coverage! {
     forks_unproven,
     /// Messages to nodes that there is no connection to.
     unconnected,
+    /// Messages that waited because their part did not take them.
+    messages_held,
     /// Messages of one cluster that reached somebody of another one.
     strays,
     /// Validators that no genesis named.

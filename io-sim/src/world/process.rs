@@ -69,6 +69,7 @@ impl<S: Subject> World<S> {
         host.process += 1;
         host.devices.values_mut().for_each(Device::forget_process);
         host.backlog.clear();
+        host.inbox.clear();
         host.paused = false;
         host.role = None;
         host.was_joint = false;
@@ -141,7 +142,7 @@ impl<S: Subject> World<S> {
         open.for_each(|(_, since)| *since = now);
         let process = self.hosts[slot].process;
         while let Some(event) = self.hosts[slot].backlog.pop_front() {
-            self.step(slot, event)?;
+            self.give(slot, event)?;
             if self.hosts[slot].process != process || !self.hosts[slot].is_up() {
                 return Ok(());
             }

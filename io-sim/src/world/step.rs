@@ -42,11 +42,22 @@ impl<S: Subject> World<S> {
             host.backlog.push_back(event);
             return Ok(());
         }
-        self.step(slot, event)
+        match self.hold_back(slot, event) {
+            Some(event) => self.step(slot, event),
+            None => Ok(()),
+        }
     }
 
-    /// One step of one node.
+    /// One step of one node, and those for what its parts take afterwards.
     pub(super) fn step(&mut self, slot: usize, event: Event) -> Result<(), Finding> {
+        self.step_once(slot, event)?;
+        while let Some(event) = self.taken_up(slot) {
+            self.step_once(slot, event)?;
+        }
+        Ok(())
+    }
+
+    fn step_once(&mut self, slot: usize, event: Event) -> Result<(), Finding> {
         self.events += 1;
         self.steps_now += 1;
         self.court.received(&step_of!(self, slot), &event)?;
