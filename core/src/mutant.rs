@@ -181,6 +181,11 @@ pub enum Mutant {
     /// A copy of a forwarded request is refused, as if nothing had happened (found by
     /// `raft-snapshot` seed 1035).
     ClusterRefusesCopies,
+    /// A request that waits for a leader gets a new deadline with each change of it.
+    ClusterRenewsDeadlines,
+    /// What a validator could not do while its disk hung, to give up a late view or to
+    /// propose, is not done afterwards (found by `platform` seed 6).
+    BftForgetsAfterHang,
     /// That a final block rests on what is committed is asserted, although too many liars
     /// can bring about one that does not (found by `bft-fork` seed 384).
     BftTrustsFinality,
@@ -197,7 +202,7 @@ pub enum Mutant {
 
 impl Mutant {
     /// All planted bugs.
-    pub const ALL: [Self; 84] = [
+    pub const ALL: [Self; 86] = [
         Self::VoteNotDurable,
         Self::VoteForgottenInTerm,
         Self::CommitOldTerm,
@@ -278,6 +283,8 @@ impl Mutant {
         Self::ReplicaClearsStateInForce,
         Self::ClusterLosesBaseEntries,
         Self::ClusterRefusesCopies,
+        Self::ClusterRenewsDeadlines,
+        Self::BftForgetsAfterHang,
         Self::BftTrustsFinality,
         Self::BftLosesVotedBlock,
         Self::LedgerAsksItsEpochOnly,

@@ -124,6 +124,9 @@ pub enum PartitionShape {
     Bridge,
     /// Everybody reaches only the two neighbours; the bit set is not used.
     Ring,
+    /// As two-way, but on the named side are those who lead when it begins, if somebody
+    /// does: they go on taking writes that nobody else gets.
+    Leaders,
 }
 
 impl PartitionShape {
@@ -134,7 +137,8 @@ impl PartitionShape {
             1 => Self::OneWayOut,
             2 => Self::OneWayIn,
             3 => Self::Bridge,
-            _ => Self::Ring,
+            4 => Self::Ring,
+            _ => Self::Leaders,
         }
     }
 
@@ -142,7 +146,7 @@ impl PartitionShape {
     pub const fn cuts(self, side: u64, from: usize, to: usize, slots: usize) -> bool {
         let (out, inside) = (names(side, from), names(side, to));
         match self {
-            Self::TwoWay => out != inside,
+            Self::TwoWay | Self::Leaders => out != inside,
             Self::OneWayOut => out && !inside,
             Self::OneWayIn => !out && inside,
             Self::Bridge => out != inside && from != 0 && to != 0,
@@ -250,7 +254,7 @@ impl Planner<'_> {
         } else {
             self.stream.range(1, (1 << slots) - 1)
         };
-        let shape = self.stream.range(0, 4);
+        let shape = self.stream.range(0, 5);
         let notices = self.stream.range(0, 1);
         let mean = self.config.network.partition_mean_ms * MILLI;
         let duration = self.stream.draw().exponential(mean).max(MILLI);

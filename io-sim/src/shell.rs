@@ -145,6 +145,7 @@ pub(crate) fn cluster_config(
     config.raft.election_timeout_min = Span::from_millis(settings.cluster.election_ms);
     config.raft.append_entries_max = small(settings.cluster.append_entries_max);
     config.raft.inflight_messages_max = small(settings.cluster.inflight_max);
+    config.raft.persists_pending_max = small(settings.disk.writes_pending_max);
     config
 }
 

@@ -114,6 +114,7 @@ fn config(signer: P256Signer) -> Config {
         verifier: SharedVerifier::new(FastVerifier),
         timing: Timing::default(),
         relay: Relay::default(),
+        persists_pending_max: decube_core::limits::PERSISTS_PENDING_MAX,
         mutant: Mutant::None,
     }
 }

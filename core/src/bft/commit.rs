@@ -163,6 +163,7 @@ impl Bft {
         self.blocks.clear();
         self.wanted.clear();
         self.building = None;
+        self.gives_up = false;
     }
 
     /// Forgets what can not matter any more. Certificates of the last views are

@@ -44,6 +44,11 @@ pub struct Config {
     pub timing: Timing,
     /// How certificates travel.
     pub relay: Relay,
+    /// Writes under way at most, two or more; fewer than [`PERSISTS_PENDING_MAX`] only in
+    /// simulation. With half as many no vote is given.
+    ///
+    /// [`PERSISTS_PENDING_MAX`]: crate::limits::PERSISTS_PENDING_MAX
+    pub persists_pending_max: usize,
     /// The planted bug, if any.
     pub mutant: Mutant,
 }

@@ -23,6 +23,7 @@ impl Bft {
         writer.put(&self.guard.floor());
         writer.bool(self.waiting);
         writer.put(&self.building);
+        writer.bool(self.gives_up);
         writer.put(&self.gate.last());
         writer.length(self.gate.pending_len());
         if self.gate.is_full() {

@@ -11,12 +11,14 @@ use crate::limits::PERSISTS_PENDING_MAX;
 use crate::mutant::Mutant;
 
 /// Records of the present step, and what waits for earlier ones.
-#[derive(Debug, Default, Clone)]
+#[derive(Debug, Clone)]
 pub(super) struct Gate {
     records: Vec<Record>,
     held: Vec<Held>,
     pending: VecDeque<(PersistSeq, Vec<Held>)>,
     last: PersistSeq,
+    /// Writes under way at most.
+    pending_max: usize,
     mutant: Mutant,
 }
 
@@ -35,10 +37,18 @@ pub(super) enum Held {
 
 impl Gate {
     /// Nothing was written yet.
-    pub(super) fn new(mutant: Mutant) -> Self {
+    pub(super) fn new(pending_max: usize, mutant: Mutant) -> Self {
+        assert!(
+            (2..=PERSISTS_PENDING_MAX).contains(&pending_max),
+            "writes under way have a bound, and half of it is a write"
+        );
         Self {
+            records: Vec::new(),
+            held: Vec::new(),
+            pending: VecDeque::new(),
+            last: PersistSeq::default(),
+            pending_max,
             mutant,
-            ..Self::default()
         }
     }
 
@@ -140,13 +150,13 @@ impl Gate {
 
     /// Whether so many writes are under way that nothing more should begin.
     pub(super) fn is_congested(&self) -> bool {
-        self.pending.len() >= PERSISTS_PENDING_MAX / 2
+        self.pending.len() >= self.pending_max / 2
     }
 
     /// Whether there are as many writes under way as there may be: what more there is to
     /// write gathers here.
     pub(super) fn is_full(&self) -> bool {
-        self.pending.len() >= PERSISTS_PENDING_MAX
+        self.pending.len() >= self.pending_max
     }
 
     /// What the present step has to write, and what waits for that.

@@ -6,7 +6,7 @@ use super::round::Round;
 use super::state::{Bft, Phase};
 use super::types::{Height, PersistSeq, View};
 use super::vote::{Vote, VoteKind};
-use crate::limits::{BLOCKS_OPEN_MAX, BLOCKS_WANTED_MAX, PERSISTS_PENDING_MAX};
+use crate::limits::{BLOCKS_OPEN_MAX, BLOCKS_WANTED_MAX};
 use crate::machine::Outbox;
 use crate::mutant::Mutant;
 
@@ -143,6 +143,10 @@ impl Bft {
             self.building.is_none() || self.leads(),
             "S2: only the leader builds"
         );
+        assert!(
+            !self.gives_up || self.gate.is_congested(),
+            "S7: a view that is late is given up once the disk goes on"
+        );
     }
 
     /// B7 Timers fit the phase and each other.
@@ -225,7 +229,7 @@ impl Bft {
             "B3: wanted blocks have a bound"
         );
         assert!(
-            self.gate.pending_len() <= PERSISTS_PENDING_MAX,
+            self.gate.pending_len() <= self.config.persists_pending_max,
             "B3: writes under way have a bound"
         );
         assert!(

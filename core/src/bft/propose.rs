@@ -125,6 +125,10 @@ impl Bft {
         let block = Block::new(header, content.items).expect("the application keeps the limits");
         let statement = Statement::on(VoteKind::Notarize, self.epoch.epoch, block.place());
         if !self.may_vote(&statement) {
+            // If its disk hangs, it is built when that goes on.
+            if !self.config.mutant.is(Mutant::BftForgetsAfterHang) {
+                self.building = None;
+            }
             return;
         }
         if !self.has_room() {

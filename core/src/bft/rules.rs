@@ -202,9 +202,23 @@ impl Bft {
         true
     }
 
-    /// S7: gives the view up, unless it was finalised here.
+    /// S7: gives the present view up, unless it was finalised here. While its disk hangs
+    /// no vote is given: it is remembered, because what led here comes once. Without that
+    /// validators whose disks hang at one time would all wait in the view for ever.
     pub(super) fn nullify(&mut self, view: View) {
-        self.cast(Statement::nullify(self.epoch.epoch, view));
+        assert_eq!(view, self.view, "S7: only the present view is given up");
+        let statement = Statement::nullify(self.epoch.epoch, view);
+        let may = self.is_running() && self.me.is_some() && self.guard.allows(&statement);
+        let waits = may && self.gate.is_congested();
+        self.gives_up = waits && !self.config.mutant.is(Mutant::BftForgetsAfterHang);
+        self.cast(statement);
+    }
+
+    /// S7, put off.
+    pub(super) fn try_nullify(&mut self) {
+        if self.gives_up {
+            self.nullify(self.view);
+        }
     }
 
     /// The application's judgement. What rests on a bad block is bad.

@@ -52,7 +52,9 @@ pub struct Bft {
     pub(super) waiting: bool,
     /// The view for which the application builds.
     pub(super) building: Option<View>,
-    /// And the block that it builds on.
+    /// Whether its view is to be given up as soon as the disk, which hangs, goes on.
+    pub(super) gives_up: bool,
+    /// The block that the application builds on.
     pub(super) builds_on: Digest,
     pub(super) peers: BTreeMap<NodeId, Peer>,
     /// The view from which on this node has followed view by view: of what was said
@@ -165,10 +167,11 @@ impl Bft {
             blocks_taken_up: 0,
             blocks: BTreeMap::new(),
             guard: Guard::new(mutant),
-            gate: Gate::new(mutant),
+            gate: Gate::new(config.persists_pending_max, mutant),
             timers: Timers::default(),
             waiting: false,
             building: None,
+            gives_up: false,
             builds_on: Digest::default(),
             peers: BTreeMap::new(),
             listens_from: View(1),

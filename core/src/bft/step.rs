@@ -237,6 +237,7 @@ impl Bft {
             self.try_finalize(view);
         }
         self.try_notarize(out);
+        self.try_nullify();
         self.try_propose(out);
         self.ask_missing(out);
     }

@@ -330,6 +330,7 @@ impl Bft {
         self.entered_at = self.now;
         self.entered_by = Some(by.clone());
         self.building = None;
+        self.gives_up = false;
         self.forget_what_ended();
         self.arm();
     }

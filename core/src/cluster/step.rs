@@ -360,7 +360,7 @@ impl Part for Cluster {
     }
 
     fn accepts(&self) -> bool {
-        !self.storage.is_congested()
+        !self.is_congested()
     }
 
     fn is_change(request: &Request) -> bool {

@@ -55,11 +55,6 @@ impl Storage {
         self.store_committed
     }
 
-    /// Whether the store lags so far behind that no more load is welcome.
-    pub(super) fn is_congested(&self) -> bool {
-        self.store_pending.len() >= PERSISTS_PENDING_MAX
-    }
-
     /// The first generation that the store has no pairs of.
     pub(super) fn set_generation(&mut self, generation: Generation) {
         self.next_generation = Some(generation);
@@ -84,6 +79,11 @@ impl Storage {
 }
 
 impl Cluster {
+    /// Whether the store lags so far behind that no more load is welcome.
+    pub(super) fn is_congested(&self) -> bool {
+        self.storage.store_pending.len() >= self.config.raft.persists_pending_max
+    }
+
     /// Appends one write of Raft to the log, as one atomic batch.
     pub(super) fn persist(&mut self, now: Time, persist: &Persist) {
         let prune_below = persist.base.as_ref().map(|base| base.id.index.next());

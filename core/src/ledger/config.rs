@@ -50,6 +50,8 @@ pub struct Config {
     pub retain_blocks: u64,
     /// Bytes of one segment of the log; smaller only in simulation.
     pub wal_segment_bytes: u64,
+    /// Writes of the consensus under way at most; fewer only in simulation.
+    pub persists_pending_max: usize,
     /// The planted bug, if any.
     pub mutant: Mutant,
 }
@@ -73,6 +75,7 @@ impl Config {
             fetch_behind: 10_000,
             retain_blocks: 0,
             wal_segment_bytes: crate::limits::WAL_SEGMENT_BYTES,
+            persists_pending_max: crate::limits::PERSISTS_PENDING_MAX,
             mutant: Mutant::None,
         }
     }

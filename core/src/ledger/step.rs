@@ -277,6 +277,7 @@ impl Ledger {
             verifier: self.config.verifier.clone(),
             timing: self.config.timing,
             relay: self.config.relay,
+            persists_pending_max: self.config.persists_pending_max,
             mutant: self.config.mutant,
         };
         Bft::new(config, start)

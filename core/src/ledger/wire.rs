@@ -8,7 +8,7 @@ use super::reads::request::Request;
 use crate::bft::{Height, Relay, Timing};
 use crate::codec::{Decode, DecodeError, Encode, Reader, Writer};
 use crate::crypto::SharedVerifier;
-use crate::limits::{LEDGER_PEERS_MAX, LEDGER_TX_BYTES_MAX};
+use crate::limits::{LEDGER_PEERS_MAX, LEDGER_TX_BYTES_MAX, PERSISTS_PENDING_MAX};
 use crate::mutant::Mutant;
 
 impl Encode for Request {
@@ -106,7 +106,8 @@ impl Decode for Request {
 }
 
 impl Encode for Config {
-    /// Everything but the keys, which are never written, and the verifier.
+    /// Everything but the keys, which are never written, the verifier, and what only the
+    /// simulator chooses.
     fn encode(&self, writer: &mut Writer) {
         writer.put(&self.node);
         writer.put(&*self.genesis);
@@ -156,6 +157,7 @@ impl Decode for Config {
             retain_blocks: reader.u64()?,
             wal_segment_bytes: reader.u64()?,
             peers: reader.seq(LEDGER_PEERS_MAX)?,
+            persists_pending_max: PERSISTS_PENDING_MAX,
             mutant: Mutant::None,
         })
     }

@@ -27,6 +27,9 @@ pub struct Config {
     pub inflight_bytes_max: usize,
     /// Payload bytes accepted by a leader before they commit.
     pub uncommitted_bytes_max: usize,
+    /// Writes under way to the log at most; fewer only in simulation. The owner of the
+    /// machine bounds those to its store by the same number.
+    pub persists_pending_max: usize,
     /// The planted bug, if any.
     pub mutant: Mutant,
 }
@@ -45,6 +48,7 @@ impl Config {
             inflight_messages_max: limits::INFLIGHT_MESSAGES_MAX,
             inflight_bytes_max: limits::INFLIGHT_BYTES_MAX,
             uncommitted_bytes_max: limits::UNCOMMITTED_BYTES_MAX,
+            persists_pending_max: limits::PERSISTS_PENDING_MAX,
             mutant: Mutant::None,
         }
     }
@@ -63,5 +67,6 @@ impl Config {
         assert!((1..=limits::INFLIGHT_MESSAGES_MAX).contains(&self.inflight_messages_max));
         assert!((1..=limits::INFLIGHT_BYTES_MAX).contains(&self.inflight_bytes_max));
         assert!(self.uncommitted_bytes_max <= limits::UNCOMMITTED_BYTES_MAX);
+        assert!((1..=limits::PERSISTS_PENDING_MAX).contains(&self.persists_pending_max));
     }
 }

@@ -4,7 +4,7 @@
 use super::effect::Role;
 use super::persist::HELD_MAX;
 use super::state::{Lead, Raft};
-use crate::limits::{PERSISTS_PENDING_MAX, READS_PENDING_MAX};
+use crate::limits::READS_PENDING_MAX;
 use crate::mutant::Mutant;
 use crate::types::{Index, LogId};
 
@@ -65,7 +65,7 @@ impl Raft {
 
     /// R3 Everything kept has a bound.
     fn bound_invariants(&self) {
-        assert!(self.gate.pending_len() <= PERSISTS_PENDING_MAX);
+        assert!(self.gate.pending_len() <= self.config.persists_pending_max);
         assert!(self.gate.held_len() <= HELD_MAX);
         assert!(self.log.membership().broken_rule().is_none());
     }

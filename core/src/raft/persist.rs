@@ -17,7 +17,6 @@ use super::log::Log;
 use super::message::{AppendResult, Body, Message};
 use super::types::{Base, HardState};
 use crate::codec::Writer;
-use crate::limits::PERSISTS_PENDING_MAX;
 use crate::mutant::Mutant;
 use crate::types::{Index, NodeId};
 
@@ -148,9 +147,9 @@ impl Gate {
     }
 
     /// Turns what was gathered into one write. `None` if there is nothing, or if
-    /// too many writes are in flight.
-    pub fn take(&mut self, hard: HardState, log: &Log) -> Option<Persist> {
-        if !self.is_dirty(log) || self.pending.len() >= PERSISTS_PENDING_MAX {
+    /// `pending_max` writes are in flight.
+    pub fn take(&mut self, hard: HardState, log: &Log, pending_max: usize) -> Option<Persist> {
+        if !self.is_dirty(log) || self.pending.len() >= pending_max {
             return None;
         }
         let seq = self.next;

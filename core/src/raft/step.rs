@@ -185,7 +185,8 @@ impl Raft {
     fn flush(&mut self, out: &mut Outbox<Effect>) {
         self.flush_wanted = false;
         self.log.seal();
-        if let Some(persist) = self.gate.take(self.hard_state(), &self.log) {
+        let most = self.config.persists_pending_max;
+        if let Some(persist) = self.gate.take(self.hard_state(), &self.log, most) {
             assert!(persist.seq > self.gate.done());
             out.push(Effect::Persist(persist));
         }

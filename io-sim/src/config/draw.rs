@@ -160,5 +160,13 @@ impl SimConfig {
         if s.coin() {
             self.load.watchers = s.range(1, 4);
         }
+        self.draw_pending(s);
+    }
+
+    /// What slow volumes may have under way.
+    pub(super) fn draw_pending(&mut self, s: &mut Stream) {
+        if s.chance(250_000) {
+            self.disk.writes_pending_max = s.magnitude(2, 64);
+        }
     }
 }

@@ -160,6 +160,7 @@ impl SimConfig {
         if s.coin() {
             self.ledger.retain_blocks = s.magnitude(4, 64);
         }
+        self.draw_pending(s);
     }
 
     fn draw_fork(&mut self, s: &mut Stream) {

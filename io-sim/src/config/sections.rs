@@ -122,6 +122,9 @@ settings! {
         full_ppm = 0;
         /// Reads that return one sector of elsewhere, inside the fault budget.
         misread_ppm = 0;
+        /// Writes that a part has under way at most: few, so that parts are seen which
+        /// take nothing more until their disk has gone on.
+        writes_pending_max = 1_024;
         /// Of the unsynced sectors at a power loss, how many are lost.
         crash_drop_ppm = 500_000;
         /// How many of the others are torn.

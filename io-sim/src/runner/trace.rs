@@ -3,6 +3,7 @@
 use decube_core::trace::{Record, Trace};
 
 use super::{RunReport, mutant_from_name};
+use crate::config::SimConfig;
 use crate::network::DecisionKey;
 use crate::plan::{Fault, FaultKind};
 use crate::scenario::Scenario;
@@ -107,7 +108,8 @@ fn decisions(report: &RunReport) -> impl Iterator<Item = Record> + '_ {
 }
 
 /// What decided the run that a trace recorded: everything listed in it, and the
-/// seed for the rest.
+/// seed for the rest. A setting that it does not list is younger than the trace, and
+/// has the value with which nothing changed when it came.
 pub fn setup_of(trace: &Trace) -> Result<(Scenario, Setup), String> {
     let meta = |key: &str| {
         trace
@@ -123,6 +125,7 @@ pub fn setup_of(trace: &Trace) -> Result<(Scenario, Setup), String> {
     let mutant = trace.meta_value("mutant").unwrap_or("None");
     let mutant = mutant_from_name(mutant).ok_or(format!("no planted bug is called {mutant}"))?;
     let mut setup = scenario.setup(seed, mutant);
+    setup.config = SimConfig::default();
     setup.plan.clear();
     setup.workload = Workload::new(seed);
     match trace.meta_value(WORKLOAD) {

@@ -39,7 +39,7 @@ use decube_core::crypto::fake::FakeAuthority;
 use decube_core::crypto::{
     ChainId, Digest, SharedSigner, SharedVerifier, Signer, Verifier, sha256,
 };
-use decube_core::limits::BLOCKS_ANSWERED_MAX;
+use decube_core::limits::{BLOCKS_ANSWERED_MAX, PERSISTS_PENDING_MAX};
 use decube_core::machine::{Machine, Outbox};
 use decube_core::mutant::Mutant;
 use decube_core::types::{NodeId, Span, Time};
@@ -251,6 +251,7 @@ impl Validators {
                     ..Timing::default()
                 },
                 relay: self.setup.relay,
+                persists_pending_max: PERSISTS_PENDING_MAX,
                 mutant: Mutant::None,
             };
             let is_alive = !self.setup.faults.crashed.contains(&number);

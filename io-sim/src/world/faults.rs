@@ -2,12 +2,13 @@
 
 use decube_core::io::Volume;
 use decube_core::node::Event;
+use decube_core::raft::Role;
 
-use super::{Happening, MILLI, World};
+use super::{Happening, Host, MILLI, World};
 use crate::actors::Demand;
 use crate::check::Finding;
 use crate::disk::Disk;
-use crate::plan::{Fault, FaultKind};
+use crate::plan::{Fault, FaultKind, PartitionShape};
 use crate::shell::Doom;
 use crate::subject::Subject;
 
@@ -23,7 +24,7 @@ impl<S: Subject> World<S> {
         }
         self.faults[fault.kind.ordinal()] += 1;
         match fault.kind {
-            FaultKind::Partition => self.partition(number, &fault),
+            FaultKind::Partition => self.partition(number),
             FaultKind::Clog => {
                 let to = self.slot_of(fault.args[1]);
                 if to != slot {
@@ -88,7 +89,13 @@ impl<S: Subject> World<S> {
         }
     }
 
-    fn partition(&mut self, number: usize, fault: &Fault) {
+    fn partition(&mut self, number: usize) {
+        let leaders = self.leaders();
+        let fault = &mut self.plan[number];
+        if leaders != 0 && PartitionShape::from_number(fault.args[1]) == PartitionShape::Leaders {
+            fault.args[0] = leaders;
+        }
+        let fault = *fault;
         for (from, to) in fault.cut_links(self.hosts.len()) {
             self.network.cut(from, to);
             if fault.args[2] == 1 {
@@ -96,6 +103,14 @@ impl<S: Subject> World<S> {
             }
         }
         self.schedule(self.now + fault.duration, Happening::End(number));
+    }
+
+    /// The slots that lead their clusters, as a bit set.
+    fn leaders(&self) -> u64 {
+        let leads = |host: &Host<S>| host.role == Some(Role::Leader);
+        let slots = (0..64_u32).zip(&self.hosts);
+        let leaders = slots.filter(|(_, host)| leads(host));
+        leaders.fold(0, |set, (slot, _)| set | 1 << slot)
     }
 
     /// Does something to the devices that a fault is about: one of a node's, or all of

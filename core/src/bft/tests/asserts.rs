@@ -17,9 +17,10 @@ use crate::bft::round::Round;
 use crate::bft::state::{Known, Peer, Phase, Verdict};
 use crate::bft::*;
 use crate::crypto::{Digest, sha256};
+use crate::limits::PERSISTS_PENDING_MAX;
 use crate::machine::{Machine as _, Outbox};
 use crate::mutant::Mutant;
-use crate::types::Time;
+use crate::types::{Span, Time};
 
 /// A validator of four that neither leads view 1 nor view 2, in view 1.
 fn one_of_four(keys: &Keys) -> Solo<'_> {
@@ -94,6 +95,13 @@ stopped! {
         block_1_notarised(solo);
         solo.bft.rounds.clear();
         solo.bft.invariants();
+    }
+    only_a_disk_that_hangs_puts_off_giving_up: "S7: a view that is late", one_of_four, |_keys, solo| {
+        solo.bft.gives_up = true;
+        solo.bft.invariants();
+    }
+    only_giving_up_the_present_view_is_put_off: "S7: only the present view", one_of_four, |_keys, solo| {
+        solo.bft.nullify(View(2));
     }
     only_the_leader_builds: "S2: only the leader", one_of_four, |_keys, solo| {
         solo.bft.building = Some(View(1));
@@ -305,7 +313,7 @@ stopped! {
     writes_are_numbered_upwards: "B4: writes", one_of_four, |_keys, solo| {
         block_1_notarised(solo);
         let before = solo.bft.heads();
-        solo.bft.gate = Gate::new(Mutant::None);
+        solo.bft.gate = Gate::new(PERSISTS_PENDING_MAX, Mutant::None);
         solo.bft.assert_forward(&before);
     }
     nothing_is_announced_again: "B4: nothing is announced", one_of_four, |_keys, solo| {
@@ -581,11 +589,31 @@ fn is_name(text: &str) -> bool {
         && digits.bytes().all(|one| one.is_ascii_digit())
 }
 
+/// A view that became late while the disk hung is given up when it has gone on: nothing
+/// else would, if the disks of all hung.
+#[test]
+fn a_view_that_is_late_while_the_disk_hangs_is_given_up_afterwards() {
+    let keys = four();
+    let mut solo = one_of_four(&keys);
+    solo.bft.gate = Gate::new(2, Mutant::None);
+    solo.bft.gate.record(Record::SilentUpto(View(1)));
+    let Some(Effect::Persist { seq, .. }) = solo.bft.gate.flush() else {
+        panic!("it is written");
+    };
+    let given_up = Statement::nullify(keys.epoch.epoch, View(1));
+    for _ in 0..10 {
+        solo.wait(Span::from_secs(1));
+        assert!(!solo.votes().contains(&given_up));
+    }
+    solo.step(Event::Persisted { seq });
+    assert!(solo.votes().contains(&given_up));
+}
+
 /// A disk that hangs stops nobody: what comes on is one write, when it has gone on.
 #[test]
 fn writes_under_way_have_a_bound() {
-    let mut gate = Gate::new(Mutant::None);
-    let most = crate::limits::PERSISTS_PENDING_MAX;
+    let mut gate = Gate::new(PERSISTS_PENDING_MAX, Mutant::None);
+    let most = PERSISTS_PENDING_MAX;
     let mut last = None;
     for _ in 0..most {
         gate.record(Record::SilentUpto(View(1)));

@@ -12,6 +12,7 @@ use super::liar::Liar;
 use crate::bft::*;
 use crate::crypto::fake::FakeAuthority;
 use crate::crypto::{ChainId, Digest, SharedSigner, SharedVerifier, Signer as _, sha256};
+use crate::limits::PERSISTS_PENDING_MAX;
 use crate::machine::{Machine, Outbox};
 use crate::mutant::Mutant;
 use crate::types::{NodeId, Span, Time};
@@ -243,6 +244,7 @@ impl Cluster {
                 idle_block: self.knobs.idle_block,
             },
             relay: self.knobs.relay,
+            persists_pending_max: PERSISTS_PENDING_MAX,
             mutant: self.knobs.mutant,
         };
         self.slots[slot].bft = Some(Bft::new(config, self.epoch.clone()));

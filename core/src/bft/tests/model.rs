@@ -42,6 +42,7 @@ use crate::bft::gate::Gate;
 use crate::bft::*;
 use crate::codec::{Encode as _, Writer};
 use crate::crypto::{Digest, sha256};
+use crate::limits::PERSISTS_PENDING_MAX;
 use crate::machine::{Machine as _, Outbox};
 use crate::mutant::Mutant;
 use crate::types::Time;
@@ -238,7 +239,7 @@ impl World {
     fn local(&mut self, mut local: Local) -> u32 {
         // What only says when something was repeated does not matter here.
         let bft = &mut local.bft;
-        bft.gate = Gate::new(self.mutant);
+        bft.gate = Gate::new(PERSISTS_PENDING_MAX, self.mutant);
         bft.peers.clear();
         bft.catch_up = Default::default();
         bft.peers_asked = 0;

@@ -11,6 +11,7 @@ use super::cluster::CHAIN;
 use crate::bft::*;
 use crate::crypto::fake::{FakeAuthority, FakeSigner};
 use crate::crypto::{Digest, SharedSigner, SharedVerifier, Signer as _, sha256};
+use crate::limits::PERSISTS_PENDING_MAX;
 use crate::machine::{Machine as _, Outbox};
 use crate::mutant::Mutant;
 use crate::types::{NodeId, Span, Time};
@@ -286,6 +287,7 @@ pub fn machine(keys: &Keys, me: u16, mutant: Mutant) -> Bft {
             idle_block: Span::from_secs(2),
         },
         relay: Relay::Sparse,
+        persists_pending_max: PERSISTS_PENDING_MAX,
         mutant,
     };
     Bft::new(config, keys.epoch.clone())

@@ -46,8 +46,7 @@ impl Cluster {
             },
         );
         self.requests
-            .deadlines
-            .push_back((deadline, Place::Forward(id)));
+            .remember_deadline(deadline, Place::Forward(id));
         out.push(Effect::Send {
             to,
             message: Message::Forward { id, term, request },
@@ -86,7 +85,7 @@ impl Cluster {
         if !leads || !matches!(self.phase, Phase::Running) {
             return self.refuse_forward(origin, term, out);
         }
-        if self.requests.open() >= REQUESTS_OPEN_MAX || self.storage.is_congested() {
+        if self.requests.open() >= REQUESTS_OPEN_MAX || self.is_congested() {
             return self.answer(origin, Response::Refused(Refusal::Busy), out);
         }
         let deadline = now.saturating_add(self.config.request_timeout);

@@ -20,6 +20,7 @@ use crate::codec::Encode;
 use crate::kv::Query;
 use crate::limits::REQUESTS_OPEN_MAX;
 use crate::machine::Outbox;
+use crate::mutant::Mutant;
 use crate::raft::{self, Context, MembershipRule, Refusal, Role};
 use crate::replica::{Command, Envelope};
 use crate::types::{Index, LogId, NodeId, PeerRequestId, RequestId, Span, Term, Time};
@@ -40,12 +41,12 @@ pub(super) struct Requests {
     reads: BTreeMap<(Index, Context), Query>,
     /// Requests that another node works on.
     forwards: BTreeMap<PeerRequestId, Forwarded>,
-    /// Requests without a leader to serve them.
+    /// Requests without a leader to serve them, by their deadlines.
     parked: VecDeque<Parked>,
     /// Requests that this leader can serve as soon as it has committed an entry
-    /// of its own term.
+    /// of its own term, by their deadlines.
     early: VecDeque<Early>,
-    /// Deadlines in the order of their making, which is that of their coming.
+    /// Deadlines in the order of their coming.
     deadlines: VecDeque<(Time, Place)>,
     /// See [`Requests::set_start_term`].
     start_term: Term,
@@ -121,7 +122,9 @@ impl Requests {
             .all(|(_, c)| self.in_raft.contains_key(c));
         let reads_known = self.reads.keys().all(|(_, c)| self.in_raft.contains_key(c));
         let bounded = self.open() <= REQUESTS_OPEN_MAX.saturating_add(1);
-        placed_known && reads_known && bounded
+        let parked_sorted = self.parked.iter().is_sorted_by_key(|one| one.deadline);
+        let early_sorted = self.early.iter().is_sorted_by_key(|one| one.deadline);
+        placed_known && reads_known && bounded && parked_sorted && early_sorted
     }
 
     /// Forgets a request that waits for a leader; whether there was one.
@@ -136,9 +139,13 @@ impl Requests {
         let context = Context(self.next_context);
         self.in_raft.insert(context, InRaft { origin, kind });
         if origin.is_some() {
-            self.deadlines.push_back((deadline, Place::Raft(context)));
+            self.remember_deadline(deadline, Place::Raft(context));
         }
         context
+    }
+
+    fn remember_deadline(&mut self, deadline: Time, place: Place) {
+        insert_by(&mut self.deadlines, (deadline, place), |(due, _)| *due);
     }
 
     /// Takes a request out of Raft's hands, wherever it stood there.
@@ -214,36 +221,41 @@ impl Cluster {
             request @ (Request::LogHead | Request::ProveLog { .. }) => {
                 self.on_attest(now, id, &request, out);
             }
-            request => self.dispatch(now, id, request, out),
+            request => {
+                let deadline = now.saturating_add(self.config.request_timeout);
+                self.dispatch(now, id, request, deadline, out);
+            }
         }
     }
 
-    /// Proposes, forwards or parks a request that needs the leader.
-    fn dispatch(&mut self, now: Time, id: RequestId, request: Request, out: &mut Outbox<Effect>) {
-        if self.requests.open() >= REQUESTS_OPEN_MAX || self.storage.is_congested() {
+    /// Proposes, forwards or parks a request that needs the leader. It keeps the deadline
+    /// of its arrival wherever it goes: with a new one at each change of the leader it
+    /// could wait for ever.
+    fn dispatch(
+        &mut self,
+        now: Time,
+        id: RequestId,
+        request: Request,
+        deadline: Time,
+        out: &mut Outbox<Effect>,
+    ) {
+        if self.requests.open() >= REQUESTS_OPEN_MAX || self.is_congested() {
             return reply(id, Response::Refused(Refusal::Busy), out);
         }
-        let deadline = now.saturating_add(self.config.request_timeout);
         match self.known_leader() {
             Some((leader, _)) if leader == self.config.id => {
                 self.lead(now, Origin::Client(id), request, deadline, out);
             }
             Some((leader, term)) => self.forward(id, request, leader, term, deadline, out),
-            None => self.park(now, id, request, out),
+            None => {
+                let parked = Parked {
+                    id,
+                    request,
+                    deadline,
+                };
+                insert_by(&mut self.requests.parked, parked, |one| one.deadline);
+            }
         }
-    }
-
-    /// Keeps a request until somebody can serve it.
-    fn park(&mut self, now: Time, id: RequestId, request: Request, out: &mut Outbox<Effect>) {
-        if self.requests.open() >= REQUESTS_OPEN_MAX {
-            return reply(id, Response::Refused(Refusal::Busy), out);
-        }
-        let deadline = now.saturating_add(self.config.request_timeout);
-        self.requests.parked.push_back(Parked {
-            id,
-            request,
-            deadline,
-        });
     }
 
     /// Serves a request as the leader.
@@ -265,11 +277,12 @@ impl Cluster {
             request @ (Request::Read { .. } | Request::ChangeMembership(_))
                 if !self.raft.as_ref().is_some_and(raft::Raft::is_ready_leader) =>
             {
-                self.requests.early.push_back(Early {
+                let early = Early {
                     origin,
                     request,
                     deadline,
-                });
+                };
+                insert_by(&mut self.requests.early, early, |one| one.deadline);
             }
             Request::Read { query, .. } => {
                 let context = self
@@ -409,7 +422,8 @@ impl Cluster {
             return;
         }
         for parked in core::mem::take(&mut self.requests.parked) {
-            self.on_request(now, parked.id, parked.request, out);
+            let deadline = self.kept_deadline(now, parked.deadline);
+            self.dispatch(now, parked.id, parked.request, deadline, out);
         }
     }
 
@@ -424,13 +438,24 @@ impl Cluster {
         for early in core::mem::take(&mut self.requests.early) {
             match early.origin {
                 _ if leads => self.lead(now, early.origin, early.request, early.deadline, out),
-                Origin::Client(id) => self.dispatch(now, id, early.request, out),
+                Origin::Client(id) => {
+                    let deadline = self.kept_deadline(now, early.deadline);
+                    self.dispatch(now, id, early.request, deadline, out);
+                }
                 Origin::Peer(..) => {
                     let leader = self.known_leader().map(|(leader, _)| leader);
                     let refusal = Refusal::NotLeader { leader };
                     self.answer(early.origin, Response::Refused(refusal), out);
                 }
             }
+        }
+    }
+
+    /// The deadline of a request that is taken up again.
+    fn kept_deadline(&self, now: Time, deadline: Time) -> Time {
+        match self.config.mutant.is(Mutant::ClusterRenewsDeadlines) {
+            true => now.saturating_add(self.config.request_timeout),
+            false => deadline,
         }
     }
 
@@ -512,6 +537,15 @@ impl Cluster {
             reply(client, Response::Refused(Refusal::Unavailable), out);
         }
     }
+}
+
+/// Adds an element to a queue in the order of deadlines. Nearly all belong at its end.
+fn insert_by<T>(queue: &mut VecDeque<T>, one: T, due: impl Fn(&T) -> Time) {
+    if queue.back().is_none_or(|last| due(last) <= due(&one)) {
+        return queue.push_back(one);
+    }
+    let place = queue.partition_point(|other| due(other) <= due(&one));
+    queue.insert(place, one);
 }
 
 /// What is said when nothing more will be heard: of a read, that it did not

@@ -41,6 +41,8 @@ impl<S: Subject> World<S> {
         config.wait_timeout = Span::from_millis(settings.cluster.request_timeout_ms);
         config.push_again = Span::from_millis(settings.ledger.delta_ms.max(1) * 4);
         config.wal_segment_bytes = settings.cluster.wal_segment_bytes;
+        let most = usize::try_from(settings.disk.writes_pending_max).expect("few writes");
+        config.persists_pending_max = most.max(2);
         config.point_blocks = settings.ledger.point_blocks.max(1);
         config.fetch_behind = settings.ledger.fetch_behind;
         if slot % 2 == 1 {
