@@ -72,8 +72,11 @@ pub(super) fn examine(config: &Config, recovered: Recovered) -> Found {
     } = recovered;
     // A term is written before what is of it (P2): one that is older than the base is not
     // the last one that was. The node halts in the base's.
-    let is_lost = hard_state_lost || hard.term < base.id.term;
-    raise_term(&mut hard, base.id.term);
+    let is_trusted = config.mutant.is(Mutant::RaftTrustsOlderTerm);
+    let is_lost = hard_state_lost || hard.term < base.id.term && !is_trusted;
+    if !is_trusted {
+        raise_term(&mut hard, base.id.term);
+    }
     let mut halt =
         is_lost.then_some("term and vote are lost: replace this node by one with a new id");
     if base.membership.broken_rule().is_some() {
