@@ -198,11 +198,31 @@ pub enum Mutant {
     /// The shell marks a volume as used with its first sync, of no record (found by `platform`
     /// seed 18618010).
     ShellMarksUseEarly,
+    /// Whatever rule a refused membership breaks, another node reads the first one (found by
+    /// `platform` seed 768365248539).
+    WireLosesRule,
+    /// Who repairs its log takes a snapshot that is older than its state (found by
+    /// `whole-node` seed 286).
+    RaftTakesOlderState,
+    /// A term older than the base is taken for the last one that was (found by `whole-node`
+    /// seed 45195647544).
+    RaftTrustsOlderTerm,
+    /// Who stops before it has recovered does not say so (found by `raft-snapshot` seed 142).
+    ClusterStopsUntold,
+    /// Own votes are taken up last, when the blocks that they are for are forgotten (found by
+    /// `bft-byzantine` seed 263).
+    BftTakesVotesLast,
+    /// A node votes however far its store is behind, and its next start drops what the log
+    /// holds beyond the bound (found by `bft-byzantine` seed 517).
+    LedgerOutrunsItsStore,
+    /// No other block of the committed height may be notarised in a later view, although the
+    /// committed one was finalised later still (found by `platform` seed 18618139).
+    BftBindsViewsBetween,
 }
 
 impl Mutant {
     /// All planted bugs.
-    pub const ALL: [Self; 86] = [
+    pub const ALL: [Self; 93] = [
         Self::VoteNotDurable,
         Self::VoteForgottenInTerm,
         Self::CommitOldTerm,
@@ -289,6 +309,13 @@ impl Mutant {
         Self::BftLosesVotedBlock,
         Self::LedgerAsksItsEpochOnly,
         Self::ShellMarksUseEarly,
+        Self::WireLosesRule,
+        Self::RaftTakesOlderState,
+        Self::RaftTrustsOlderTerm,
+        Self::ClusterStopsUntold,
+        Self::BftTakesVotesLast,
+        Self::LedgerOutrunsItsStore,
+        Self::BftBindsViewsBetween,
     ];
 
     /// Whether this mutant is the one selected. Constant `false` in every build

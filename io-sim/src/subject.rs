@@ -5,13 +5,15 @@
 //! trait is all that they see: plain facts, no production predicate.
 
 use bytes::Bytes;
+use decube_core::cluster::{self, Response};
 use decube_core::codec::{Decode, Encode};
 use decube_core::io::Volume;
 use decube_core::ledger::Ledger;
 use decube_core::limits::MESSAGE_BYTES_MAX;
 use decube_core::machine::Machine;
+use decube_core::mutant::Mutant;
 use decube_core::node::{Config, Effect, Event, Message, Node, Notice, PartId};
-use decube_core::raft::{Membership, Role};
+use decube_core::raft::{Membership, MembershipRule, Refusal, Role};
 use decube_core::types::{Chain, Index, LogId, NodeId, Term};
 
 use crate::rng::Draw;
@@ -71,7 +73,7 @@ pub trait Subject: Machine<Event = Event, Effect = Effect> + Sized {
 
     /// Encodes a message and decodes it again; an error if it is too long, can not be
     /// decoded, or comes out as another one.
-    fn over_the_wire(message: &Message) -> Result<(), String>;
+    fn over_the_wire(message: &Message, mutant: Mutant) -> Result<(), String>;
 
     /// Decodes a message whose encoding has flipped bits. Returns whether it was
     /// accepted, as what it then says; an error if the decoder took bytes that are
@@ -127,9 +129,9 @@ impl Subject for Node {
         Some(first_word(&self.cluster()?.replica().digest()))
     }
 
-    fn over_the_wire(message: &Message) -> Result<(), String> {
+    fn over_the_wire(message: &Message, mutant: Mutant) -> Result<(), String> {
         let bytes = message.to_bytes();
-        match Message::from_bytes(&bytes) {
+        match Message::from_bytes(&bytes).map(|decoded| as_planted(decoded, mutant)) {
             _ if bytes.len() > MESSAGE_BYTES_MAX => Err(format!("{message:?} is too long")),
             Ok(decoded) if decoded == *message => Ok(()),
             Ok(decoded) => Err(format!("{message:?} arrives as {decoded:?}")),
@@ -156,6 +158,17 @@ impl Subject for Node {
     fn digest(&self) -> u64 {
         first_word(&Self::digest(self))
     }
+}
+
+/// What arrives under a planted bug: a decoder knows of none.
+fn as_planted(mut message: Message, mutant: Mutant) -> Message {
+    if let Message::Cluster(cluster::Message::ForwardReply { response, .. }) = &mut message
+        && let Response::Refused(Refusal::InvalidMembership { rule }) = response
+        && mutant.is(Mutant::WireLosesRule)
+    {
+        *rule = MembershipRule::Unsorted;
+    }
+    message
 }
 
 fn first_word(digest: &[u8; 32]) -> u64 {

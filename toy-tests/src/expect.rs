@@ -6,7 +6,7 @@ use decube_core::bft::Height;
 use decube_core::crypto::Digest;
 use decube_core::toy::Position;
 
-/// The final blocks of a ledger, as its notices have told them.
+/// The final blocks of a ledger.
 #[derive(Debug, Clone, Default)]
 pub struct Blocks {
     names: BTreeMap<Height, Digest>,

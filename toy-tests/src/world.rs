@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use decube_core::codec::{Decode as _, Encode as _};
 use decube_core::io::{Io, Volume};
-use decube_core::ledger;
+use decube_core::ledger::{self, Ledger};
 use decube_core::machine::{Machine as _, Outbox};
 use decube_core::node::{Config, Effect, Event, Message, Node, Notice, PartId, Request, Response};
 use decube_core::part::{Health, Scope};
@@ -63,10 +63,12 @@ pub struct World {
     pub crashes: VecDeque<Crash>,
     /// Effects of the node under test so far.
     pub effects: u64,
-    /// The blocks that any node has told to be final.
+    /// The blocks that are final on any node.
     pub blocks: Blocks,
     /// States that came into force without their blocks on the node under test.
     pub replaced: u64,
+    /// Steps of it in which more than one thing was told.
+    pub told_several: u64,
     /// Runs of blocks that were read for its toy.
     pub runs: u64,
     /// Answers of the node under test.
@@ -94,6 +96,7 @@ impl World {
             effects: 0,
             blocks: Blocks::default(),
             replaced: 0,
+            told_several: 0,
             runs: 0,
             replies: BTreeMap::new(),
             streamed: Vec::new(),
@@ -277,6 +280,11 @@ impl World {
         };
         let mut out = Outbox::new();
         node.step(self.now, event, &mut out);
+        // A planted bug may keep its notice from everybody.
+        if let Some(tip) = node.ledger().and_then(Ledger::tip) {
+            self.blocks.note(tip.height, tip.hash);
+        }
+        self.told_several += u64::from(is_watched && node.notices().len() > 1);
         for notice in node.notices() {
             match notice {
                 Notice::Ledger(ledger::Notice::Final(block)) => {

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use decube_core::bft::Height;
 use decube_core::io::Volume;
 use decube_core::ledger;
+use decube_core::mutant::Mutant;
 use decube_core::node::{Config, Event, Response};
 use decube_core::toy::{Bug, Position, Request, Response as ToyResponse, Toy};
 use decube_toy_tests::expect::Blocks;
@@ -32,6 +33,8 @@ struct Plan {
     slow: Option<(Volume, u64)>,
     crashes: VecDeque<Crash>,
     bug: Bug,
+    /// What is wrong with the notices of the hub.
+    mutant: Mutant,
 }
 
 /// Where a run begins.
@@ -81,6 +84,7 @@ fn run(from: &Beginning<'_>, plan: Plan) -> Ended {
     world.blocks = from.blocks.clone();
     let mut config = from.config.clone();
     config.toy.as_mut().expect("it has a toy").bug = plan.bug;
+    plant(&mut config, plan.mutant);
     world.add(config, from.volumes.clone());
     let mut added = Vec::new();
     let first = world.blocks.tip().0;
@@ -104,6 +108,11 @@ fn run(from: &Beginning<'_>, plan: Plan) -> Ended {
     );
     stop(&mut world);
     Ended { world, position }
+}
+
+/// Gives the hub a planted bug: it takes the one of a part.
+fn plant(config: &mut Config, mutant: Mutant) {
+    config.ledger.as_mut().expect("it has a ledger").mutant = mutant;
 }
 
 /// Hands a transaction in and waits for the next final block.
@@ -165,7 +174,7 @@ fn at_every_boundary(of: &str, run: impl Fn(Plan) -> Ended, mut check: impl FnMu
         let plan = |crashes| Plan {
             slow,
             crashes,
-            bug: Bug::None,
+            ..Plan::default()
         };
         let reference = run(plan(VecDeque::new()));
         assert_eq!(reference.complaint(), None, "{slow:?}");
@@ -217,7 +226,7 @@ fn many_crashes_leave_no_gap_and_nothing_twice() {
         let plan = Plan {
             slow,
             crashes,
-            bug: Bug::None,
+            ..Plan::default()
         };
         let ended = run(&from, plan);
         assert_eq!(ended.complaint(), None, "seed {seed}");
@@ -286,6 +295,7 @@ fn fetch(nodes: &Nodes, plan: Plan) -> Ended {
         ledger.point_blocks = 8;
         ledger.fetch_behind = 10;
         if node == 1 {
+            plant(&mut config, plan.mutant);
             world.slow = plan.slow;
             world.crashes.clone_from(&plan.crashes);
         }
@@ -340,9 +350,9 @@ fn a_follower_that_breaks_the_rule_is_caught() {
     for bug in [Bug::TrustsNotices, Bug::TakesRepeats] {
         let (mut caught, mut runs) = (0_u64, 0_u64);
         let plan = |crashes| Plan {
-            slow: None,
             crashes,
             bug,
+            ..Plan::default()
         };
         let reference = run(&from, plan(VecDeque::new()));
         assert_eq!(reference.complaint(), None, "{bug:?} shows in a crash only");
@@ -365,4 +375,78 @@ fn what_links_cause_without_end_is_refused() {
         ..Plan::default()
     };
     run(&Beginning::new(&nodes), plan);
+}
+
+/// A node that catches up has many blocks to tell in one step, and tells the last one first.
+#[test]
+fn notices_in_another_order_leave_no_gap_and_nothing_twice() {
+    let nodes = Nodes::new(2);
+    let plan = |crashes| Plan {
+        crashes,
+        mutant: Mutant::NodeReordersNotices,
+        ..Plan::default()
+    };
+    let reference = fetch(&nodes, plan(VecDeque::new()));
+    assert!(reference.world.told_several > 0, "there is an order");
+    let crashes = (1..=reference.world.effects).flat_map(crashes);
+    for crash in core::iter::once(None).chain(crashes.map(Some)) {
+        let ended = fetch(&nodes, plan(crash.into_iter().collect()));
+        assert_eq!(ended.complaint(), None, "{crash:?}");
+    }
+}
+
+/// What a toy reads on is told by a notice as well, and is an answer: blocks may come again,
+/// answers never do. The toy does not go on with a hub that tells one twice.
+#[test]
+#[should_panic(expected = "one answer for each question")]
+fn an_answer_that_comes_twice_is_refused() {
+    let nodes = Nodes::new(1);
+    let plan = Plan {
+        mutant: Mutant::NodeDoublesNotice,
+        ..Plan::default()
+    };
+    run(&Beginning::new(&nodes), plan);
+}
+
+/// Every notice is lost, so the toy learns nothing, and that is seen: it lags. It has no gap
+/// either, and has everything as soon as it hears something.
+#[test]
+fn notices_that_are_lost_leave_a_toy_behind_and_no_gap() {
+    let nodes = Nodes::new(1);
+    let sound = nodes.config(0);
+    let mut deaf = sound.clone();
+    plant(&mut deaf, Mutant::NodeDropsNotice);
+    let mut world = World::new();
+    world.add(deaf, BTreeMap::new());
+    for sequence in 0..BLOCKS {
+        next_block(&mut world, 0, &nodes, sequence);
+        let position = world.position().unwrap_or_default();
+        assert_eq!(world.blocks.complaint(position), None);
+    }
+    let lags = world.position().unwrap_or_default();
+    assert!(lags.height < world.blocks.tip(), "{lags:?}");
+    world.machines[0].config = sound;
+    world.crash(0, Loss::Process, false);
+    world.boot(0);
+    settle(&mut world);
+    let position = world.position().expect("it runs");
+    assert_eq!(world.blocks.complaint(position), None);
+    assert_eq!(position.height.0, position.blocks, "nothing is left out");
+}
+
+/// A toy that is not told of a fetched state hears of the next block, which leads too far:
+/// it reads on, and jumps all the same.
+#[test]
+fn a_replaced_state_that_is_not_told_is_jumped_over() {
+    let nodes = Nodes::new(2);
+    let ended = fetch(
+        &nodes,
+        Plan {
+            mutant: Mutant::NodeForgetsReplaced,
+            ..Plan::default()
+        },
+    );
+    assert_eq!(ended.world.replaced, 0, "nobody was told");
+    assert_eq!(ended.complaint(), None);
+    assert!(ended.jumped() > 0, "{:?}", ended.position);
 }

@@ -9,6 +9,7 @@ use decube_core::io::Volume;
 use decube_core::ledger::{self, Ledger};
 use decube_core::limits::TOY_PEERS_MAX;
 use decube_core::machine::{Machine, Outbox};
+use decube_core::mutant::Mutant;
 use decube_core::node::{Config, Effect, Event, Message, Node, Notice, PartId, Response};
 use decube_core::raft::Membership;
 use decube_core::toy::{self, Bug, Position, Toy};
@@ -90,8 +91,8 @@ impl<const BUG: usize> Subject for WithToy<BUG> {
         self.0.state_digest()
     }
 
-    fn over_the_wire(message: &Message) -> Result<(), String> {
-        Node::over_the_wire(message)
+    fn over_the_wire(message: &Message, mutant: Mutant) -> Result<(), String> {
+        Node::over_the_wire(message, mutant)
     }
 
     fn damaged_on_the_wire(message: &Message, flips: Draw) -> Result<bool, String> {

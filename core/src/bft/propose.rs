@@ -257,7 +257,9 @@ impl Bft {
     /// came, and is more than that when the application's data lags: dropped at the
     /// start it might be lost everywhere.
     fn has_room(&self) -> bool {
-        self.blocks.len() < BLOCKS_OPEN_MAX || matches!(self.phase, Phase::New)
+        let is_recovered = matches!(self.phase, Phase::New)
+            && !self.config.mutant.is(Mutant::LedgerOutrunsItsStore);
+        self.blocks.len() < BLOCKS_OPEN_MAX || is_recovered
     }
 
     /// Takes a block up from the disk.

@@ -131,7 +131,10 @@ impl Bft {
         self.guard
             .raise_floor(self.committed.view.max(recovered.silent_upto));
         // First of all: what was voted for is kept while the rest is taken up.
-        self.recover_guard(&recovered.votes);
+        let is_late = self.config.mutant.is(Mutant::BftTakesVotesLast);
+        if !is_late {
+            self.recover_guard(&recovered.votes);
+        }
         for block in recovered.blocks {
             self.recover_block(block);
         }
@@ -143,6 +146,9 @@ impl Bft {
         }
         if matches!(self.phase, Phase::Halted(_)) {
             return;
+        }
+        if is_late {
+            self.recover_guard(&recovered.votes);
         }
         self.phase = Phase::Running;
         self.recover_votes(recovered.votes, out);

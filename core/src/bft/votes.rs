@@ -287,6 +287,9 @@ impl Bft {
         let (place, committed) = (&statement.block, &self.committed);
         match statement.kind {
             VoteKind::Nullify => true,
+            VoteKind::Notarize if self.config.mutant.is(Mutant::BftBindsViewsBetween) => {
+                place.view <= committed.view || place.height > committed.height
+            }
             VoteKind::Notarize => {
                 let finalised = self.last_final.as_ref().map(|last| &last.statement.block);
                 let root = Some(committed).filter(|committed| committed.view == View(0));
@@ -341,7 +344,8 @@ impl Bft {
     pub(super) fn forget_what_ended(&mut self) {
         // What makes a block worth keeping may come later from the log than what makes
         // it look old.
-        if matches!(self.phase, Phase::New) {
+        let is_early = self.config.mutant.is(Mutant::BftTakesVotesLast);
+        if matches!(self.phase, Phase::New) && !is_early {
             return;
         }
         let oldest = View(self.view.0.saturating_sub(VIEWS_KEPT));

@@ -9,6 +9,7 @@ use super::request::{Request, Response};
 use super::state::{Clock, Cluster, Inner, Phase};
 use crate::io::{Done, Io};
 use crate::machine::{Machine, Outbox};
+use crate::mutant::Mutant;
 use crate::part::{Health, Part, Reason, Scope};
 use crate::raft::{self, Role};
 use crate::replica::LogTime;
@@ -230,6 +231,9 @@ impl Cluster {
             Phase::New | Phase::Recovering(_) => {
                 self.answer_all_unknown(out);
                 self.phase = Phase::Ended { halted: None };
+                if self.config.mutant.is(Mutant::ClusterStopsUntold) {
+                    self.told_health = self.health();
+                }
                 return;
             }
             Phase::Stopping { .. } | Phase::Ended { .. } => return,

@@ -72,8 +72,8 @@ pub(super) fn examine(config: &Config, recovered: Recovered) -> Found {
     } = recovered;
     // A term is written before what is of it (P2): one that is older than the base is not
     // the last one that was. The node halts in the base's.
-    let is_lost = hard_state_lost || hard.term < base.id.term;
-    raise_term(&mut hard, base.id.term);
+    let is_older = raise_to_base(config, &mut hard, base.id.term);
+    let is_lost = hard_state_lost || is_older;
     let mut halt =
         is_lost.then_some("term and vote are lost: replace this node by one with a new id");
     if base.membership.broken_rule().is_some() {
@@ -129,6 +129,15 @@ pub(super) fn examine(config: &Config, recovered: Recovered) -> Found {
         halt,
         log,
     }
+}
+
+/// Makes the term at least that of the base. Whether it was older.
+fn raise_to_base(config: &Config, hard: &mut HardState, term: Term) -> bool {
+    let is_older = hard.term < term && !config.mutant.is(Mutant::RaftTrustsOlderTerm);
+    if is_older {
+        raise_term(hard, term);
+    }
+    is_older
 }
 
 /// Makes the term at least this one: nobody was voted for in a later one.

@@ -270,7 +270,8 @@ impl Raft {
             self.reply_snapshot(incoming, SnapshotResult::Installed { upto }, out);
             return;
         }
-        if meta.base.id.index < self.handed {
+        let is_taken = self.config.mutant.is(Mutant::RaftTakesOlderState);
+        if meta.base.id.index < self.handed && !is_taken {
             // While the log is repaired the state can be ahead of it, and of a leader
             // that has not applied as much yet. It must not go back.
             self.staging = None;

@@ -62,6 +62,8 @@ pub struct Step<'a, S: Subject> {
     pub now: u64,
     /// How many steps all nodes took in this very instant.
     pub in_this_instant: u64,
+    /// How much is to happen yet: what is under way between nodes, above all.
+    pub to_come: usize,
     /// Which slot.
     pub slot: usize,
     /// What is in it.

@@ -10,6 +10,9 @@ use crate::subject::Subject;
 
 /// Steps in one instant after which something spins.
 const STEPS_PER_INSTANT_MAX: u64 = 100_000;
+/// What may be to come at one time: beyond that, messages bring about more messages
+/// without end, and the run would not end either.
+const TO_COME_MAX: usize = 1 << 17;
 /// File operations that may be queued at one disk.
 const DISK_QUEUE_MAX: usize = 16_384;
 
@@ -49,7 +52,7 @@ impl<S: Subject> Checker<S> for Stranger {
     }
 }
 
-/// Time goes on, and queues, open requests and transactions are bounded.
+/// Time goes on, what is said does not multiply, and queues, open requests and transactions are bounded.
 #[derive(Debug)]
 pub struct Bounded;
 
@@ -63,6 +66,10 @@ impl<S: Subject> Checker<S> for Bounded {
         if step.in_this_instant > STEPS_PER_INSTANT_MAX {
             let message = format!("slot {slot} steps without end at {}", step.now);
             return Err(("spin", message));
+        }
+        if step.to_come > TO_COME_MAX {
+            let message = format!("{} events are to come at {}", step.to_come, step.now);
+            return Err(("storm", message));
         }
         let (files, open) = (host.files_queued(), host.requests_open());
         let pooled = host.ledger().map_or(0, |ledger| ledger.pool().bytes());

@@ -403,7 +403,7 @@ impl Subject for Toy {
         None
     }
 
-    fn over_the_wire(_message: &node::Message) -> Result<(), String> {
+    fn over_the_wire(_message: &node::Message, _mutant: Mutant) -> Result<(), String> {
         Ok(())
     }
 

@@ -25,6 +25,7 @@ macro_rules! step_of {
             event: $world.events,
             now: $world.now,
             in_this_instant: $world.steps_now,
+            to_come: $world.queue.len(),
             slot: $slot,
             host: &$world.hosts[$slot],
         }

@@ -50,7 +50,7 @@ impl<S: Subject> World<S> {
     pub(super) fn over_the_wire(&self, message: &Message) -> Result<(), Finding> {
         match self.config.network.codec {
             0 => Ok(()),
-            _ => S::over_the_wire(message).map_err(|error| ("codec", error)),
+            _ => S::over_the_wire(message, self.mutant).map_err(|error| ("codec", error)),
         }
     }
 

@@ -1,4 +1,5 @@
 mod asserts;
+mod broken;
 mod cases;
 mod check;
 mod cluster;

@@ -389,7 +389,10 @@ impl Ledger {
             let view = running.bft.view().0.saturating_sub(1);
             self.assemblies.forget_before(View(view));
         }
-        assert!(self.assemblies.len() <= LEDGER_ASSEMBLIES_MAX);
+        assert!(
+            self.assemblies.len() <= LEDGER_ASSEMBLIES_MAX,
+            "of few views at a time"
+        );
     }
 }
 
@@ -414,3 +417,7 @@ impl Decode for Compact {
         })
     }
 }
+
+#[cfg(test)]
+#[path = "../tests/asserts_compact.rs"]
+mod tests;

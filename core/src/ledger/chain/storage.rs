@@ -21,6 +21,7 @@ use crate::ledger::state::Ledger;
 use crate::ledger_types::TxId;
 use crate::limits::{LEDGER_STORE_LAG_MAX, LEDGER_SYNC_BLOCKS};
 use crate::machine::Outbox;
+use crate::mutant::Mutant;
 use crate::proof::ledger::EpochEnd;
 use crate::store::{StoreBatch, StoreOp, StoreSeq};
 use crate::wal::{self, Record, RecordKind, WalSeq};
@@ -289,9 +290,10 @@ impl Ledger {
 
     /// Whether the store is so far behind that the node takes part in no new block:
     /// what the log alone holds has to be executed again at the next start.
-    pub(in crate::ledger) const fn is_store_behind(&self) -> bool {
+    pub(in crate::ledger) fn is_store_behind(&self) -> bool {
         let (given, done) = (self.storage.store_seq.0, self.storage.store_committed.0);
-        given.saturating_sub(done) > LEDGER_STORE_LAG_MAX
+        let is_behind = given.saturating_sub(done) > LEDGER_STORE_LAG_MAX;
+        is_behind && !self.config.mutant.is(Mutant::LedgerOutrunsItsStore)
     }
 
     /// Where the next start begins.

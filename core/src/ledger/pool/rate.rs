@@ -147,3 +147,7 @@ impl Rates {
         self.accounts.len().max(self.liars.len())
     }
 }
+
+#[cfg(test)]
+#[path = "../tests/asserts_rate.rs"]
+mod tests;

@@ -100,3 +100,7 @@ impl Shares {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "../tests/asserts_pool.rs"]
+mod tests;

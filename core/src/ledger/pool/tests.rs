@@ -523,7 +523,7 @@ fn whatever_waits_shows_in_the_fingerprint() {
 }
 
 /// A pool with two that wait, broken in one way; its sums are checked then.
-fn broken(change: impl Fn(&mut Pool)) {
+pub(super) fn broken(change: impl Fn(&mut Pool)) {
     let mut setup = Setup::new(2);
     let cluster = setup.clusters[0];
     for account in 0..2 {

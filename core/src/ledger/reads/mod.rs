@@ -495,3 +495,7 @@ fn decode_all<T: Decode>(pairs: &[(Bytes, Bytes)]) -> Option<Vec<T>> {
 pub(in crate::ledger) fn reply(id: RequestId, response: Response, out: &mut Outbox<Effect>) {
     out.push(Effect::Reply { id, response });
 }
+
+#[cfg(test)]
+#[path = "../tests/asserts_reads.rs"]
+mod tests;

@@ -186,3 +186,7 @@ pub(super) fn send(to: NodeId, message: SyncMessage, out: &mut Outbox<Effect>) {
     let message = Message::Sync(message);
     out.push(Effect::Send { to, message });
 }
+
+#[cfg(test)]
+#[path = "../tests/asserts_points.rs"]
+mod tests;

@@ -1,6 +1,6 @@
 //! The node's own asserts. Each test breaks one thing by hand and expects the assert
-//! that stands for it. What is private to a part is broken in `asserts_branch.rs`,
-//! `asserts_storage.rs` and the tests of the pool.
+//! that stands for it. Where the node stands is broken in `asserts_place.rs`. What is
+//! private to a part is broken in the other files of that name, and in the tests of the pool.
 
 extern crate std;
 
@@ -48,7 +48,7 @@ pub fn node() -> Ledger {
     ledger
 }
 
-fn parts(ledger: &mut Ledger) -> &mut Running {
+pub fn parts(ledger: &mut Ledger) -> &mut Running {
     ledger.phase.running_mut().expect("it runs")
 }
 

@@ -94,7 +94,7 @@ fn sync_messages() -> [SyncMessage; 7] {
     ]
 }
 
-fn point() -> Point {
+pub(in crate::ledger) fn point() -> Point {
     Point {
         block: header(),
         child: finality(),

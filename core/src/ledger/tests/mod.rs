@@ -1,11 +1,12 @@
 pub(in crate::ledger) mod asserts;
+mod asserts_place;
 mod cases;
 mod check;
 pub(in crate::ledger) mod cluster;
 mod compact;
 mod digest;
 mod disk;
-mod golden;
+pub(in crate::ledger) mod golden;
 mod golden_state;
 mod history;
 mod operations;
