@@ -4,12 +4,12 @@ use alloc::collections::VecDeque;
 use alloc::format;
 use alloc::vec::Vec;
 
-use super::Disk;
 use crate::cluster::{Cluster, Config, Effect, Event, Request};
 use crate::kv::{Condition, Op};
 use crate::machine::{Machine as _, Outbox};
 use crate::raft::{Membership, Raft, Role};
 use crate::replica::Command;
+use crate::rig::Disk;
 use crate::types::{ClusterId, Index, LogId, NodeId, RequestId, Time};
 
 /// The only member of its cluster, on a disk that does no harm.

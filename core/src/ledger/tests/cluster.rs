@@ -8,7 +8,6 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use super::check::Checker;
-use super::disk::Disk;
 use crate::bft::{
     Block, Commitments, Epoch, Header, Height, Proposal, Statement, Timing, Vote, VoteKind,
 };
@@ -21,6 +20,7 @@ use crate::machine::{Machine, Outbox};
 use crate::mutant::Mutant;
 use crate::part::{Health, Reason};
 use crate::proof::ledger::EpochEnd;
+use crate::rig::{Disk, Loss};
 use crate::types::{ClusterId, NodeId, RequestId, Span, Time, WallTime};
 
 /// Wall-clock time at the beginning of every test.
@@ -100,7 +100,6 @@ pub struct Cluster {
     /// Blocks that other parts have read, and on which node.
     pub runs: Vec<(usize, Run)>,
     pub cut: BTreeSet<(usize, usize)>,
-    pub lost: BTreeSet<usize>,
     /// Further keys of nodes, by their numbers.
     pub voting_keys: BTreeMap<usize, u64>,
     /// Runs of blocks that begin lower are lost, as if all had forgotten those.
@@ -145,7 +144,6 @@ impl Cluster {
             streams: BTreeMap::new(),
             runs: Vec::new(),
             cut: BTreeSet::new(),
-            lost: BTreeSet::new(),
             voting_keys: BTreeMap::new(),
             blocks_from: Height(0),
             asked_blocks: 0,
@@ -204,18 +202,18 @@ impl Cluster {
         self.checker.on_restart(slot);
         let wall = WallTime(BEGIN_MS * 1_000_000 + self.now.0);
         self.step(slot, Event::Clock { wall });
-        let is_used = self.lost.contains(&slot);
+        let is_used = self.slots[slot].disk.is_used();
         self.step(slot, Event::Start { is_used });
     }
 
     /// Kills a process.
     pub fn crash(&mut self, slot: usize) {
-        let kept = usize::try_from(self.random(4)).unwrap();
+        let batches_kept = usize::try_from(self.random(4)).unwrap();
         let one = &mut self.slots[slot];
         one.ledger = None;
         one.life += 1;
         one.disk_free_at = self.now;
-        one.disk.crash(kept);
+        one.disk.crash(Loss::Power { batches_kept });
     }
 
     pub fn random(&mut self, below: u64) -> u64 {
@@ -275,11 +273,8 @@ impl Cluster {
         if header.content.ends_epoch {
             let mut key = alloc::vec![b'e'];
             key.extend(header.epoch.0.to_be_bytes());
-            let mut behind = key.clone();
-            behind.push(0);
-            let disk = &self.slots[slot].disk;
-            let found = disk.read(&key.into(), &behind.into(), 1);
-            let end = EpochEnd::from_bytes(&found[0].1).expect("the end is kept");
+            let found = &self.slots[slot].disk.pairs()[&key[..]];
+            let end = EpochEnd::from_bytes(found).expect("the end is kept");
             self.checker.on_epoch_end(&end);
         }
         self.slots[slot].heights.push(block.height());

@@ -4,7 +4,6 @@ mod check;
 pub(in crate::ledger) mod cluster;
 mod compact;
 mod digest;
-mod disk;
 mod golden;
 mod golden_state;
 mod history;

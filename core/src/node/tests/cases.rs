@@ -1,9 +1,10 @@
+use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use super::cluster::{Cluster, Disk, members};
+use super::cluster::{Cluster, members, new_disk};
 use crate::cluster::{Consistency, Request, Response};
 use crate::io::{Done, Volume};
 use crate::kv::{Condition, Found, Op, Outcome, Query};
@@ -300,7 +301,7 @@ fn a_node_joins_as_a_learner_and_becomes_a_voter() {
     let mut cluster = Cluster::new(3);
     let leader = cluster.elect();
     expect_written(cluster.ask(leader, write("a", "1")));
-    cluster.start(NodeId(4), Membership::default(), Disk::default());
+    cluster.start(NodeId(4), Membership::default(), new_disk());
     let mut target = members(3);
     target.learners.push(NodeId(4));
     assert_eq!(
@@ -402,7 +403,8 @@ fn a_node_that_lost_its_state_gets_it_back_from_the_leader() {
         expect_written(cluster.ask(leader, write(&format!("k{number}"), "v")));
     }
     let victim = follower_of(&cluster, leader);
-    cluster.hosts.get_mut(&victim).unwrap().disk.store.clear();
+    let disk = &mut cluster.hosts.get_mut(&victim).unwrap().disk;
+    disk.replace_pairs(BTreeMap::new());
     cluster.restart(victim);
     cluster.run_until("the repair", |cluster| {
         let host = &cluster.hosts[&victim];

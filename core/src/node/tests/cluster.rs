@@ -3,16 +3,19 @@
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
 
-pub(super) use crate::cluster::tests::Disk;
 use crate::cluster::{self, Changes, Config, Request, Response};
 use crate::io::Volume;
 use crate::machine::{Machine, Outbox};
 use crate::node::{self, Effect, Event, Node, PartId};
 use crate::part::{Health, Reason, Scope};
 use crate::raft::{Membership, Role};
+use crate::rig::Disk;
 use crate::types::{ClusterId, Index, NodeId, ProcessNonce, RequestId, Span, Time, WallTime};
 
 pub(super) const CLUSTER: ClusterId = ClusterId(7);
+
+/// So few that a small state takes several pages.
+const PAGE_PAIRS: usize = 10;
 
 pub(super) struct Host {
     pub(super) node: Node,
@@ -37,6 +40,10 @@ pub(super) struct Cluster {
     next_request: u64,
     /// Processes that have begun.
     processes: u64,
+}
+
+pub(super) fn new_disk() -> Disk {
+    Disk::of_pages(PAGE_PAIRS)
 }
 
 pub(super) fn members(count: u128) -> Membership {
@@ -70,7 +77,7 @@ impl Cluster {
             processes: 0,
         };
         for id in bootstrap.members() {
-            cluster.start(id, bootstrap.clone(), Disk::default());
+            cluster.start(id, bootstrap.clone(), new_disk());
         }
         cluster
     }
@@ -83,9 +90,9 @@ impl Cluster {
         config.process = ProcessNonce(self.processes);
         (self.tune)(&mut config);
         let node = Node::new(node::Config::of_cluster(config));
-        let used = match disk.files.is_empty() {
-            true => BTreeSet::new(),
-            false => BTreeSet::from([Volume::Cluster]),
+        let used = match disk.is_used() {
+            true => BTreeSet::from([Volume::Cluster]),
+            false => BTreeSet::new(),
         };
         let host = Host {
             node,

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use super::cluster::{CLUSTER, Cluster, Disk, members};
+use super::cluster::{CLUSTER, Cluster, members, new_disk};
 use crate::cluster;
 use crate::codec::Encode as _;
 use crate::kv::tests::put;
@@ -92,7 +92,7 @@ fn append(commit: Index, prev: (LogId, Chain), entries: Vec<Entry>) -> Body {
 /// A voter of two, whose peer is the node of the newer version.
 fn follower() -> Cluster {
     let mut cluster = Cluster::new(0);
-    cluster.start(OLD, members(2), Disk::default());
+    cluster.start(OLD, members(2), new_disk());
     cluster.run_until("recovery", |cluster| cluster.hosts[&OLD].ready);
     cluster
 }
@@ -106,7 +106,7 @@ fn expect_halt(cluster: &mut Cluster) {
 }
 
 fn store(cluster: &Cluster) -> alloc::collections::BTreeMap<Bytes, Bytes> {
-    cluster.hosts[&OLD].disk.store.clone()
+    cluster.hosts[&OLD].disk.pairs().clone()
 }
 
 #[test]
@@ -147,19 +147,18 @@ fn a_stored_state_with_an_unknown_module_stops_the_node_and_is_not_wiped() {
         cluster.hosts[&OLD].cluster().replica().applied().index == Index(1)
     });
     let disk = &mut cluster.hosts.get_mut(&OLD).unwrap().disk;
-    disk.store.clear();
-    for op in state().1 {
-        if let StoreOp::Put { key, value } = op {
-            disk.store.insert(key, value);
-        }
-    }
+    let pairs = state().1.into_iter().filter_map(|op| match op {
+        StoreOp::Put { key, value } => Some((key, value)),
+        _ => None,
+    });
+    disk.replace_pairs(pairs.collect());
     let before = disk.clone();
     for _ in 0..2 {
         cluster.restart(OLD);
         expect_halt(&mut cluster);
-        assert_eq!(store(&cluster), before.store);
-        let files = &cluster.hosts[&OLD].disk.files;
-        assert!(files.keys().eq(before.files.keys()), "the log is kept too");
+        assert_eq!(store(&cluster), *before.pairs());
+        let files = cluster.hosts[&OLD].disk.files();
+        assert!(files.eq(before.files()), "the log is kept too");
     }
 }
 

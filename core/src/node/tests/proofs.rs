@@ -1,12 +1,13 @@
 //! Proofs that running nodes make, checked by the verifier that an outsider has.
 
+use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::vec;
 use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use super::cluster::{CLUSTER, Cluster, Disk};
+use super::cluster::{CLUSTER, Cluster, new_disk};
 use crate::cluster::{Config, HeadShare, Message, Request, Response};
 use crate::codec::{Decode, Encode};
 use crate::crypto::fake::{FakeAuthority, FakeSigner};
@@ -281,7 +282,8 @@ fn a_node_that_lost_its_state_proves_again_after_the_repair() {
     let leader = cluster.elect();
     let last = fill(&mut cluster, leader, 100);
     let victim = others(&cluster, leader)[0];
-    cluster.hosts.get_mut(&victim).unwrap().disk.store.clear();
+    let disk = &mut cluster.hosts.get_mut(&victim).unwrap().disk;
+    disk.replace_pairs(BTreeMap::new());
     cluster.restart(victim);
     level_up(&mut cluster, victim, last);
     let nothing_kept = Response::NoLogProof {
@@ -428,7 +430,7 @@ fn a_learner_proves_and_does_not_sign() {
     let mut cluster = cluster(with_keys);
     let leader = cluster.elect();
     fill(&mut cluster, leader, 3);
-    cluster.start(node(3), Membership::default(), Disk::default());
+    cluster.start(node(3), Membership::default(), new_disk());
     let mut target = voters(0..3);
     target.learners.push(node(3));
     let response = cluster.ask(leader, Request::ChangeMembership(target));
@@ -456,7 +458,7 @@ fn a_grown_cluster_signs_under_its_new_membership() {
     let mut cluster = cluster(with_keys);
     let leader = cluster.elect();
     fill(&mut cluster, leader, 3);
-    cluster.start(node(3), Membership::default(), Disk::default());
+    cluster.start(node(3), Membership::default(), new_disk());
     let mut target = voters(0..3);
     target.learners.push(node(3));
     cluster.ask(leader, Request::ChangeMembership(target));
