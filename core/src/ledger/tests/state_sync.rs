@@ -79,10 +79,10 @@ fn away(cluster: &mut Cluster, slot: usize) {
 /// Runs until the node is where the others are; without anything new to be final.
 fn until_there(cluster: &mut Cluster, slot: usize) {
     cluster.until("the node is there", Span::from_secs(60), |world| {
-        let tip = world.slots[slot].ledger.as_ref().and_then(Ledger::tip);
+        let tip = world.slots[slot].machine.as_ref().and_then(Ledger::tip);
         tip.is_some_and(|tip| tip.height >= world.checker.highest)
     });
-    assert_eq!(cluster.slots[slot].halted, None);
+    assert_eq!(cluster.slots[slot].halted(), None);
 }
 
 /// Chunks that a node was sent.
