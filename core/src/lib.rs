@@ -27,6 +27,7 @@
 //! | [`ledger`] | a node's part in the ledger of all clusters |
 //! | `toy` | a small part behind a feature, for tests of how parts are put together |
 //! | [`node`] | the composition root: the one machine that shells drive |
+//! | `rig` | what tests drive machines with; in no program |
 //! | [`snapshot`] | the formats of snapshots: manifest, tree, layout |
 //! | [`trace`] | the record and replay format |
 //! | [`mutant`] | planted bugs |
@@ -53,6 +54,8 @@ pub mod part;
 pub mod proof;
 pub mod raft;
 pub mod replica;
+#[cfg(any(test, feature = "toy"))]
+pub mod rig;
 pub mod snapshot;
 pub mod store;
 #[cfg(feature = "toy")]

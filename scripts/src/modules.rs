@@ -16,8 +16,8 @@ const LAYERS: &[&[&str]] = &[
     &["proof", "kv replica"],
     &["cluster", "ledger", "toy"],
     &["node"],
-    // The samples of all encoded types, for tests.
-    &["golden"],
+    // For tests: the samples of all encoded types, and what machines are driven with.
+    &["golden", "rig"],
 ];
 
 /// Checks the imports of each module of `core` and prints the layers, the highest first.

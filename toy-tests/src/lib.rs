@@ -2,12 +2,10 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `memory.rs` | a volume in memory, and what a crash leaves of it |
 //! | `world.rs` | nodes, their orders and messages, and the crash of one of them |
 //! | `nodes.rs` | what nodes are built from |
 //! | `expect.rs` | what a toy must have, computed from the blocks alone |
 
 pub mod expect;
-pub mod memory;
 pub mod nodes;
 pub mod world;

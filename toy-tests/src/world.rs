@@ -9,11 +9,11 @@ use decube_core::ledger::{self, Ledger};
 use decube_core::machine::{Machine as _, Outbox};
 use decube_core::node::{Config, Effect, Event, Message, Node, Notice, PartId, Request, Response};
 use decube_core::part::{Health, Scope};
+use decube_core::rig::{Disk, Loss};
 use decube_core::toy;
 use decube_core::types::{NodeId, RequestId, Time, WallTime};
 
 use crate::expect::Blocks;
-use crate::memory::{Loss, Memory};
 use crate::nodes::BEGIN_MS;
 
 /// Steps after which a run does not come to an end.
@@ -38,7 +38,7 @@ pub struct Machine {
     /// The running process.
     pub node: Option<Node>,
     /// Its volumes.
-    pub volumes: BTreeMap<Volume, Memory>,
+    pub volumes: BTreeMap<Volume, Disk>,
     orders: BTreeMap<Volume, VecDeque<Io>>,
     inbox: VecDeque<Event>,
     is_started: bool,
@@ -109,7 +109,7 @@ impl World {
     }
 
     /// Adds a node on these volumes and starts it.
-    pub fn add(&mut self, config: Config, volumes: BTreeMap<Volume, Memory>) {
+    pub fn add(&mut self, config: Config, volumes: BTreeMap<Volume, Disk>) {
         self.machines.push(Machine {
             config,
             node: None,
@@ -128,7 +128,7 @@ impl World {
         let wall = WallTime(BEGIN_MS * 1_000_000 + self.now.0);
         let machine = &mut self.machines[at];
         let volumes = machine.volumes.iter();
-        let used = volumes.filter(|(_, memory)| memory.is_used());
+        let used = volumes.filter(|(_, disk)| disk.is_used());
         let used: BTreeSet<Volume> = used.map(|(volume, _)| *volume).collect();
         machine.node = Some(Node::new(machine.config.clone()));
         machine.is_started = true;
@@ -157,15 +157,15 @@ impl World {
     pub fn crash(&mut self, at: usize, loss: Loss, is_carried_out: bool) {
         let machine = &mut self.machines[at];
         for (volume, orders) in &mut machine.orders {
-            let memory = machine.volumes.entry(*volume).or_default();
+            let disk = machine.volumes.entry(*volume).or_default();
             for io in orders.drain(..).filter(|_| is_carried_out) {
-                memory.carry_out(io);
+                disk.carry_out(io);
             }
         }
         machine
             .volumes
             .values_mut()
-            .for_each(|memory| memory.crash(loss));
+            .for_each(|disk| disk.crash(loss));
         machine.node = None;
         machine.inbox.clear();
         self.crashed += 1;

@@ -222,6 +222,10 @@ async fn a_toy_that_halts_leaves_the_ledger_going() {
     let handle = start(&hub, nodes.config(0), dir.path(), &stores);
     serving(&handle).await;
     let before = note(&handle, &nodes, 0).await;
+    // The toy has that block as well: what fails next is what it is asked, no block.
+    let follows = async { while read(&handle).await.position.height < before {} };
+    let has_followed = tokio::time::timeout(PATIENCE, follows).await;
+    has_followed.expect("the toy follows");
     stores[&Volume::Toy].fails.store(true, Ordering::SeqCst);
     let added = ask(&handle, Request::Add { number: 1 }).await;
     assert_eq!(added, ToyResponse::Unknown, "it may be there or not");

@@ -7,9 +7,9 @@ use decube_core::io::Volume;
 use decube_core::ledger;
 use decube_core::mutant::Mutant;
 use decube_core::node::{Config, Event, Response};
+use decube_core::rig::{Disk, Loss};
 use decube_core::toy::{Bug, Position, Request, Response as ToyResponse, Toy};
 use decube_toy_tests::expect::Blocks;
-use decube_toy_tests::memory::{Loss, Memory};
 use decube_toy_tests::nodes::Nodes;
 use decube_toy_tests::world::{Crash, World};
 
@@ -24,7 +24,14 @@ const KEPT: u64 = 6;
 /// Runs that crash again and again.
 const STORMS: u64 = 200;
 
-const LOSSES: [Loss; 3] = [Loss::Process, Loss::Power, Loss::PowerOfLog];
+const LOSSES: [Loss; 3] = [
+    Loss::Process,
+    Loss::Power { batches_kept: 0 },
+    // The log is cut back, and the store had written everything all the same.
+    Loss::Power {
+        batches_kept: usize::MAX,
+    },
+];
 const SLOW: [Option<(Volume, u64)>; 3] = [None, Some((Volume::Toy, 3)), Some((Volume::Ledger, 0))];
 
 /// How a run is disturbed.
@@ -41,7 +48,7 @@ struct Plan {
 struct Beginning<'a> {
     nodes: &'a Nodes,
     config: Config,
-    volumes: BTreeMap<Volume, Memory>,
+    volumes: BTreeMap<Volume, Disk>,
     blocks: Blocks,
     /// How many more there will be.
     more: u64,
@@ -139,7 +146,7 @@ fn stop(world: &mut World) {
     let before = world.position().expect("it runs");
     world.tell(Event::Shutdown);
     world.run_until("an end", |world| world.machine().is_stopped);
-    world.crash(world.watched, Loss::Power, false);
+    world.crash(world.watched, Loss::Power { batches_kept: 0 }, false);
     world.boot(world.watched);
     world.run_until("a start", |world| world.position().is_some());
     let after = world.position().expect("just seen");

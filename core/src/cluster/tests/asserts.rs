@@ -1,49 +1,35 @@
 //! What is always true is noticed when it is not.
 
-use alloc::collections::VecDeque;
 use alloc::format;
+use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::Disk;
-use crate::cluster::{Cluster, Config, Effect, Event, Request};
+use crate::cluster::{Cluster, Config, Link, Message, Notice, Request, Response};
 use crate::kv::{Condition, Op};
-use crate::machine::{Machine as _, Outbox};
 use crate::raft::{Membership, Raft, Role};
 use crate::replica::Command;
-use crate::types::{ClusterId, Index, LogId, NodeId, RequestId, Time};
+use crate::rig::{Disk, Faults, Rig, Setting, Slot};
+use crate::types::{ClusterId, Index, LogId, NodeId, Span};
 
-/// The only member of its cluster, on a disk that does no harm.
-struct Alone {
-    part: Cluster,
-    disk: Disk,
-    now: Time,
-    inbox: VecDeque<Event>,
-}
+/// The configuration of the only member of a cluster.
+struct Alone(Config);
 
-impl Alone {
-    fn step(&mut self, event: Event) {
-        let mut out = Outbox::new();
-        self.part.step(self.now, event, &mut out);
-        for effect in out.drain() {
-            if let Effect::Io(io) = effect {
-                self.inbox.push_back(Event::Io(self.disk.carry_out(io)));
-            }
-        }
+impl Setting for Alone {
+    type Machine = Cluster;
+    type Message = Message;
+    type Request = Request;
+    type Response = Response;
+    type Link = Link;
+    type Notice = Notice;
+
+    fn process(&mut self, _: usize, _: NodeId) -> Cluster {
+        Cluster::new(self.0.clone())
     }
 
-    fn run_until(&mut self, what: &str, is_so: impl Fn(&Raft) -> bool) {
-        for _ in 0..10_000 {
-            if self.part.raft().is_some_and(&is_so) {
-                return;
-            }
-            let event = self.inbox.pop_front().unwrap_or_else(|| {
-                let due = self.part.deadline().expect("a voter has a deadline");
-                self.now = self.now.max(due);
-                Event::Wake
-            });
-            self.step(event);
-        }
-        panic!("{what} did not come");
+    fn on_notice(&mut self, _: usize, _: &Slot<Cluster>, _: Notice) {}
+
+    fn describe(part: &Cluster) -> String {
+        format!("{:?}", part.raft().map(Raft::role))
     }
 }
 
@@ -58,13 +44,15 @@ fn compacted() -> Cluster {
     config.wal_segment_bytes = 1 << 20;
     config.log_entries_max = 8;
     config.log_trailing_entries = 2;
-    let mut alone = Alone {
-        part: Cluster::new(config),
-        disk: Disk::default(),
-        now: Time(1_000_000),
-        inbox: VecDeque::from([Event::Start { is_used: false }]),
+    let mut alone = Rig::empty(1, Faults::NONE, Alone(config));
+    alone.add(node, Disk::default());
+    alone.start(node);
+    let raft = |alone: &Rig<Alone>, is_so: fn(&Raft) -> bool| {
+        alone.slot(0).machine().raft().is_some_and(is_so)
     };
-    alone.run_until("leadership", |raft| raft.role() == Role::Leader);
+    alone.until("leadership", Span::from_secs(60), |alone| {
+        raft(alone, |raft| raft.role() == Role::Leader)
+    });
     for number in 0..20 {
         let op = Op::Put {
             key: format!("key {number}").into_bytes().into(),
@@ -72,14 +60,14 @@ fn compacted() -> Cluster {
             condition: Condition::Always,
             lease: None,
         };
-        alone.inbox.push_back(Event::Request {
-            id: RequestId(number),
-            request: Request::Write(Command::Once { op }),
-        });
+        alone.request(node, Request::Write(Command::Once { op }));
     }
-    alone.run_until("a compaction", |raft| raft.base().id.index > Index(4));
-    alone.part.check_invariants();
-    alone.part
+    alone.until("a compaction", Span::from_secs(60), |alone| {
+        raft(alone, |raft| raft.base().id.index > Index(4))
+    });
+    let part = alone.slot_mut(node).machine.take().expect("it runs");
+    part.check_invariants();
+    part
 }
 
 #[test]

@@ -3,7 +3,4 @@
 
 mod asserts;
 mod digest;
-mod disk;
 mod golden;
-
-pub(crate) use disk::Disk;

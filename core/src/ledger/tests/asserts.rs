@@ -42,7 +42,7 @@ pub fn running() -> Cluster {
 
 /// One node of it, taken out. Everything is checked after its next step.
 pub fn node() -> Ledger {
-    let mut ledger = running().slots[0].ledger.take().expect("it runs");
+    let mut ledger = running().slots[0].machine.take().expect("it runs");
     ledger.steps = 0;
     ledger.check_invariants();
     ledger
@@ -217,7 +217,7 @@ fn node_of_later_epoch(is_last: bool) -> (Ledger, bft::Header) {
             break;
         }
     }
-    let ledger = cluster.slots[0].ledger.take().expect("it runs");
+    let ledger = cluster.slots[0].machine.take().expect("it runs");
     let epoch = ledger.world().unwrap().epoch().epoch;
     let header = bft::Header {
         epoch: Epoch(epoch.0 - 1),

@@ -1,30 +1,34 @@
-//! A world for the tests: nodes of the ledger with their disks, a network and a
-//! clock, all drawn from one seed.
+//! A world for the tests: nodes of the ledger, and what is special about them.
 
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::BTreeMap;
+use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use bytes::Bytes;
 
 use super::check::Checker;
-use super::disk::Disk;
 use crate::bft::{
-    Block, Commitments, Epoch, Header, Height, Proposal, Statement, Timing, Vote, VoteKind,
+    Block, Commitments, Epoch, Header, Height, Message as Consensus, Proposal, Statement, Timing,
+    Vote, VoteKind,
 };
 use crate::codec::{Decode as _, Encode as _};
 use crate::crypto::fake::{FakeAuthority, FakeSigner};
 use crate::crypto::{ChainId, SharedSigner, SharedVerifier, Signer as _};
 use crate::ledger::state_sync::SyncMessage;
 use crate::ledger::*;
-use crate::machine::{Machine, Outbox};
+use crate::machine::Machine as _;
 use crate::mutant::Mutant;
-use crate::part::{Health, Reason};
 use crate::proof::ledger::EpochEnd;
-use crate::types::{ClusterId, NodeId, RequestId, Span, Time, WallTime};
+use crate::rig::{Disk, Faults, Rig, Setting, Slot, WALL_BEGIN_MS};
+use crate::types::{ClusterId, NodeId, Span};
 
-/// Wall-clock time at the beginning of every test.
-pub const BEGIN_MS: u64 = 1_700_000_000_000;
+/// A network and disks that only take their time.
+pub const MILD: Faults = Faults {
+    delay_max: Span::from_millis(20),
+    disk_max: Span::from_millis(2),
+    ..Faults::NONE
+};
 
 /// What a test can turn.
 #[derive(Debug, Clone)]
@@ -33,10 +37,7 @@ pub struct Knobs {
     pub clusters: Vec<u64>,
     /// Nodes that follow.
     pub followers: u64,
-    pub loss_percent: u64,
-    pub delay_max: Span,
-    pub disk_max: Span,
-    pub crash_permille: u64,
+    pub faults: Faults,
     pub params: Params,
     pub mutant: Mutant,
     /// Blocks between states that can be fetched, and how far behind they are.
@@ -53,10 +54,7 @@ impl Default for Knobs {
         Self {
             clusters: alloc::vec![1, 1, 1, 1],
             followers: 0,
-            loss_percent: 0,
-            delay_max: Span::from_millis(20),
-            disk_max: Span::from_millis(2),
-            crash_permille: 0,
+            faults: MILD,
             params: Params::default(),
             mutant: Mutant::None,
             point_blocks: 1024,
@@ -67,40 +65,14 @@ impl Default for Knobs {
     }
 }
 
-/// A node with its disk.
-pub struct Slot {
-    pub node: NodeId,
-    pub ledger: Option<Ledger>,
-    pub disk: Disk,
-    life: u64,
-    /// When the disk has done what it was asked for.
-    disk_free_at: Time,
-    pub halted: Option<Reason>,
-    pub heights: Vec<Height>,
-}
-
-struct Item {
-    slot: usize,
-    /// The life for which it is; none for messages.
-    life: Option<u64>,
-    event: Event,
-}
-
-/// The world.
-pub struct Cluster {
-    pub slots: Vec<Slot>,
-    pub now: Time,
-    pub knobs: Knobs,
+/// What is special about nodes of the ledger.
+pub struct Nodes {
+    knobs: Knobs,
     pub genesis: Arc<Genesis>,
     pub checker: Checker,
     pub authority: FakeAuthority,
-    pub replies: BTreeMap<RequestId, Response>,
-    /// What clients were told before their last answer.
-    pub streams: BTreeMap<RequestId, Vec<Response>>,
     /// Blocks that other parts have read, and on which node.
     pub runs: Vec<(usize, Run)>,
-    pub cut: BTreeSet<(usize, usize)>,
-    pub lost: BTreeSet<usize>,
     /// Further keys of nodes, by their numbers.
     pub voting_keys: BTreeMap<usize, u64>,
     /// Runs of blocks that begin lower are lost, as if all had forgotten those.
@@ -111,10 +83,122 @@ pub struct Cluster {
     pub tamper: fn(usize, usize, Message) -> Option<Message>,
     /// Chunks of states that were sent, by whom and to whom.
     pub chunks: BTreeMap<(usize, usize), u64>,
-    queue: BTreeMap<(Time, u64), Item>,
-    next_item: u64,
-    next_request: u64,
-    random: u64,
+}
+
+/// The nodes of a test.
+pub type Cluster = Rig<Nodes>;
+
+impl Setting for Nodes {
+    type Machine = Ledger;
+    type Message = Message;
+    type Request = Request;
+    type Response = Response;
+    type Link = Link;
+    type Notice = Notice;
+
+    fn process(&mut self, slot: usize, node: NodeId) -> Ledger {
+        let mut config = Config::new(node, self.genesis.clone());
+        config.signer = Some(SharedSigner::new(self.signer(slot)));
+        let voting_key = self.voting_keys.get(&slot);
+        config.voting_key = voting_key.map(|key| SharedSigner::new(self.authority.signer(*key)));
+        config.verifier = SharedVerifier::new(self.authority.verifier());
+        config.timing = Timing {
+            delta: Span::from_millis(100),
+            idle_block: Span::from_secs(2),
+        };
+        config.wal_segment_bytes = 1 << 16;
+        config.point_blocks = self.knobs.point_blocks;
+        config.fetch_behind = self.knobs.fetch_behind;
+        config.push_again = Span::from_millis(500);
+        config.retain_blocks = self.knobs.retain.get(slot).copied().unwrap_or(0);
+        config.mutant = self.knobs.mutant;
+        self.checker.on_restart(slot);
+        Ledger::new(config)
+    }
+
+    fn on_way(&mut self, from: usize, to: usize, message: Message) -> Vec<Message> {
+        if matches!(message, Message::Sync(SyncMessage::Chunk(_))) {
+            *self.chunks.entry((from, to)).or_default() += 1;
+        }
+        let is_forgotten = match &message {
+            Message::Bft(Consensus::Blocks(answer)) => {
+                answer.blocks[0].header().height < self.blocks_from
+            }
+            _ => false,
+        };
+        if is_forgotten {
+            return Vec::new();
+        }
+        let Some(message) = (self.tamper)(from, to, message) else {
+            return Vec::new();
+        };
+        let copies = match &message {
+            Message::Bft(Consensus::Blocks(_)) => self.knobs.answer_copies,
+            _ => 1,
+        };
+        let is_question = matches!(message, Message::Bft(Consensus::AskBlocks { .. }));
+        self.asked_blocks += u64::from(is_question);
+        (0..copies).map(|_| message.clone()).collect()
+    }
+
+    fn on_notice(&mut self, at: usize, slot: &Slot<Ledger>, notice: Notice) {
+        match notice {
+            Notice::Final(block) => self.on_final(at, slot, &block),
+            Notice::Replaced { at: height } => {
+                let ledger = slot.machine();
+                let (tip, state) = (ledger.tip().unwrap(), ledger.world().unwrap().root());
+                assert_eq!(tip.height, height);
+                self.checker.on_fetched(at, tip, state);
+            }
+            Notice::Run(run) => self.runs.push((at, run)),
+            Notice::Forked { culprits } => panic!("a fork: {culprits:?}"),
+        }
+    }
+
+    fn describe(ledger: &Ledger) -> String {
+        let bft = ledger.bft();
+        alloc::format!(
+            "tip {:?} epoch {:?} view {:?} committed {:?} running {:?} pool {} rejected {:?} \
+             final {:?} deadline {:?} clock {:?}",
+            ledger.tip().map(|tip| tip.height),
+            bft.map(|bft| bft.epoch().epoch),
+            bft.map(crate::bft::Bft::view),
+            bft.map(|bft| bft.committed().height),
+            bft.map(crate::bft::Bft::is_running),
+            ledger.pool().len(),
+            bft.map(crate::bft::Bft::rejected),
+            bft.and_then(|bft| bft.finalization().map(|f| f.statement)),
+            ledger.deadline(),
+            ledger.wall(),
+        )
+    }
+}
+
+impl Nodes {
+    fn on_final(&mut self, at: usize, slot: &Slot<Ledger>, block: &FinalBlock) {
+        let ledger = slot.machine();
+        // Several blocks of one step are announced together: the state is that of
+        // the last one.
+        let is_last = ledger.tip().unwrap().height == block.height();
+        let state = is_last.then(|| ledger.world().unwrap().root());
+        self.checker.on_final(at, block, state);
+        let header = block.block.header();
+        if header.content.ends_epoch {
+            let mut key = alloc::vec![b'e'];
+            key.extend(header.epoch.0.to_be_bytes());
+            let found = &slot.disk.pairs()[&key[..]];
+            let end = EpochEnd::from_bytes(found).expect("the end is kept");
+            self.checker.on_epoch_end(&end);
+        }
+    }
+
+    pub fn chain(&self) -> ChainId {
+        self.genesis.chain()
+    }
+
+    pub fn signer(&self, slot: usize) -> FakeSigner {
+        self.authority.signer(u64::try_from(slot).unwrap())
+    }
 }
 
 impl Cluster {
@@ -131,271 +215,30 @@ impl Cluster {
         }
         let genesis = Arc::new(Genesis {
             name: "test".into(),
-            time: TimeMs(BEGIN_MS),
+            time: TimeMs(WALL_BEGIN_MS),
             params: knobs.params.clone(),
             members,
         });
-        let mut cluster = Self {
-            slots: Vec::new(),
-            now: Time(1_000),
+        let (faults, count) = (knobs.faults, number + knobs.followers);
+        let nodes = Nodes {
             checker: Checker::new(&genesis, authority.verifier()),
             genesis,
             authority,
-            replies: BTreeMap::new(),
-            streams: BTreeMap::new(),
             runs: Vec::new(),
-            cut: BTreeSet::new(),
-            lost: BTreeSet::new(),
             voting_keys: BTreeMap::new(),
             blocks_from: Height(0),
             asked_blocks: 0,
             tamper: |_, _, message| Some(message),
             chunks: BTreeMap::new(),
-            queue: BTreeMap::new(),
-            next_item: 0,
-            next_request: 0,
-            random: seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1,
             knobs,
         };
-        for slot in 0..number + cluster.knobs.followers {
+        let mut cluster = Self::empty(seed, faults, nodes);
+        for slot in 0..count {
             let node = cluster.authority.signer(slot).public_key().node_id();
-            cluster.slots.push(Slot {
-                node,
-                ledger: None,
-                disk: Disk::default(),
-                life: 0,
-                disk_free_at: Time::ZERO,
-                halted: None,
-                heights: Vec::new(),
-            });
+            cluster.add(node, Disk::default());
         }
-        for slot in 0..cluster.slots.len() {
-            cluster.start(slot);
-        }
+        (0..cluster.slots.len()).for_each(|slot| cluster.start(slot));
         cluster
-    }
-
-    pub fn chain(&self) -> ChainId {
-        self.genesis.chain()
-    }
-
-    pub fn signer(&self, slot: usize) -> FakeSigner {
-        self.authority.signer(u64::try_from(slot).unwrap())
-    }
-
-    /// Starts a process on what its disk holds.
-    pub fn start(&mut self, slot: usize) {
-        let mut config = Config::new(self.slots[slot].node, self.genesis.clone());
-        config.signer = Some(SharedSigner::new(self.signer(slot)));
-        let voting_key = self.voting_keys.get(&slot);
-        config.voting_key = voting_key.map(|key| SharedSigner::new(self.authority.signer(*key)));
-        config.verifier = SharedVerifier::new(self.authority.verifier());
-        config.timing = Timing {
-            delta: Span::from_millis(100),
-            idle_block: Span::from_secs(2),
-        };
-        config.wal_segment_bytes = 1 << 16;
-        config.point_blocks = self.knobs.point_blocks;
-        config.fetch_behind = self.knobs.fetch_behind;
-        config.push_again = Span::from_millis(500);
-        config.retain_blocks = self.knobs.retain.get(slot).copied().unwrap_or(0);
-        config.mutant = self.knobs.mutant;
-        self.slots[slot].ledger = Some(Ledger::new(config));
-        self.checker.on_restart(slot);
-        let wall = WallTime(BEGIN_MS * 1_000_000 + self.now.0);
-        self.step(slot, Event::Clock { wall });
-        let is_used = self.lost.contains(&slot);
-        self.step(slot, Event::Start { is_used });
-    }
-
-    /// Kills a process.
-    pub fn crash(&mut self, slot: usize) {
-        let kept = usize::try_from(self.random(4)).unwrap();
-        let one = &mut self.slots[slot];
-        one.ledger = None;
-        one.life += 1;
-        one.disk_free_at = self.now;
-        one.disk.crash(kept);
-    }
-
-    pub fn random(&mut self, below: u64) -> u64 {
-        self.random ^= self.random << 13;
-        self.random ^= self.random >> 7;
-        self.random ^= self.random << 17;
-        self.random % below.max(1)
-    }
-
-    pub fn step(&mut self, slot: usize, event: Event) {
-        let Some(ledger) = &mut self.slots[slot].ledger else {
-            return;
-        };
-        let mut out = Outbox::new();
-        ledger.step(self.now, event, &mut out);
-        for effect in out.drain().collect::<Vec<_>>() {
-            self.on_effect(slot, effect);
-        }
-    }
-
-    fn on_effect(&mut self, slot: usize, effect: Effect) {
-        match effect {
-            Effect::Send { to, message } => self.deliver(slot, to, message),
-            Effect::Reply { id, response } => {
-                let before = self.replies.insert(id, response);
-                assert!(before.is_none(), "one answer for each request");
-            }
-            Effect::Stream { id, response } => {
-                self.streams.entry(id).or_default().push(response);
-            }
-            Effect::Notice(Notice::Final(block)) => self.on_final(slot, &block),
-            Effect::Io(io) => {
-                let done = self.slots[slot].disk.carry_out(io);
-                self.after_disk(slot, Event::Io(done));
-            }
-            Effect::Notice(Notice::Replaced { at }) => {
-                let ledger = self.slots[slot].ledger.as_ref().unwrap();
-                let (tip, state) = (ledger.tip().unwrap(), ledger.world().unwrap().root());
-                assert_eq!(tip.height, at);
-                self.checker.on_fetched(slot, tip, state);
-            }
-            Effect::Notice(Notice::Run(run)) => self.runs.push((slot, run)),
-            Effect::Notice(Notice::Forked { culprits }) => panic!("a fork: {culprits:?}"),
-            Effect::Health(Health::Halted(reason)) => self.slots[slot].halted = Some(reason),
-            Effect::Health(_) | Effect::Peers => {}
-        }
-    }
-
-    fn on_final(&mut self, slot: usize, block: &FinalBlock) {
-        let ledger = self.slots[slot].ledger.as_ref().unwrap();
-        // Several blocks of one step are announced together: the state is that of
-        // the last one.
-        let is_last = ledger.tip().unwrap().height == block.height();
-        let state = is_last.then(|| ledger.world().unwrap().root());
-        self.checker.on_final(slot, block, state);
-        let header = block.block.header();
-        if header.content.ends_epoch {
-            let mut key = alloc::vec![b'e'];
-            key.extend(header.epoch.0.to_be_bytes());
-            let mut behind = key.clone();
-            behind.push(0);
-            let disk = &self.slots[slot].disk;
-            let found = disk.read(&key.into(), &behind.into(), 1);
-            let end = EpochEnd::from_bytes(&found[0].1).expect("the end is kept");
-            self.checker.on_epoch_end(&end);
-        }
-        self.slots[slot].heights.push(block.height());
-    }
-
-    /// The disk does one thing after the other.
-    fn after_disk(&mut self, slot: usize, event: Event) {
-        let delay = Span(1 + self.random(self.knobs.disk_max.0));
-        let begin = self.slots[slot].disk_free_at.max(self.now);
-        let at = begin + delay;
-        self.slots[slot].disk_free_at = at;
-        let life = Some(self.slots[slot].life);
-        self.push(at, Item { slot, life, event });
-    }
-
-    fn push(&mut self, at: Time, item: Item) {
-        self.next_item += 1;
-        self.queue.insert((at, self.next_item), item);
-    }
-
-    fn deliver(&mut self, from: usize, to: NodeId, message: Message) {
-        let Some(slot) = self.slots.iter().position(|slot| slot.node == to) else {
-            return;
-        };
-        assert_ne!(slot, from, "nobody sends to itself");
-        let bytes = message.to_bytes();
-        assert!(bytes.len() < crate::limits::MESSAGE_BYTES_MAX);
-        assert_eq!(Message::from_bytes(&bytes).as_ref(), Ok(&message));
-        if self.cut.contains(&(from, slot)) || self.random(100) < self.knobs.loss_percent {
-            return;
-        }
-        if matches!(message, Message::Sync(SyncMessage::Chunk(_))) {
-            *self.chunks.entry((from, slot)).or_default() += 1;
-        }
-        let is_forgotten = match &message {
-            Message::Bft(crate::bft::Message::Blocks(answer)) => {
-                answer.blocks[0].header().height < self.blocks_from
-            }
-            _ => false,
-        };
-        if is_forgotten {
-            return;
-        }
-        let Some(message) = (self.tamper)(from, slot, message) else {
-            return;
-        };
-        let copies = match &message {
-            Message::Bft(crate::bft::Message::Blocks(_)) => self.knobs.answer_copies,
-            _ => 1,
-        };
-        let is_question = matches!(message, Message::Bft(crate::bft::Message::AskBlocks { .. }));
-        self.asked_blocks += u64::from(is_question);
-        let from = self.slots[from].node;
-        for _ in 0..copies {
-            let at = self.now + Span(1 + self.random(self.knobs.delay_max.0));
-            let message = message.clone();
-            let event = Event::Message { from, message };
-            let life = None;
-            self.push(at, Item { slot, life, event });
-        }
-    }
-
-    pub fn run_for(&mut self, span: Span) {
-        let until = self.now + span;
-        loop {
-            let queued = self.queue.keys().next().map(|(time, _)| *time);
-            let due = |slot: &Slot| slot.ledger.as_ref().and_then(Machine::deadline);
-            let wake = self.slots.iter().filter_map(due).min();
-            let wake = wake.map(|due| due.max(self.now));
-            let next = queued.into_iter().chain(wake).min();
-            let Some(next) = next.filter(|next| *next <= until) else {
-                self.now = until;
-                return;
-            };
-            self.now = next;
-            if queued == Some(next) {
-                let (_, item) = self.queue.pop_first().unwrap();
-                self.on_item(item);
-                continue;
-            }
-            for slot in 0..self.slots.len() {
-                if due(&self.slots[slot]).is_some_and(|due| due <= next) {
-                    self.step(slot, Event::Wake);
-                }
-            }
-        }
-    }
-
-    fn on_item(&mut self, Item { slot, life, event }: Item) {
-        if life.is_some_and(|life| life != self.slots[slot].life) {
-            return;
-        }
-        let is_disk = life.is_some();
-        self.step(slot, event);
-        if is_disk && self.random(1000) < self.knobs.crash_permille {
-            self.crash(slot);
-            self.start(slot);
-        }
-    }
-
-    pub fn request(&mut self, slot: usize, request: Request) -> RequestId {
-        self.next_request += 1;
-        let id = RequestId(self.next_request);
-        self.step(slot, Event::Request { id, request });
-        id
-    }
-
-    /// Asks and runs until the answer is there.
-    pub fn ask(&mut self, slot: usize, request: Request) -> Response {
-        let id = self.request(slot, request);
-        let limit = self.now + Span::from_secs(60);
-        while !self.replies.contains_key(&id) {
-            assert!(self.now < limit, "no answer within a minute");
-            self.run_for(Span::from_millis(5));
-        }
-        self.replies.remove(&id).unwrap()
     }
 
     /// A signed transaction of the account of signer `number`.
@@ -485,7 +328,7 @@ impl Cluster {
     /// The lowest tip of all running nodes.
     pub fn lowest(&self) -> Height {
         let tips = self.slots.iter().map(|slot| {
-            let ledger = slot.ledger.as_ref();
+            let ledger = slot.machine.as_ref();
             let tip = ledger.and_then(Ledger::tip);
             tip.map_or(Height(0), |tip| tip.height)
         });
@@ -493,61 +336,20 @@ impl Cluster {
     }
 
     pub fn ledger(&self, slot: usize) -> &Ledger {
-        self.slots[slot].ledger.as_ref().expect("it runs")
+        self.slots[slot].machine()
     }
 
     pub fn epoch(&self, slot: usize) -> Epoch {
         self.ledger(slot).world().expect("recovered").epoch().epoch
     }
 
-    /// Runs until something holds.
-    pub fn until(&mut self, what: &str, within: Span, holds: impl Fn(&Self) -> bool) {
-        let limit = self.now + within;
-        while !holds(self) {
-            assert!(
-                self.now < limit,
-                "{what} within {within}: {}",
-                self.describe()
-            );
-            self.run_for(Span::from_millis(20));
-        }
-    }
-
-    fn describe(&self) -> alloc::string::String {
-        let mut text = alloc::string::String::new();
-        for (place, slot) in self.slots.iter().enumerate() {
-            let Some(ledger) = &slot.ledger else {
-                text += &alloc::format!("\n{place}: down");
-                continue;
-            };
-            let bft = ledger.bft();
-            text += &alloc::format!(
-                "\n{place}: tip {:?} epoch {:?} view {:?} committed {:?} running {:?} pool {} {:?} \
-                 rejected {:?} final {:?} deadline {:?} now {:?} clock {:?}",
-                ledger.tip().map(|tip| tip.height),
-                bft.map(|bft| bft.epoch().epoch),
-                bft.map(crate::bft::Bft::view),
-                bft.map(|bft| bft.committed().height),
-                bft.map(crate::bft::Bft::is_running),
-                ledger.pool().len(),
-                slot.halted,
-                bft.map(crate::bft::Bft::rejected),
-                bft.and_then(|bft| bft.finalization().map(|f| f.statement)),
-                ledger.deadline(),
-                self.now,
-                ledger.wall(),
-            );
-        }
-        text
-    }
-
     /// Heals everything and requires that a new note becomes final everywhere.
     pub fn must_progress(&mut self, number: u64, within: Span) {
         self.cut.clear();
-        self.knobs.loss_percent = 0;
-        self.knobs.crash_permille = 0;
+        self.faults.loss_percent = 0;
+        self.faults.crash_permille = 0;
         for slot in 0..self.slots.len() {
-            if self.slots[slot].ledger.is_none() {
+            if self.slots[slot].machine.is_none() {
                 self.start(slot);
             }
         }

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use super::cluster::{Cluster, Knobs, note};
+use super::cluster::{Cluster, Knobs, MILD, note};
 use super::sync_codec::comes_back_and_stands_damage;
 use crate::bft::{Block, Message as Consensus, Proposal};
 use crate::codec::{Decode as _, Encode as _};
@@ -14,6 +14,7 @@ use crate::crypto::Digest;
 use crate::ledger::*;
 use crate::limits::*;
 use crate::machine::{Machine as _, Outbox};
+use crate::rig::Faults;
 use crate::types::{NodeId, Span};
 
 /// A block of the leader of the present view, as it would send it, and its slot.
@@ -30,7 +31,7 @@ fn quiet() -> Cluster {
 /// What a node says in answer to a message, not delivered.
 fn answers(cluster: &mut Cluster, slot: usize, from: NodeId, message: Message) -> Vec<Message> {
     let now = cluster.now;
-    let ledger = cluster.slots[slot].ledger.as_mut().unwrap();
+    let ledger = cluster.slots[slot].machine.as_mut().unwrap();
     let mut out = Outbox::new();
     ledger.step(now, Event::Message { from, message }, &mut out);
     let sent = out.drain().filter_map(|effect| match effect {
@@ -62,8 +63,11 @@ fn asked(messages: &[Message]) -> Option<(Digest, Vec<u32>)> {
 fn a_block_whose_transactions_are_known_takes_no_more_than_their_hashes() {
     // The hand-over of a transaction has to overtake the block.
     let knobs = Knobs {
-        delay_max: Span(1_000),
-        disk_max: Span::from_millis(10),
+        faults: Faults {
+            delay_max: Span(1_000),
+            disk_max: Span::from_millis(10),
+            ..Faults::NONE
+        },
         ..Knobs::default()
     };
     let mut cluster = Cluster::new(4, knobs);
@@ -286,7 +290,10 @@ fn losses_delay_blocks_and_lose_none() {
     let mut questions = 0;
     for seed in 0..10 {
         let knobs = Knobs {
-            loss_percent: 20,
+            faults: Faults {
+                loss_percent: 20,
+                ..MILD
+            },
             ..Knobs::default()
         };
         let mut cluster = Cluster::new(seed, knobs);

@@ -179,13 +179,13 @@ fn a_damaged_history_is_found_before_anything_is_proven_from_it() {
     cluster.crash(1);
     cluster.start(1);
     cluster.must_progress(102, Span::from_secs(10));
-    assert_eq!(cluster.slots[1].halted, None);
+    assert_eq!(cluster.slots[1].halted(), None);
     // One that still grows is needed to go on.
     cluster.crash(1);
     cluster.slots[1].disk.damage(&tiles[1]);
     cluster.start(1);
     cluster.run_for(Span::from_millis(100));
-    let reason = cluster.slots[1].halted.take().expect("it halts");
+    let reason = cluster.slots[1].halted().expect("it halts");
     assert!(reason.contains("damaged"), "{reason}");
 }
 

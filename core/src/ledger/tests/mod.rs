@@ -5,7 +5,6 @@ mod check;
 pub(in crate::ledger) mod cluster;
 mod compact;
 mod digest;
-mod disk;
 pub(in crate::ledger) mod golden;
 mod golden_state;
 mod history;

@@ -2,8 +2,9 @@
 
 extern crate std;
 
-use super::cluster::{Cluster, Knobs, note};
+use super::cluster::{Cluster, Knobs, MILD, note};
 use crate::ledger::{Ledger, Param, Params, Request};
+use crate::rig::Faults;
 use crate::types::Span;
 
 fn run(seed: u64) -> Cluster {
@@ -18,8 +19,11 @@ fn run(seed: u64) -> Cluster {
     let knobs = Knobs {
         clusters: shapes[usize::try_from(seed % 4).unwrap()].to_vec(),
         followers: seed % 2,
-        loss_percent: seed % 5 * 4,
-        crash_permille: seed % 3 * 4,
+        faults: Faults {
+            loss_percent: seed % 5 * 4,
+            crash_permille: seed % 3 * 4,
+            ..MILD
+        },
         params,
         // Half of the worlds fetch states at every opportunity.
         point_blocks: 4,
@@ -40,10 +44,8 @@ fn run(seed: u64) -> Cluster {
         }
         if cluster.random(8) == 0 {
             let slot = usize::try_from(cluster.random(count)).unwrap();
-            for other in 0..cluster.slots.len() {
-                cluster.cut.insert((slot, other));
-                cluster.cut.insert((other, slot));
-            }
+            let node = cluster.slots[slot].node;
+            cluster.cut.insert(node);
         }
         if cluster.random(4) == 0 {
             cluster.cut.clear();
@@ -52,7 +54,7 @@ fn run(seed: u64) -> Cluster {
     }
     cluster.must_progress(200, Span::from_secs(60));
     for slot in &cluster.slots {
-        assert_eq!(slot.halted, None, "seed {seed}");
+        assert_eq!(slot.halted(), None, "seed {seed}");
     }
     cluster
 }
@@ -89,7 +91,10 @@ fn nodes_agree_on_every_state_under_faults() {
         let cluster = run(seed);
         blocks += cluster.lowest().0;
         epochs += cluster.epoch(0).0;
-        let ledgers = cluster.slots.iter().filter_map(|slot| slot.ledger.as_ref());
+        let ledgers = cluster
+            .slots
+            .iter()
+            .filter_map(|slot| slot.machine.as_ref());
         fetched += ledgers.map(Ledger::states_fetched).sum::<u64>();
     }
     std::println!(

@@ -5,7 +5,6 @@ extern crate std;
 use alloc::vec;
 
 use super::cluster::{Cluster, Knobs};
-use super::disk::Disk;
 use crate::bft::{Epoch, Height};
 use crate::crypto::Signer as _;
 use crate::crypto::fake::FakeAuthority;
@@ -14,6 +13,7 @@ use crate::ledger::*;
 use crate::limits::LEDGER_CATCH_UP_GRACE_SECS;
 use crate::merkle::TreeSize;
 use crate::proof::ledger::TrustedEpoch;
+use crate::rig::Disk;
 use crate::types::{Span, Time};
 
 pub(super) const KEPT: u64 = 15;
@@ -158,8 +158,8 @@ fn whoever_nobody_can_help_says_so() {
         world.checker.is_final(&id)
     });
     cluster.crash(4);
-    let other = cluster.slots[0].disk.clone();
-    cluster.slots[4].disk.copy_store(&other);
+    let other = cluster.slots[0].disk.pairs().clone();
+    cluster.slots[4].disk.replace_pairs(other);
     cluster.start(4);
     cluster.must_progress(104, Span::from_secs(30));
     assert_eq!(status(&mut cluster, 4).stuck_below, None);

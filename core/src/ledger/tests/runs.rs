@@ -121,7 +121,7 @@ fn a_damaged_or_missing_block_halts_the_ledger() {
         }
         ask(&mut cluster, 0, 0, 1 << 20);
         cluster.until("a halt", Span::from_secs(1), |cluster| {
-            cluster.slots[0].halted.is_some()
+            cluster.slots[0].halted().is_some()
         });
         assert!(cluster.runs.is_empty());
     }

@@ -9,13 +9,13 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use super::cluster::{Cluster, Knobs, note};
-use super::disk::Disk;
 use crate::bft::{Epoch, Height};
 use crate::crypto::sha256;
 use crate::ledger::state_sync::{Chunk, SyncMessage};
 use crate::ledger::*;
 use crate::merkle::KeyHash;
 use crate::proof::ledger::TrustedEpoch;
+use crate::rig::Disk;
 use crate::types::Span;
 
 /// The node that fetches: a follower behind four validators.
@@ -79,10 +79,10 @@ fn away(cluster: &mut Cluster, slot: usize) {
 /// Runs until the node is where the others are; without anything new to be final.
 fn until_there(cluster: &mut Cluster, slot: usize) {
     cluster.until("the node is there", Span::from_secs(60), |world| {
-        let tip = world.slots[slot].ledger.as_ref().and_then(Ledger::tip);
+        let tip = world.slots[slot].machine.as_ref().and_then(Ledger::tip);
         tip.is_some_and(|tip| tip.height >= world.checker.highest)
     });
-    assert_eq!(cluster.slots[slot].halted, None);
+    assert_eq!(cluster.slots[slot].halted(), None);
 }
 
 /// Chunks that a node was sent.
@@ -108,11 +108,8 @@ fn a_new_node_fetches_the_state_and_goes_on_from_it() {
     assert_eq!(cluster.ledger(NEW).states_fetched(), 1);
     assert!(chunks_to(&cluster, NEW) >= 4, "a state of several chunks");
     let disk = &cluster.slots[NEW].disk;
-    assert_eq!(
-        disk.pairs_of(b'y') + disk.pairs_of(b'Y'),
-        0,
-        "nothing is left over"
-    );
+    let left = [disk.keys(b'y'), disk.keys(b'Y')].concat();
+    assert!(left.is_empty(), "nothing is left over");
     // It has the way from the genesis, for light clients.
     let Response::Epochs(ends) = cluster.ask(NEW, Request::Epochs { from: Epoch(0) }) else {
         panic!("ends of epochs");
@@ -190,7 +187,7 @@ fn where_nobody_has_the_blocks_the_state_is_fetched() {
 /// Runs in small steps until a part of the state is on the disk of the new node.
 fn until_partly_there(cluster: &mut Cluster, chunks: u64) {
     let limit = cluster.now + Span::from_secs(30);
-    while chunks_to(cluster, NEW) < chunks || cluster.slots[NEW].disk.pairs_of(b'y') == 0 {
+    while chunks_to(cluster, NEW) < chunks || cluster.slots[NEW].disk.keys(b'y').is_empty() {
         assert!(cluster.now < limit, "a part of the state comes");
         cluster.run_for(Span::from_millis(1));
     }
@@ -208,9 +205,9 @@ fn a_crash_in_the_middle_costs_little_of_what_was_fetched() {
         let mut cluster = old_world(4, near());
         cluster.start(NEW);
         until_partly_there(&mut cluster, stop);
-        let kept = cluster.slots[NEW].disk.pairs_of(b'y');
+        let kept = cluster.slots[NEW].disk.keys(b'y').len();
         cluster.crash(NEW);
-        let survived = cluster.slots[NEW].disk.pairs_of(b'y');
+        let survived = cluster.slots[NEW].disk.keys(b'y').len();
         assert!(survived <= kept);
         let before = chunks_to(&cluster, NEW);
         cluster.start(NEW);

@@ -4,9 +4,10 @@ extern crate std;
 
 use alloc::vec;
 
-use super::cluster::{Cluster, Knobs, note};
+use super::cluster::{Cluster, Knobs, MILD, note};
 use crate::bft::Height;
 use crate::ledger::*;
+use crate::rig::Faults;
 use crate::types::Span;
 
 /// The final blocks of the first node above a height that hold nothing.
@@ -27,7 +28,10 @@ fn empty_above(cluster: &mut Cluster, height: Height) -> (u64, u64) {
 fn transactions_one_after_the_other_get_a_block_each_and_no_empty_ones() {
     for (pause, disk) in [(0, 2), (50, 2), (300, 10)] {
         let knobs = Knobs {
-            disk_max: Span::from_millis(disk),
+            faults: Faults {
+                disk_max: Span::from_millis(disk),
+                ..MILD
+            },
             ..Knobs::default()
         };
         let mut cluster = Cluster::new(31, knobs);

@@ -1,13 +1,14 @@
+use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use super::cluster::{Cluster, Disk, members};
+use super::cluster::{Cluster, Event, members};
 use crate::cluster::{Consistency, Request, Response};
-use crate::io::{Done, Volume};
+use crate::io::Done;
 use crate::kv::{Condition, Found, Op, Outcome, Query};
-use crate::node::Event;
+use crate::part::Health;
 use crate::raft::{Membership, Refusal, Role};
 use crate::replica::{Command, SessionId};
 use crate::types::{Index, NodeId, Revision, Span};
@@ -53,10 +54,9 @@ fn expect_written(response: Response) -> Outcome {
 }
 
 fn follower_of(cluster: &Cluster, leader: NodeId) -> NodeId {
-    *cluster
-        .hosts
-        .keys()
-        .find(|id| **id != leader)
+    let mut nodes = cluster.nodes().into_iter();
+    nodes
+        .find(|id| *id != leader)
         .expect("there is another node")
 }
 
@@ -73,7 +73,7 @@ fn one_node_alone_commits() {
 fn a_write_through_any_node_is_read_through_any_node() {
     let mut cluster = Cluster::new(3);
     cluster.elect();
-    let nodes: Vec<NodeId> = cluster.hosts.keys().copied().collect();
+    let nodes = cluster.nodes();
     for (count, through) in nodes.iter().enumerate() {
         let value = format!("{count}");
         expect_written(cluster.ask(*through, write("a", &value)));
@@ -104,11 +104,8 @@ fn what_was_acknowledged_survives_a_restart_of_every_node() {
     }
     let digests: Vec<[u8; 32]> = {
         cluster.run_for(Span::from_secs(1));
-        cluster
-            .hosts
-            .values()
-            .map(|host| host.cluster().replica().digest())
-            .collect()
+        let parts = cluster.parts();
+        parts.map(|part| part.replica().digest()).collect()
     };
     assert!(
         digests.windows(2).all(|pair| pair[0] == pair[1]),
@@ -222,18 +219,12 @@ fn a_watch_sees_every_change_in_order() {
         since: Revision(0),
     };
     let id = cluster.request(at, watch);
-    cluster.run_until("the watch", |cluster| cluster.replies.contains_key(&id));
+    cluster.run_until("the watch", |cluster| cluster.streams.contains_key(&id));
     for number in 0..5 {
         expect_written(cluster.ask(leader, write(&format!("w{number}"), "v")));
     }
     cluster.run_for(Span::from_secs(1));
-    let seen: Vec<Bytes> = cluster
-        .changed
-        .iter()
-        .filter(|(to, _)| *to == id)
-        .flat_map(|(_, changes)| changes.changes.iter().map(|change| change.key.clone()))
-        .collect();
-    assert_eq!(seen, ["w0", "w1", "w2", "w3", "w4"]);
+    assert_eq!(cluster.watched(id), ["w0", "w1", "w2", "w3", "w4"]);
 }
 
 /// A watcher that followed another node asks one that is behind it.
@@ -246,25 +237,19 @@ fn a_node_that_lags_does_not_repeat_what_a_watcher_saw() {
     for number in 0..5 {
         expect_written(cluster.ask(leader, write(&format!("w{number}"), "v")));
     }
-    let since = cluster.hosts[&leader].cluster().replica().revision();
+    let since = cluster.part(leader).replica().revision();
     let watch = Request::Watch {
         from: Bytes::from_static(b"w"),
         to: None,
         since,
     };
     let id = cluster.request(behind, watch);
-    cluster.run_until("the watch", |cluster| cluster.replies.contains_key(&id));
-    assert!(cluster.hosts[&behind].cluster().replica().revision() < since);
+    cluster.run_until("the watch", |cluster| cluster.streams.contains_key(&id));
+    assert!(cluster.part(behind).replica().revision() < since);
     cluster.cut.clear();
     expect_written(cluster.ask(leader, write("w5", "v")));
     cluster.run_for(Span::from_secs(1));
-    let seen: Vec<Bytes> = cluster
-        .changed
-        .iter()
-        .filter(|(to, _)| *to == id)
-        .flat_map(|(_, changes)| changes.changes.iter().map(|change| change.key.clone()))
-        .collect();
-    assert_eq!(seen, ["w4", "w5"]);
+    assert_eq!(cluster.watched(id), ["w4", "w5"]);
 }
 
 #[test]
@@ -283,15 +268,14 @@ fn the_log_is_compacted_and_a_lagging_node_gets_a_snapshot() {
     assert!(base > Index(100), "the log was compacted: base {base}");
     cluster.cut.clear();
     cluster.run_until("the lagging node to catch up", |cluster| {
-        let applied = |id: &NodeId| cluster.hosts[id].cluster().replica().applied();
+        let applied = |id: &NodeId| cluster.part(*id).replica().applied();
         applied(&behind) == applied(&leader)
     });
-    let digest = |id: &NodeId| cluster.hosts[id].cluster().replica().digest();
+    let digest = |id: &NodeId| cluster.part(*id).replica().digest();
     assert_eq!(digest(&behind), digest(&leader));
     cluster.restart(behind);
     cluster.run_until("the restarted node to catch up", |cluster| {
-        cluster.hosts[&behind].cluster().replica().digest()
-            == cluster.hosts[&leader].cluster().replica().digest()
+        cluster.part(behind).replica().digest() == cluster.part(leader).replica().digest()
     });
 }
 
@@ -300,7 +284,7 @@ fn a_node_joins_as_a_learner_and_becomes_a_voter() {
     let mut cluster = Cluster::new(3);
     let leader = cluster.elect();
     expect_written(cluster.ask(leader, write("a", "1")));
-    cluster.start(NodeId(4), Membership::default(), Disk::default());
+    cluster.join(NodeId(4), Membership::default());
     let mut target = members(3);
     target.learners.push(NodeId(4));
     assert_eq!(
@@ -308,17 +292,14 @@ fn a_node_joins_as_a_learner_and_becomes_a_voter() {
         Response::Accepted
     );
     cluster.run_until("the learner to catch up", |cluster| {
-        cluster.hosts[&NodeId(4)].cluster().replica().applied()
-            == cluster.hosts[&leader].cluster().replica().applied()
+        cluster.part(NodeId(4)).replica().applied() == cluster.part(leader).replica().applied()
     });
+    // The leader hears of it.
+    cluster.run_for(Span::from_millis(10));
     let response = cluster.ask(leader, Request::ChangeMembership(members(4)));
     assert_eq!(response, Response::Accepted);
     cluster.run_until("the joint membership to be left", |cluster| {
-        let membership = cluster.hosts[&NodeId(4)]
-            .cluster()
-            .raft()
-            .unwrap()
-            .membership();
+        let membership = cluster.part(NodeId(4)).raft().unwrap().membership();
         membership.voters.len() == 4 && membership.outgoing.is_empty()
     });
 }
@@ -333,8 +314,10 @@ fn leadership_is_handed_over_on_request_and_at_shutdown() {
         Response::Accepted
     );
     cluster.run_until("the new leader", |cluster| cluster.leader() == Some(to));
-    cluster.event(to, Event::Shutdown);
-    cluster.run_until("the stop", |cluster| cluster.hosts[&to].stopped);
+    cluster.step(to, Event::Shutdown);
+    cluster.run_until("the stop", |cluster| {
+        cluster.slot(to).health == Health::Stopped
+    });
     cluster.run_until("another leader", |cluster| {
         cluster.leader().is_some_and(|id| id != to)
     });
@@ -344,18 +327,12 @@ fn leadership_is_handed_over_on_request_and_at_shutdown() {
 fn a_failing_disk_halts_the_node_and_not_the_cluster() {
     let mut cluster = Cluster::new(3);
     let leader = cluster.elect();
-    cluster.event(
-        leader,
-        Event::Io {
-            volume: Volume::Cluster,
-            done: Done::Failed,
-        },
-    );
+    cluster.step(leader, Event::Io(Done::Failed));
     cluster.run_until("the halt", |cluster| {
-        cluster.hosts[&leader].halted.is_some()
+        cluster.slot(leader).halted().is_some()
     });
-    assert!(cluster.hosts[&leader].node.has_ended());
-    cluster.hosts.remove(&leader);
+    assert!(cluster.node(leader).has_ended());
+    cluster.kill(leader);
     cluster.run_until("another leader", |cluster| cluster.leader().is_some());
     let next = cluster.elect();
     expect_written(cluster.ask(next, write("a", "1")));
@@ -373,11 +350,7 @@ fn a_part_that_halts_says_what_it_knows_of_open_requests() {
         };
         (is_change, cluster.request(leader, request))
     });
-    let event = Event::Io {
-        volume: Volume::Cluster,
-        done: Done::Failed,
-    };
-    cluster.event(leader, event);
+    cluster.step(leader, Event::Io(Done::Failed));
     cluster.run_until("answers", |cluster| {
         open.iter().all(|(_, id)| cluster.replies.contains_key(id))
     });
@@ -402,18 +375,18 @@ fn a_node_that_lost_its_state_gets_it_back_from_the_leader() {
         expect_written(cluster.ask(leader, write(&format!("k{number}"), "v")));
     }
     let victim = follower_of(&cluster, leader);
-    cluster.hosts.get_mut(&victim).unwrap().disk.store.clear();
+    let disk = &mut cluster.slot_mut(victim).disk;
+    disk.replace_pairs(BTreeMap::new());
     cluster.restart(victim);
     cluster.run_until("the repair", |cluster| {
-        let host = &cluster.hosts[&victim];
-        host.cluster().replica().applied() == cluster.hosts[&leader].cluster().replica().applied()
-            && host
-                .cluster()
+        let part = cluster.part(victim);
+        part.replica().applied() == cluster.part(leader).replica().applied()
+            && part
                 .raft()
                 .is_some_and(|raft| raft.role() == Role::Follower)
     });
     assert_eq!(
-        cluster.hosts[&victim].cluster().replica().digest(),
-        cluster.hosts[&leader].cluster().replica().digest()
+        cluster.part(victim).replica().digest(),
+        cluster.part(leader).replica().digest()
     );
 }

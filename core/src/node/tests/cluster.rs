@@ -1,43 +1,147 @@
 //! A cluster in one thread: disks keep everything, messages arrive at once.
 
-use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::collections::BTreeMap;
+use alloc::string::String;
 use alloc::vec::Vec;
+use core::convert::Infallible;
 
-pub(super) use crate::cluster::tests::Disk;
-use crate::cluster::{self, Changes, Config, Request, Response};
+use bytes::Bytes;
+
+use crate::cluster::{self, Config, Request, Response};
 use crate::io::Volume;
 use crate::machine::{Machine, Outbox};
-use crate::node::{self, Effect, Event, Node, PartId};
-use crate::part::{Health, Reason, Scope};
+use crate::node::{self, Message, Node, PartId};
+use crate::part::{self, Effect, Scope};
 use crate::raft::{Membership, Role};
-use crate::types::{ClusterId, Index, NodeId, ProcessNonce, RequestId, Span, Time, WallTime};
+use crate::rig::{Disk, Faults, Rig, Setting, Slot};
+use crate::types::{ClusterId, Index, NodeId, ProcessNonce, Span, Time};
 
 pub(super) const CLUSTER: ClusterId = ClusterId(7);
 
-pub(super) struct Host {
-    pub(super) node: Node,
-    pub(super) disk: Disk,
-    pub(super) halted: Option<Reason>,
-    pub(super) stopped: bool,
-    pub(super) ready: bool,
+/// So few that a small state takes several pages.
+const PAGE_PAIRS: usize = 10;
+
+/// What happens to a node of these tests.
+pub(super) type Event = part::Event<Message, Request, Infallible>;
+
+/// A node with a part in its cluster and no other, which is spoken to in the words of a
+/// part.
+pub(super) struct Alone(pub(super) Node);
+
+impl Machine for Alone {
+    type Event = Event;
+    type Effect = Effect<Message, Response, Infallible>;
+
+    fn step(&mut self, now: Time, event: Event, out: &mut Outbox<Self::Effect>) {
+        let mut of_node = Outbox::new();
+        self.0.step(now, event_of_node(event), &mut of_node);
+        of_node
+            .drain()
+            .filter_map(effect_of_part)
+            .for_each(|effect| out.push(effect));
+    }
+
+    fn deadline(&self) -> Option<Time> {
+        self.0.deadline()
+    }
 }
 
-pub(super) struct Cluster {
-    pub(super) now: Time,
-    pub(super) hosts: BTreeMap<NodeId, Host>,
-    pub(super) replies: BTreeMap<RequestId, Response>,
-    pub(super) changed: Vec<(RequestId, Changes)>,
-    /// Requests that were told the beginning of a stream.
-    streams: BTreeSet<RequestId>,
-    /// Nodes that no message leaves or reaches.
-    pub(super) cut: BTreeSet<NodeId>,
+fn event_of_node(event: Event) -> node::Event {
+    let scope = Scope::Cluster;
+    let volume = Volume::Cluster;
+    match event {
+        Event::Start { is_used } => node::Event::Start {
+            used: is_used.then_some(volume).into_iter().collect(),
+        },
+        Event::Wake => node::Event::Wake,
+        Event::Clock { wall } => node::Event::Clock { wall },
+        Event::Message { from, message } => node::Event::Message {
+            from,
+            scope,
+            message,
+        },
+        Event::Peer { peer, is_up } => node::Event::Peer { peer, scope, is_up },
+        Event::Request { id, request } => {
+            let request = request.into();
+            node::Event::Request { id, request }
+        }
+        Event::Cancel { id } => node::Event::Cancel { id },
+        Event::Io(done) => node::Event::Io { volume, done },
+        Event::Link(never) => match never {},
+        Event::Shutdown => node::Event::Shutdown,
+    }
+}
+
+fn effect_of_part(effect: node::Effect) -> Option<Effect<Message, Response, Infallible>> {
+    Some(match effect {
+        node::Effect::Send { to, message } => Effect::Send { to, message },
+        node::Effect::Reply { id, response } => {
+            let response = response_of_part(response);
+            Effect::Reply { id, response }
+        }
+        node::Effect::Stream { id, response } => {
+            let response = response_of_part(response);
+            Effect::Stream { id, response }
+        }
+        node::Effect::Io { volume, io } => {
+            assert_eq!(volume, Volume::Cluster);
+            Effect::Io(io)
+        }
+        node::Effect::Connect { .. } => Effect::Peers,
+        node::Effect::Health { part, health } => {
+            assert_eq!(part, PartId::Cluster);
+            Effect::Health(health)
+        }
+        node::Effect::Stopped => return None,
+    })
+}
+
+fn response_of_part(response: node::Response) -> Response {
+    match response {
+        node::Response::Cluster(response) => response,
+        other => panic!("another part answers: {other:?}"),
+    }
+}
+
+/// What the nodes are made of.
+pub(super) struct Nodes {
+    /// The first members, as each of them was told.
+    bootstraps: BTreeMap<NodeId, Membership>,
     /// Configuration changes that tests make for all nodes.
-    pub(super) tune: fn(&mut Config),
-    inbox: VecDeque<(NodeId, Event)>,
-    next_request: u64,
+    tune: fn(&mut Config),
     /// Processes that have begun.
     processes: u64,
 }
+
+impl Setting for Nodes {
+    type Machine = Alone;
+    type Message = Message;
+    type Request = Request;
+    type Response = Response;
+    type Link = Infallible;
+    type Notice = Infallible;
+
+    fn process(&mut self, _: usize, node: NodeId) -> Alone {
+        let bootstrap = self.bootstraps[&node].clone();
+        let mut config = Config::new(node, CLUSTER, bootstrap, 42);
+        config.wal_segment_bytes = 1 << 20;
+        self.processes += 1;
+        config.process = ProcessNonce(self.processes);
+        (self.tune)(&mut config);
+        Alone(Node::new(node::Config::of_cluster(config)))
+    }
+
+    fn on_notice(&mut self, _: usize, _: &Slot<Alone>, notice: Infallible) {
+        match notice {}
+    }
+
+    fn describe(node: &Alone) -> String {
+        let raft = node.0.cluster().and_then(cluster::Cluster::raft);
+        alloc::format!("{:?}", raft.map(|raft| (raft.role(), raft.term())))
+    }
+}
+
+pub(super) type Cluster = Rig<Nodes>;
 
 pub(super) fn members(count: u128) -> Membership {
     Membership {
@@ -57,96 +161,70 @@ impl Cluster {
 
     /// A cluster with these first members.
     pub(super) fn of(bootstrap: &Membership, tune: fn(&mut Config)) -> Self {
-        let mut cluster = Self {
-            now: Time(1_000_000),
-            hosts: BTreeMap::new(),
-            replies: BTreeMap::new(),
-            changed: Vec::new(),
-            streams: BTreeSet::new(),
-            cut: BTreeSet::new(),
+        let nodes = Nodes {
+            bootstraps: BTreeMap::new(),
             tune,
-            inbox: VecDeque::new(),
-            next_request: 0,
             processes: 0,
         };
+        let mut cluster = Self::empty(1, Faults::NONE, nodes);
         for id in bootstrap.members() {
-            cluster.start(id, bootstrap.clone(), Disk::default());
+            cluster.join(id, bootstrap.clone());
         }
         cluster
     }
 
-    /// Starts a process on a disk.
-    pub(super) fn start(&mut self, id: NodeId, bootstrap: Membership, disk: Disk) {
-        let mut config = Config::new(id, CLUSTER, bootstrap, 42);
-        config.wal_segment_bytes = 1 << 20;
-        self.processes += 1;
-        config.process = ProcessNonce(self.processes);
-        (self.tune)(&mut config);
-        let node = Node::new(node::Config::of_cluster(config));
-        let used = match disk.files.is_empty() {
-            true => BTreeSet::new(),
-            false => BTreeSet::from([Volume::Cluster]),
-        };
-        let host = Host {
-            node,
-            disk,
-            halted: None,
-            stopped: false,
-            ready: false,
-        };
-        self.hosts.insert(id, host);
-        let wall = WallTime(1_700_000_000_000_000_000_u64.saturating_add(self.now.0));
-        self.inbox.push_back((id, Event::Clock { wall }));
-        self.inbox.push_back((id, Event::Start { used }));
+    /// A new machine starts.
+    pub(super) fn join(&mut self, id: NodeId, bootstrap: Membership) {
+        self.bootstraps.insert(id, bootstrap);
+        self.add(id, Disk::of_pages(PAGE_PAIRS));
+        self.start(id);
     }
 
     /// Kills the process and starts it again on what its disk holds.
     pub(super) fn restart(&mut self, id: NodeId) {
-        let host = self.hosts.remove(&id).expect("it exists");
-        self.inbox.retain(|(to, _)| *to != id);
-        let bootstrap = host.cluster().config().bootstrap.clone();
-        self.start(id, bootstrap, host.disk);
+        self.kill(id);
+        self.start(id);
     }
 
-    pub(super) fn request(&mut self, to: NodeId, request: Request) -> RequestId {
-        self.next_request += 1;
-        let id = RequestId(self.next_request);
-        let request = request.into();
-        self.inbox.push_back((to, Event::Request { id, request }));
-        id
+    pub(super) fn run_until(&mut self, what: &str, condition: impl Fn(&Self) -> bool) {
+        self.until(what, Span::from_secs(60), condition);
     }
 
-    /// Asks and runs until the answer is there.
-    pub(super) fn ask(&mut self, to: NodeId, request: Request) -> Response {
-        let id = self.request(to, request);
-        self.run_until("the answer", |cluster| cluster.replies.contains_key(&id));
-        self.replies.remove(&id).expect("just seen")
+    pub(super) fn nodes(&self) -> Vec<NodeId> {
+        self.slots.iter().map(|slot| slot.node).collect()
     }
 
-    pub(super) fn event(&mut self, to: NodeId, event: Event) {
-        self.inbox.push_back((to, event));
+    pub(super) fn node(&self, id: NodeId) -> &Node {
+        &self.slot(id).machine().0
+    }
+
+    /// What a node does in its cluster.
+    pub(super) fn part(&self, id: NodeId) -> &cluster::Cluster {
+        let part = self.node(id).cluster();
+        part.expect("these nodes have no other part")
+    }
+
+    /// The parts of the nodes that run.
+    pub(super) fn parts(&self) -> impl Iterator<Item = &cluster::Cluster> {
+        let running = self.slots.iter().filter_map(|slot| slot.machine.as_ref());
+        running.filter_map(|node| node.0.cluster())
     }
 
     /// The last index that is not in a node's log any more.
     pub(super) fn base(&self, id: NodeId) -> Index {
-        let raft = self.hosts[&id].cluster().raft();
+        let raft = self.part(id).raft();
         raft.expect("it has recovered").base().id.index
     }
 
     pub(super) fn leader(&self) -> Option<NodeId> {
-        let leads = |host: &Host| {
-            host.cluster()
-                .raft()
-                .is_some_and(|r| r.role() == Role::Leader)
-        };
-        let mut leaders: Vec<(crate::types::Term, NodeId)> = self
-            .hosts
-            .iter()
-            .filter(|(id, host)| leads(host) && !self.cut.contains(id))
-            .map(|(id, host)| (host.cluster().raft().expect("it leads").term(), *id))
-            .collect();
-        leaders.sort();
-        leaders.last().map(|(_, id)| *id)
+        let ids = self.parts().map(|part| part.config().id);
+        let rafts = self.parts().map(cluster::Cluster::raft);
+        let reached = ids.zip(rafts).filter(|(id, _)| !self.cut.contains(id));
+        let leaders = reached.filter_map(|(id, raft)| {
+            let raft = raft.filter(|raft| raft.role() == Role::Leader)?;
+            Some((raft.term(), id))
+        });
+        leaders.max().map(|(_, id)| id)
     }
 
     pub(super) fn elect(&mut self) -> NodeId {
@@ -154,104 +232,12 @@ impl Cluster {
         self.leader().expect("just seen")
     }
 
-    pub(super) fn run_until(&mut self, what: &str, condition: impl Fn(&Self) -> bool) {
-        let limit = self.now + Span::from_secs(60);
-        while !condition(self) {
-            assert!(self.now < limit, "{what} did not come within a minute");
-            self.turn();
-        }
-    }
-
-    pub(super) fn run_for(&mut self, span: Span) {
-        let end = self.now + span;
-        while self.now < end {
-            self.turn();
-        }
-    }
-
-    /// Delivers what is queued and wakes who is due; if nothing is, time passes.
-    fn turn(&mut self) {
-        if let Some((to, event)) = self.inbox.pop_front() {
-            return self.deliver(to, event);
-        }
-        let due = |host: &Host| host.node.deadline();
-        let next = self
-            .hosts
-            .iter()
-            .filter_map(|(id, host)| Some((due(host)?, *id)))
-            .min();
-        match next {
-            Some((at, id)) => {
-                self.now = self.now.max(at);
-                self.deliver(id, Event::Wake);
-            }
-            None => self.now = self.now + Span::from_millis(10),
-        }
-    }
-
-    fn deliver(&mut self, id: NodeId, event: Event) {
-        let mut out = Outbox::new();
-        let Some(host) = self.hosts.get_mut(&id) else {
-            return;
-        };
-        host.node.step(self.now, event, &mut out);
-        for effect in out.drain().collect::<Vec<_>>() {
-            self.carry_out(id, effect);
-        }
-    }
-
-    fn carry_out(&mut self, id: NodeId, effect: Effect) {
-        let host = self.hosts.get_mut(&id).expect("it just stepped");
-        match effect {
-            Effect::Send { to, message } => {
-                if !self.cut.contains(&id) && !self.cut.contains(&to) {
-                    let (from, scope) = (id, Scope::Cluster);
-                    let event = Event::Message {
-                        from,
-                        scope,
-                        message,
-                    };
-                    self.inbox.push_back((to, event));
-                }
-            }
-            Effect::Reply { id, response } => {
-                let node::Response::Cluster(response) = response else {
-                    panic!("another part answers: {response:?}")
-                };
-                let before = self.replies.insert(id, response);
-                let began = self.streams.remove(&id);
-                assert!(before.is_none() || began, "one answer for each request");
-            }
-            Effect::Stream { id, response } => match response {
-                node::Response::Cluster(Response::Changed(changes)) => {
-                    self.changed.push((id, changes));
-                }
-                node::Response::Cluster(response) => {
-                    self.streams.insert(id);
-                    self.replies.insert(id, response);
-                }
-                node::Response::Ledger(_) => panic!("these nodes have no ledger"),
-            },
-            Effect::Io { volume, io } => {
-                assert_eq!(volume, Volume::Cluster);
-                let done = host.disk.carry_out(io);
-                self.inbox.push_back((id, Event::Io { volume, done }));
-            }
-            Effect::Health { part, health } => {
-                assert_eq!(part, PartId::Cluster);
-                match health {
-                    Health::Halted(reason) => host.halted = Some(reason),
-                    Health::Stopped => host.stopped = true,
-                    health => host.ready |= health != Health::Starting,
-                }
-            }
-            Effect::Connect { .. } | Effect::Stopped => {}
-        }
-    }
-}
-
-impl Host {
-    pub(super) fn cluster(&self) -> &cluster::Cluster {
-        self.node.cluster().expect("these nodes have no other part")
+    /// The keys whose changes a watcher was told, in order.
+    pub(super) fn watched(&self, id: crate::types::RequestId) -> Vec<Bytes> {
+        let told = self.streams[&id].iter().filter_map(|told| match told {
+            Response::Changed(changes) => Some(&changes.changes),
+            _ => None,
+        });
+        told.flatten().map(|change| change.key.clone()).collect()
     }
 }

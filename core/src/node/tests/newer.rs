@@ -7,13 +7,12 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use super::cluster::{CLUSTER, Cluster, Disk, members};
+use super::cluster::{CLUSTER, Cluster, Event, members};
 use crate::cluster;
 use crate::codec::Encode as _;
 use crate::kv::tests::put;
 use crate::kv::{self, Kv};
-use crate::node::{Event, Message};
-use crate::part::Scope;
+use crate::node::Message;
 use crate::raft::{self, Base, Body, Entry, EntryKind, InflightId, RoundId, SnapshotMeta, chain};
 use crate::replica::tests::toy::{Op, Toy, ToyOp, WithToy};
 use crate::replica::{Command, Config, Envelope, LogTime, Replica};
@@ -71,10 +70,9 @@ fn says(cluster: &mut Cluster, body: Body) {
     };
     let event = Event::Message {
         from: NEW,
-        scope: Scope::Cluster,
         message: Message::Cluster(cluster::Message::Raft(message)),
     };
-    cluster.event(OLD, event);
+    cluster.step(OLD, event);
 }
 
 fn append(commit: Index, prev: (LogId, Chain), entries: Vec<Entry>) -> Body {
@@ -92,21 +90,21 @@ fn append(commit: Index, prev: (LogId, Chain), entries: Vec<Entry>) -> Body {
 /// A voter of two, whose peer is the node of the newer version.
 fn follower() -> Cluster {
     let mut cluster = Cluster::new(0);
-    cluster.start(OLD, members(2), Disk::default());
-    cluster.run_until("recovery", |cluster| cluster.hosts[&OLD].ready);
+    cluster.join(OLD, members(2));
+    cluster.run_until("recovery", |cluster| cluster.slot(OLD).health.is_serving());
     cluster
 }
 
 fn expect_halt(cluster: &mut Cluster) {
-    cluster.run_until("the halt", |cluster| cluster.hosts[&OLD].halted.is_some());
-    let reason = cluster.hosts[&OLD].halted.as_ref().unwrap().to_string();
+    cluster.run_until("the halt", |cluster| cluster.slot(OLD).halted().is_some());
+    let reason = cluster.slot(OLD).halted().as_ref().unwrap().to_string();
     assert!(reason.contains("written by a newer version"), "{reason}");
     // Nothing that it asked for before is under way any more.
     cluster.run_for(Span::from_millis(100));
 }
 
 fn store(cluster: &Cluster) -> alloc::collections::BTreeMap<Bytes, Bytes> {
-    cluster.hosts[&OLD].disk.store.clone()
+    cluster.slot(OLD).disk.pairs().clone()
 }
 
 #[test]
@@ -115,10 +113,10 @@ fn a_committed_command_of_an_unknown_module_stops_the_node_and_is_not_skipped() 
     let start = (LogId::ZERO, chain::EMPTY);
     says(&mut cluster, append(Index(1), start, log()));
     cluster.run_until("the first entry", |cluster| {
-        cluster.hosts[&OLD].cluster().replica().applied().index == Index(1)
+        cluster.part(OLD).replica().applied().index == Index(1)
     });
     assert!(
-        cluster.hosts[&OLD].halted.is_none(),
+        cluster.slot(OLD).halted().is_none(),
         "it is only in the log"
     );
     let before = store(&cluster);
@@ -129,8 +127,8 @@ fn a_committed_command_of_an_unknown_module_stops_the_node_and_is_not_skipped() 
     assert_eq!(store(&cluster), before, "nothing behind it is applied");
     // The log still holds it, so it is met again, and the same is done.
     cluster.restart(OLD);
-    cluster.run_until("recovery", |cluster| cluster.hosts[&OLD].ready);
-    let last = cluster.hosts[&OLD].cluster().raft().unwrap().last();
+    cluster.run_until("recovery", |cluster| cluster.slot(OLD).health.is_serving());
+    let last = cluster.part(OLD).raft().unwrap().last();
     assert_eq!(last, end.0, "the log is whole");
     says(&mut cluster, append(Index(3), end, Vec::new()));
     expect_halt(&mut cluster);
@@ -144,22 +142,21 @@ fn a_stored_state_with_an_unknown_module_stops_the_node_and_is_not_wiped() {
     let entries = log().into_iter().take(1).collect();
     says(&mut cluster, append(Index(1), start, entries));
     cluster.run_until("the entry", |cluster| {
-        cluster.hosts[&OLD].cluster().replica().applied().index == Index(1)
+        cluster.part(OLD).replica().applied().index == Index(1)
     });
-    let disk = &mut cluster.hosts.get_mut(&OLD).unwrap().disk;
-    disk.store.clear();
-    for op in state().1 {
-        if let StoreOp::Put { key, value } = op {
-            disk.store.insert(key, value);
-        }
-    }
+    let disk = &mut cluster.slot_mut(OLD).disk;
+    let pairs = state().1.into_iter().filter_map(|op| match op {
+        StoreOp::Put { key, value } => Some((key, value)),
+        _ => None,
+    });
+    disk.replace_pairs(pairs.collect());
     let before = disk.clone();
     for _ in 0..2 {
         cluster.restart(OLD);
         expect_halt(&mut cluster);
-        assert_eq!(store(&cluster), before.store);
-        let files = &cluster.hosts[&OLD].disk.files;
-        assert!(files.keys().eq(before.files.keys()), "the log is kept too");
+        assert_eq!(store(&cluster), *before.pairs());
+        let files = cluster.slot(OLD).disk.files();
+        assert!(files.eq(before.files()), "the log is kept too");
     }
 }
 

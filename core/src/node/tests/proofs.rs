@@ -1,23 +1,22 @@
 //! Proofs that running nodes make, checked by the verifier that an outsider has.
 
+use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::vec;
 use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use super::cluster::{CLUSTER, Cluster, Disk};
+use super::cluster::{CLUSTER, Cluster, Event};
 use crate::cluster::{Config, HeadShare, Message, Request, Response};
 use crate::codec::{Decode, Encode};
 use crate::crypto::fake::{FakeAuthority, FakeSigner};
 use crate::crypto::{
     P256Signer, PublicKey, SecretBytes, SecretKey, SharedSigner, SharedVerifier, Signer,
 };
-use crate::io::{Done, Volume};
+use crate::io::Done;
 use crate::kv::{Condition, Op};
 use crate::limits::{LOG_PROOF_ENTRIES_MAX, MESSAGE_BYTES_MAX};
-use crate::node::Event;
-use crate::part::Scope;
 use crate::proof::{LogProof, Payload, ProvenEntries, SignedHead, TrustedVoters, verify_log_proof};
 use crate::raft::{Membership, Refusal};
 use crate::replica::Command;
@@ -26,7 +25,6 @@ use crate::types::{Index, NodeId, PeerRequestId, ProcessNonce, Span};
 fn said(from: NodeId, message: Message) -> Event {
     Event::Message {
         from,
-        scope: Scope::Cluster,
         message: message.into(),
     }
 }
@@ -132,10 +130,7 @@ fn verify(proof: &LogProof) -> ProvenEntries {
 fn check(cluster: &Cluster, proof: &LogProof) {
     let proven = verify(proof);
     for (id, proven) in proven.iter() {
-        let logs = cluster
-            .hosts
-            .values()
-            .filter_map(|host| host.cluster().raft());
+        let logs = cluster.parts().filter_map(|part| part.raft());
         for entry in logs.filter_map(|raft| raft.entry(id.index)) {
             assert_eq!(entry.id, id);
             assert_eq!(proven.payload, Payload::Data(entry.data.clone()));
@@ -144,12 +139,12 @@ fn check(cluster: &Cluster, proof: &LogProof) {
 }
 
 fn others(cluster: &Cluster, than: NodeId) -> Vec<NodeId> {
-    let ids = cluster.hosts.keys().copied();
+    let ids = cluster.nodes().into_iter();
     ids.filter(|id| *id != than).collect()
 }
 
 fn applied(cluster: &Cluster, id: NodeId) -> Index {
-    cluster.hosts[&id].cluster().replica().applied().index
+    cluster.part(id).replica().applied().index
 }
 
 fn level_up(cluster: &mut Cluster, id: NodeId, index: Index) {
@@ -163,7 +158,7 @@ fn every_node_proves_the_log() {
     let mut cluster = cluster(with_keys);
     let leader = cluster.elect();
     let last = fill(&mut cluster, leader, 20);
-    for at in cluster.hosts.keys().copied().collect::<Vec<_>>() {
+    for at in cluster.nodes() {
         level_up(&mut cluster, at, last);
         for (first, count) in [(1, 1), (1, 20), (5, 3), (last.0, 1), (last.0 - 1, 9)] {
             let proof = proof_of(cluster.ask(at, prove(Index(first), count)));
@@ -175,8 +170,7 @@ fn every_node_proves_the_log() {
         let head = head_of(cluster.ask(at, Request::LogHead));
         assert!(head.head.size >= last && head.signatures.len() >= 2);
     }
-    let disagreements = |host: &super::cluster::Host| host.cluster().head_disagreements();
-    assert!(cluster.hosts.values().all(|host| disagreements(host) == 0));
+    assert!(cluster.parts().all(|part| part.head_disagreements() == 0));
 }
 
 #[test]
@@ -213,7 +207,7 @@ fn a_restarted_node_proves_what_it_proved_before() {
         cluster.restart(id);
     }
     let leader = cluster.elect();
-    for at in cluster.hosts.keys().copied().collect::<Vec<_>>() {
+    for at in cluster.nodes() {
         level_up(&mut cluster, at, last);
         let base = cluster.base(at);
         assert!(base > Index(50), "the log was compacted: {base}");
@@ -270,7 +264,7 @@ fn a_node_that_got_a_snapshot_signs_and_proves() {
     }
     cluster.restart(behind);
     level_up(&mut cluster, behind, last);
-    assert!(cluster.hosts[&behind].cluster().knows_log_tree());
+    assert!(cluster.part(behind).knows_log_tree());
     let proof = proof_of(cluster.ask(behind, prove(last, 1)));
     check(&cluster, &proof);
 }
@@ -281,7 +275,8 @@ fn a_node_that_lost_its_state_proves_again_after_the_repair() {
     let leader = cluster.elect();
     let last = fill(&mut cluster, leader, 100);
     let victim = others(&cluster, leader)[0];
-    cluster.hosts.get_mut(&victim).unwrap().disk.store.clear();
+    let disk = &mut cluster.slot_mut(victim).disk;
+    disk.replace_pairs(BTreeMap::new());
     cluster.restart(victim);
     level_up(&mut cluster, victim, last);
     let nothing_kept = Response::NoLogProof {
@@ -293,7 +288,7 @@ fn a_node_that_lost_its_state_proves_again_after_the_repair() {
     level_up(&mut cluster, victim, last);
     let proof = proof_of(cluster.ask(victim, prove(last, 1)));
     check(&cluster, &proof);
-    assert_eq!(cluster.hosts[&victim].cluster().head_disagreements(), 0);
+    assert_eq!(cluster.part(victim).head_disagreements(), 0);
 }
 
 #[test]
@@ -315,7 +310,7 @@ fn one_voter_may_be_down_and_two_may_not() {
     assert_eq!(response, Response::Refused(Refusal::Unavailable));
     let waited = cluster.now.saturating_since(before);
     assert!(waited >= Span::from_secs(4), "it asked until the deadline");
-    assert_eq!(cluster.hosts[&leader].node.requests_open(), 0);
+    assert_eq!(cluster.node(leader).requests_open(), 0);
 }
 
 #[test]
@@ -364,7 +359,7 @@ fn forged_shares_are_not_used() {
         .map(signer)
         .find(|key| key.public_key().node_id() == first);
     let first_signer = first_signer.unwrap();
-    let process = cluster.hosts[&leader].cluster().config().process;
+    let process = cluster.part(leader).config().process;
     for number in (0..20).chain([u64::MAX]) {
         let id = PeerRequestId { process, number };
         for (from, share) in [
@@ -373,13 +368,13 @@ fn forged_shares_are_not_used() {
             (first, Some(share(wrong_head, &first_signer))),
         ] {
             let message = Message::HeadReply { id, share };
-            cluster.event(leader, said(from, message));
+            cluster.step(leader, said(from, message));
         }
     }
     cluster.run_for(Span::from_millis(100));
     assert!(!cluster.replies.contains_key(&asked));
     assert_eq!(
-        cluster.hosts[&leader].cluster().head_disagreements(),
+        cluster.part(leader).head_disagreements(),
         1,
         "only the voter's own lie is counted, once"
     );
@@ -428,7 +423,7 @@ fn a_learner_proves_and_does_not_sign() {
     let mut cluster = cluster(with_keys);
     let leader = cluster.elect();
     fill(&mut cluster, leader, 3);
-    cluster.start(node(3), Membership::default(), Disk::default());
+    cluster.join(node(3), Membership::default());
     let mut target = voters(0..3);
     target.learners.push(node(3));
     let response = cluster.ask(leader, Request::ChangeMembership(target));
@@ -446,9 +441,9 @@ fn a_learner_proves_and_does_not_sign() {
         id: PeerRequestId::default(),
         size: last,
     };
-    cluster.event(node(3), said(leader, message));
+    cluster.step(node(3), said(leader, message));
     cluster.run_for(Span::from_millis(50));
-    assert_eq!(cluster.hosts[&leader].cluster().head_disagreements(), 0);
+    assert_eq!(cluster.part(leader).head_disagreements(), 0);
 }
 
 #[test]
@@ -456,20 +451,18 @@ fn a_grown_cluster_signs_under_its_new_membership() {
     let mut cluster = cluster(with_keys);
     let leader = cluster.elect();
     fill(&mut cluster, leader, 3);
-    cluster.start(node(3), Membership::default(), Disk::default());
+    cluster.join(node(3), Membership::default());
     let mut target = voters(0..3);
     target.learners.push(node(3));
     cluster.ask(leader, Request::ChangeMembership(target));
     let last = fill(&mut cluster, leader, 1);
     level_up(&mut cluster, node(3), last);
+    // The leader hears of it.
+    cluster.run_for(Span::from_millis(10));
     let response = cluster.ask(leader, Request::ChangeMembership(voters(0..4)));
     assert_eq!(response, Response::Accepted);
     cluster.run_until("the joint membership to be left", |cluster| {
-        let membership = cluster.hosts[&node(3)]
-            .cluster()
-            .raft()
-            .unwrap()
-            .membership();
+        let membership = cluster.part(node(3)).raft().unwrap().membership();
         membership.voters.len() == 4 && membership.outgoing.is_empty()
     });
     let last = fill(&mut cluster, leader, 1);
@@ -510,7 +503,7 @@ fn requests_from_strangers_and_for_the_future_are_bounded() {
                 },
                 size: Index(u64::MAX - number),
             };
-            cluster.event(leader, said(from, message));
+            cluster.step(leader, said(from, message));
         }
     }
     cluster.run_for(Span::from_secs(1));
@@ -527,18 +520,12 @@ fn a_cancelled_client_and_a_stopped_node_leave_nothing_open() {
     let rest = others(&cluster, leader);
     cluster.cut.extend(rest);
     let gone = cluster.request(leader, Request::LogHead);
-    cluster.event(leader, Event::Cancel { id: gone });
+    cluster.step(leader, Event::Cancel { id: gone });
     cluster.run_for(Span::from_millis(10));
-    assert_eq!(cluster.hosts[&leader].node.requests_open(), 0);
+    assert_eq!(cluster.node(leader).requests_open(), 0);
     let stays = cluster.request(leader, Request::LogHead);
     cluster.run_for(Span::from_millis(10));
-    cluster.event(
-        leader,
-        Event::Io {
-            volume: Volume::Cluster,
-            done: Done::Failed,
-        },
-    );
+    cluster.step(leader, Event::Io(Done::Failed));
     cluster.run_for(Span::from_millis(10));
     assert!(!cluster.replies.contains_key(&gone));
     let unavailable = Response::Refused(Refusal::Unavailable);
