@@ -24,6 +24,7 @@ vec![
     planted(Mutant::BftCommitsCertifiedOnly, Scenario::BftByzantine, 4),
     planted(Mutant::BftCommitsNewestFirst, Scenario::BftByzantine, 4),
     planted(Mutant::BftFinalizesAfterNullify, Scenario::BftByzantine, 4),
+    planted(Mutant::BftForgetsAfterHang, Scenario::BftByzantine, 24),
     planted(Mutant::BftGuardNotRecovered, Scenario::BftByzantine, 16),
     planted(Mutant::BftNotarizesTwice, Scenario::BftByzantine, 12),
     planted(Mutant::BftOwnVotesNotRecovered, Scenario::BftByzantine, 16),
