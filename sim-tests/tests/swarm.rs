@@ -117,7 +117,7 @@ fn run_fixed() -> bool {
     if !scenarios().contains(&Scenario::Platform) {
         return false;
     }
-    run_damaged(&mut report) || misses_volumes(&report)
+    run_damaged(&mut report) || misses_volumes(&report) || misses_leaders(&report)
 }
 
 /// Runs the platform with disks that fare badly.
@@ -154,6 +154,21 @@ fn misses_volumes(report: &SwarmReport) -> bool {
         say(&format!("the fixed seeds never hit: {missing:?}"));
     }
     !missing.is_empty()
+}
+
+/// Each cluster of the platform has lost its leader.
+fn misses_leaders(report: &SwarmReport) -> bool {
+    let Some(tally) = report.scenarios.get(&Scenario::Platform) else {
+        return false;
+    };
+    let lost = tally.leaders_lost;
+    say(&format!(
+        "leaders that the clusters of the platform lost: {lost:?}"
+    ));
+    if lost.contains(&0) {
+        say("the fixed seeds have a cluster that kept its leader throughout");
+    }
+    lost.contains(&0)
 }
 
 /// A situation that the fixed seeds do not meet is one that the suite does not

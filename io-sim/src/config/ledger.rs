@@ -6,7 +6,7 @@ use crate::rng::{Domain, Stream};
 /// How many ways to lie there are.
 const STRATEGIES: u64 = 12;
 /// Clusters of a platform at most.
-const CLUSTERS_MAX: u64 = 4;
+pub const CLUSTERS_MAX: u64 = 4;
 
 impl SimConfig {
     /// Draws the settings of a run of the ledger. With `fork`, more than a third
@@ -158,7 +158,10 @@ impl SimConfig {
             self.ledger.fetch_behind = s.magnitude(2, 40);
         }
         if s.coin() {
-            self.ledger.retain_blocks = s.magnitude(4, 64);
+            // Who lacks a block that all others have pruned fetches a state, so one is to
+            // be had: an operator can not choose fewer blocks than lie between two states.
+            let least = self.ledger.point_blocks.max(4);
+            self.ledger.retain_blocks = s.magnitude(4, 64).max(least);
         }
         self.draw_pending(s);
     }

@@ -21,6 +21,7 @@ use std::fmt;
 
 use crate::rng::{Domain, Stream};
 
+pub use ledger::CLUSTERS_MAX;
 pub use sections::*;
 
 /// Which faults a scenario may draw.

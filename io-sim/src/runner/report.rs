@@ -14,7 +14,7 @@ use crate::network::{DecisionKey, NetworkStats};
 use crate::plan::{Fault, FaultKind, VolumeFaults};
 use crate::scenario::Scenario;
 use crate::workload::Workload;
-use crate::world::{Coverage, Outcome};
+use crate::world::{Coverage, LeadersLost, Outcome};
 
 /// One run and what decided it.
 #[derive(Debug, Clone)]
@@ -59,6 +59,8 @@ pub struct Tally {
     pub faults: [u64; FaultKind::COUNT],
     /// Those of them that hit volumes.
     pub volume_faults: VolumeFaults,
+    /// How often each cluster lost its leader.
+    pub leaders_lost: LeadersLost,
     /// What networks did.
     pub network: NetworkStats,
     /// What disks did.
@@ -119,6 +121,7 @@ impl SwarmReport {
             completed: outcome.clients.completed,
             faults: outcome.faults,
             volume_faults: outcome.volume_faults,
+            leaders_lost: outcome.leaders_lost,
             network: outcome.network,
             disks: outcome.disks,
             coverage: outcome.coverage,
@@ -148,6 +151,9 @@ impl Tally {
         }
         let hits = self.volume_faults.iter_mut().flatten();
         for (total, count) in hits.zip(other.volume_faults.iter().flatten()) {
+            *total += count;
+        }
+        for (total, count) in self.leaders_lost.iter_mut().zip(other.leaders_lost) {
             *total += count;
         }
         self.network.add(&other.network);

@@ -78,6 +78,15 @@ impl Coverage {
 }
 
 impl<S: Subject> World<S> {
+    /// A node that led its cluster does so no more.
+    pub(super) fn leader_lost(&mut self, slot: usize) {
+        let cluster = self.clusters.of(slot);
+        let count = cluster.and_then(|place| self.leaders_lost.get_mut(place));
+        if let Some(count) = count {
+            *count += 1;
+        }
+    }
+
     /// What a node shows after a step.
     pub(super) fn cover_state(&mut self, slot: usize) {
         let host = &mut self.hosts[slot];
@@ -94,6 +103,9 @@ impl<S: Subject> World<S> {
         self.coverage.elections += u64::from(role == Role::Leader && before != Some(role));
         self.coverage.repairs += u64::from(role == Role::Repairing && before != Some(role));
         self.coverage.step_downs += u64::from(left(Role::Leader));
+        if left(Role::Leader) {
+            self.leader_lost(slot);
+        }
         self.coverage.repaired += u64::from(left(Role::Repairing) && role == Role::Follower);
     }
 }

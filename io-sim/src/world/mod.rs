@@ -44,7 +44,7 @@ mod transport;
 
 pub use host::Host;
 pub(crate) use ledger::{cluster_of, furthest, members};
-pub use outcome::{Checkpoint, Coverage, Outcome, Violation};
+pub use outcome::{Checkpoint, Coverage, LeadersLost, Outcome, Violation};
 pub use stage::Context;
 
 use std::sync::Arc;
@@ -210,6 +210,8 @@ pub struct World<S: Subject> {
     violation: Option<Violation>,
     faults: [u64; FaultKind::COUNT],
     volume_faults: VolumeFaults,
+    /// See [`Outcome::leaders_lost`].
+    leaders_lost: LeadersLost,
     coverage: Coverage,
     log: Option<(u64, u64)>,
     lines: Vec<String>,
@@ -261,6 +263,7 @@ impl<S: Subject> World<S> {
             violation: None,
             faults: [0; FaultKind::COUNT],
             volume_faults: VolumeFaults::default(),
+            leaders_lost: LeadersLost::default(),
             coverage: Coverage::default(),
             log: setup.log,
             lines: Vec::new(),

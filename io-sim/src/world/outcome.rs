@@ -5,6 +5,7 @@ use std::fmt;
 use super::World;
 use super::stage::Stage;
 use crate::actors::ActorStats;
+use crate::config::CLUSTERS_MAX;
 use crate::disk::DiskStats;
 use crate::network::{DecisionKey, NetworkStats};
 use crate::plan::{FaultKind, VolumeFaults};
@@ -190,6 +191,8 @@ pub struct Outcome {
     pub faults: [u64; FaultKind::COUNT],
     /// Those of them that hit volumes.
     pub volume_faults: VolumeFaults,
+    /// How often each of the first clusters lost its leader: to a crash, or to another one.
+    pub leaders_lost: LeadersLost,
     /// Situations met.
     pub coverage: Coverage,
     /// What the network did.
@@ -208,6 +211,9 @@ pub struct Outcome {
     /// The steps described, if they were asked for.
     pub lines: Vec<String>,
 }
+
+/// How often clusters lost their leaders, by their places in the topology.
+pub type LeadersLost = [u64; CLUSTERS_MAX as usize];
 
 impl<S: Subject> World<S> {
     pub(super) fn finish(mut self) -> Outcome {
@@ -238,6 +244,7 @@ impl<S: Subject> World<S> {
             checkpoints: self.checkpoints,
             faults: self.faults,
             volume_faults: self.volume_faults,
+            leaders_lost: self.leaders_lost,
             coverage: self.coverage,
             network: self.network.stats,
             disks,

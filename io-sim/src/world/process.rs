@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use decube_core::io::Volume;
 use decube_core::node::{self, Event};
+use decube_core::raft::Role;
 use decube_core::types::WallTime;
 
 use super::calls::Caller;
@@ -66,6 +67,10 @@ impl<S: Subject> World<S> {
         if host.subject.take().is_none() {
             return;
         }
+        if host.role == Some(Role::Leader) {
+            self.leader_lost(slot);
+        }
+        let host = &mut self.hosts[slot];
         host.process += 1;
         host.devices.values_mut().for_each(Device::forget_process);
         host.backlog.clear();
