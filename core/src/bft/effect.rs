@@ -80,7 +80,7 @@ pub enum Effect {
 }
 
 /// A final block.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Committed {
     /// The block.
     pub block: Arc<Block>,

@@ -11,7 +11,7 @@ use crate::limits::PERSISTS_PENDING_MAX;
 use crate::mutant::Mutant;
 
 /// Records of the present step, and what waits for earlier ones.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Hash)]
 pub(super) struct Gate {
     records: Vec<Record>,
     held: Vec<Held>,
@@ -23,7 +23,7 @@ pub(super) struct Gate {
 }
 
 /// What must not be said before a write is durable.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Hash)]
 pub(super) enum Held {
     /// An own vote: counted and sent (D1).
     Vote(Vote),

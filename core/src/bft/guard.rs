@@ -12,7 +12,7 @@ use super::vote::{Statement, Vote, VoteKind};
 use crate::mutant::Mutant;
 
 /// The own votes of views that are not settled yet.
-#[derive(Debug, Default, Clone)]
+#[derive(Debug, Default, Clone, Hash)]
 pub(super) struct Guard {
     slots: BTreeMap<View, Slot>,
     /// Up to this view nothing is signed any more: it is settled, or this node
@@ -22,7 +22,7 @@ pub(super) struct Guard {
 }
 
 /// The own votes of one view.
-#[derive(Debug, Default, Clone, Copy)]
+#[derive(Debug, Default, Clone, Copy, Hash)]
 struct Slot {
     notarize: Option<Own>,
     nullify: Option<Own>,
@@ -31,7 +31,7 @@ struct Slot {
 
 /// An own vote. It is bound by it from the moment it is signed, and says it only
 /// when it is durable.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Hash)]
 struct Own {
     vote: Vote,
     is_durable: bool,

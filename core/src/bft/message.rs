@@ -12,7 +12,7 @@ use crate::crypto::Digest;
 use crate::limits::{BLOCKS_ANSWERED_MAX, PATH_HEADERS_MAX, PROPOSAL_SKIPS_MAX};
 
 /// One message.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Message {
     /// A leader's block.
     Proposal(Box<Proposal>),
@@ -48,7 +48,7 @@ pub enum Message {
 }
 
 /// A leader's block with what it needs to be voted for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Proposal {
     /// The block.
     pub block: Block,
@@ -61,7 +61,7 @@ pub struct Proposal {
 }
 
 /// Where a validator stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Status {
     /// The epoch.
     pub epoch: Epoch,
@@ -74,7 +74,7 @@ pub struct Status {
 }
 
 /// A run of final blocks and why the last of them is final.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct FinalBlocks {
     /// The blocks, ascending, without a gap.
     pub blocks: Vec<Block>,

@@ -25,7 +25,7 @@ use crate::types::{NodeId, Time};
 const MARGIN: u64 = 3;
 
 /// The answers so far.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Hash)]
 pub(super) struct Rejoin {
     /// The view that each of the others has proven.
     standing: BTreeMap<NodeId, View>,

@@ -1,5 +1,7 @@
 //! What is known of one view.
 
+use core::hash::{Hash, Hasher};
+
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
@@ -29,6 +31,24 @@ pub(super) struct Round {
     certs: [Option<Proven>; 3],
     /// When its certificates were asked for last.
     pub(super) asked_at: Option<Time>,
+}
+
+/// Certificates by what they say: which of the validators signed decides nothing.
+impl Hash for Round {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let Self {
+            proposal,
+            votes,
+            spare,
+            accused,
+            certs,
+            asked_at,
+        } = self;
+        (proposal, votes, spare, accused, asked_at).hash(state);
+        for cert in certs {
+            cert.as_ref().map(|cert| cert.statement).hash(state);
+        }
+    }
 }
 
 impl Round {

@@ -76,7 +76,7 @@ pub struct Bft {
 }
 
 /// How far the validator is in its life.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Hash)]
 pub(super) enum Phase {
     /// Before the first event.
     New,
@@ -92,7 +92,7 @@ pub(super) enum Phase {
 }
 
 /// A block with what is known of it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Hash)]
 pub(super) struct Known {
     pub(super) block: Arc<Block>,
     pub(super) verdict: Verdict,
@@ -101,7 +101,7 @@ pub(super) struct Known {
 }
 
 /// What the application says of a block.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Verdict {
     /// Not asked yet.
     Open,
@@ -114,7 +114,7 @@ pub(super) enum Verdict {
 }
 
 /// What is known of a peer.
-#[derive(Debug, Default, Clone, Copy)]
+#[derive(Debug, Default, Clone, Copy, Hash)]
 pub(super) struct Peer {
     /// The highest view that it voted in.
     pub(super) view: View,
@@ -125,7 +125,7 @@ pub(super) struct Peer {
 }
 
 /// A question that is repeated until it is answered.
-#[derive(Debug, Default, Clone, Copy)]
+#[derive(Debug, Default, Clone, Copy, Hash)]
 pub(super) struct Asked {
     pub(super) times: u64,
     pub(super) last_at: Option<Time>,

@@ -10,7 +10,7 @@ use crate::mutant::Mutant;
 use crate::types::{Span, Time};
 
 /// When something is due.
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
+#[derive(Debug, Default, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Timers {
     /// The leader is late.
     pub(super) leader: Option<Time>,

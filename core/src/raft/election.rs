@@ -11,7 +11,7 @@ use crate::mutant::Mutant;
 use crate::types::{LogId, NodeId, Span, Term};
 
 /// One attempt to become leader.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Hash)]
 pub struct Campaign {
     /// The attempt. Numbers start at a different place after each restart, so
     /// that an answer to a former life is void.
@@ -25,7 +25,7 @@ pub struct Campaign {
 }
 
 /// An election timeout, and what it was drawn for.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Hash)]
 pub struct Patience {
     term: Term,
     campaign: CampaignId,

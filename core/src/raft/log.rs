@@ -7,6 +7,8 @@
 //! [`Log::seal`]. A compaction inside a run keeps that one run whole in memory, so
 //! the memory really taken may exceed [`Log::bytes`] by one run.
 
+use core::hash::{Hash, Hasher};
+
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -41,6 +43,26 @@ pub struct Log {
     memberships: Vec<(Index, Membership)>,
     /// Counts the changes of memberships.
     epoch: u64,
+}
+
+/// What the chain stands for, and what was made of the entries.
+impl Hash for Log {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let Self {
+            base,
+            // How the entries lie in memory decides nothing, and the chain covers them.
+            runs: _,
+            tail,
+            tail_bytes: _,
+            last,
+            last_chain,
+            bytes,
+            memberships,
+            epoch,
+        } = self;
+        (base, tail.len(), last, last_chain, bytes).hash(state);
+        (memberships, epoch).hash(state);
+    }
 }
 
 /// Entries that came together. Never empty.

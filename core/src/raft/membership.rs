@@ -14,7 +14,7 @@ use crate::machine::Outbox;
 use crate::types::{NodeId, Time};
 
 /// A hand-over in progress.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Handover {
     /// The next leader.
     pub to: NodeId,

@@ -7,6 +7,8 @@
 //! meanwhile (the ABA of etcd's asynchronous storage). A log that begins anew lowers
 //! it to nothing: what was durable was durable in another log.
 
+use core::hash::{Hash, Hasher};
+
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -16,7 +18,7 @@ use super::event::PersistSeq;
 use super::log::Log;
 use super::message::{AppendResult, Body, Message};
 use super::types::{Base, HardState};
-use crate::codec::Writer;
+use crate::codec::Encode as _;
 use crate::mutant::Mutant;
 use crate::types::{Index, NodeId};
 
@@ -28,7 +30,7 @@ pub const HELD_MAX: usize = 4096;
 const COMMIT_LAG_MAX: u64 = 256;
 
 /// What waits for the disk, and who waits for that.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Hash)]
 pub struct Gate {
     /// The number that the write being gathered will get.
     next: PersistSeq,
@@ -53,7 +55,7 @@ pub struct Gate {
 }
 
 /// A write in flight.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Hash)]
 struct Pending {
     seq: PersistSeq,
     /// How far the log is durable once this completes.
@@ -66,6 +68,13 @@ struct Held {
     need: PersistSeq,
     to: NodeId,
     message: Message,
+}
+
+impl Hash for Held {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let Self { need, to, message } = self;
+        (need, to, message.to_bytes()).hash(state);
+    }
 }
 
 impl Gate {
@@ -284,27 +293,6 @@ impl Gate {
     /// The last entry handed to a write.
     pub fn flushed(&self) -> Index {
         self.flushed
-    }
-
-    /// Adds its state to a digest.
-    pub fn write(&self, writer: &mut Writer) {
-        writer.u64(self.next.0);
-        writer.bool(self.hard_dirty);
-        writer.u64(self.hard_seq.0);
-        writer.bool(self.base_dirty);
-        writer.bool(self.reset);
-        writer.put(&self.truncate_from);
-        writer.length(self.pending.len());
-        for write in &self.pending {
-            writer.u64(write.seq.0);
-            writer.put(&write.last);
-        }
-        writer.length(self.held.len());
-        for held in &self.held {
-            writer.u64(held.need.0);
-            writer.put(&held.to);
-            writer.put(&held.message);
-        }
     }
 
     /// Lowers what the disk and the writes in flight vouch for.

@@ -8,7 +8,7 @@ use super::snapshot::Sending;
 use crate::types::{Index, NodeId, Time};
 
 /// How a follower is fed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Mode {
     /// Where its log agrees is not known: one message at a time.
     Probe {
@@ -22,7 +22,7 @@ pub enum Mode {
 }
 
 /// An Append with entries that is not answered yet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Inflight {
     /// The message.
     pub id: InflightId,
@@ -33,7 +33,7 @@ pub struct Inflight {
 }
 
 /// What a leader knows of one follower.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Hash)]
 pub struct Progress {
     /// The follower.
     pub id: NodeId,
@@ -140,16 +140,6 @@ impl Progress {
         self.told_commit = Index::ZERO;
         self.confirmed_round = RoundId(0);
         self.probe_from(next, fresh, false);
-    }
-
-    /// Appends in flight.
-    pub fn inflight_len(&self) -> usize {
-        self.inflight.len()
-    }
-
-    /// Payload bytes in flight.
-    pub fn inflight_bytes(&self) -> usize {
-        self.inflight_bytes
     }
 
     /// Panics if a bound or an order is broken.

@@ -30,7 +30,7 @@ use crate::mutant::Mutant;
 use crate::types::{Index, LogId, Term};
 
 /// A repair in progress.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Repair {
     /// The last index that this node may have acknowledged before.
     pub damaged_upto: Index,

@@ -25,7 +25,7 @@ pub const CHUNK_BYTES_MAX: usize =
     SNAPSHOT_CHUNK_BYTES + KV_VALUE_BYTES_MAX + KV_KEY_BYTES_MAX + 1024;
 
 /// A snapshot on its way to a follower.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Sending {
     /// The state machine freezes its state.
     Opening,
@@ -60,7 +60,7 @@ impl Sending {
 }
 
 /// A snapshot being received.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Hash)]
 pub struct Staging {
     /// What is received.
     pub meta: Box<SnapshotMeta>,
@@ -74,7 +74,7 @@ pub struct Staging {
 }
 
 /// The head of a Snapshot message of the present leader.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Hash)]
 pub struct Incoming {
     /// The leader.
     pub from: NodeId,

@@ -56,7 +56,7 @@ pub struct Raft {
 }
 
 /// What only a leader has.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Hash)]
 pub(super) struct Lead {
     /// All other members, sorted by id.
     pub peers: Vec<Progress>,
@@ -78,7 +78,7 @@ pub(super) struct Lead {
 }
 
 /// A read that waits for its round.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Hash)]
 pub(super) struct PendingRead {
     pub round: RoundId,
     pub context: Context,
@@ -86,7 +86,7 @@ pub(super) struct PendingRead {
 }
 
 /// What the owner was last told.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Hash)]
 pub(super) struct Announced {
     pub role: Option<Role>,
     pub term: Term,

@@ -4,6 +4,7 @@ mod cases;
 mod check;
 mod cluster;
 mod codec;
+mod digest;
 mod directed;
 mod forks;
 mod golden;

@@ -4,6 +4,7 @@ mod cases;
 mod chain;
 mod check;
 mod cluster;
+mod digest;
 mod disk;
 mod golden;
 mod hostile;
