@@ -245,6 +245,8 @@ pub const LEDGER_CLUSTER_TXS_PER_SECOND: u64 = 20_000;
 pub const LEDGER_CLUSTER_BYTES_PER_SECOND: u64 = 16 << 20;
 /// Bad signatures per second for which one node is listened to, on the average.
 pub const LEDGER_BAD_SIGNATURES_PER_SECOND: u64 = 16;
+/// Nodes that the status names for the bad signatures that they handed in.
+pub const LEDGER_BAD_SOURCES_NAMED: usize = 128;
 /// How far senders may run ahead of these rates.
 pub const LEDGER_RATE_BURST: Span = Span::from_secs(2);
 
