@@ -126,6 +126,14 @@ pub const FORWARDS_REMEMBERED: usize = 4096;
 /// outlive that many starts of its sender to be taken for a new request.
 pub const PEER_PROCESSES_REMEMBERED: usize = 16;
 
+/// Peers whose forwarded requests are remembered: all members, also while one membership
+/// gives way to another, and as many that have left.
+pub const FORWARDERS_REMEMBERED: usize = 2 * (2 * VOTERS_MAX + LEARNERS_MAX);
+
+/// Deadlines of requests in the order of their coming: of those that are open, and of as
+/// many that are answered already.
+pub const REQUEST_DEADLINES_MAX: usize = 2 * REQUESTS_OPEN_MAX;
+
 /// Elements of one list inside a recorded event.
 pub const RECORDED_LIST_MAX: usize = 1 << 20;
 
