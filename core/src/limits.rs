@@ -255,6 +255,12 @@ pub const LEDGER_CLUSTER_BYTES_PER_SECOND: u64 = 16 << 20;
 pub const LEDGER_BAD_SIGNATURES_PER_SECOND: u64 = 16;
 /// Nodes that the status names for the bad signatures that they handed in.
 pub const LEDGER_BAD_SOURCES_NAMED: usize = 128;
+/// Nodes whose bad signatures are held to that rate at once. To keep so many busy takes
+/// more bad signatures per second than one core verifies.
+pub const LEDGER_LIARS_MAX: usize = 1024;
+/// Clusters whose rates are remembered at once: those of the listed nodes, and as many
+/// that have left.
+pub const LEDGER_CLUSTER_METERS_MAX: usize = 2 * VALIDATORS_MAX;
 /// How far senders may run ahead of these rates.
 pub const LEDGER_RATE_BURST: Span = Span::from_secs(2);
 

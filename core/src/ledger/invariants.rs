@@ -4,9 +4,8 @@ use super::state::{Ledger, Phase, Running};
 use crate::bft::{Epoch, Height};
 use crate::io::ReadId;
 use crate::limits::{
-    BLOCKS_OPEN_MAX, LEDGER_ASSEMBLIES_MAX, LEDGER_BAD_SOURCES_NAMED, LEDGER_FOLLOWERS_MAX,
-    LEDGER_METERS_MAX, LEDGER_POINTS_KEPT, LEDGER_POOL_BYTES_MAX, LEDGER_READERS_MAX,
-    LEDGER_READS_MAX, LEDGER_WAITS_MAX, VALIDATORS_MAX,
+    BLOCKS_OPEN_MAX, LEDGER_ASSEMBLIES_MAX, LEDGER_FOLLOWERS_MAX, LEDGER_POINTS_KEPT,
+    LEDGER_READERS_MAX, LEDGER_READS_MAX, LEDGER_WAITS_MAX, VALIDATORS_MAX,
 };
 use crate::merkle::TreeSize;
 use crate::mutant::Mutant;
@@ -149,13 +148,7 @@ impl Ledger {
 
     /// G2 Everything kept has a bound.
     fn bound_invariants(&self) {
-        assert!(self.pool.bytes() <= LEDGER_POOL_BYTES_MAX, "G2: the pool");
-        assert!(self.pool.meters_len() <= LEDGER_METERS_MAX, "G2: buckets");
-        let named = self.pool.bad_signatures().named();
-        assert!(
-            named.len() <= LEDGER_BAD_SOURCES_NAMED,
-            "G2: who is named for bad signatures"
-        );
+        self.pool.check_bounds();
         assert!(self.waits.len() <= LEDGER_WAITS_MAX, "G2: waiting clients");
         assert!(
             self.followers.len() <= LEDGER_FOLLOWERS_MAX,

@@ -36,6 +36,14 @@ impl BadSignatures {
         self.named.len() >= LEDGER_BAD_SOURCES_NAMED
     }
 
+    /// G2 Names have a bound.
+    pub(super) fn check_bounds(&self) {
+        assert!(
+            self.named.len() <= LEDGER_BAD_SOURCES_NAMED,
+            "G2: who is named for bad signatures"
+        );
+    }
+
     /// The worst nodes, and how many each has handed in since it was named.
     pub const fn named(&self) -> &BTreeMap<NodeId, u64> {
         &self.named

@@ -179,9 +179,11 @@ impl Pool {
         self.evicted
     }
 
-    /// How many buckets are kept of any kind.
-    pub(super) fn meters_len(&self) -> usize {
-        self.rates.len()
+    /// G2 What is kept of those who send has a bound.
+    pub(super) fn check_bounds(&self) {
+        assert!(self.bytes <= LEDGER_POOL_BYTES_MAX, "G2: the pool");
+        self.bad_signatures.check_bounds();
+        self.rates.check_bounds();
     }
 
     /// G6 What waits is counted once, in all and by account, origin and operation.

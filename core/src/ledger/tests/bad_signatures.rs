@@ -9,7 +9,7 @@ use crate::crypto::Fingerprint;
 use crate::ledger::tests::asserts::{node, running};
 use crate::ledger::tests::cluster::note;
 use crate::ledger::{Effect, Event, Ledger, LedgerStatus, Message, Request, Response};
-use crate::limits::LEDGER_BAD_SOURCES_NAMED;
+use crate::limits::{LEDGER_BAD_SOURCES_NAMED, LEDGER_LIARS_MAX};
 use crate::machine::{Machine as _, Outbox};
 use crate::types::{NodeId, RequestId};
 
@@ -46,15 +46,15 @@ fn node_and_forgery() -> (Ledger, Bytes) {
 #[test]
 fn more_sources_than_are_named_leave_the_status_small_and_the_total_right() {
     let (mut ledger, forged) = node_and_forgery();
-    let mut hand_in = |ledger: &mut Ledger, from: NodeId, copies: usize| {
+    let hand_in = |ledger: &mut Ledger, from: NodeId, copies: usize| {
         let message = Message::Transactions(vec![forged.clone(); copies]);
         let event = Event::Message { from, message };
         ledger.step(ledger.now, event, &mut Outbox::new());
     };
-    // One that comes again, and then ever new ones. Nobody is held back by its rate.
+    // One that comes again, and then ever new ones, more than have buckets at once.
     let worst = stranger(0);
     hand_in(&mut ledger, worst, 7);
-    let sources = 5 * LEDGER_BAD_SOURCES_NAMED;
+    let sources = 2 * LEDGER_LIARS_MAX;
     for number in 1..sources {
         hand_in(&mut ledger, stranger(number), 1);
         if number % LEDGER_BAD_SOURCES_NAMED == 0 {
@@ -63,11 +63,11 @@ fn more_sources_than_are_named_leave_the_status_small_and_the_total_right() {
     }
     let status = status(&mut ledger);
     assert_eq!(status.bad_signatures.len(), LEDGER_BAD_SOURCES_NAMED);
-    assert!(status.bad_signatures.contains(&(worst, 11)), "it is named");
+    assert!(status.bad_signatures.contains(&(worst, 22)), "it is named");
     let last = stranger(sources - 1);
     assert!(status.bad_signatures.contains(&(last, 1)), "and so is news");
     let named: u64 = status.bad_signatures.iter().map(|(_, count)| count).sum();
-    let all = u64::try_from(sources - 1).unwrap() + 11;
+    let all = u64::try_from(sources - 1).unwrap() + 22;
     assert_eq!(named + status.bad_signatures_of_others, all);
     assert_eq!(ledger.pool().bad_signatures().total(), all);
 }
