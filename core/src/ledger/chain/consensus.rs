@@ -135,10 +135,11 @@ impl Ledger {
             return;
         }
         let hash = block.hash();
-        let Some(running) = self.phase.running_mut() else {
+        let Some(Running { bft, branches }) = self.phase.running_mut() else {
             return;
         };
-        let valid = match running.branches.check(&block, &self.pool) {
+        branches.make_room(|hash| bft.block(hash).is_some());
+        let valid = match branches.check(&block, &self.pool) {
             Ok(()) => true,
             // The consensus knows it to be final already; here it is when its
             // finalization is durable. A verdict now would be wrong for ever.
