@@ -287,8 +287,15 @@ pub const LEDGER_RECENT_BLOCKS_MAX: usize = 256;
 pub const LEDGER_RECENT_BYTES_MAX: usize = 32 << 20;
 /// Bytes of blocks in one answer to somebody who is behind.
 pub const LEDGER_ANSWER_BYTES_MAX: usize = 1 << 20;
-/// Reads of the store that are under way for peers and clients.
+/// Reads of the store that are under way for clients.
 pub const LEDGER_READS_MAX: usize = 1024;
+/// Reads of the store that are under way for peers: one for each validator, and as many
+/// for others.
+pub const LEDGER_READS_SERVED_MAX: usize = 2 * VALIDATORS_MAX;
+/// Peers whose questions for blocks are remembered, to keep what they fetch.
+pub const LEDGER_ASKERS_MAX: usize = 4 * VALIDATORS_MAX;
+/// Peers of earlier epochs whose last help is remembered, to help each now and then only.
+pub const LEDGER_HELPED_MAX: usize = 4 * VALIDATORS_MAX;
 /// Clients that wait for a transaction to become final.
 pub const LEDGER_WAITS_MAX: usize = 65_536;
 /// Ends of epochs in one answer.

@@ -162,6 +162,7 @@ impl Ledger {
         assert!(self.parked.blocks.len() <= open, "G2: parked blocks");
         assert!(self.early.len() <= open, "G2: early blocks");
         assert!(self.sync.points.len() <= LEDGER_POINTS_KEPT, "G2: states");
+        self.storage.pruning.check_bounds();
         assert!(
             self.assemblies.len() <= LEDGER_ASSEMBLIES_MAX,
             "G2: blocks in parts"
