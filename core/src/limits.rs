@@ -318,6 +318,11 @@ pub const LEDGER_POINT_TILES_MAX: usize = 8;
 pub const LEDGER_FETCH_STALLED: u32 = 16;
 /// Questions for a state in a row without a good answer, after which it is put off.
 pub const LEDGER_FETCH_FAILURES_MAX: u32 = 32;
+/// Peers that lied about a state or do not have it, after which it is put off: validators
+/// of the epochs that it takes to follow.
+pub const LEDGER_FETCH_SHUNNED_MAX: usize = 2 * VALIDATORS_MAX;
+/// How many of those there may be as long as somebody who is no validator is asked too.
+pub const LEDGER_FETCH_OUTSIDERS_MAX: usize = 8;
 /// Final blocks after which the ledger's state is made durable outside of its log.
 pub const LEDGER_SYNC_BLOCKS: u64 = 64;
 /// Other nodes that a node of the ledger may be told of.

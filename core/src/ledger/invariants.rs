@@ -4,8 +4,9 @@ use super::state::{Ledger, Phase, Running};
 use crate::bft::{Epoch, Height};
 use crate::io::ReadId;
 use crate::limits::{
-    BLOCKS_OPEN_MAX, LEDGER_ASSEMBLIES_MAX, LEDGER_FOLLOWERS_MAX, LEDGER_POINTS_KEPT,
-    LEDGER_READERS_MAX, LEDGER_READS_MAX, LEDGER_WAITS_MAX, VALIDATORS_MAX,
+    BLOCKS_OPEN_MAX, LEDGER_ASSEMBLIES_MAX, LEDGER_FETCH_SHUNNED_MAX, LEDGER_FOLLOWERS_MAX,
+    LEDGER_HELPED_MAX, LEDGER_POINTS_KEPT, LEDGER_READERS_MAX, LEDGER_READS_MAX,
+    LEDGER_READS_SERVED_MAX, LEDGER_WAITS_MAX,
 };
 use crate::merkle::TreeSize;
 use crate::mutant::Mutant;
@@ -155,19 +156,24 @@ impl Ledger {
             "G2: following clients"
         );
         assert!(
-            self.reads.len() <= LEDGER_READS_MAX + VALIDATORS_MAX + LEDGER_READERS_MAX,
+            // One more looks for what an earlier life has fetched of a state.
+            self.reads.len() <= LEDGER_READS_MAX + LEDGER_READS_SERVED_MAX + LEDGER_READERS_MAX + 1,
             "G2: reads"
         );
         let open = 2 * BLOCKS_OPEN_MAX;
         assert!(self.parked.blocks.len() <= open, "G2: parked blocks");
         assert!(self.early.len() <= open, "G2: early blocks");
         assert!(self.sync.points.len() <= LEDGER_POINTS_KEPT, "G2: states");
+        assert!(
+            self.sync.shunned() <= LEDGER_FETCH_SHUNNED_MAX,
+            "G2: who is not asked for a state"
+        );
         self.storage.pruning.check_bounds();
         assert!(
             self.assemblies.len() <= LEDGER_ASSEMBLIES_MAX,
             "G2: blocks in parts"
         );
-        assert!(self.helped.len() <= 4 * VALIDATORS_MAX, "G2: helped peers");
+        assert!(self.helped.len() <= LEDGER_HELPED_MAX, "G2: helped peers");
     }
 
     /// G8 An epoch is handed over whole, and its log begins with it.
