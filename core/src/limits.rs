@@ -126,6 +126,14 @@ pub const FORWARDS_REMEMBERED: usize = 4096;
 /// outlive that many starts of its sender to be taken for a new request.
 pub const PEER_PROCESSES_REMEMBERED: usize = 16;
 
+/// Peers whose forwarded requests are remembered: all members, also while one membership
+/// gives way to another, and as many that have left.
+pub const FORWARDERS_REMEMBERED: usize = 2 * (2 * VOTERS_MAX + LEARNERS_MAX);
+
+/// Deadlines of requests in the order of their coming: of those that are open, and of as
+/// many that are answered already.
+pub const REQUEST_DEADLINES_MAX: usize = 2 * REQUESTS_OPEN_MAX;
+
 /// Elements of one list inside a recorded event.
 pub const RECORDED_LIST_MAX: usize = 1 << 20;
 
@@ -245,6 +253,14 @@ pub const LEDGER_CLUSTER_TXS_PER_SECOND: u64 = 20_000;
 pub const LEDGER_CLUSTER_BYTES_PER_SECOND: u64 = 16 << 20;
 /// Bad signatures per second for which one node is listened to, on the average.
 pub const LEDGER_BAD_SIGNATURES_PER_SECOND: u64 = 16;
+/// Nodes that the status names for the bad signatures that they handed in.
+pub const LEDGER_BAD_SOURCES_NAMED: usize = 128;
+/// Nodes whose bad signatures are held to that rate at once. To keep so many busy takes
+/// more bad signatures per second than one core verifies.
+pub const LEDGER_LIARS_MAX: usize = 1024;
+/// Clusters whose rates are remembered at once: those of the listed nodes, and as many
+/// that have left.
+pub const LEDGER_CLUSTER_METERS_MAX: usize = 2 * VALIDATORS_MAX;
 /// How far senders may run ahead of these rates.
 pub const LEDGER_RATE_BURST: Span = Span::from_secs(2);
 
@@ -271,8 +287,15 @@ pub const LEDGER_RECENT_BLOCKS_MAX: usize = 256;
 pub const LEDGER_RECENT_BYTES_MAX: usize = 32 << 20;
 /// Bytes of blocks in one answer to somebody who is behind.
 pub const LEDGER_ANSWER_BYTES_MAX: usize = 1 << 20;
-/// Reads of the store that are under way for peers and clients.
+/// Reads of the store that are under way for clients.
 pub const LEDGER_READS_MAX: usize = 1024;
+/// Reads of the store that are under way for peers: one for each validator, and as many
+/// for others.
+pub const LEDGER_READS_SERVED_MAX: usize = 2 * VALIDATORS_MAX;
+/// Peers whose questions for blocks are remembered, to keep what they fetch.
+pub const LEDGER_ASKERS_MAX: usize = 4 * VALIDATORS_MAX;
+/// Peers of earlier epochs whose last help is remembered, to help each now and then only.
+pub const LEDGER_HELPED_MAX: usize = 4 * VALIDATORS_MAX;
 /// Clients that wait for a transaction to become final.
 pub const LEDGER_WAITS_MAX: usize = 65_536;
 /// Ends of epochs in one answer.
@@ -295,6 +318,11 @@ pub const LEDGER_POINT_TILES_MAX: usize = 8;
 pub const LEDGER_FETCH_STALLED: u32 = 16;
 /// Questions for a state in a row without a good answer, after which it is put off.
 pub const LEDGER_FETCH_FAILURES_MAX: u32 = 32;
+/// Peers that lied about a state or do not have it, after which it is put off: validators
+/// of the epochs that it takes to follow.
+pub const LEDGER_FETCH_SHUNNED_MAX: usize = 2 * VALIDATORS_MAX;
+/// How many of those there may be as long as somebody who is no validator is asked too.
+pub const LEDGER_FETCH_OUTSIDERS_MAX: usize = 8;
 /// Final blocks after which the ledger's state is made durable outside of its log.
 pub const LEDGER_SYNC_BLOCKS: u64 = 64;
 /// Other nodes that a node of the ledger may be told of.

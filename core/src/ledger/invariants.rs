@@ -4,9 +4,9 @@ use super::state::{Ledger, Phase, Running};
 use crate::bft::{Epoch, Height};
 use crate::io::ReadId;
 use crate::limits::{
-    BLOCKS_OPEN_MAX, LEDGER_ASSEMBLIES_MAX, LEDGER_FOLLOWERS_MAX, LEDGER_METERS_MAX,
-    LEDGER_POINTS_KEPT, LEDGER_POOL_BYTES_MAX, LEDGER_READERS_MAX, LEDGER_READS_MAX,
-    LEDGER_WAITS_MAX, VALIDATORS_MAX,
+    BLOCKS_OPEN_MAX, LEDGER_ASSEMBLIES_MAX, LEDGER_FETCH_SHUNNED_MAX, LEDGER_FOLLOWERS_MAX,
+    LEDGER_HELPED_MAX, LEDGER_POINTS_KEPT, LEDGER_READERS_MAX, LEDGER_READS_MAX,
+    LEDGER_READS_SERVED_MAX, LEDGER_WAITS_MAX,
 };
 use crate::merkle::TreeSize;
 use crate::mutant::Mutant;
@@ -149,15 +149,15 @@ impl Ledger {
 
     /// G2 Everything kept has a bound.
     fn bound_invariants(&self) {
-        assert!(self.pool.bytes() <= LEDGER_POOL_BYTES_MAX, "G2: the pool");
-        assert!(self.pool.meters_len() <= LEDGER_METERS_MAX, "G2: buckets");
+        self.pool.check_bounds();
         assert!(self.waits.len() <= LEDGER_WAITS_MAX, "G2: waiting clients");
         assert!(
             self.followers.len() <= LEDGER_FOLLOWERS_MAX,
             "G2: following clients"
         );
         assert!(
-            self.reads.len() <= LEDGER_READS_MAX + VALIDATORS_MAX + LEDGER_READERS_MAX,
+            // One more looks for what an earlier life has fetched of a state.
+            self.reads.len() <= LEDGER_READS_MAX + LEDGER_READS_SERVED_MAX + LEDGER_READERS_MAX + 1,
             "G2: reads"
         );
         let open = 2 * BLOCKS_OPEN_MAX;
@@ -165,10 +165,15 @@ impl Ledger {
         assert!(self.early.len() <= open, "G2: early blocks");
         assert!(self.sync.points.len() <= LEDGER_POINTS_KEPT, "G2: states");
         assert!(
+            self.sync.shunned() <= LEDGER_FETCH_SHUNNED_MAX,
+            "G2: who is not asked for a state"
+        );
+        self.storage.pruning.check_bounds();
+        assert!(
             self.assemblies.len() <= LEDGER_ASSEMBLIES_MAX,
             "G2: blocks in parts"
         );
-        assert!(self.helped.len() <= 4 * VALIDATORS_MAX, "G2: helped peers");
+        assert!(self.helped.len() <= LEDGER_HELPED_MAX, "G2: helped peers");
     }
 
     /// G8 An epoch is handed over whole, and its log begins with it.

@@ -126,7 +126,7 @@ pub use event::{Event, Link, ReadOn, Reader};
 pub use execution::session::Invalid;
 pub use execution::world::{Account, EpochState, ImageEntry, Proposal, SnapshotEntry, World, keys};
 pub use message::Message;
-pub use pool::{Admitted, Arrival, Pool, Rejection, Share};
+pub use pool::{Admitted, Arrival, BadSignatures, Pool, Rejection, Share};
 pub use reads::request::{
     self, AccountView, LaneView, LedgerStatus, Located, Request, Response, TxState, ValidatorsView,
 };

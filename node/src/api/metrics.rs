@@ -218,7 +218,8 @@ impl Page {
     }
 
     fn ledger_counters(&mut self, status: &LedgerStatus) {
-        let bad = status.bad_signatures.iter().map(|(_, count)| count);
+        let named = status.bad_signatures.iter().map(|(_, count)| *count);
+        let bad = named.fold(status.bad_signatures_of_others, u64::saturating_add);
         let counters = [
             (
                 "gcl_blocks_total",
@@ -248,7 +249,7 @@ impl Page {
             (
                 "decube_ledger_bad_signatures_total",
                 "Transactions refused for a bad signature.",
-                bad.sum(),
+                bad,
             ),
         ];
         for (name, help, value) in counters {

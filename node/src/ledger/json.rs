@@ -348,6 +348,7 @@ pub fn status(status: &LedgerStatus) -> Value {
             .iter()
             .map(|(node, count)| json!({ "node": node.to_string(), "count": count }))
             .collect::<Vec<_>>(),
+        "bad_signatures_of_others": status.bad_signatures_of_others,
     })
 }
 

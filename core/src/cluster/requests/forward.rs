@@ -7,16 +7,30 @@ use crate::cluster::effect::Effect;
 use crate::cluster::message::Message;
 use crate::cluster::request::{Request, Response};
 use crate::cluster::state::{Cluster, Origin, Phase};
-use crate::limits::REQUESTS_OPEN_MAX;
+use crate::limits::{FORWARDERS_REMEMBERED, REQUESTS_OPEN_MAX};
 use crate::machine::Outbox;
 use crate::mutant::Mutant;
-use crate::raft::{Refusal, Role};
+use crate::raft::{Membership, Refusal, Role};
 use crate::types::{NodeId, PeerRequestId, RequestId, Term, Time};
 
 impl Requests {
     /// Whether a forward is not a duplicate. The memory outlives leaderships, and first
     /// copies that were refused are in it too.
-    pub(in crate::cluster) fn is_first_sight(&mut self, from: NodeId, id: PeerRequestId) -> bool {
+    ///
+    /// What members have sent is kept, and for as long as there is room also what those
+    /// have sent that are none any more: they may come back under the same id, and copies
+    /// of theirs with them.
+    pub(in crate::cluster) fn is_first_sight(
+        &mut self,
+        from: NodeId,
+        id: PeerRequestId,
+        membership: &Membership,
+    ) -> bool {
+        if self.seen.len() >= FORWARDERS_REMEMBERED && !self.seen.contains_key(&from) {
+            let gone = self.seen.keys().find(|peer| !membership.contains(**peer));
+            let gone = *gone.expect("there are fewer members than are remembered");
+            self.seen.remove(&gone);
+        }
         self.seen.entry(from).or_default().is_first_sight(id)
     }
 }
@@ -70,7 +84,7 @@ impl Cluster {
             return;
         }
         let origin = Origin::Peer(from, id);
-        if !self.requests.is_first_sight(from, id) {
+        if !self.requests.is_first_sight(from, id, raft.membership()) {
             if self.config.mutant.is(Mutant::ClusterRefusesCopies) {
                 let leader = None;
                 self.answer(

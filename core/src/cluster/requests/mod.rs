@@ -18,7 +18,7 @@ use crate::cluster::request::{Consistency, Request, Response};
 use crate::cluster::state::{Cluster, Origin, Parked, Phase};
 use crate::codec::Encode;
 use crate::kv::Query;
-use crate::limits::REQUESTS_OPEN_MAX;
+use crate::limits::{FORWARDERS_REMEMBERED, REQUEST_DEADLINES_MAX, REQUESTS_OPEN_MAX};
 use crate::machine::Outbox;
 use crate::mutant::Mutant;
 use crate::raft::{self, Context, MembershipRule, Refusal, Role};
@@ -124,6 +124,9 @@ impl Requests {
         let bounded = self.open() <= REQUESTS_OPEN_MAX.saturating_add(1);
         let parked_sorted = self.parked.iter().is_sorted_by_key(|one| one.deadline);
         let early_sorted = self.early.iter().is_sorted_by_key(|one| one.deadline);
+        let deadlines_bounded = self.deadlines.len() <= REQUEST_DEADLINES_MAX;
+        let seen_bounded = self.seen.len() <= FORWARDERS_REMEMBERED;
+        let bounded = bounded && deadlines_bounded && seen_bounded;
         placed_known && reads_known && bounded && parked_sorted && early_sorted
     }
 
@@ -144,7 +147,16 @@ impl Requests {
         context
     }
 
+    /// The deadline of what is answered stays until it comes: whoever asks fast would
+    /// leave as many as it likes, so those are taken out when there are too many.
     fn remember_deadline(&mut self, deadline: Time, place: Place) {
+        if self.deadlines.len() >= REQUEST_DEADLINES_MAX {
+            let (in_raft, forwards) = (&self.in_raft, &self.forwards);
+            self.deadlines.retain(|(_, place)| match place {
+                Place::Raft(context) => in_raft.contains_key(context),
+                Place::Forward(id) => forwards.contains_key(id),
+            });
+        }
         insert_by(&mut self.deadlines, (deadline, place), |(due, _)| *due);
     }
 
@@ -567,3 +579,7 @@ pub(super) fn stream(id: RequestId, response: Response, out: &mut Outbox<Effect>
 pub(super) fn reply(id: RequestId, response: Response, out: &mut Outbox<Effect>) {
     out.push(Effect::Reply { id, response });
 }
+
+#[cfg(test)]
+#[path = "../tests/asserts_requests.rs"]
+mod tests;

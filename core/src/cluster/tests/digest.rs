@@ -85,7 +85,7 @@ const CHANGES: &[Change<Cluster>] = &[
     }),
     ("requests", |of| {
         of.requests
-            .is_first_sight(NodeId(2), PeerRequestId::default());
+            .is_first_sight(NodeId(2), PeerRequestId::default(), &Membership::default());
     }),
     ("requests: term", |of| of.requests.set_start_term(Term(1))),
     ("watches", |of| {

@@ -18,8 +18,8 @@ use crate::ledger::reads::request::Located;
 use crate::ledger::state::{Ledger, Parked, Running};
 use crate::ledger_types::{AccountId, Intent, Lane, Operation, TimeMs, TxId};
 use crate::limits::{
-    BLOCKS_ANSWERED_MAX, BLOCKS_OPEN_MAX, LEDGER_ANSWER_BYTES_MAX, LEDGER_PUSH_BYTES_MAX,
-    LEDGER_PUSH_TXS_MAX, PATH_HEADERS_MAX,
+    BLOCKS_ANSWERED_MAX, BLOCKS_OPEN_MAX, LEDGER_ANSWER_BYTES_MAX, LEDGER_HELPED_MAX,
+    LEDGER_PUSH_BYTES_MAX, LEDGER_PUSH_TXS_MAX, PATH_HEADERS_MAX,
 };
 use crate::machine::Outbox;
 use crate::mutant::Mutant;
@@ -135,10 +135,11 @@ impl Ledger {
             return;
         }
         let hash = block.hash();
-        let Some(running) = self.phase.running_mut() else {
+        let Some(Running { bft, branches }) = self.phase.running_mut() else {
             return;
         };
-        let valid = match running.branches.check(&block, &self.pool) {
+        branches.make_room(|hash| bft.block(hash).is_some());
+        let valid = match branches.check(&block, &self.pool) {
             Ok(()) => true,
             // The consensus knows it to be final already; here it is when its
             // finalization is durable. A verdict now would be wrong for ever.
@@ -342,18 +343,7 @@ impl Ledger {
                 }
                 self.consider_fetch(out);
             }
-            Some(epoch) if epoch < present => {
-                let pause = self.config.timing.delta;
-                let last = self.helped.get(&from).copied();
-                let is_due = last.is_none_or(|last| last.saturating_add(pause) <= self.now);
-                if is_due && self.helped.len() < 4 * crate::limits::VALIDATORS_MAX {
-                    self.helped.insert(from, self.now);
-                    self.step_bft(bft::Event::Message {
-                        from,
-                        message: bft::Message::AskStatus,
-                    });
-                }
-            }
+            Some(epoch) if epoch < present => self.help(from),
             _ => self.step_bft(bft::Event::Message { from, message }),
         }
         // What brought nothing new is no reason to ask at once: a copy of an answer
@@ -368,6 +358,26 @@ impl Ledger {
             || is_answer && self.config.mutant.is(Mutant::LedgerAsksOnEveryAnswer);
         if is_news && is_ahead {
             self.ask_ahead(out);
+        }
+    }
+
+    /// Somebody is in an earlier epoch: it is told where this node is, now and then.
+    fn help(&mut self, from: NodeId) {
+        let (now, pause) = (self.now, self.config.timing.delta);
+        let is_due = |last: crate::types::Time| last.saturating_add(pause) <= now;
+        if !self.helped.contains_key(&from) && self.helped.len() >= LEDGER_HELPED_MAX {
+            // Who may be helped again is like one who never was. Without this some who
+            // come under ever new names would end the help for all.
+            self.helped.retain(|_, last| !is_due(*last));
+        }
+        let last = self.helped.get(&from).copied();
+        let has_room = last.is_some() || self.helped.len() < LEDGER_HELPED_MAX;
+        if has_room && last.is_none_or(is_due) {
+            self.helped.insert(from, now);
+            self.step_bft(bft::Event::Message {
+                from,
+                message: bft::Message::AskStatus,
+            });
         }
     }
 

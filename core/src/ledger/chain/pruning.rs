@@ -8,7 +8,7 @@ use crate::bft::{self, Height};
 use crate::ledger::effect::Effect;
 use crate::ledger::reads::request::Response;
 use crate::ledger::state::{Ledger, Running};
-use crate::limits::{LEDGER_CATCH_UP_GRACE_SECS, VALIDATORS_MAX};
+use crate::limits::{LEDGER_ASKERS_MAX, LEDGER_CATCH_UP_GRACE_SECS, VALIDATORS_MAX};
 use crate::machine::Outbox;
 use crate::store::StoreOp;
 use crate::types::{NodeId, Span, Time};
@@ -46,10 +46,25 @@ impl Pruning {
     }
 
     /// Somebody fetches blocks from here on.
+    /// What is to be kept is decided by whoever is the furthest behind, so where more ask
+    /// than are remembered, whoever is the least behind is forgotten: nobody can crowd out
+    /// those who need the most.
     pub(in crate::ledger) fn note_asked(&mut self, node: NodeId, from: Height, now: Time) {
-        if self.asked.len() < 4 * VALIDATORS_MAX || self.asked.contains_key(&node) {
-            self.asked.insert(node, (from, now));
+        self.asked.insert(node, (from, now));
+        if self.asked.len() > LEDGER_ASKERS_MAX {
+            let places = self.asked.iter().map(|(node, (from, _))| (*from, *node));
+            let (_, least_behind) = places.max().expect("somebody has asked");
+            self.asked.remove(&least_behind);
         }
+    }
+
+    /// G2 What is known of others has a bound.
+    pub(in crate::ledger) fn check_bounds(&self) {
+        assert!(
+            self.bases.len() <= VALIDATORS_MAX,
+            "G2: where the blocks of validators begin"
+        );
+        assert!(self.asked.len() <= LEDGER_ASKERS_MAX, "G2: who fetches");
     }
 
     /// The first block that is to be kept when this many are final. What somebody is
@@ -146,7 +161,6 @@ impl Ledger {
             return;
         }
         let before = self.storage.pruning.bases.insert(from, base);
-        assert!(self.storage.pruning.bases.len() <= 4 * VALIDATORS_MAX);
         let is_news = before.is_none_or(|before| before <= wanted);
         match self.who_has(wanted) {
             Some(other) if is_news => {
@@ -177,3 +191,7 @@ impl Ledger {
         self.storage.pruning.bases.clear();
     }
 }
+
+#[cfg(test)]
+#[path = "../tests/asserts_pruning.rs"]
+mod tests;

@@ -230,6 +230,20 @@ impl Branches {
         Some(Content { items, commitments })
     }
 
+    /// Forgets blocks that the validator has forgotten, if there is no room for one more.
+    /// Views that come to nothing leave theirs behind until the next one is final: without
+    /// room for a good block nobody could judge those that rest on it.
+    pub(in crate::ledger) fn make_room(&mut self, is_known: impl Fn(&Digest) -> bool) {
+        if self.open.len() < 2 * BLOCKS_OPEN_MAX {
+            return;
+        }
+        self.open.retain(|hash, _| is_known(hash));
+        let built_on = self.built.as_ref().map(|built| built.parent);
+        if built_on.is_some_and(|parent| self.get(&parent).is_none()) {
+            self.built = None;
+        }
+    }
+
     /// Judges a block by executing it.
     pub(in crate::ledger) fn check(&mut self, block: &Block, pool: &Pool) -> Result<(), Bad> {
         if self.get(&block.hash()).is_some() {

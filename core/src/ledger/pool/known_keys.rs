@@ -42,7 +42,10 @@ impl KnownKeys {
             self.old = core::mem::take(&mut self.young);
         }
         self.young.insert(encoded, *key);
-        assert!(self.young.len() + self.old.len() <= LEDGER_KEYS_KEPT);
+        assert!(
+            self.young.len() + self.old.len() <= LEDGER_KEYS_KEPT,
+            "G2: keys of those who have signed lately"
+        );
     }
 }
 

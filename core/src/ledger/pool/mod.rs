@@ -11,11 +11,13 @@
 //! | file | holds |
 //! |---|---|
 //! | `rejection.rs` | why a transaction is not taken |
+//! | `bad_signatures.rs` | who has handed in bad signatures |
 //! | `rate.rs` | how fast they may come |
 //! | `shares.rs` | how much may wait |
 //! | `fill.rs` | whose turn it is in a block |
 //! | `known_keys.rs` | keys that need no square root again |
 
+mod bad_signatures;
 mod digest;
 mod fill;
 mod known_keys;
@@ -48,6 +50,7 @@ use known_keys::KnownKeys;
 use rate::{Rates, Sender};
 use shares::{Origin, Shares};
 
+pub use bad_signatures::BadSignatures;
 pub use rejection::{Rejection, Share};
 
 /// The pool.
@@ -70,8 +73,7 @@ pub struct Pool {
     members: Bytes,
     /// Who was served last in a block.
     last_served: (Origin, AccountId),
-    /// Transactions refused for a bad signature, by who handed them in.
-    bad_signatures: BTreeMap<NodeId, u64>,
+    bad_signatures: BadSignatures,
     /// Transactions that had to make room for those of others.
     evicted: u64,
     /// Keys of transactions that were taken in.
@@ -136,7 +138,7 @@ impl Pool {
             clusters: BTreeMap::new(),
             members: Bytes::new(),
             last_served: (None, AccountId([0; 20])),
-            bad_signatures: BTreeMap::new(),
+            bad_signatures: BadSignatures::default(),
             evicted: 0,
             keys: KnownKeys::new(),
         }
@@ -167,8 +169,8 @@ impl Pool {
         self.get(self.by_id.get(id)?)
     }
 
-    /// How many transactions with bad signatures each node has handed in.
-    pub const fn bad_signatures(&self) -> &BTreeMap<NodeId, u64> {
+    /// Who has handed in transactions with bad signatures.
+    pub const fn bad_signatures(&self) -> &BadSignatures {
         &self.bad_signatures
     }
 
@@ -177,9 +179,11 @@ impl Pool {
         self.evicted
     }
 
-    /// How many buckets are kept of any kind.
-    pub(super) fn meters_len(&self) -> usize {
-        self.rates.len()
+    /// G2 What is kept of those who send has a bound.
+    pub(super) fn check_bounds(&self) {
+        assert!(self.bytes <= LEDGER_POOL_BYTES_MAX, "G2: the pool");
+        self.bad_signatures.check_bounds();
+        self.rates.check_bounds();
     }
 
     /// G6 What waits is counted once, in all and by account, origin and operation.
@@ -269,8 +273,7 @@ impl Pool {
                 if source != self.node {
                     self.rates.take_from_liar(source, now);
                 }
-                let count = self.bad_signatures.entry(source).or_default();
-                *count = count.saturating_add(1);
+                self.bad_signatures.note(source);
                 return Err(error.into());
             }
         };

@@ -8,8 +8,8 @@ use alloc::collections::BTreeMap;
 use super::rejection::{Rejection, Share};
 use crate::limits::{
     LEDGER_ACCOUNT_BYTES_PER_SECOND, LEDGER_ACCOUNT_TXS_PER_SECOND,
-    LEDGER_BAD_SIGNATURES_PER_SECOND, LEDGER_CLUSTER_BYTES_PER_SECOND,
-    LEDGER_CLUSTER_TXS_PER_SECOND, LEDGER_METERS_MAX, LEDGER_RATE_BURST,
+    LEDGER_BAD_SIGNATURES_PER_SECOND, LEDGER_CLUSTER_BYTES_PER_SECOND, LEDGER_CLUSTER_METERS_MAX,
+    LEDGER_CLUSTER_TXS_PER_SECOND, LEDGER_LIARS_MAX, LEDGER_METERS_MAX, LEDGER_RATE_BURST,
 };
 use crate::types::{ClusterId, NodeId, Span, Time};
 
@@ -77,6 +77,21 @@ impl Meter {
     }
 }
 
+/// Makes room for one more, if it is not there already: for that, whoever is the first to
+/// have paid is forgotten. Who takes the most is so held back for the longest, under how
+/// many names ever others come.
+fn make_room<K: Ord + Copy>(meters: &mut BTreeMap<K, Meter>, key: &K, most: usize, now: Time) {
+    if meters.len() < most || meters.contains_key(key) {
+        return;
+    }
+    meters.retain(|_, meter| meter.is_open(now));
+    while meters.len() >= most {
+        let paid = |(key, meter): (&K, &Meter)| (meter.txs_until.max(meter.bytes_until), *key);
+        let (_, first) = meters.iter().map(paid).min().expect("some are kept");
+        meters.remove(&first);
+    }
+}
+
 /// The buckets of all senders.
 #[derive(Debug, Default, Hash)]
 pub(super) struct Rates {
@@ -97,7 +112,14 @@ pub(super) struct Sender {
 
 impl Rates {
     /// Whether a transaction may be looked at now. Nothing is taken yet.
-    pub(super) fn check(&self, sender: &Sender, now: Time) -> Result<(), Rejection> {
+    pub(super) fn check(&mut self, sender: &Sender, now: Time) -> Result<(), Rejection> {
+        let is_full = |accounts: &BTreeMap<AccountId, Meter>| {
+            accounts.len() >= LEDGER_METERS_MAX && !accounts.contains_key(&sender.account)
+        };
+        if is_full(&self.accounts) {
+            // Else only an account that is known could make room for a new one.
+            self.accounts.retain(|_, meter| meter.is_open(now));
+        }
         let meter = |found: Option<&Meter>| found.copied().unwrap_or_default();
         let account = meter(self.accounts.get(&sender.account));
         let cluster = meter(self.clusters.get(&sender.cluster));
@@ -111,9 +133,7 @@ impl Rates {
                 return Err(Rejection::TooFast { by, wait });
             }
         }
-        let is_full = self.accounts.len() >= LEDGER_METERS_MAX
-            && !self.accounts.contains_key(&sender.account);
-        if is_full {
+        if is_full(&self.accounts) {
             return Err(Rejection::Full(Share::All));
         }
         Ok(())
@@ -121,7 +141,9 @@ impl Rates {
 
     /// The cluster pays for the check of a signature, whatever its outcome.
     pub(super) fn take_from_cluster(&mut self, sender: &Sender, now: Time) {
-        let meter = self.clusters.entry(sender.cluster).or_default();
+        let (clusters, most) = (&mut self.clusters, LEDGER_CLUSTER_METERS_MAX);
+        make_room(clusters, &sender.cluster, most, now);
+        let meter = clusters.entry(sender.cluster).or_default();
         meter.take(sender.bytes, CLUSTER, now);
     }
 
@@ -138,13 +160,19 @@ impl Rates {
     /// Somebody handed in a bad signature.
     pub(super) fn take_from_liar(&mut self, node: NodeId, now: Time) {
         self.liars.retain(|_, meter| meter.is_open(now));
+        make_room(&mut self.liars, &node, LEDGER_LIARS_MAX, now);
         let meter = self.liars.entry(node).or_default();
         meter.take(0, BAD_SIGNATURES, now);
     }
 
-    /// How many buckets are kept.
-    pub(super) fn len(&self) -> usize {
-        self.accounts.len().max(self.liars.len())
+    /// G2 What is kept of each kind of sender has its own bound.
+    pub(super) fn check_bounds(&self) {
+        assert!(self.accounts.len() <= LEDGER_METERS_MAX, "G2: buckets");
+        assert!(
+            self.clusters.len() <= LEDGER_CLUSTER_METERS_MAX,
+            "G2: buckets of clusters"
+        );
+        assert!(self.liars.len() <= LEDGER_LIARS_MAX, "G2: buckets of liars");
     }
 }
 

@@ -29,7 +29,8 @@ use crate::codec::{Decode, Encode as _};
 use crate::io::ReadId;
 use crate::ledger_types::{ResultsHead, TxId};
 use crate::limits::{
-    LEDGER_ANSWER_BYTES_MAX, LEDGER_EPOCHS_ANSWERED_MAX, LEDGER_READS_MAX, STORE_READ_BYTES_MAX,
+    LEDGER_ANSWER_BYTES_MAX, LEDGER_EPOCHS_ANSWERED_MAX, LEDGER_READS_MAX, LEDGER_READS_SERVED_MAX,
+    STORE_READ_BYTES_MAX, VALIDATORS_MAX,
 };
 use crate::machine::Outbox;
 use crate::merkle::{LeafHash, LeafIndex, Tree, TreeSize};
@@ -125,13 +126,18 @@ impl Reads {
         self.last
     }
 
-    /// Notes that something is read for a peer; whether nothing was before.
-    pub(in crate::ledger) fn begin_serving(&mut self, to: NodeId) -> bool {
-        self.serving.insert(to)
+    /// Notes that something is read for a peer; whether nothing was before, and it has its
+    /// place. Each validator has one of its own, which no others can take up.
+    pub(in crate::ledger) fn begin_serving(&mut self, to: NodeId, is_validator: bool) -> bool {
+        let of_others = LEDGER_READS_SERVED_MAX - VALIDATORS_MAX;
+        let has_room = self.serving.len() < of_others
+            || is_validator && self.serving.len() < LEDGER_READS_SERVED_MAX;
+        has_room && self.serving.insert(to)
     }
 
+    /// Whether so much is read for clients that nothing more should begin.
     pub(in crate::ledger) fn is_full(&self) -> bool {
-        self.open.len() >= LEDGER_READS_MAX
+        self.open.len().saturating_sub(self.serving.len()) >= LEDGER_READS_MAX
     }
 
     pub(in crate::ledger) fn len(&self) -> usize {
@@ -287,10 +293,17 @@ impl Ledger {
         from: Height,
         out: &mut Outbox<Effect>,
     ) {
-        if !self.reads.is_full() && self.reads.begin_serving(to) {
+        if self.begin_serving(to) {
             let range = (block_key(from), end_of(b'b'));
             self.read(Purpose::Serve(to), range, LEDGER_ANSWER_BYTES_MAX, out);
         }
+    }
+
+    /// Whether something may be read for a peer now.
+    pub(in crate::ledger) fn begin_serving(&mut self, to: NodeId) -> bool {
+        let set = self.phase.running().map(|one| &one.bft.epoch().validators);
+        let is_validator = set.is_some_and(|set| set.index_of(to).is_some());
+        self.reads.begin_serving(to, is_validator)
     }
 
     /// What became of an operation that does not wait here.

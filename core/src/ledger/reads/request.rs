@@ -260,6 +260,8 @@ pub struct LedgerStatus {
     pub bodies_asked: u64,
     /// Messages that broke a rule.
     pub rejected: u64,
-    /// Nodes that handed in transactions with bad signatures, and how many.
+    /// The nodes that handed in the most transactions with bad signatures, and how many.
     pub bad_signatures: Vec<(NodeId, u64)>,
+    /// How many came by other nodes.
+    pub bad_signatures_of_others: u64,
 }

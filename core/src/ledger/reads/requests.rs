@@ -297,7 +297,8 @@ impl Ledger {
             waiting: self.waits.len(),
             bodies_asked: self.assembled().0,
             rejected: bft.rejected(),
-            bad_signatures: bad.iter().map(|(node, count)| (*node, *count)).collect(),
+            bad_signatures: bad.named().iter().map(|(node, n)| (*node, *n)).collect(),
+            bad_signatures_of_others: bad.of_others(),
         }))
     }
 

@@ -17,7 +17,10 @@ use crate::ledger::chain::record::epoch_key;
 use crate::ledger::effect::Effect;
 use crate::ledger::execution::session::following;
 use crate::ledger::state::Ledger;
-use crate::limits::{LEDGER_FETCH_FAILURES_MAX, LEDGER_FETCH_STALLED, LEDGER_TRUSTED_EPOCHS_MAX};
+use crate::limits::{
+    LEDGER_FETCH_FAILURES_MAX, LEDGER_FETCH_OUTSIDERS_MAX, LEDGER_FETCH_SHUNNED_MAX,
+    LEDGER_FETCH_STALLED, LEDGER_TRUSTED_EPOCHS_MAX,
+};
 use crate::machine::Outbox;
 use crate::merkle::{KeyHash, StateEnd, StateProof, StateTree};
 use crate::proof::ledger::{EpochEnd, TrustedEpoch};
@@ -71,6 +74,11 @@ pub(super) struct Loading {
 impl Fetch {
     pub(super) const fn is_loading(&self) -> bool {
         matches!(self.stage, Stage::Chunks(_))
+    }
+
+    /// How many are not asked again.
+    pub(super) fn shunned(&self) -> usize {
+        self.shunned.len()
     }
 
     fn newest(&self) -> &Root {
@@ -225,7 +233,10 @@ impl Ledger {
         }
         let validators = fetch.newest().epoch.validators().iter();
         let mut peers: BTreeSet<NodeId> = validators.map(|(_, one)| one.node).collect();
-        peers.extend(ahead);
+        // Whoever claims to be in a later epoch becomes the one to ask, and names cost
+        // nothing: without end the validators would have to wait for their turn.
+        let may_ask_outside = fetch.shunned.len() < LEDGER_FETCH_OUTSIDERS_MAX;
+        peers.extend(ahead.filter(|_| may_ask_outside));
         peers.remove(&me);
         peers.retain(|peer| !fetch.shunned.contains(peer));
         let behind = peers.range((
@@ -233,7 +244,8 @@ impl Ledger {
             core::ops::Bound::Unbounded,
         ));
         let next = behind.chain(&peers).next().copied();
-        let is_over = fetch.failures > LEDGER_FETCH_FAILURES_MAX;
+        let is_over = fetch.failures > LEDGER_FETCH_FAILURES_MAX
+            || fetch.shunned.len() >= LEDGER_FETCH_SHUNNED_MAX;
         match next.filter(|_| !is_over) {
             Some(next) => {
                 fetch.peer = next;

@@ -90,6 +90,11 @@ impl StateSync {
         self.fetch.as_ref().is_some_and(|fetch| fetch.is_loading())
     }
 
+    /// How many are not asked any more for the state that is being fetched.
+    pub(super) fn shunned(&self) -> usize {
+        self.fetch.as_ref().map_or(0, |fetch| fetch.shunned())
+    }
+
     /// The next block has come.
     pub(super) const fn on_block(&mut self) {
         self.unanswered = 0;

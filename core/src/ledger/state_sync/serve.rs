@@ -128,7 +128,7 @@ impl Ledger {
 
     /// Reads how epochs ended for a peer, one read at a time.
     fn read_ends_for(&mut self, to: NodeId, from: Epoch, out: &mut Outbox<Effect>) {
-        if !self.reads.is_full() && self.reads.begin_serving(to) {
+        if self.begin_serving(to) {
             let range = (epoch_key(from), end_of(b'e'));
             self.read(Purpose::Ends(to, from), range, LEDGER_ANSWER_BYTES_MAX, out);
         }

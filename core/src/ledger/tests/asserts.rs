@@ -18,8 +18,8 @@ use crate::ledger::reads::Purpose;
 use crate::ledger::state::{Inner, Running};
 use crate::ledger::*;
 use crate::limits::{
-    BLOCKS_OPEN_MAX, LEDGER_FOLLOWERS_MAX, LEDGER_READERS_MAX, LEDGER_READS_MAX, LEDGER_WAITS_MAX,
-    VALIDATORS_MAX,
+    BLOCKS_OPEN_MAX, LEDGER_FOLLOWERS_MAX, LEDGER_HELPED_MAX, LEDGER_READERS_MAX, LEDGER_READS_MAX,
+    LEDGER_READS_SERVED_MAX, LEDGER_WAITS_MAX,
 };
 use crate::machine::{Machine as _, Outbox};
 use crate::store::StoreSeq;
@@ -113,7 +113,8 @@ stopped! {
         ledger.followers.extend((0..many).map(RequestId));
     }
     reads_are_bounded: "G2: reads", |ledger| {
-        for request in (0..).take(LEDGER_READS_MAX + VALIDATORS_MAX + LEDGER_READERS_MAX + 1) {
+        let most = LEDGER_READS_MAX + LEDGER_READS_SERVED_MAX + LEDGER_READERS_MAX + 1;
+        for request in (0..).take(most + 1) {
             ledger.reads.begin(Purpose::Block(RequestId(request)));
         }
     }
@@ -127,7 +128,7 @@ stopped! {
         }
     }
     helped_peers_are_bounded: "G2: helped peers", |ledger| {
-        let many = u128::try_from(4 * VALIDATORS_MAX).unwrap() + 1;
+        let many = u128::try_from(LEDGER_HELPED_MAX).unwrap() + 1;
         ledger.helped.extend((0..many).map(|node| (NodeId(node), Time(0))));
     }
     each_waits_once: "G5: a request waits once", |ledger| {
@@ -154,11 +155,11 @@ stopped! {
     peers_are_read_for_once: "G5: one read for each peer", |ledger| {
         ledger.reads.begin(Purpose::Serve(NodeId(1)));
         ledger.reads.begin(Purpose::Ends(NodeId(1), Epoch(0)));
-        ledger.reads.begin_serving(NodeId(1));
+        ledger.reads.begin_serving(NodeId(1), false);
     }
     who_is_read_for_is_served: "G5: who is read for is served", |ledger| {
         ledger.reads.begin(Purpose::Serve(NodeId(1)));
-        ledger.reads.begin_serving(NodeId(2));
+        ledger.reads.begin_serving(NodeId(2), false);
     }
     the_store_does_what_it_was_given: "G7: the store has what it was given", |ledger| {
         let done = Done::Committed { seq: StoreSeq(u64::MAX) };
@@ -197,7 +198,7 @@ stopped! {
 
 /// A node in a later epoch, with a header that ends the epoch before. Whether it is
 /// the last block of that is up to the caller.
-fn node_of_later_epoch(is_last: bool) -> (Ledger, bft::Header) {
+pub fn node_of_later_epoch(is_last: bool) -> (Ledger, bft::Header) {
     let mut params = Params::default();
     params.set(Param::EpochBlocks, 3).unwrap();
     let knobs = Knobs {

@@ -5,7 +5,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::{Branch, Branches, Built, branch};
-use crate::bft::{Block, Header, Height};
+use crate::bft::{Block, BlockRef, Header, Height, View};
 use crate::crypto::{Digest, SharedVerifier, sha256};
 use crate::ledger::execution::session::Executed;
 use crate::ledger::pool::Pool;
@@ -67,6 +67,60 @@ fn commit(change: impl Fn(&mut Branch)) {
 #[test]
 fn a_block_that_was_executed_is_committed() {
     commit(|_| {});
+}
+
+/// The next block on one that is known, as a leader makes it.
+fn built_on(branches: &mut Branches, parent: &BlockRef, pool: &mut Pool) -> Block {
+    let content = branches.build(parent, TimeMs(0), pool);
+    let content = content.expect("its parent is known");
+    let header = Header {
+        height: parent.height.next(),
+        parent: parent.hash,
+        parent_view: parent.view,
+        content: content.commitments,
+        ..crate::golden::samples::header()
+    };
+    Block::new(header, content.items).expect("a block")
+}
+
+/// Leaders whose views come to nothing leave as many blocks behind as are kept. A block
+/// that comes then is judged, and so is the one that rests on it.
+#[test]
+fn blocks_that_nobody_keeps_leave_room_for_others() {
+    let mut branches = first();
+    let mut pool = Pool::new(NodeId(1), branches.chain, verifier());
+    for view in (1_u64..).take(2 * BLOCKS_OPEN_MAX) {
+        let header = Header {
+            view: View(view),
+            ..next(&branches)
+        };
+        let open = opened(&branches, &header);
+        branches.open.insert(open.hash, Arc::new(open));
+    }
+    let tip = BlockRef {
+        hash: branches.tip.hash,
+        ..BlockRef::default()
+    };
+    // What is built on a block that is forgotten is forgotten with it.
+    let abandoned = branches.open.values().next().expect("many").clone();
+    let abandoned = BlockRef {
+        hash: abandoned.hash,
+        height: abandoned.height,
+        ..tip
+    };
+    built_on(&mut branches, &abandoned, &mut pool);
+    let kept = *branches.open.keys().last().expect("many");
+    branches.make_room(|hash| *hash == kept);
+    assert!(branches.open.keys().eq([&kept]));
+    assert!(branches.built.is_none());
+    let good = built_on(&mut branches, &tip, &mut pool);
+    branches.make_room(|_| false);
+    assert_eq!(branches.open.len(), 1, "there is room");
+    assert_eq!(branches.check(&good, &pool), Ok(()));
+    let child = built_on(&mut branches, &good.place(), &mut pool);
+    assert_eq!(branches.check(&child, &pool), Ok(()));
+    branches.check_bounds();
+    branches.check_open();
 }
 
 #[test]

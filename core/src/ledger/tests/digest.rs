@@ -70,7 +70,7 @@ const CHANGES: &[Change<Ledger>] = &[
         of.reads.begin(Purpose::Block(RequestId(1)));
     }),
     ("reads: served", |of| {
-        of.reads.begin_serving(NodeId(2));
+        of.reads.begin_serving(NodeId(2), false);
     }),
     ("later epochs", |of| {
         let record = LogRecord {

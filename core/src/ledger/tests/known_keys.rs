@@ -97,3 +97,16 @@ fn transactions_decode_alike_whether_their_key_is_known() {
     let plain = Transaction::decode(&longer, ChainId(3));
     assert_eq!(Transaction::decode_known(&longer, ChainId(3), find), plain);
 }
+
+#[test]
+#[should_panic(expected = "G2: keys of those who have signed lately")]
+fn known_keys_are_bounded() {
+    let key = *FakeAuthority::new(1).signer(0).public_key();
+    let mut known = KnownKeys::new();
+    for number in (0_u64..).take(LEDGER_KEYS_KEPT) {
+        let mut encoded = [1; 33];
+        encoded[..8].copy_from_slice(&number.to_be_bytes());
+        known.old.insert(encoded, key);
+    }
+    known.note(&key);
+}

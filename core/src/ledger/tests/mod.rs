@@ -4,6 +4,7 @@ mod cases;
 mod check;
 pub(in crate::ledger) mod cluster;
 mod compact;
+mod crowds;
 mod digest;
 pub(in crate::ledger) mod golden;
 mod golden_state;

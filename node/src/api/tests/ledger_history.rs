@@ -37,6 +37,7 @@ fn status() -> LedgerStatus {
         bodies_asked: 6,
         rejected: 0,
         bad_signatures: vec![(NodeId(2), 7), (NodeId(3), 8)],
+        bad_signatures_of_others: 9,
     }
 }
 
@@ -54,7 +55,7 @@ async fn metrics_speak_of_the_ledger_if_there_is_one() {
         "decube_ledger_waiting_clients 5",
         "decube_ledger_pool_evicted_total 4",
         "decube_ledger_bodies_asked_total 6",
-        "decube_ledger_bad_signatures_total 15",
+        "decube_ledger_bad_signatures_total 24",
     ] {
         assert!(page.lines().any(|one| one == line), "{line}:\n{page}");
     }
