@@ -295,6 +295,9 @@ pub(super) fn check(outcome: Outcome) -> ApiResult<Outcome> {
             format!("a limit would be passed: {limit}"),
         ),
         Outcome::Invalid { rule } => ApiError::invalid(format!("a rule would be broken: {rule}")),
+        Outcome::ModuleOff { module } => {
+            ApiError::invalid(format!("module {module} is not switched on in this cluster"))
+        }
         changed => return Ok(changed),
     };
     Err(error)
