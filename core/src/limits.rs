@@ -158,6 +158,8 @@ pub const HEADS_GATHERED_MAX: usize = 64;
 /// Requests for a share of a head that a voter keeps for one peer until it has
 /// applied so much.
 pub const HEAD_REQUESTS_PER_PEER_MAX: usize = 128;
+/// Requests of a leader that wait for what nodes say of their modules.
+pub const MODULE_CHECKS_MAX: usize = 16;
 /// Bytes of one snapshot or object segment.
 pub const SEGMENT_BYTES: u64 = 64 << 20;
 /// The smallest segment that a snapshot may be cut into (its last ones may be

@@ -278,6 +278,7 @@ pub fn message_size(message: &node::Message) -> u64 {
             },
             cluster::Message::Forward { .. } | cluster::Message::ForwardReply { .. } => 128,
             cluster::Message::HeadRequest { .. } | cluster::Message::HeadReply { .. } => 192,
+            cluster::Message::ModulesRequest { .. } | cluster::Message::ModulesReply { .. } => 64,
         },
         // The byte of the part is not counted.
         other => other.to_bytes().len() - 1,
@@ -328,6 +329,10 @@ fn cluster_message(fold: &mut Fold, message: &cluster::Message) {
             if let Some(share) = share {
                 fold.all(&share.to_bytes());
             }
+        }
+        cluster::Message::ModulesRequest { .. } | cluster::Message::ModulesReply { .. } => {
+            fold.add(46);
+            fold.all(&message.to_bytes());
         }
     }
 }

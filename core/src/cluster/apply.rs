@@ -95,6 +95,7 @@ impl Cluster {
     /// replica alike, not a reason to stop.
     fn apply_command(&mut self, entry: &Entry, ops: &mut Ops) -> Result<Outcome, OfNewerVersion> {
         match Envelope::from_bytes(&entry.data) {
+            Ok(envelope) if self.replica.is_newer(&envelope.command) => Err(OfNewerVersion),
             Ok(envelope) => Ok(self.replica.apply(entry.id, &envelope, ops)),
             Err(error) if is_of_newer_version(&error) => Err(OfNewerVersion),
             Err(_) => {

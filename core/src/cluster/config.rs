@@ -7,7 +7,7 @@ use crate::kv;
 use crate::mutant::Mutant;
 use crate::raft::{self, Membership};
 use crate::replica;
-use crate::types::{ClusterId, NodeId, ProcessNonce, Span};
+use crate::types::{ClusterId, Modules, NodeId, ProcessNonce, Span};
 
 /// The configuration of a node's part in its cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,6 +42,8 @@ pub struct Config {
     pub voter_keys: BTreeMap<NodeId, PublicKey>,
     /// Checks shares against `voter_keys`.
     pub head_verifier: SharedVerifier,
+    /// See [`replica::Config::claimed_modules`].
+    pub claimed_modules: Modules,
     /// The planted bug, if any.
     pub mutant: Mutant,
 }
@@ -63,6 +65,7 @@ impl Config {
             signer: None,
             voter_keys: BTreeMap::new(),
             head_verifier: SharedVerifier::default(),
+            claimed_modules: Modules::NONE,
             mutant: Mutant::None,
         }
     }
@@ -80,6 +83,7 @@ impl Config {
     /// The configuration of the node's replicated state.
     pub(super) fn replica_config(&self) -> replica::Config {
         replica::Config {
+            claimed_modules: self.claimed_modules,
             mutant: self.mutant,
             ..replica::Config::default()
         }

@@ -4,7 +4,7 @@ use super::request::{Request, Response};
 use crate::crypto::Signature;
 use crate::proof::LogHead;
 use crate::raft;
-use crate::types::{Index, PeerRequestId, Term};
+use crate::types::{Index, Modules, PeerRequestId, Term};
 
 /// A message between two nodes of a cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +43,18 @@ pub enum Message {
         /// The signature, or nothing if the node can never give one for this
         /// size: it has no key, was no voter there, or has compacted its log.
         share: Option<HeadShare>,
+    },
+    /// Which modules of the replicated state do you have?
+    ModulesRequest {
+        /// Chosen by the sender, echoed in the answer.
+        id: PeerRequestId,
+    },
+    /// The answer to [`Message::ModulesRequest`].
+    ModulesReply {
+        /// The request.
+        id: PeerRequestId,
+        /// Those of the sender's version, be they on or off.
+        modules: Modules,
     },
 }
 

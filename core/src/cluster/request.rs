@@ -22,7 +22,8 @@ pub enum Consistency {
 /// What a client asks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Request {
-    /// Change the replicated state.
+    /// Change the replicated state. [`Command::Enable`] is refused unless every voter has
+    /// the module.
     Write(Command),
     /// Read the replicated state.
     Read {

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 
 use super::attest::Attest;
 use super::config::Config;
+use super::modules::ModuleChecks;
 use super::recovery::Recovery;
 use super::requests::Requests;
 use super::snapshots::Snapshots;
@@ -36,6 +37,7 @@ pub struct Cluster {
     /// The tree over the applied log, if its sum at the base is known.
     pub(super) log_tree: Option<AppliedTree>,
     pub(super) attest: Attest,
+    pub(super) module_checks: ModuleChecks,
     /// Clients that follow [`Request::FollowStatus`].
     pub(super) followers: BTreeSet<RequestId>,
     /// The health that was told last.
@@ -136,6 +138,7 @@ impl Cluster {
             snapshots: Snapshots::default(),
             log_tree: None,
             attest: Attest::default(),
+            module_checks: ModuleChecks::default(),
             followers: BTreeSet::new(),
             told_health: Health::Starting,
             config,
@@ -163,7 +166,9 @@ impl Cluster {
 
     /// How many requests wait for an answer. For checkers and metrics.
     pub fn requests_open(&self) -> usize {
-        self.requests.open().saturating_add(self.attest.open())
+        let in_requests = self.requests.open();
+        let waiting = self.attest.open().saturating_add(self.module_checks.open());
+        in_requests.saturating_add(waiting)
     }
 
     /// Shares of heads that contradicted this node's log or did not verify. Above

@@ -52,6 +52,7 @@ impl Machine for Cluster {
             self.wal.deadline(),
             self.requests.deadline(),
             self.attest.deadline(),
+            self.module_checks.deadline(),
             self.tick_deadline(),
             stopping,
         ]
@@ -115,6 +116,10 @@ impl Cluster {
             Message::HeadReply { id, share } => {
                 self.on_head_reply(from, id, share.as_ref(), out);
             }
+            Message::ModulesRequest { id } => self.on_modules_request(from, id, out),
+            Message::ModulesReply { id, modules } => {
+                self.on_modules_reply(now, from, id, modules, out);
+            }
         }
     }
 
@@ -123,6 +128,7 @@ impl Cluster {
     fn on_wake(&mut self, now: Time, out: &mut Outbox<Effect>) {
         self.expire_requests(now, out);
         self.drive_attest(now, out);
+        self.expire_module_checks(now, out);
         self.propose_tick(now);
         if self
             .raft
@@ -207,6 +213,7 @@ impl Cluster {
     fn on_role_changed(&mut self, role: Role, out: &mut Outbox<Effect>) {
         if role != Role::Leader {
             self.tick_in_flight = false;
+            self.give_up_module_checks(out);
         }
         if role == Role::Halted {
             let reason = self.raft.as_ref().and_then(raft::Raft::halt_reason);

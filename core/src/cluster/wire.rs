@@ -39,6 +39,15 @@ impl Encode for Message {
                 writer.put(id);
                 writer.put(share);
             }
+            Self::ModulesRequest { id } => {
+                writer.u8(5);
+                writer.put(id);
+            }
+            Self::ModulesReply { id, modules } => {
+                writer.u8(6);
+                writer.put(id);
+                writer.put(modules);
+            }
         }
     }
 
@@ -70,6 +79,11 @@ impl Decode for Message {
             4 => Self::HeadReply {
                 id: reader.get()?,
                 share: reader.get()?,
+            },
+            5 => Self::ModulesRequest { id: reader.get()? },
+            6 => Self::ModulesReply {
+                id: reader.get()?,
+                modules: reader.get()?,
             },
             tag => {
                 return Err(DecodeError::UnknownTag {
@@ -414,6 +428,16 @@ impl Encode for Refusal {
                 writer.put(node);
             }
             Self::Unavailable => writer.u8(8),
+            Self::LacksModule { node, module } => {
+                writer.u8(9);
+                writer.put(node);
+                writer.put(module);
+            }
+            Self::SilentOnModule { node, module } => {
+                writer.u8(10);
+                writer.put(node);
+                writer.put(module);
+            }
         }
     }
 }
@@ -436,6 +460,14 @@ impl Decode for Refusal {
                 node: reader.get()?,
             },
             8 => Self::Unavailable,
+            9 => Self::LacksModule {
+                node: reader.get()?,
+                module: reader.get()?,
+            },
+            10 => Self::SilentOnModule {
+                node: reader.get()?,
+                module: reader.get()?,
+            },
             tag => {
                 return Err(DecodeError::UnknownTag {
                     what: "refusal",

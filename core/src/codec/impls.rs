@@ -2,8 +2,8 @@
 
 use super::{Decode, DecodeError, Encode, Reader, Writer};
 use crate::types::{
-    Chain, ClusterId, Index, LogId, NodeId, PeerRequestId, ProcessNonce, RequestId, Revision, Span,
-    Term, Time,
+    Chain, ClusterId, Index, LogId, ModuleId, Modules, NodeId, PeerRequestId, ProcessNonce,
+    RequestId, Revision, Span, Term, Time,
 };
 
 /// Encodes newtypes as the number that they hold.
@@ -26,8 +26,23 @@ macro_rules! codec_newtype {
 }
 pub(crate) use codec_newtype;
 
-codec_newtype!(u64: Time, Span, Term, Index, Revision, RequestId);
+codec_newtype!(u64: Time, Span, Term, Index, Revision, RequestId, Modules);
 codec_newtype!(u128: NodeId, ClusterId);
+
+impl Encode for ModuleId {
+    fn encode(&self, writer: &mut Writer) {
+        writer.u8(self.number());
+    }
+}
+
+impl Decode for ModuleId {
+    /// A number that is too high for a module may be one for a newer version.
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let tag = reader.u8()?;
+        let what = "module";
+        Self::new(tag).ok_or(DecodeError::UnknownTag { what, tag })
+    }
+}
 
 impl Encode for PeerRequestId {
     fn encode(&self, writer: &mut Writer) {

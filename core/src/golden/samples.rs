@@ -18,7 +18,7 @@ use crate::merkle::{Frontier, Inclusion, LeafHash, LeafIndex, TreeSize};
 use crate::proof::ledger::{EpochEnd, Finality, Past};
 use crate::proof::{AppliedLog, HeadSignature, LogHead, SignedHead};
 use crate::raft::{Base, Entry, EntryKind, Membership, chain};
-use crate::types::{Chain, ClusterId, Index, LogId, NodeId, Term};
+use crate::types::{Chain, ClusterId, Index, LogId, ModuleId, NodeId, Term};
 
 /// Bytes that count up from the first one.
 pub(crate) fn counted<const N: usize>(first: u8) -> [u8; N] {
@@ -44,6 +44,10 @@ pub(crate) fn tiny(first: u8) -> u16 {
 
 pub(crate) fn wide(first: u8) -> u128 {
     u128::from_be_bytes(counted(first))
+}
+
+pub(crate) fn module() -> ModuleId {
+    ModuleId::new(0x23).expect("below the limit")
 }
 
 pub(crate) fn digest(first: u8) -> Digest {

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use crate::replica::{LogTime, SessionId, Verdict};
-use crate::types::{Revision, Span};
+use crate::types::{ModuleId, Revision, Span};
 
 /// A lease: the index of the log entry that granted it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -134,6 +134,11 @@ pub enum Outcome {
     Unlocked,
     /// Log time has passed.
     Ticked,
+    /// The module is on, by this command or before it.
+    ModuleOn {
+        /// Which.
+        module: ModuleId,
+    },
     /// Refused, nothing changed: a condition does not hold.
     ConditionFailed {
         /// The key it was required of.
@@ -166,6 +171,11 @@ pub enum Outcome {
         /// Which.
         rule: &'static str,
     },
+    /// Refused, nothing changed: the module that was asked is not on.
+    ModuleOff {
+        /// Which.
+        module: ModuleId,
+    },
 }
 
 impl From<Verdict> for Outcome {
@@ -174,6 +184,8 @@ impl From<Verdict> for Outcome {
             Verdict::SessionOpened(session) => Self::SessionOpened(session),
             Verdict::SessionClosed => Self::SessionClosed,
             Verdict::Ticked => Self::Ticked,
+            Verdict::ModuleOn { module } => Self::ModuleOn { module },
+            Verdict::ModuleOff { module } => Self::ModuleOff { module },
             Verdict::NoSession => Self::NoSession,
             Verdict::AnswerGone => Self::AnswerGone,
             Verdict::LimitExceeded { limit } => Self::LimitExceeded { limit },

@@ -8,8 +8,9 @@ use super::history::History;
 use super::layout::{DATA, LEASE, LOCK, Record};
 use super::query::Change;
 use super::state::{Derived, Kv, Lease};
+use super::wire::{MODULE_OFF, MODULE_ON};
 use crate::replica::{Ctx, Held, Holder, ImageError, Loading, Module, ensure, rules};
-use crate::types::Revision;
+use crate::types::{ModuleId, Modules, Revision};
 
 impl Module for Kv {
     type Op = Op;
@@ -17,12 +18,20 @@ impl Module for Kv {
     /// The changes that watchers are told.
     type Notice = Change;
 
+    fn ids() -> Modules {
+        Modules::of(ModuleId::FIRST)
+    }
+
+    fn owner(_: &Op) -> ModuleId {
+        ModuleId::FIRST
+    }
+
     fn owns_space(space: u8) -> bool {
         matches!(space, DATA | LEASE | LOCK)
     }
 
     fn owns_tag(tag: u8) -> bool {
-        matches!(tag, 0x00..=0x0f)
+        matches!(tag, 0x00..=0x0f | MODULE_ON | MODULE_OFF)
     }
 
     fn validate(&self, op: &Op) -> Result<(), Outcome> {

@@ -17,6 +17,11 @@ use crate::replica::rules;
 
 codec_newtype!(u64: LeaseId, FencingToken);
 
+/// Tags of outcomes that the state itself gives. The sixteen in front were in use when
+/// these came, and those behind them may be other modules'.
+pub(super) const MODULE_ON: u8 = 0xf0;
+pub(super) const MODULE_OFF: u8 = 0xf1;
+
 impl Encode for Condition {
     fn encode(&self, writer: &mut Writer) {
         match self {
@@ -228,6 +233,14 @@ impl Encode for Outcome {
                 writer.u8(15);
                 writer.u8(rules::rule_code(rule));
             }
+            Self::ModuleOn { module } => {
+                writer.u8(MODULE_ON);
+                writer.put(module);
+            }
+            Self::ModuleOff { module } => {
+                writer.u8(MODULE_OFF);
+                writer.put(module);
+            }
         }
     }
 }
@@ -271,6 +284,12 @@ impl Decode for Outcome {
             },
             15 => Self::Invalid {
                 rule: named(rules::rule_name, "rule", reader)?,
+            },
+            MODULE_ON => Self::ModuleOn {
+                module: reader.get()?,
+            },
+            MODULE_OFF => Self::ModuleOff {
+                module: reader.get()?,
             },
             tag => return unknown("outcome", tag),
         })

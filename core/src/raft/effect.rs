@@ -9,7 +9,7 @@ use super::event::{Context, PersistSeq};
 use super::membership::MembershipRule;
 use super::message::Message;
 use super::types::{Base, HardState, Membership, SnapshotMeta};
-use crate::types::{Index, LogId, NodeId, Term};
+use crate::types::{Index, LogId, ModuleId, NodeId, Term};
 
 /// One atomic write. Parts are in the order in which they take effect.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,6 +81,21 @@ pub enum Refusal {
     },
     /// The node has halted or is repairing its log.
     Unavailable,
+    /// A voter must have every module of the replicated state that is on, or is to be
+    /// switched on. Raft knows of no modules: its owner refuses so.
+    LacksModule {
+        /// The node that has it not.
+        node: NodeId,
+        /// One that it lacks.
+        module: ModuleId,
+    },
+    /// The same, and a node did not say in time which modules it has: ask again.
+    SilentOnModule {
+        /// The silent node.
+        node: NodeId,
+        /// One that it must have.
+        module: ModuleId,
+    },
 }
 
 /// What a Raft node asks of its owner, in order.

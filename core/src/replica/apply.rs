@@ -10,7 +10,8 @@ use super::module::Module;
 use super::rules;
 use super::session::{Place, Sessions};
 use super::state::{Replica, Shared};
-use super::{SessionId, session};
+use super::switches::Switches;
+use super::{SessionId, session, switches};
 use crate::mutant::Mutant;
 use crate::store::StoreOp;
 use crate::types::{LogId, Span};
@@ -22,19 +23,26 @@ impl<M: Module> Replica<M> {
     /// time moves and everything due ends, then the command is carried out; all of
     /// that happens at the revision `at.index`.
     ///
-    /// Panics if `at` does not directly follow the last entry applied.
+    /// Panics if `at` does not directly follow the last entry applied, and on a command
+    /// of a newer version ([`Replica::is_newer`]).
     pub fn apply(
         &mut self,
         at: LogId,
         envelope: &Envelope<M::Op>,
         ops: &mut Vec<StoreOp>,
     ) -> M::Outcome {
+        let is_newer = self.is_newer(&envelope.command);
+        assert!(
+            !is_newer,
+            "whoever does not know a command stops in front of it"
+        );
         self.begin(at, ops);
         let now = self.shared.pass_time(envelope.proposed_at);
         let mut turn = Turn {
             config: self.shared.config,
             ctx: Ctx::new(&mut self.shared, at.index, now, ops, session::owns_space),
             sessions: &mut self.sessions,
+            switches: &mut self.switches,
             module: &mut self.module,
         };
         turn.expire_due();
@@ -98,6 +106,7 @@ struct Turn<'a, M> {
     /// May write what sessions own.
     ctx: Ctx<'a>,
     sessions: &'a mut Sessions,
+    switches: &'a mut Switches,
     module: &'a mut M,
 }
 
@@ -128,7 +137,7 @@ impl<M: Module> Turn<'_, M> {
                 *ttl > Span::ZERO && *ttl <= self.config.session_ttl_max,
                 rules::TTL,
             )?,
-            Command::CloseSession { .. } | Command::Tick => {}
+            Command::CloseSession { .. } | Command::Tick | Command::Enable { .. } => {}
             Command::InSession {
                 sequence,
                 answered_upto,
@@ -137,11 +146,20 @@ impl<M: Module> Turn<'_, M> {
             } => {
                 require(*sequence > 0, rules::SEQUENCE_ZERO)?;
                 require(answered_upto < sequence, rules::SEQUENCE_CONFIRMED)?;
-                self.module.validate(op)?;
+                self.validate_op(op)?;
             }
-            Command::Once { op } => self.module.validate(op)?,
+            Command::Once { op } => self.validate_op(op)?,
         }
         Ok(())
+    }
+
+    /// A module that is off is not asked: its operations are refused when their turn
+    /// comes, so that a session keeps the refusal.
+    fn validate_op(&self, op: &M::Op) -> Result<(), M::Outcome> {
+        match self.switches.on().contains(M::owner(op)) {
+            true => self.module.validate(op),
+            false => Ok(()),
+        }
     }
 
     fn execute(&mut self, command: &Command<M::Op>) -> M::Outcome {
@@ -158,9 +176,21 @@ impl<M: Module> Turn<'_, M> {
                 answered_upto,
                 op,
             } => self.in_session(*session, *sequence, *answered_upto, op),
-            Command::Once { op } => self.module.apply(&mut self.ctx.of::<M>(), op),
+            Command::Once { op } => self.carry_out(op),
             Command::Tick => Verdict::Ticked.into(),
+            Command::Enable { module } => {
+                let mut ctx = self.ctx.within(switches::owns_space);
+                self.switches.switch_on(&mut ctx, *module).into()
+            }
         }
+    }
+
+    fn carry_out(&mut self, op: &M::Op) -> M::Outcome {
+        let module = M::owner(op);
+        if !self.switches.on().contains(module) {
+            return Verdict::ModuleOff { module }.into();
+        }
+        self.module.apply(&mut self.ctx.of::<M>(), op)
     }
 
     fn in_session(
@@ -178,7 +208,7 @@ impl<M: Module> Turn<'_, M> {
         match session::answer::<M>(&self.ctx, place) {
             Some(first) if !planted => first,
             Some(_) | None => {
-                let outcome = self.module.apply(&mut self.ctx.of::<M>(), op);
+                let outcome = self.carry_out(op);
                 self.sessions
                     .keep_answer::<M>(&mut self.ctx, place, outcome)
             }

@@ -2,7 +2,7 @@
 
 use super::module::Module;
 use super::modules::Installed;
-use crate::types::Span;
+use crate::types::{ModuleId, Span};
 
 /// A client session: the index of the log entry that opened it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -59,6 +59,12 @@ pub enum Command<O = <Installed as Module>::Op> {
     },
     /// Lets log time pass, so that leases and sessions expire.
     Tick,
+    /// Switches a module on, for good. Whoever proposes it sees to it that every voter
+    /// has the module, for one that has not halts at this entry.
+    Enable {
+        /// The module.
+        module: ModuleId,
+    },
 }
 
 /// What the state itself answers, whatever the modules are. The outcomes of a
@@ -71,6 +77,16 @@ pub enum Verdict {
     SessionClosed,
     /// Log time has passed.
     Ticked,
+    /// The module is on, by this command or before it.
+    ModuleOn {
+        /// Which.
+        module: ModuleId,
+    },
+    /// Refused, nothing changed: the module that was asked is not on.
+    ModuleOff {
+        /// Which.
+        module: ModuleId,
+    },
     /// Refused, nothing changed: no such session; it expired or never was.
     NoSession,
     /// Refused: this answer was confirmed as received and is gone.

@@ -2,12 +2,12 @@
 
 use crate::limits;
 use crate::mutant::Mutant;
-use crate::types::Span;
+use crate::types::{Modules, Span};
 
 /// The limits of what is common to all modules of a replicated state.
 ///
-/// They decide how commands end, so **every node of a cluster must have the
-/// same**: a node with other limits would diverge. Each is at most the constant
+/// The limits decide how commands end, so **every node of a cluster must have the
+/// same**: a node with others would diverge. Each is at most the constant
 /// of [`crate::limits`] that it is initialised with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Config {
@@ -23,6 +23,9 @@ pub struct Config {
     pub session_ttl_max: Span,
     /// Bytes after which a chunk of a snapshot ends.
     pub snapshot_chunk_bytes: usize,
+    /// Modules that the node takes itself to have besides those of its table: none but in
+    /// tests of clusters of several versions.
+    pub claimed_modules: Modules,
     /// The planted bug, if any.
     pub mutant: Mutant,
 }
@@ -36,6 +39,7 @@ impl Config {
             session_answers_max: limits::KV_SESSION_ANSWERS_MAX,
             session_ttl_max: Span::from_secs(limits::KV_SESSION_TTL_SECS_MAX),
             snapshot_chunk_bytes: limits::SNAPSHOT_CHUNK_BYTES,
+            claimed_modules: Modules::NONE,
             mutant: Mutant::None,
         }
     }

@@ -18,7 +18,8 @@ impl<M: Module> Replica<M> {
         // OneNonceEach, Bounds
         self.sessions.invariants(shared.config.sessions_max);
         // NothingElse
-        let pairs = held.pairs + self.sessions.count() + self.sessions.answers();
+        let of_sessions = self.sessions.count() + self.sessions.answers();
+        let pairs = held.pairs + of_sessions + self.switches.pairs();
         assert!(pairs == shared.image.map.len());
     }
 
@@ -37,6 +38,7 @@ impl<M: Module> Replica<M> {
         let derived = derived.expect("the image is consistent");
         assert!(derived.expiry == shared.expiry, "ends match the image");
         assert!(derived.sessions == self.sessions, "sessions match");
+        assert!(derived.switches == self.switches, "switches match");
         assert!(
             derived.module.has_indexes_of(&self.module),
             "indexes match the image"

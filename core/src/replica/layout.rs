@@ -10,6 +10,7 @@
 //! | `00` (snapshots only) | [`Header`] |
 //! | `40` ‖ session | nonce, ttl, expires at, answered up to |
 //! | `41` ‖ session ‖ sequence | the outcome, whose first byte says of which module |
+//! | `42` ‖ module | nothing: the module is on |
 //! | any other | a module's, see [`Module::owns_space`] |
 //!
 //! | store key | value |
@@ -41,6 +42,8 @@ pub(super) const STORE_PREFIX_BYTES: usize = 1 + 8;
 pub(super) const SESSION: u8 = 0x40;
 /// The space of the answers that sessions keep.
 pub(super) const ANSWER: u8 = 0x41;
+/// The space of the switches of modules.
+pub(super) const SWITCH: u8 = 0x42;
 
 /// Bytes of an image key.
 pub(super) const IMAGE_KEY_BYTES_MAX: usize = 1 + KV_KEY_BYTES_MAX;

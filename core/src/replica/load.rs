@@ -17,7 +17,8 @@ use super::module::Module;
 use super::modules::Installed;
 use super::session::{self, Sessions};
 use super::snapshot::others;
-use super::state::{Holder, Replica, Shared};
+use super::state::{Holder, Replica, Shared, known_modules};
+use super::switches::{self, Switches};
 use crate::codec::{Decode as _, DecodeError};
 use crate::mutant::Mutant;
 use crate::store::StoreOp;
@@ -222,6 +223,7 @@ pub(super) fn assemble<M: Module>(
     let Derived {
         module,
         sessions,
+        switches,
         expiry,
     } = derive(&config, module, &header, &image)?;
     let shared = Shared {
@@ -236,6 +238,7 @@ pub(super) fn assemble<M: Module>(
     Ok(Replica {
         shared,
         sessions,
+        switches,
         module,
     })
 }
@@ -244,6 +247,7 @@ pub(super) fn assemble<M: Module>(
 pub(super) struct Derived<M> {
     pub(super) module: M,
     pub(super) sessions: Sessions,
+    pub(super) switches: Switches,
     pub(super) expiry: BTreeSet<(LogTime, Holder)>,
 }
 
@@ -258,7 +262,8 @@ pub(super) fn derive<M: Module>(
     for (key, _) in image.map.iter() {
         let space = key.first().copied();
         let space = space.ok_or(ImageError::Inconsistent("empty key"))?;
-        if !session::owns_space(space) && !M::owns_space(space) {
+        let is_common = session::owns_space(space) || switches::owns_space(space);
+        if !is_common && !M::owns_space(space) {
             return Err(ImageError::Newer);
         }
     }
@@ -268,12 +273,14 @@ pub(super) fn derive<M: Module>(
         image,
         expiry: BTreeSet::new(),
     };
+    let switches = Switches::load(&loading, known_modules::<M>(config))?;
     let sessions = Sessions::load::<M>(&mut loading)?;
     let mut module = module.emptied();
     module.load(&mut loading)?;
     Ok(Derived {
         module,
         sessions,
+        switches,
         expiry: loading.expiry,
     })
 }

@@ -12,16 +12,20 @@
 //! - What is kept is kept by a [`Module`], which owns *spaces* (the first byte of the
 //!   keys of its pairs) and *tags* (the first byte of its operations and outcomes).
 //!   Which there are stands in `modules.rs`.
+//! - A module is used only in clusters in which a command has switched it on
+//!   ([`Command::Enable`]); what is asked of it before is refused. The first module is
+//!   always on. The cluster proposes that command when every voter has the module.
 //! - Whatever an entry makes has the entry's index for its id.
 //! - Log time is the maximum of all `proposed_at` so far. It is the only clock.
 //!   What is due ends at the start of the next entry, by time of end and then by
 //!   id, at the revision of that entry.
 //! - A refusal leaves no trace: every change is decided before anything is
 //!   touched. (A refused change in a session is an answer, and is kept as one.)
-//! - A sound state with a space or a tag that no module knows, and a command with
-//!   such a tag, were written by a newer version. They are no damage: the owner stops
-//!   and touches nothing ([`ImageError::Newer`], [`is_of_newer_version`]), for what
-//!   this version would skip newer ones apply.
+//! - A sound state with a space or a tag that no module knows or a switch of one that
+//!   this version does not have, and such a command, were written by a newer version.
+//!   They are no damage: the owner stops and touches nothing ([`ImageError::Newer`],
+//!   [`is_of_newer_version`], [`Replica::is_newer`]), for what this version would skip
+//!   newer ones apply.
 //!
 //! # Layout and persistence
 //! The state is one ordered set of pairs, the *image* (`layout.rs`). Whatever
@@ -70,6 +74,7 @@
 //! | `ctx.rs` | [`Ctx`]: the primitive, as a module sees it |
 //! | `apply.rs` | one entry: time, expiry, command |
 //! | `session.rs` | answers that are given once |
+//! | `switches.rs` | which modules are on |
 //! | `cow.rs` | the ordered map with cheap clones |
 //! | `digest.rs`, `image.rs` | the sum of hashes, and the pairs that it is over |
 //! | `layout.rs` | pairs of the image and keys of the store |
@@ -94,6 +99,7 @@ pub(crate) mod rules;
 mod session;
 mod snapshot;
 mod state;
+mod switches;
 mod wire;
 
 #[cfg(test)]

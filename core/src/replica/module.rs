@@ -8,6 +8,7 @@ use super::ctx::Ctx;
 use super::load::{ImageError, Loading};
 use super::state::Holder;
 use crate::codec::{Decode, Encode};
+use crate::types::{ModuleId, Modules};
 
 /// A part of the replicated state: pairs in spaces of its own, operations that
 /// change them, and indexes that follow from them.
@@ -22,6 +23,12 @@ pub trait Module: Clone + Debug {
     type Outcome: Encode + Decode + From<Verdict> + Clone + Debug + PartialEq + Eq;
     /// What it tells this node of an entry. Neither stored nor in the digest.
     type Notice: Clone + Debug + PartialEq + Eq;
+
+    /// Which modules this is: one, or those of a table.
+    fn ids() -> Modules;
+
+    /// Which of them an operation is for.
+    fn owner(op: &Self::Op) -> ModuleId;
 
     /// Whether image keys that begin with this byte are the module's. Forever: what
     /// a byte stands for can not change while a state holds it.
@@ -39,7 +46,7 @@ pub trait Module: Clone + Debug {
 
     /// Carries out an operation that [`Module::validate`] has let through. Total;
     /// everything is decided before anything is touched, so that a refusal leaves
-    /// no trace.
+    /// no trace. Not called before the module has been switched on.
     fn apply(&mut self, ctx: &mut Ctx<'_>, op: &Self::Op) -> Self::Outcome;
 
     /// Ends what is due. It was announced by [`Ctx::expire_at`], and is not there

@@ -1,9 +1,12 @@
 //! Which modules the state of a cluster has.
 //!
-//! To add one: its folder, and its line in the table. As long as there is one line
-//! the module stands for the whole; with a second one the table makes sums of the
-//! modules' operations, outcomes and notices, one variant each. The bytes stay what
-//! they are: the first byte of an operation or an outcome says whose it is.
+//! To add one: its folder, a number that no other has
+//! ([`Module::ids`](super::Module::ids)), and its line in the table. It does nothing
+//! before a command has switched it on in a cluster (`switches.rs`); only the first one
+//! always is on. As long as there is one line the module stands for the whole; with a
+//! second one the table makes sums of the modules' operations, outcomes and notices, one
+//! variant each. The bytes stay what they are: the first byte of an operation or an
+//! outcome says whose it is.
 
 use crate::kv::Kv;
 
@@ -87,6 +90,20 @@ macro_rules! modules {
             type Op = Op;
             type Outcome = Outcome;
             type Notice = Notice;
+
+            fn ids() -> $crate::types::Modules {
+                let each = [$(<$module as $crate::replica::Module>::ids()),+];
+                let all = each.iter().fold($crate::types::Modules::NONE, |all, ids| all.and(*ids));
+                let count: u32 = each.iter().map(|ids| ids.count()).sum();
+                assert!(all.count() == count, "a number has one owner");
+                all
+            }
+
+            fn owner(op: &Op) -> $crate::types::ModuleId {
+                match op {
+                    $(Op::$variant(op) => <$module as $crate::replica::Module>::owner(op),)+
+                }
+            }
 
             fn owns_space(space: u8) -> bool {
                 let owners = [$(<$module as $crate::replica::Module>::owns_space(space)),+];

@@ -4,24 +4,26 @@ use alloc::collections::BTreeSet;
 
 use bytes::Bytes;
 
-use super::command::LogTime;
+use super::command::{Command, LogTime};
 use super::config::Config;
 use super::image::{Image, size};
-use super::layout::{ANSWER, Generation, HEADER_KEY, Header, Meta, SESSION, image_key};
+use super::layout::{ANSWER, Generation, HEADER_KEY, Header, Meta, SESSION, SWITCH, image_key};
 use super::module::Module;
 use super::modules::Installed;
 use super::session::Sessions;
 use super::snapshot::Frozen;
+use super::switches::Switches;
 use crate::codec::Encode as _;
 use crate::store::StoreOp;
-use crate::types::{LogId, Revision, Span};
+use crate::types::{LogId, ModuleId, Modules, Revision, Span};
 
 /// The replicated state machine of a cluster.
 ///
 /// Contract of the owner:
 /// 1. every log entry is handed over exactly once and in order: `App` entries to
 ///    [`Replica::apply`], all others (and entries that do not decode) to
-///    [`Replica::note_applied`]; a gap or a repetition panics;
+///    [`Replica::note_applied`]; a gap or a repetition panics, and so does a command
+///    that [`Replica::is_newer`] tells of;
 /// 2. the [`StoreOp`]s of one call, or of several in a row, go to the store in one
 ///    atomic batch, batches in order (persistence rule P6);
 /// 3. nothing is answered to a client from a state whose entries may be undone:
@@ -33,6 +35,7 @@ use crate::types::{LogId, Revision, Span};
 pub struct Replica<M: Module = Installed> {
     pub(super) shared: Shared,
     pub(super) sessions: Sessions,
+    pub(super) switches: Switches,
     pub(super) module: M,
 }
 
@@ -74,9 +77,10 @@ impl<M: Module> Replica<M> {
     /// Panics on a configuration outside [`crate::limits`].
     pub fn new(config: Config, module: M) -> Self {
         config.check();
-        for space in [HEADER_KEY[0], SESSION, ANSWER] {
+        for space in [HEADER_KEY[0], SESSION, ANSWER, SWITCH] {
             assert!(!M::owns_space(space), "a space has one owner");
         }
+        assert!(M::ids().contains(ModuleId::FIRST), "it is always on");
         Self {
             shared: Shared {
                 config,
@@ -88,6 +92,7 @@ impl<M: Module> Replica<M> {
                 expiry: BTreeSet::new(),
             },
             sessions: Sessions::default(),
+            switches: Switches::new(),
             module,
         }
     }
@@ -128,6 +133,25 @@ impl<M: Module> Replica<M> {
         Counts {
             sessions: self.sessions.count(),
             answers: self.sessions.answers(),
+        }
+    }
+
+    /// The modules that are on.
+    pub const fn modules_on(&self) -> Modules {
+        self.switches.on()
+    }
+
+    /// The modules that this version has, be they on or off.
+    pub fn modules_known(&self) -> Modules {
+        known_modules::<M>(&self.shared.config)
+    }
+
+    /// Whether a command means a module that this version does not have. It decodes, for
+    /// it is not of that module, and must stop the owner all the same.
+    pub fn is_newer(&self, command: &Command<M::Op>) -> bool {
+        match command {
+            Command::Enable { module } => !self.modules_known().contains(*module),
+            _ => false,
         }
     }
 
@@ -228,6 +252,11 @@ impl Shared {
             value: meta.to_bytes(),
         }
     }
+}
+
+/// The modules that a version with this table has.
+pub(super) fn known_modules<M: Module>(config: &Config) -> Modules {
+    M::ids().and(config.claimed_modules)
 }
 
 /// When something that begins now ends.

@@ -50,6 +50,10 @@ impl<O: Encode> Encode for Command<O> {
                 writer.put(op);
             }
             Self::Tick => writer.u8(4),
+            Self::Enable { module } => {
+                writer.u8(5);
+                writer.put(module);
+            }
         }
     }
 }
@@ -72,6 +76,9 @@ impl<O: Decode> Decode for Command<O> {
             },
             3 => Self::Once { op: reader.get()? },
             4 => Self::Tick,
+            5 => Self::Enable {
+                module: reader.get()?,
+            },
             tag => {
                 return Err(DecodeError::UnknownTag {
                     what: "command",

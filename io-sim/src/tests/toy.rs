@@ -327,7 +327,9 @@ impl Machine for Toy {
                     }
                     cluster::Message::Raft(_)
                     | cluster::Message::HeadRequest { .. }
-                    | cluster::Message::HeadReply { .. } => {}
+                    | cluster::Message::HeadReply { .. }
+                    | cluster::Message::ModulesRequest { .. }
+                    | cluster::Message::ModulesReply { .. } => {}
                 }
             }
             Event::Io {

@@ -245,6 +245,14 @@ fn refused(refusal: Refusal) -> ApiError {
             Code::Unavailable,
             "the node is repairing its log or has halted",
         ),
+        Refusal::LacksModule { node, module } => ApiError::new(
+            Code::ChangeInProgress,
+            format!("the version of node {node} does not have module {module}; update it first"),
+        ),
+        Refusal::SilentOnModule { node, module } => ApiError::new(
+            Code::ChangeInProgress,
+            format!("node {node} has not said whether it has module {module}; try again later"),
+        ),
     }
 }
 
@@ -295,6 +303,9 @@ pub(super) fn check(outcome: Outcome) -> ApiResult<Outcome> {
             format!("a limit would be passed: {limit}"),
         ),
         Outcome::Invalid { rule } => ApiError::invalid(format!("a rule would be broken: {rule}")),
+        Outcome::ModuleOff { module } => ApiError::invalid(format!(
+            "module {module} is not switched on in this cluster"
+        )),
         changed => return Ok(changed),
     };
     Err(error)

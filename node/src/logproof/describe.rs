@@ -50,6 +50,7 @@ fn command(command: &Command) -> String {
         }
         Command::Once { op: it } => op(it),
         Command::Tick => "lets time pass".to_owned(),
+        Command::Enable { module } => format!("switches module {module} on"),
     }
 }
 

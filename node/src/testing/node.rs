@@ -277,6 +277,7 @@ impl State {
             }
             Command::Once { op } => self.op(op),
             Command::Tick => Outcome::Ticked,
+            Command::Enable { module } => Outcome::ModuleOn { module },
         }
     }
 

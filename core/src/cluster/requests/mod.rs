@@ -279,22 +279,34 @@ impl Cluster {
         deadline: Time,
         out: &mut Outbox<Effect>,
     ) {
+        let is_ready = self.raft.as_ref().is_some_and(raft::Raft::is_ready_leader);
+        let needs_ready = matches!(request, Request::Read { .. } | Request::ChangeMembership(_));
+        if needs_ready && !is_ready {
+            let early = Early {
+                origin,
+                request,
+                deadline,
+            };
+            return insert_by(&mut self.requests.early, early, |one| one.deadline);
+        }
+        self.serve_checked(now, origin, request, deadline, out);
+    }
+
+    /// Nothing that is known here speaks against it.
+    pub(super) fn serve(
+        &mut self,
+        now: Time,
+        origin: Origin,
+        request: Request,
+        deadline: Time,
+        out: &mut Outbox<Effect>,
+    ) {
         match request {
             Request::Write(command) => {
                 let context = self
                     .requests
                     .enter_raft(Some(origin), Kind::Write(None), deadline);
                 self.propose(now, context, command);
-            }
-            request @ (Request::Read { .. } | Request::ChangeMembership(_))
-                if !self.raft.as_ref().is_some_and(raft::Raft::is_ready_leader) =>
-            {
-                let early = Early {
-                    origin,
-                    request,
-                    deadline,
-                };
-                insert_by(&mut self.requests.early, early, |one| one.deadline);
             }
             Request::Read { query, .. } => {
                 let context = self
@@ -542,6 +554,9 @@ impl Cluster {
         }
         for parked in requests.parked {
             reply(parked.id, Response::Refused(Refusal::Unavailable), out);
+        }
+        for origin in self.module_checks.take() {
+            self.answer(origin, Response::Refused(Refusal::Unavailable), out);
         }
         let streams = core::mem::take(&mut self.watches).into_keys();
         let streams = streams.chain(core::mem::take(&mut self.followers));

@@ -68,7 +68,8 @@ impl Cluster {
         let waited = self.watches.remove(&id).is_some()
             || self.followers.remove(&id)
             || self.requests.unpark(id)
-            || self.attest.cancel(id);
+            || self.attest.cancel(id)
+            || self.module_checks.cancel(id);
         if waited {
             reply(id, Response::Refused(Refusal::Unavailable), out);
         }

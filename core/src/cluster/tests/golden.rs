@@ -11,7 +11,7 @@ use crate::cluster::{
 use crate::codec::{Encode as _, Writer};
 use crate::golden::Table;
 use crate::golden::samples::{
-    applied_log, base, blob, digest, entries, log_head, log_id, membership, node, number,
+    applied_log, base, blob, digest, entries, log_head, log_id, membership, module, node, number,
     signature, signed_head, small,
 };
 use crate::kv::{Answer, Change, Found, Outcome, Query};
@@ -21,7 +21,7 @@ use crate::raft::{
 };
 use crate::replica::Command;
 use crate::store::StoreOp;
-use crate::types::{Index, PeerRequestId, ProcessNonce, Revision, Term};
+use crate::types::{Index, Modules, PeerRequestId, ProcessNonce, Revision, Term};
 use crate::wal::{Record, RecordKind, WalSeq};
 
 #[test]
@@ -53,7 +53,7 @@ fn peer_request() -> PeerRequestId {
     }
 }
 
-fn peer_messages() -> [Message; 5] {
+fn peer_messages() -> [Message; 7] {
     let id = peer_request();
     let message = raft::Message {
         term: Term(number(0x11)),
@@ -77,6 +77,11 @@ fn peer_messages() -> [Message; 5] {
         Message::HeadReply {
             id,
             share: Some(share()),
+        },
+        Message::ModulesRequest { id },
+        Message::ModulesReply {
+            id,
+            modules: Modules(number(0x71)),
         },
     ]
 }
@@ -227,7 +232,7 @@ fn roles() -> [Role; 6] {
     ]
 }
 
-fn refusals() -> [Refusal; 9] {
+fn refusals() -> [Refusal; 11] {
     [
         Refusal::NotLeader {
             leader: Some(node(0x01)),
@@ -242,6 +247,14 @@ fn refusals() -> [Refusal; 9] {
         },
         Refusal::NotCaughtUp { node: node(0x11) },
         Refusal::Unavailable,
+        Refusal::LacksModule {
+            node: node(0x21),
+            module: module(),
+        },
+        Refusal::SilentOnModule {
+            node: node(0x31),
+            module: module(),
+        },
     ]
 }
 

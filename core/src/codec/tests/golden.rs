@@ -2,10 +2,10 @@
 
 use crate::codec::Writer;
 use crate::golden::Table;
-use crate::golden::samples::{blob, counted, log_id, number, small, tiny, wide};
+use crate::golden::samples::{blob, counted, log_id, module, number, small, tiny, wide};
 use crate::types::{
-    Chain, ClusterId, Index, NodeId, PeerRequestId, ProcessNonce, RequestId, Revision, Span, Term,
-    Time,
+    Chain, ClusterId, Index, Modules, NodeId, PeerRequestId, ProcessNonce, RequestId, Revision,
+    Span, Term, Time,
 };
 
 #[test]
@@ -24,6 +24,8 @@ fn golden_bytes() {
     table.row(&NodeId(wide(0x07)));
     table.row(&ClusterId(wide(0x08)));
     table.row(&Chain(counted(0x09)));
+    table.row(&module());
+    table.row(&Modules(number(0x11)));
     table.row(&log_id(0x0a));
     table.rows([None, Some(Term(number(0x0b)))]);
     written(&mut table);

@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use super::{Rig, put_leased, small};
 use crate::codec::Writer;
 use crate::golden::Table;
-use crate::golden::samples::{blob, number, small as four, wide};
+use crate::golden::samples::{blob, module, number, small as four, wide};
 use crate::kv::layout::{DATA, LEASE, LOCK, Record, data_value, lease_value, lock_value};
 use crate::kv::state::lease_name;
 use crate::kv::*;
@@ -109,7 +109,7 @@ fn outcomes(table: &mut Table) {
     }
 }
 
-fn changes() -> [Outcome; 8] {
+fn changes() -> [Outcome; 9] {
     let token = FencingToken(number(0x51));
     [
         Outcome::SessionOpened(SessionId(number(0x01))),
@@ -126,10 +126,11 @@ fn changes() -> [Outcome; 8] {
         Outcome::Locked { token },
         Outcome::Unlocked,
         Outcome::Ticked,
+        Outcome::ModuleOn { module: module() },
     ]
 }
 
-fn failures() -> [Outcome; 6] {
+fn failures() -> [Outcome; 7] {
     let token = FencingToken(number(0x51));
     [
         Outcome::ConditionFailed {
@@ -142,6 +143,7 @@ fn failures() -> [Outcome; 6] {
         Outcome::NoLease,
         Outcome::LockHeld { token },
         Outcome::LockNotHeld,
+        Outcome::ModuleOff { module: module() },
     ]
 }
 

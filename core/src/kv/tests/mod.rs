@@ -428,7 +428,7 @@ impl Made {
                 self.resolve_op(op);
             }
             Command::Once { op } => self.resolve_op(op),
-            Command::OpenSession { .. } | Command::Tick => {}
+            Command::OpenSession { .. } | Command::Tick | Command::Enable { .. } => {}
         }
     }
 

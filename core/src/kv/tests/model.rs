@@ -63,6 +63,7 @@ impl Model {
         self.expire();
         match &envelope.command {
             Command::Tick => Outcome::Ticked,
+            Command::Enable { module } => Outcome::ModuleOn { module: *module },
             Command::OpenSession { nonce, ttl } => self.open(*nonce, ttl.0),
             Command::CloseSession { session } => match self.sessions.remove(&session.0) {
                 Some(_) => Outcome::SessionClosed,

@@ -9,6 +9,7 @@ use super::*;
 use crate::codec::{Decode, DecodeError, Encode};
 use crate::kv::{Answer, Change};
 use crate::replica::rules;
+use crate::types::ModuleId;
 
 fn round_trip<T: Encode + Decode + PartialEq + core::fmt::Debug>(value: &T) {
     let bytes = value.to_bytes();
@@ -42,6 +43,12 @@ fn outcomes() -> Vec<Outcome> {
         Outcome::Locked { token },
         Outcome::Unlocked,
         Outcome::Ticked,
+        Outcome::ModuleOn {
+            module: ModuleId::FIRST,
+        },
+        Outcome::ModuleOff {
+            module: ModuleId::FIRST,
+        },
         Outcome::ConditionFailed {
             key: "k".into(),
             revision: Some(Revision(1)),

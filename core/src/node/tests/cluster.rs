@@ -107,8 +107,8 @@ fn response_of_part(response: node::Response) -> Response {
 pub(super) struct Nodes {
     /// The first members, as each of them was told.
     bootstraps: BTreeMap<NodeId, Membership>,
-    /// Configuration changes that tests make for all nodes.
-    tune: fn(&mut Config),
+    /// Configuration changes that tests make, for processes that start from now on.
+    pub(super) tune: fn(&mut Config),
     /// Processes that have begun.
     processes: u64,
 }

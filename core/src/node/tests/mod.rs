@@ -4,6 +4,7 @@
 mod cases;
 mod cluster;
 mod golden;
+mod modules;
 mod newer;
 mod proofs;
 mod wire;

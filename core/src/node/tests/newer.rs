@@ -14,7 +14,7 @@ use crate::kv::tests::put;
 use crate::kv::{self, Kv};
 use crate::node::Message;
 use crate::raft::{self, Base, Body, Entry, EntryKind, InflightId, RoundId, SnapshotMeta, chain};
-use crate::replica::tests::toy::{Op, Toy, ToyOp, WithToy};
+use crate::replica::tests::toy::{Op, TOY, Toy, ToyOp, WithToy};
 use crate::replica::{Command, Config, Envelope, LogTime, Replica};
 use crate::store::StoreOp;
 use crate::types::{Chain, Index, LogId, NodeId, Span, Term};
@@ -24,25 +24,32 @@ const OLD: NodeId = NodeId(1);
 /// The node of a newer version that leads it. Only its messages exist.
 const NEW: NodeId = NodeId(2);
 
-fn envelope(op: Op) -> Envelope<Op> {
+const ENABLE: Command<Op> = Command::Enable { module: TOY };
+
+const fn once(op: Op) -> Command<Op> {
+    Command::Once { op }
+}
+
+fn envelope(command: Command<Op>) -> Envelope<Op> {
     Envelope {
         proposed_at: LogTime(1),
-        command: Command::Once { op },
+        command,
     }
 }
 
-/// The log of the newer version: the keys `a` and `b`, and between them a counter.
-fn log() -> Vec<Entry> {
+/// A log of the newer version: the keys `a` and `b`, and between them something of the
+/// module.
+fn log(of_module: Command<Op>) -> Vec<Entry> {
     let commands = [
-        Op::Kv(put("a", "1")),
-        Op::Toy(ToyOp::Make),
-        Op::Kv(put("b", "2")),
+        once(Op::Kv(put("a", "1"))),
+        of_module,
+        once(Op::Kv(put("b", "2"))),
     ];
     let mut before = (LogId::ZERO, chain::EMPTY);
     let mut entries = Vec::new();
-    for op in commands {
+    for command in commands {
         let id = LogId::new(Term(7), before.0.index.next());
-        let data = envelope(op).to_bytes();
+        let data = envelope(command).to_bytes();
         let entry = chain::seal(CLUSTER, before.1, id, EntryKind::App, data);
         before = (entry.id, entry.chain);
         entries.push(entry);
@@ -50,15 +57,15 @@ fn log() -> Vec<Entry> {
     entries
 }
 
-/// The state that the log leads to, and its pairs in the store.
+/// The state that the log leads to as far as its switch, and its pairs in the store.
 fn state() -> (Replica<WithToy>, Vec<StoreOp>) {
     let kv = Kv::new(kv::Config::new());
     let toy = Toy::default();
     let mut state = Replica::new(Config::new(), WithToy { kv, toy });
     let mut ops = Vec::new();
-    let commands = [Op::Kv(put("a", "1")), Op::Toy(ToyOp::Make)];
-    for (op, entry) in commands.into_iter().zip(log()) {
-        state.apply(entry.id, &envelope(op), &mut ops);
+    let commands = [once(Op::Kv(put("a", "1"))), ENABLE];
+    for (command, entry) in commands.into_iter().zip(log(ENABLE)) {
+        state.apply(entry.id, &envelope(command), &mut ops);
     }
     (state, ops)
 }
@@ -109,9 +116,20 @@ fn store(cluster: &Cluster) -> alloc::collections::BTreeMap<Bytes, Bytes> {
 
 #[test]
 fn a_committed_command_of_an_unknown_module_stops_the_node_and_is_not_skipped() {
+    stops_in_front_of(log(once(Op::Toy(ToyOp::Make))));
+}
+
+#[test]
+fn the_switch_of_an_unknown_module_stops_the_node_and_is_not_skipped() {
+    stops_in_front_of(log(ENABLE));
+}
+
+/// In front of the second entry.
+fn stops_in_front_of(log: Vec<Entry>) {
     let mut cluster = follower();
     let start = (LogId::ZERO, chain::EMPTY);
-    says(&mut cluster, append(Index(1), start, log()));
+    let end = log.last().map(|entry| (entry.id, entry.chain)).unwrap();
+    says(&mut cluster, append(Index(1), start, log));
     cluster.run_until("the first entry", |cluster| {
         cluster.part(OLD).replica().applied().index == Index(1)
     });
@@ -120,8 +138,6 @@ fn a_committed_command_of_an_unknown_module_stops_the_node_and_is_not_skipped() 
         "it is only in the log"
     );
     let before = store(&cluster);
-    let end = log().pop().unwrap();
-    let end = (end.id, end.chain);
     says(&mut cluster, append(Index(3), end, Vec::new()));
     expect_halt(&mut cluster);
     assert_eq!(store(&cluster), before, "nothing behind it is applied");
@@ -139,7 +155,7 @@ fn a_committed_command_of_an_unknown_module_stops_the_node_and_is_not_skipped() 
 fn a_stored_state_with_an_unknown_module_stops_the_node_and_is_not_wiped() {
     let mut cluster = follower();
     let start = (LogId::ZERO, chain::EMPTY);
-    let entries = log().into_iter().take(1).collect();
+    let entries = log(ENABLE).into_iter().take(1).collect();
     says(&mut cluster, append(Index(1), start, entries));
     cluster.run_until("the entry", |cluster| {
         cluster.part(OLD).replica().applied().index == Index(1)
@@ -165,7 +181,7 @@ fn a_snapshot_with_an_unknown_module_stops_the_node_and_is_not_installed() {
     let mut cluster = follower();
     let before = store(&cluster);
     let (state, _) = state();
-    let at = log().swap_remove(1);
+    let at = log(ENABLE).swap_remove(1);
     let mut frozen = state.freeze();
     let (data, last) = frozen.chunk(0).unwrap();
     assert!(last, "a small state is one chunk");

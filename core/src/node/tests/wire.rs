@@ -20,13 +20,16 @@ use crate::raft::{EntryKind, Membership, Refusal};
 use crate::replica::Command;
 use crate::store::{Page, StoreSeq};
 use crate::types::{
-    ClusterId, Index, LogId, NodeId, PeerRequestId, ProcessNonce, RequestId, Revision, Term,
-    WallTime,
+    ClusterId, Index, LogId, ModuleId, Modules, NodeId, PeerRequestId, ProcessNonce, RequestId,
+    Revision, Term, WallTime,
 };
 
 fn requests() -> Vec<Request> {
     vec![
         Request::Write(Command::Tick),
+        Request::Write(Command::Enable {
+            module: ModuleId::FIRST,
+        }),
         Request::Read {
             query: Query::Get {
                 key: Bytes::from_static(b"k"),
@@ -103,6 +106,10 @@ fn events() -> Vec<Event> {
         };
         events.push(said(message));
     }
+    let id = peer_request(8);
+    events.push(said(Message::ModulesRequest { id }));
+    let modules = Modules(3);
+    events.push(said(Message::ModulesReply { id, modules }));
     events.push(said(Message::HeadRequest {
         id: peer_request(8),
         size: Index(9),
@@ -210,6 +217,10 @@ fn responses() -> Vec<Response> {
         }),
         Response::Refused(Refusal::NotReady),
         Response::Refused(Refusal::NotCaughtUp { node: NodeId(4) }),
+        Response::Refused(Refusal::LacksModule {
+            node: NodeId(4),
+            module: ModuleId::FIRST,
+        }),
         Response::Written {
             at: LogId::new(Term(1), Index(2)),
             outcome: kv::Outcome::Ticked,

@@ -7,12 +7,12 @@ use bytes::Bytes;
 
 use crate::codec::Encode as _;
 use crate::golden::Table;
-use crate::golden::samples::{counted, log_id, number, wide};
+use crate::golden::samples::{counted, log_id, module, number, wide};
 use crate::kv::tests::golden::{ops, pair_bytes};
 use crate::kv::{Op, Outcome};
 use crate::replica::layout::{
-    ANSWER, HEADER_KEY, Header, Meta, Record, SESSION, SessionRecord, answer_name, image_key,
-    session_name,
+    ANSWER, HEADER_KEY, Header, Meta, Record, SESSION, SWITCH, SessionRecord, answer_name,
+    image_key, session_name,
 };
 use crate::replica::{Command, Envelope, Generation, LogTime, SessionId};
 use crate::types::{Revision, Span};
@@ -44,10 +44,11 @@ fn golden_bytes() {
         let record = Record::decode::<Outcome>(&key.clone().into(), &value);
         table.inside_bytes(&record.unwrap(), &pair_bytes(&key, &value));
     }
+    table.bytes("switch_key", &image_key(SWITCH, &[module().number()]));
     table.check();
 }
 
-fn commands() -> [Command; 5] {
+fn commands() -> [Command; 6] {
     let [op, ..] = ops();
     let session = SessionId(number(0x11));
     [
@@ -64,6 +65,7 @@ fn commands() -> [Command; 5] {
         },
         Command::Once { op },
         Command::Tick,
+        Command::Enable { module: module() },
     ]
 }
 

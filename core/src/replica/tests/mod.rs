@@ -7,6 +7,7 @@ mod cow;
 mod digest;
 mod golden;
 mod modules;
+mod switches;
 pub(crate) mod toy;
 
 pub(crate) use super::digest::PairSum;

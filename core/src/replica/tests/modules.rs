@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use super::toy::{COUNTER, Notice, Op, Outcome, TTL, Toy, ToyOp, ToyOutcome, WithToy};
+use super::toy::{COUNTER, Notice, Op, Outcome, TOY, TTL, Toy, ToyOp, ToyOutcome, WithToy};
 use crate::codec::{Decode as _, Encode as _};
 use crate::kv::tests::{Disk, put};
 use crate::kv::{self, Kv, LeaseId};
@@ -17,26 +17,34 @@ use crate::replica::{
 use crate::types::{LogId, Span, Term};
 
 /// A state with both modules, the log that led to it and the store that mirrors it.
-struct Rig {
-    state: Replica<WithToy>,
-    disk: Disk,
+pub(super) struct Rig {
+    pub(super) state: Replica<WithToy>,
+    pub(super) disk: Disk,
     log: Vec<Envelope<Op>>,
     now: u64,
 }
 
-fn both() -> WithToy {
+pub(super) fn both() -> WithToy {
     WithToy {
         kv: first(),
         toy: Toy::default(),
     }
 }
 
-fn first() -> Kv {
+pub(super) fn first() -> Kv {
     Kv::new(kv::Config::new())
 }
 
 impl Rig {
+    /// The toy has been switched on, by entry 1.
     fn new(config: Config) -> Self {
+        let mut rig = Self::with_toy_off(config);
+        let on = rig.run(Command::Enable { module: TOY });
+        assert_eq!(on, Verdict::ModuleOn { module: TOY }.into());
+        rig
+    }
+
+    pub(super) fn with_toy_off(config: Config) -> Self {
         Self {
             state: Replica::new(config, both()),
             disk: Disk::default(),
@@ -45,7 +53,7 @@ impl Rig {
         }
     }
 
-    fn run(&mut self, command: Command<Op>) -> Outcome {
+    pub(super) fn run(&mut self, command: Command<Op>) -> Outcome {
         let envelope = Envelope {
             proposed_at: LogTime(self.now),
             command,
@@ -87,7 +95,7 @@ impl Rig {
         }
     }
 
-    fn value(&self, counter: u64) -> Option<u64> {
+    pub(super) fn value(&self, counter: u64) -> Option<u64> {
         self.state.module().toy.value(counter)
     }
 }
@@ -96,7 +104,7 @@ fn next_id(state: &Replica<WithToy>) -> LogId {
     LogId::new(Term(1), state.applied().index.next())
 }
 
-fn in_session(session: SessionId, sequence: u64, op: ToyOp) -> Command<Op> {
+pub(super) fn in_session(session: SessionId, sequence: u64, op: ToyOp) -> Command<Op> {
     Command::InSession {
         session,
         sequence,
@@ -105,19 +113,19 @@ fn in_session(session: SessionId, sequence: u64, op: ToyOp) -> Command<Op> {
     }
 }
 
-/// A state with something of every kind: entry 1 makes a counter, entry 3 a session.
+/// A state with something of every kind: entry 2 makes a counter, entry 4 a session.
 fn filled() -> Rig {
     let mut rig = Rig::new(Config::new());
     rig.toy(ToyOp::Make);
     rig.kv(put("key", "value"));
     let session = rig.open();
-    let add = ToyOp::Add { counter: 1, by: 5 };
+    let add = ToyOp::Add { counter: 2, by: 5 };
     rig.run(in_session(session, 1, add));
-    assert_eq!(rig.value(1), Some(5));
+    assert_eq!(rig.value(2), Some(5));
     rig
 }
 
-fn frozen_chunks(state: &Replica<WithToy>) -> Vec<Bytes> {
+pub(super) fn frozen_chunks(state: &Replica<WithToy>) -> Vec<Bytes> {
     let mut frozen = state.freeze();
     (0..)
         .map_while(|number| frozen.chunk(number).map(|(chunk, _)| chunk))
@@ -132,8 +140,8 @@ fn load(disk: &Disk) -> Replica<WithToy> {
 
 /// The same commands again, to states that came about in other ways.
 fn go_on(rig: &mut Rig) -> Vec<(Outcome, Vec<Notice>, [u8; 32])> {
-    let session = SessionId(3);
-    let add = |by| ToyOp::Add { counter: 1, by };
+    let session = SessionId(4);
+    let add = |by| ToyOp::Add { counter: 2, by };
     let commands = vec![
         in_session(session, 1, add(5)),
         in_session(session, 2, add(7)),
@@ -165,7 +173,7 @@ fn a_second_module_survives_restart_snapshot_and_replay() {
         staging.push_chunk(&chunk).unwrap();
     }
     let installed = staging.finish(rig.state.digest(), Generation(9)).unwrap();
-    let mut replayed = Rig::new(Config::new());
+    let mut replayed = Rig::with_toy_off(Config::new());
     for envelope in rig.log.clone() {
         replayed.run(envelope.command);
     }
@@ -174,7 +182,7 @@ fn a_second_module_survives_restart_snapshot_and_replay() {
     assert_eq!(
         expected[0].0,
         Outcome::Toy(ToyOutcome::Counted {
-            counter: 1,
+            counter: 2,
             value: 5
         }),
         "the first answer again"
@@ -188,7 +196,8 @@ fn a_second_module_survives_restart_snapshot_and_replay() {
             now,
         };
         assert_eq!(go_on(&mut other), expected);
-        assert_eq!(other.value(1), rig.value(1));
+        assert_eq!(other.value(2), rig.value(2));
+        assert_eq!(other.state.modules_on(), WithToy::ids());
     }
 }
 
@@ -196,12 +205,12 @@ fn a_second_module_survives_restart_snapshot_and_replay() {
 fn what_modules_announce_ends_by_time_and_each_tells_its_own() {
     let mut rig = Rig::new(Config::new());
     rig.toy(ToyOp::Make);
-    assert_eq!(rig.state.take_notices(), [Notice::Toy(1)]);
+    assert_eq!(rig.state.take_notices(), [Notice::Toy(2)]);
     let lease = rig.kv(kv::Op::LeaseGrant { ttl: TTL });
     let kv::Outcome::Lease { lease, .. } = lease else {
         panic!("not granted: {lease:?}")
     };
-    assert_eq!(lease, LeaseId(2));
+    assert_eq!(lease, LeaseId(3));
     rig.kv(crate::kv::tests::put_leased("key", "value", lease));
     let notices = rig.state.take_notices();
     assert!(matches!(notices[..], [Notice::Kv(_)]));
@@ -209,8 +218,8 @@ fn what_modules_announce_ends_by_time_and_each_tells_its_own() {
     rig.now += TTL.0;
     let ticked = rig.run(Command::Tick);
     assert_eq!(ticked, Outcome::from(Verdict::Ticked));
-    assert_eq!(rig.value(1), None);
-    assert_eq!(rig.state.state_bytes(), 0);
+    assert_eq!(rig.value(2), None);
+    assert_eq!(rig.state.state_bytes(), 2, "the switch");
     assert_eq!(rig.state.next_expiry(), None);
 }
 
@@ -232,7 +241,7 @@ fn a_module_says_what_stands_for_data_in_a_full_state() {
 #[test]
 fn the_first_module_has_the_same_bytes_with_and_without_another() {
     let mut alone = Replica::new(Config::new(), first());
-    let mut rig = Rig::new(Config::new());
+    let mut rig = Rig::with_toy_off(Config::new());
     let (nonce, ttl) = (7, Span(1_000));
     let open = rig.run(Command::OpenSession { nonce, ttl });
     let put_it = rig.kv(put("key", "value"));
@@ -306,7 +315,7 @@ fn damage_is_damage_whatever_module_it_hits() {
 #[test]
 fn a_command_of_the_module_is_told_from_garbage() {
     let rig = filled();
-    let command = rig.log[0].to_bytes();
+    let command = rig.log[1].to_bytes();
     let error = Envelope::<kv::Op>::from_bytes(&command).unwrap_err();
     assert!(is_of_newer_version(&error));
     let cut = command.slice(..command.len() - 1);
@@ -322,6 +331,7 @@ fn a_module_can_not_write_in_the_space_of_another() {
 
 #[test]
 fn spaces_and_tags_have_one_owner() {
+    assert_eq!(WithToy::ids(), Kv::ids().and(Toy::ids()));
     for byte in 0..=u8::MAX {
         assert!(!(Kv::owns_space(byte) && Toy::owns_space(byte)));
         assert_eq!(

@@ -6,7 +6,7 @@ use decube_core::io::Volume;
 use decube_core::node::PartId;
 use decube_core::part::Health as PartHealth;
 use decube_core::raft::{Membership, MembershipRule, Refusal, Role};
-use decube_core::types::NodeId;
+use decube_core::types::{ModuleId, NodeId};
 use decube_io_real::host::SlowVolume;
 use serde_json::json;
 
@@ -96,6 +96,22 @@ async fn changes_that_raft_refuses_say_why() {
         ),
         (
             Refusal::NotCaughtUp { node: NodeId(4) },
+            409,
+            "raft/change-in-progress",
+        ),
+        (
+            Refusal::LacksModule {
+                node: NodeId(4),
+                module: ModuleId::FIRST,
+            },
+            409,
+            "raft/change-in-progress",
+        ),
+        (
+            Refusal::SilentOnModule {
+                node: NodeId(4),
+                module: ModuleId::FIRST,
+            },
             409,
             "raft/change-in-progress",
         ),

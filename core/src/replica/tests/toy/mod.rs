@@ -12,8 +12,10 @@ use crate::replica::modules::modules;
 use crate::replica::{
     Ctx, Held, Holder, ImageError, Loading, LogTime, Module, Verdict, after, ensure,
 };
-use crate::types::Span;
+use crate::types::{ModuleId, Modules, Span};
 
+/// The number of the module.
+pub(crate) const TOY: ModuleId = ModuleId::new(63).unwrap();
 /// The space of counters: named by the entry that made them.
 pub(crate) const COUNTER: u8 = 0x50;
 /// How long a counter outlives its last use.
@@ -92,6 +94,14 @@ impl Module for Toy {
     type Outcome = ToyOutcome;
     /// The counter that changed.
     type Notice = u64;
+
+    fn ids() -> Modules {
+        Modules::of(TOY)
+    }
+
+    fn owner(_: &ToyOp) -> ModuleId {
+        TOY
+    }
 
     fn owns_space(space: u8) -> bool {
         space == COUNTER
