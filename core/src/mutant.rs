@@ -181,6 +181,9 @@ pub enum Mutant {
     /// A copy of a forwarded request is refused, as if nothing had happened (found by
     /// `raft-snapshot` seed 1035).
     ClusterRefusesCopies,
+    /// A log whose disk hangs while a snapshot is installed goes on behind the entries that
+    /// were not written (found by `raft-reconfig` seed 11922039535).
+    RaftLeavesGapBeforeBase,
     /// A request that waits for a leader gets a new deadline with each change of it.
     ClusterRenewsDeadlines,
     /// What a validator could not do while its disk hung, to give up a late view or to
@@ -222,7 +225,7 @@ pub enum Mutant {
 
 impl Mutant {
     /// All planted bugs.
-    pub const ALL: [Self; 93] = [
+    pub const ALL: [Self; 94] = [
         Self::VoteNotDurable,
         Self::VoteForgottenInTerm,
         Self::CommitOldTerm,
@@ -303,6 +306,7 @@ impl Mutant {
         Self::ReplicaClearsStateInForce,
         Self::ClusterLosesBaseEntries,
         Self::ClusterRefusesCopies,
+        Self::RaftLeavesGapBeforeBase,
         Self::ClusterRenewsDeadlines,
         Self::BftForgetsAfterHang,
         Self::BftTrustsFinality,

@@ -358,9 +358,17 @@ impl Raft {
 
     /// The log holds the snapshot's last entry: what follows it stays.
     fn keep_behind(&mut self, base: Base) {
-        self.log.compact_to(base.id.index);
+        let at = base.id.index;
+        self.log.compact_to(at);
         self.log.set_base_membership(base.membership);
-        self.gate.mark_base();
+        let reaches = self.gate.flushed() >= at;
+        if reaches || self.config.mutant.is(Mutant::RaftLeavesGapBeforeBase) {
+            self.gate.mark_base();
+        } else {
+            // The disk hangs, and entries up to the base wait to be written. They are not
+            // needed any more: the log begins anew on disk, with what follows them.
+            self.gate.mark_reset(at);
+        }
     }
 
     fn reply_snapshot(
