@@ -249,8 +249,7 @@ impl Cluster {
         size: Index,
         out: &mut Outbox<Effect>,
     ) {
-        let is_member = |raft: &crate::raft::Raft| raft.membership().contains(from);
-        if !matches!(self.phase, Phase::Running) || !self.raft.as_ref().is_some_and(is_member) {
+        if !matches!(self.phase, Phase::Running) || !self.is_member(from) {
             return;
         }
         if size <= self.replica.applied().index {

@@ -26,9 +26,10 @@
 //! A volume that was used before and whose log holds nothing has lost term and vote: the
 //! node may have voted, so it halts. Without that mark an empty log is a new member.
 //!
-//! A module of the state is switched on by a command ([`Command::Enable`](crate::replica::Command::Enable)), which the
-//! leader proposes only after every voter has said that it has the module; a node becomes
-//! a voter only after it has said so of all that are on.
+//! A module of the state is switched on by a command
+//! ([`Command::Enable`](crate::replica::Command::Enable)), which the leader proposes only
+//! after every voter has said that it has the module; a node becomes a voter only after it
+//! has said so of all that are on.
 //!
 //! A sound state, in the store or in a snapshot, with pairs that no module of this version
 //! knows is of a newer version, and so is a committed command that says something unknown:
@@ -37,7 +38,8 @@
 //! # Invariants
 //! N1. The log base never passes what is durable in the store.
 //! N2. Every open request has exactly one place: parked, forwarded, proposed,
-//! reading, or waiting for a signed head or for what nodes say of their modules; it leaves it with exactly one answer.
+//! reading, or waiting for a signed head or for what nodes say of their modules; it
+//! leaves it with exactly one answer.
 //! N3. Nothing is applied while a snapshot is being installed.
 //! N4. Writes to the log carry consecutive numbers and complete in order.
 //! N5. A head is signed only if the tree over the log is known from the base up to

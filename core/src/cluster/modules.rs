@@ -197,11 +197,6 @@ impl Cluster {
         self.settle_modules(now, id, out);
     }
 
-    fn is_member(&self, node: NodeId) -> bool {
-        let raft = self.raft.as_ref();
-        raft.is_some_and(|raft| raft.membership().contains(node))
-    }
-
     /// Serves or refuses a request if that is decided.
     fn settle_modules(&mut self, now: Time, id: PeerRequestId, out: &mut Outbox<Effect>) {
         let check = &self.module_checks.open[&id];

@@ -164,6 +164,12 @@ impl Cluster {
         &self.replica
     }
 
+    /// Whether a node is in the cluster, as far as this one knows.
+    pub(super) fn is_member(&self, node: NodeId) -> bool {
+        let raft = self.raft.as_ref();
+        raft.is_some_and(|raft| raft.membership().contains(node))
+    }
+
     /// How many requests wait for an answer. For checkers and metrics.
     pub fn requests_open(&self) -> usize {
         let in_requests = self.requests.open();

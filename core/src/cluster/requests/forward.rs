@@ -78,12 +78,12 @@ impl Cluster {
         out: &mut Outbox<Effect>,
     ) {
         let Some(raft) = &self.raft else { return };
-        // A duplicate must not be answered on its own: what became of the first
-        // copy is not known here, and a refusal would say that nothing happened.
-        if !raft.membership().contains(from) {
+        if !self.is_member(from) {
             return;
         }
         let origin = Origin::Peer(from, id);
+        // A duplicate must not be answered on its own: what became of the first
+        // copy is not known here, and a refusal would say that nothing happened.
         if !self.requests.is_first_sight(from, id, raft.membership()) {
             if self.config.mutant.is(Mutant::ClusterRefusesCopies) {
                 let leader = None;

@@ -46,6 +46,7 @@ impl Pruning {
     }
 
     /// Somebody fetches blocks from here on.
+    ///
     /// What is to be kept is decided by whoever is the furthest behind, so where more ask
     /// than are remembered, whoever is the least behind is forgotten: nobody can crowd out
     /// those who need the most.

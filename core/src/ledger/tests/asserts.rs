@@ -74,6 +74,7 @@ fn blocks_that_nobody_keeps_are_not_waited_for() {
     assert!(ledger.parked.blocks.len() <= BLOCKS_OPEN_MAX);
 }
 
+/// Each test gets a node, breaks its state, and sees the rule that stops it.
 macro_rules! stopped {
     ($($name:ident: $rule:literal, |$ledger:ident| $break:block)+) => {$(
         #[test]
@@ -86,6 +87,7 @@ macro_rules! stopped {
         }
     )+};
 }
+pub(in crate::ledger) use stopped;
 
 stopped! {
     a_step_leaves_nothing_behind: "a step leaves no effect behind", |ledger| {

@@ -4,7 +4,7 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::asserts::{node, parts};
+use super::asserts::{node, parts, stopped};
 use crate::bft::{Epoch, EpochStart, Height};
 use crate::codec::Decode as _;
 use crate::crypto::sha256;
@@ -76,19 +76,6 @@ fn a_node_may_stand_at_the_root_of_its_epoch() {
     let mut ledger = node();
     stand(&mut ledger, |_, _| {});
     ledger.check_invariants();
-}
-
-macro_rules! stopped {
-    ($($name:ident: $rule:literal, |$ledger:ident| $break:block)+) => {$(
-        #[test]
-        #[should_panic(expected = $rule)]
-        fn $name() {
-            let mut ledger = node();
-            let $ledger = &mut ledger;
-            $break
-            ledger.check_invariants();
-        }
-    )+};
 }
 
 stopped! {
