@@ -163,7 +163,7 @@ impl Cluster {
     ) {
         self.follow_log();
         let Some(head) = self.head_at(self.replica.applied().index) else {
-            return reply(id, Response::Refused(Refusal::Unavailable), out);
+            return reply(id, Response::Refused(Refusal::HeadUnsigned), out);
         };
         let goal = match request {
             Request::ProveLog { first, count } => {
@@ -323,7 +323,7 @@ impl Cluster {
         for client in made.clients {
             let response = match &complete {
                 Some(complete) => self.attested(client.goal, complete),
-                None => Response::Refused(Refusal::Unavailable),
+                None => Response::Refused(Refusal::HeadUnsigned),
             };
             reply(client.id, response, out);
         }
@@ -342,7 +342,7 @@ impl Cluster {
         for (id, made) in &mut gathering {
             made.clients.retain(|client| {
                 if client.deadline <= now {
-                    reply(client.id, Response::Refused(Refusal::Unavailable), out);
+                    reply(client.id, Response::Refused(Refusal::HeadUnsigned), out);
                 }
                 client.deadline > now
             });

@@ -74,6 +74,7 @@ impl Cluster {
             Event::Message { from, message } => self.on_message(now, from, message, out),
             Event::Peer { peer, is_up: true } => {
                 self.step_raft(now, raft::Event::PeerUp { peer });
+                self.repeat_reads_to(now, peer, out);
             }
             Event::Peer { peer, is_up: false } => {
                 self.step_raft(now, raft::Event::PeerDown { peer });
@@ -201,6 +202,7 @@ impl Cluster {
                 self.tell_followers(out);
                 self.retry_early(now, out);
                 self.unpark(now, out);
+                self.follow_leader(now, out);
             }
             raft::Effect::MembershipChanged { .. } => {
                 out.push(Effect::Peers);

@@ -438,6 +438,7 @@ impl Encode for Refusal {
                 writer.put(node);
                 writer.put(module);
             }
+            Self::HeadUnsigned => writer.u8(11),
         }
     }
 }
@@ -468,6 +469,7 @@ impl Decode for Refusal {
                 node: reader.get()?,
                 module: reader.get()?,
             },
+            11 => Self::HeadUnsigned,
             tag => {
                 return Err(DecodeError::UnknownTag {
                     what: "refusal",

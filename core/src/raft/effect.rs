@@ -96,6 +96,9 @@ pub enum Refusal {
         /// One that it must have.
         module: ModuleId,
     },
+    /// Too few voters have signed the head of the log: ask again. Raft signs nothing: its
+    /// owner refuses so.
+    HeadUnsigned,
 }
 
 /// What a Raft node asks of its owner, in order.

@@ -243,7 +243,11 @@ fn refused(refusal: Refusal) -> ApiError {
         ),
         Refusal::Unavailable => ApiError::new(
             Code::Unavailable,
-            "the node is repairing its log or has halted",
+            "the node is starting, repairing its log, stopping, or has halted",
+        ),
+        Refusal::HeadUnsigned => ApiError::new(
+            Code::NoMajority,
+            "too few voters signed the head of this node's log in time",
         ),
         Refusal::LacksModule { node, module } => ApiError::new(
             Code::ChangeInProgress,

@@ -62,7 +62,7 @@ pub async fn proof(State(gateway): State<Shared>, mut params: Params) -> ApiResu
         first: Index(first),
         count: u32::try_from(count).expect("bounded above"),
     };
-    match gateway.ask(request).await.map_err(no_majority)? {
+    match gateway.ask(request).await? {
         Response::LogProof(proof) => Ok(Json(proof_json(&proof, !with_data))),
         Response::NoLogProof { first: from, last } => Err(not_provable(first, from, last)),
         other => Err(unexpected(&other)),
@@ -70,21 +70,10 @@ pub async fn proof(State(gateway): State<Shared>, mut params: Params) -> ApiResu
 }
 
 async fn head_of(gateway: &Shared) -> ApiResult<AttestedHead> {
-    match gateway.ask(Request::LogHead).await.map_err(no_majority)? {
+    match gateway.ask(Request::LogHead).await? {
         Response::LogHead(made) => Ok(*made),
         other => Err(unexpected(&other)),
     }
-}
-
-/// The core refuses with one word what has two causes here.
-fn no_majority(error: ApiError) -> ApiError {
-    if error.code != Code::Unavailable {
-        return error;
-    }
-    ApiError::new(
-        Code::NoMajority,
-        "no majority of the voters signed in time, or this node repairs its log",
-    )
 }
 
 fn not_provable(wanted: u64, first: Index, last: Index) -> ApiError {

@@ -244,7 +244,7 @@ impl State {
                 matched: vec![(NodeId(2), Index(self.index)), (NodeId(3), Index(0))],
             }),
             Request::ChangeMembership(_) | Request::TransferLeadership { .. } => Response::Accepted,
-            Request::LogHead | Request::ProveLog { .. } => Response::Refused(Refusal::Unavailable),
+            Request::LogHead | Request::ProveLog { .. } => Response::Refused(Refusal::HeadUnsigned),
         }
     }
 

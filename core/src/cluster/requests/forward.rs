@@ -40,8 +40,7 @@ impl Cluster {
         &mut self,
         client: RequestId,
         request: Request,
-        to: NodeId,
-        term: Term,
+        (to, term): (NodeId, Term),
         deadline: Time,
         out: &mut Outbox<Effect>,
     ) {
@@ -50,13 +49,15 @@ impl Cluster {
             number: self.requests.next_forward,
         };
         self.requests.next_forward = id.number.checked_add(1).expect("forward ids suffice");
-        let changes_state = !matches!(request, Request::Read { .. });
+        let read = matches!(request, Request::Read { .. }).then(|| request.clone());
         self.requests.forwards.insert(
             id,
             Forwarded {
                 client,
                 to,
-                changes_state,
+                term,
+                deadline,
+                read,
             },
         );
         self.requests
@@ -97,7 +98,8 @@ impl Cluster {
         }
         let leads = raft.role() == Role::Leader && raft.term() == term;
         if !leads || !matches!(self.phase, Phase::Running) {
-            return self.refuse_forward(origin, term, out);
+            let is_read = matches!(request, Request::Read { .. });
+            return self.refuse_forward(origin, term, is_read, out);
         }
         if self.requests.open() >= REQUESTS_OPEN_MAX || self.is_congested() {
             return self.answer(origin, Response::Refused(Refusal::Busy), out);
@@ -106,12 +108,18 @@ impl Cluster {
         self.lead(now, origin, request, deadline, out);
     }
 
-    /// This node does not lead. Whether a copy of the request was taken before is
-    /// only certain for terms that began after this process did: a leadership
-    /// before the start may have left it in the log.
-    fn refuse_forward(&self, origin: Origin, term: Term, out: &mut Outbox<Effect>) {
+    /// This node does not lead. Whether a copy of a change was taken before is only
+    /// certain for terms that began after this process did: a leadership before the
+    /// start may have left it in the log. A read changes nothing.
+    fn refuse_forward(
+        &self,
+        origin: Origin,
+        term: Term,
+        is_read: bool,
+        out: &mut Outbox<Effect>,
+    ) {
         let leader = self.known_leader().map(|(leader, _)| leader);
-        let response = if term > self.requests.start_term {
+        let response = if is_read || term > self.requests.start_term {
             Response::Refused(Refusal::NotLeader { leader })
         } else {
             Response::Unknown
@@ -135,25 +143,66 @@ impl Cluster {
             return;
         }
         let forward = self.requests.forwards.remove(&id).expect("looked up above");
+        // It spoke of itself. This node serves, and the client may ask it again.
+        let response = match response {
+            Response::Refused(Refusal::Unavailable) => {
+                Response::Refused(Refusal::NotLeader { leader: None })
+            }
+            response => response,
+        };
         reply(forward.client, response, out);
     }
 
-    /// A peer is unreachable: what it was working on may or may not happen.
+    /// A peer is unreachable: the changes that it was working on may or may not happen.
+    /// Reads wait for it to come back, or for another leader.
     pub(in crate::cluster) fn forget_forwards_to(
         &mut self,
         peer: NodeId,
         out: &mut Outbox<Effect>,
     ) {
-        let lost: Vec<PeerRequestId> = self
-            .requests
-            .forwards
-            .iter()
-            .filter(|(_, forward)| forward.to == peer)
-            .map(|(id, _)| *id)
-            .collect();
-        for id in lost {
-            let forward = self.requests.forwards.remove(&id).expect("collected above");
-            reply(forward.client, lost_answer(forward.changes_state), out);
+        let is_lost = |forward: &Forwarded| forward.to == peer && forward.read.is_none();
+        for forward in self.take_forwards(is_lost) {
+            reply(forward.client, lost_answer(true), out);
         }
+    }
+
+    /// A peer is reachable again: reads that were sent to it may have been lost.
+    pub(in crate::cluster) fn repeat_reads_to(
+        &mut self,
+        now: Time,
+        peer: NodeId,
+        out: &mut Outbox<Effect>,
+    ) {
+        self.repeat_reads(now, |forward| forward.to == peer, out);
+    }
+
+    /// Another leader is known: reads that the one before has not answered go to it.
+    /// They keep their deadlines.
+    pub(in crate::cluster) fn follow_leader(&mut self, now: Time, out: &mut Outbox<Effect>) {
+        let Some(leader) = self.known_leader() else {
+            return;
+        };
+        self.repeat_reads(now, |forward| (forward.to, forward.term) != leader, out);
+    }
+
+    fn repeat_reads(
+        &mut self,
+        now: Time,
+        is_meant: impl Fn(&Forwarded) -> bool,
+        out: &mut Outbox<Effect>,
+    ) {
+        if !matches!(self.phase, Phase::Running) {
+            return;
+        }
+        for forward in self.take_forwards(|one| one.read.is_some() && is_meant(one)) {
+            let request = forward.read.expect("only reads are taken");
+            self.dispatch(now, forward.client, request, forward.deadline, out);
+        }
+    }
+
+    fn take_forwards(&mut self, is_meant: impl Fn(&Forwarded) -> bool) -> Vec<Forwarded> {
+        let forwards = &mut self.requests.forwards;
+        let taken = forwards.extract_if(.., |_, forward| is_meant(forward));
+        taken.map(|(_, forward)| forward).collect()
     }
 }

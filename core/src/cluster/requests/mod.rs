@@ -80,11 +80,24 @@ enum Kind {
     Change,
 }
 
+impl Kind {
+    fn changes_state(&self) -> bool {
+        match self {
+            Self::Write(_) | Self::Change => true,
+            Self::Read(_) | Self::Waiting(_) => false,
+        }
+    }
+}
+
 #[derive(Debug, Hash)]
 struct Forwarded {
     client: RequestId,
     to: NodeId,
-    changes_state: bool,
+    /// Of the leader that it was forwarded to.
+    term: Term,
+    deadline: Time,
+    /// The request, if it may be asked again: a read that is lost did no harm.
+    read: Option<Request>,
 }
 
 #[derive(Debug, Clone, Copy, Hash)]
@@ -258,7 +271,7 @@ impl Cluster {
             Some((leader, _)) if leader == self.config.id => {
                 self.lead(now, Origin::Client(id), request, deadline, out);
             }
-            Some((leader, term)) => self.forward(id, request, leader, term, deadline, out),
+            Some(leader) => self.forward(id, request, leader, deadline, out),
             None => {
                 let parked = Parked {
                     id,
@@ -524,30 +537,35 @@ impl Cluster {
                 let Some(left) = self.requests.leave_raft(context) else {
                     return;
                 };
-                let changes_state = !matches!(left.kind, Kind::Read(_) | Kind::Waiting(_));
                 if let Some(origin) = left.origin {
-                    self.answer(origin, lost_answer(changes_state), out);
+                    self.answer(origin, lost_answer(left.kind.changes_state()), out);
                 }
             }
             Place::Forward(id) => {
                 let Some(forward) = self.requests.forwards.remove(&id) else {
                     return;
                 };
-                reply(forward.client, lost_answer(forward.changes_state), out);
+                reply(forward.client, lost_answer(forward.read.is_none()), out);
             }
         }
     }
 
-    /// The node ends: nobody will learn any more how open requests end.
+    /// The node ends: nobody will learn any more how open changes end. Of all else it is
+    /// certain that nothing happened.
     pub(super) fn answer_all_unknown(&mut self, out: &mut Outbox<Effect>) {
+        let at_end = |changes_state: bool| match changes_state {
+            true => Response::Unknown,
+            false => Response::Refused(Refusal::Unavailable),
+        };
         let requests = core::mem::take(&mut self.requests);
         for left in requests.in_raft.into_values() {
+            let response = at_end(left.kind.changes_state());
             if let Some(origin) = left.origin {
-                self.answer(origin, Response::Unknown, out);
+                self.answer(origin, response, out);
             }
         }
         for forward in requests.forwards.into_values() {
-            reply(forward.client, Response::Unknown, out);
+            reply(forward.client, at_end(forward.read.is_none()), out);
         }
         for early in requests.early {
             self.answer(early.origin, Response::Refused(Refusal::Unavailable), out);
@@ -575,13 +593,13 @@ fn insert_by<T>(queue: &mut VecDeque<T>, one: T, due: impl Fn(&T) -> Time) {
     queue.insert(place, one);
 }
 
-/// What is said when nothing more will be heard: of a read, that it did not
-/// happen; of a change, that nobody knows.
+/// What is said when nothing more will be heard: of a read, that no leader answered it;
+/// of a change, that nobody knows.
 fn lost_answer(changes_state: bool) -> Response {
     if changes_state {
         Response::Unknown
     } else {
-        Response::Refused(Refusal::Unavailable)
+        Response::Refused(Refusal::NotLeader { leader: None })
     }
 }
 

@@ -232,7 +232,7 @@ fn roles() -> [Role; 6] {
     ]
 }
 
-fn refusals() -> [Refusal; 11] {
+fn refusals() -> [Refusal; 12] {
     [
         Refusal::NotLeader {
             leader: Some(node(0x01)),
@@ -255,6 +255,7 @@ fn refusals() -> [Refusal; 11] {
             node: node(0x31),
             module: module(),
         },
+        Refusal::HeadUnsigned,
     ]
 }
 

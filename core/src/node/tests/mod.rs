@@ -7,4 +7,5 @@ mod golden;
 mod modules;
 mod newer;
 mod proofs;
+mod reads;
 mod wire;

@@ -307,7 +307,7 @@ fn one_voter_may_be_down_and_two_may_not() {
     cluster.cut.insert(second);
     let before = cluster.now;
     let response = cluster.ask(leader, prove(last, 1));
-    assert_eq!(response, Response::Refused(Refusal::Unavailable));
+    assert_eq!(response, Response::Refused(Refusal::HeadUnsigned));
     let waited = cluster.now.saturating_since(before);
     assert!(waited >= Span::from_secs(4), "it asked until the deadline");
     assert_eq!(cluster.node(leader).requests_open(), 0);
@@ -414,7 +414,7 @@ fn without_enough_keys_the_answer_comes_at_once() {
     let last = fill(&mut cluster, leader, 3);
     let before = cluster.now;
     let response = cluster.ask(leader, prove(last, 1));
-    assert_eq!(response, Response::Refused(Refusal::Unavailable));
+    assert_eq!(response, Response::Refused(Refusal::HeadUnsigned));
     assert!(cluster.now.saturating_since(before) < Span::from_secs(1));
 }
 

@@ -116,6 +116,7 @@ async fn changes_that_raft_refuses_say_why() {
             "raft/change-in-progress",
         ),
         (Refusal::Unavailable, 503, "node/unavailable"),
+        (Refusal::HeadUnsigned, 503, "log/no-majority"),
         (Refusal::TooLarge, 413, "request/too-large"),
     ] {
         api.node.script(Ok(Response::Refused(refusal)));
