@@ -199,7 +199,7 @@ pub trait Part:
     fn unknown() -> Self::Response;
 
     /// A fingerprint of everything that decides its future.
-    fn digest(&self) -> [u8; 32];
+    fn digest(&self) -> u128;
 
     /// Panics if one of its invariants is broken.
     fn invariants(&self);

@@ -1,5 +1,6 @@
 //! How fast the simulator is, all checkers on, one core: five nodes of one cluster under
-//! several loads, and the platform with all its faults.
+//! several loads, and the platform with all its faults. An argument names the loads that
+//! are run: those that contain it.
 
 use std::time::Instant;
 
@@ -22,12 +23,17 @@ const LOADS: [(&str, u64, u64, u64); 6] = [
 
 /// Seeds of the platform that are run, each with twelve nodes in four clusters.
 const PLATFORM_SEEDS: u64 = 20;
+const PLATFORM_NAME: &str = "platform: 12 nodes, 4 clusters";
 const PLATFORM: [(&str, u64); 2] = [("nodes", 12), ("clusters", 4)];
 
 fn main() {
     println!("| load | operations/s | events/s | simulated time over real time |");
     println!("|---|---|---|---|");
+    let filter = std::env::args().nth(1).unwrap_or_default();
     for (name, clients, think_us, horizon_ms) in LOADS {
+        if !name.contains(&filter) {
+            continue;
+        }
         let mut setup = calm_setup(1, 5, clients, horizon_ms);
         setup.config.load.think_mean_us = think_us;
         let start = Instant::now();
@@ -47,7 +53,9 @@ fn main() {
             }
         );
     }
-    platform();
+    if PLATFORM_NAME.contains(&filter) {
+        platform();
+    }
 }
 
 fn platform() {
@@ -70,7 +78,7 @@ fn platform() {
         .unwrap_or(u64::MAX)
         .max(1);
     println!(
-        "| platform: 12 nodes, 4 clusters | {} | {} | {} |{note}",
+        "| {PLATFORM_NAME} | {} | {} | {} |{note}",
         operations * 1_000 / (simulated / 1_000_000).max(1),
         events * 1_000_000 / micros,
         simulated / 1_000 / micros,

@@ -2,11 +2,11 @@
 
 use super::cert::Proven;
 use super::state::Bft;
-use crate::crypto::{Digest, Fingerprint};
+use crate::crypto::Fingerprint;
 
 impl Bft {
-    /// SHA-256 over everything that decides what this validator does next.
-    pub fn digest(&self) -> Digest {
+    /// A fingerprint of everything that decides what this validator does next.
+    pub fn digest(&self) -> u128 {
         let Self {
             // Given at the start and never changed.
             config: _,
@@ -49,6 +49,6 @@ impl Bft {
         fingerprint.add(&(waiting, building, gives_up, builds_on));
         fingerprint.add(&(peers, listens_from, wanted, catch_up));
         fingerprint.add(&(peers_asked, stirred));
-        Digest(fingerprint.digest())
+        fingerprint.digest()
     }
 }

@@ -142,10 +142,10 @@ impl Encode for Message {
 impl Decode for Message {
     fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(match reader.u8()? {
-            0 => Self::Proposal(Box::new(reader.get()?)),
+            0 => Self::Proposal(reader.get()?),
             1 => Self::Vote(reader.get()?),
-            2 => Self::Cert(Box::new(reader.get()?)),
-            3 => Self::Status(Box::new(reader.get()?)),
+            2 => Self::Cert(reader.get()?),
+            3 => Self::Status(reader.get()?),
             4 => Self::AskStatus,
             5 => Self::AskCerts {
                 epoch: reader.get()?,
@@ -154,11 +154,11 @@ impl Decode for Message {
             6 => Self::AskBlock {
                 hash: reader.get()?,
             },
-            7 => Self::Block(Box::new(reader.get()?)),
+            7 => Self::Block(reader.get()?),
             8 => Self::AskBlocks {
                 from: reader.get()?,
             },
-            9 => Self::Blocks(Box::new(reader.get()?)),
+            9 => Self::Blocks(reader.get()?),
             tag => {
                 return Err(DecodeError::UnknownTag {
                     what: "ledger message",

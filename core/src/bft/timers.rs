@@ -44,9 +44,15 @@ const BACKOFF_MAX: u64 = 16;
 impl Timers {
     pub(super) fn earliest(&self) -> Option<Time> {
         let relay = self.relay.map(|(due, _)| due);
-        let view = [self.leader, self.view, self.retry, self.ask];
-        let all = view.into_iter().chain([relay, self.idle, self.hold]);
-        all.flatten().min()
+        Time::earliest([
+            self.leader,
+            self.view,
+            self.retry,
+            self.ask,
+            relay,
+            self.idle,
+            self.hold,
+        ])
     }
 }
 

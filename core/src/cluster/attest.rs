@@ -253,7 +253,7 @@ impl Cluster {
             return;
         }
         if size <= self.replica.applied().index {
-            let share = self.share_at(size);
+            let share = self.share_at(size).map(Box::new);
             let message = Message::HeadReply { id, share };
             out.push(Effect::Send { to: from, message });
             return;

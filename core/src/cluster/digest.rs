@@ -6,7 +6,7 @@ use crate::raft::Raft;
 
 impl Cluster {
     /// See [`Part::digest`](crate::part::Part::digest).
-    pub(super) fn fingerprint(&self) -> [u8; 32] {
+    pub(super) fn fingerprint(&self) -> u128 {
         let Self {
             // Given at the start and never changed.
             config: _,
@@ -35,12 +35,7 @@ impl Cluster {
         fingerprint.add(&(raft.as_ref().map(Raft::digest), replica.digest()));
         fingerprint.add(&(storage, requests, watches, snapshots));
         fingerprint.add(&(log_tree, attest, followers));
-        fingerprint.add(&(told_health, tick_in_flight));
-        // Behind all others, and so unambiguous: a node that waits for nothing of the kind
-        // has the fingerprint that it had in versions without modules.
-        if module_checks.open() > 0 {
-            fingerprint.add(module_checks);
-        }
+        fingerprint.add(&(told_health, tick_in_flight, module_checks));
         fingerprint.digest()
     }
 }

@@ -5,6 +5,7 @@ use crate::crypto::Signature;
 use crate::proof::LogHead;
 use crate::raft;
 use crate::types::{Index, Modules, PeerRequestId, Term};
+use alloc::boxed::Box;
 
 /// A message between two nodes of a cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,7 +21,7 @@ pub enum Message {
         /// change of leaders must not happen a second time.
         term: Term,
         /// What a client asked.
-        request: Request,
+        request: Box<Request>,
     },
     /// The answer to [`Message::Forward`].
     ForwardReply {
@@ -42,7 +43,7 @@ pub enum Message {
         id: PeerRequestId,
         /// The signature, or nothing if the node can never give one for this
         /// size: it has no key, was no voter there, or has compacted its log.
-        share: Option<HeadShare>,
+        share: Option<Box<HeadShare>>,
     },
     /// Which modules of the replicated state do you have?
     ModulesRequest {

@@ -96,7 +96,7 @@ pub enum Response {
         oldest: Revision,
     },
     /// See [`Status`].
-    Status(Status),
+    Status(Box<Status>),
     /// The answer to [`Request::LogHead`].
     LogHead(Box<AttestedHead>),
     /// The answer to [`Request::ProveLog`]: for

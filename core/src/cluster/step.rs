@@ -47,7 +47,7 @@ impl Machine for Cluster {
             _ => None,
         };
         let raft = self.raft.as_ref().and_then(Machine::deadline);
-        [
+        Time::earliest([
             raft,
             self.wal.deadline(),
             self.requests.deadline(),
@@ -55,10 +55,7 @@ impl Machine for Cluster {
             self.module_checks.deadline(),
             self.tick_deadline(),
             stopping,
-        ]
-        .into_iter()
-        .flatten()
-        .min()
+        ])
     }
 }
 
@@ -108,6 +105,7 @@ impl Cluster {
                 self.step_raft(now, raft::Event::Message { from, message });
             }
             Message::Forward { id, term, request } => {
+                let request = *request;
                 self.on_forward(now, from, id, term, request, out);
             }
             Message::ForwardReply { id, response } => {
@@ -115,7 +113,7 @@ impl Cluster {
             }
             Message::HeadRequest { id, size } => self.on_head_request(from, id, size, out),
             Message::HeadReply { id, share } => {
-                self.on_head_reply(from, id, share.as_ref(), out);
+                self.on_head_reply(from, id, share.as_deref(), out);
             }
             Message::ModulesRequest { id } => self.on_modules_request(from, id, out),
             Message::ModulesReply { id, modules } => {
@@ -395,7 +393,7 @@ impl Part for Cluster {
         Response::Unknown
     }
 
-    fn digest(&self) -> [u8; 32] {
+    fn digest(&self) -> u128 {
         self.fingerprint()
     }
 

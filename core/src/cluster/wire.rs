@@ -241,7 +241,7 @@ impl Encode for Response {
             }
             Self::LogProof(proof) => {
                 writer.u8(9);
-                writer.put(&**proof);
+                writer.put(proof);
             }
             Self::NoLogProof { first, last } => {
                 writer.u8(10);
@@ -278,7 +278,7 @@ impl Decode for Response {
                 signed: reader.get()?,
                 membership: reader.get()?,
             })),
-            9 => Self::LogProof(Box::new(reader.get()?)),
+            9 => Self::LogProof(reader.get()?),
             10 => Self::NoLogProof {
                 first: reader.get()?,
                 last: reader.get()?,

@@ -5,6 +5,7 @@ use crate::types::{
     Chain, ClusterId, Index, LogId, ModuleId, Modules, NodeId, PeerRequestId, ProcessNonce,
     RequestId, Revision, Span, Term, Time,
 };
+use alloc::boxed::Box;
 
 /// Encodes newtypes as the number that they hold.
 macro_rules! codec_newtype {
@@ -85,6 +86,19 @@ impl Decode for LogId {
             term: reader.get()?,
             index: reader.get()?,
         })
+    }
+}
+
+/// Where a value lies in memory does not show.
+impl<T: Encode> Encode for Box<T> {
+    fn encode(&self, writer: &mut Writer) {
+        writer.put(&**self);
+    }
+}
+
+impl<T: Decode> Decode for Box<T> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(Self::new(reader.get()?))
     }
 }
 

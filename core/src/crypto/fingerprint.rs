@@ -3,20 +3,22 @@
 use alloc::vec::Vec;
 use core::hash::Hash;
 
-use sha2::{Digest as _, Sha256};
+use xxhash_rust::xxh3::Xxh3;
 
 /// What is gathered before it is hashed: most pieces are a number, and to hash each by
 /// itself costs more than the hashing.
 const GATHERED_BYTES: usize = 4096;
 
-/// SHA-256 over what `#[derive(Hash)]` names: a state that derives it is covered to its
-/// last field, and a new field can not be forgotten. Numbers enter big-endian and sizes as
-/// `u64`, so that platforms agree.
+/// XXH3, 128 bits wide, over what `#[derive(Hash)]` names: a state that derives it is
+/// covered to its last field, and a new field can not be forgotten. Numbers enter
+/// big-endian and sizes as `u64`, so that platforms agree.
 ///
-/// It is no commitment and never leaves the node: what derives `Hash` may change.
-#[derive(Debug, Clone, Default)]
+/// It is no commitment and never leaves the node: what derives `Hash` may change, and nobody
+/// gains by two states that share one. So it need not resist an adversary, and a simulator
+/// that takes thousands of them a second need not pay for that.
+#[derive(Clone, Default)]
 pub struct Fingerprint {
-    state: Sha256,
+    state: Xxh3,
     gathered: Vec<u8>,
 }
 
@@ -32,9 +34,9 @@ impl Fingerprint {
     }
 
     /// The fingerprint of everything added.
-    pub fn digest(mut self) -> [u8; 32] {
+    pub fn digest(mut self) -> u128 {
         self.state.update(&self.gathered);
-        self.state.finalize().into()
+        self.state.digest128()
     }
 }
 
@@ -72,7 +74,8 @@ impl core::hash::Hasher for Fingerprint {
     }
 
     fn finish(&self) -> u64 {
-        let digest = self.clone().digest();
-        u64::from_be_bytes(*digest.first_chunk().expect("32 bytes hold 8"))
+        let mut state = self.state.clone();
+        state.update(&self.gathered);
+        state.digest()
     }
 }

@@ -5,7 +5,7 @@ use crate::crypto::Fingerprint;
 
 impl Ledger {
     /// See [`Part::digest`](crate::part::Part::digest).
-    pub(super) fn fingerprint(&self) -> [u8; 32] {
+    pub(super) fn fingerprint(&self) -> u128 {
         let Self {
             // Given at the start and never changed.
             config: _,

@@ -73,7 +73,7 @@ impl Encode for Message {
             }
             Self::Compact(compact) => {
                 writer.u8(4);
-                writer.put(&**compact);
+                writer.put(compact);
             }
             Self::AskItems { block, items } => {
                 writer.u8(5);
@@ -98,7 +98,7 @@ impl Decode for Message {
             1 => list(reader, LEDGER_PUSH_TXS_MAX, LEDGER_PUSH_BYTES_MAX).map(Self::Transactions),
             2 => Ok(Self::Base(reader.get()?)),
             3 => Ok(Self::Sync(reader.get()?)),
-            4 => Ok(Self::Compact(Box::new(reader.get()?))),
+            4 => Ok(Self::Compact(reader.get()?)),
             5 => {
                 let block = reader.get()?;
                 let count = reader.length(BLOCK_ITEMS_MAX)?;

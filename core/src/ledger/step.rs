@@ -54,7 +54,7 @@ impl Machine for Ledger {
         let push_now = (!self.push.fresh.is_empty()).then_some(self.now);
         let early = self.early.first().map(|(time, _)| self.due(*time));
         let wait = self.waits.deadlines.first().map(|(due, _)| *due);
-        [
+        Time::earliest([
             running.bft.deadline(),
             self.wal.deadline(),
             push_now,
@@ -62,10 +62,7 @@ impl Machine for Ledger {
             early,
             wait,
             self.sync.deadline(),
-        ]
-        .into_iter()
-        .flatten()
-        .min()
+        ])
     }
 }
 
@@ -380,7 +377,7 @@ impl Part for Ledger {
         Response::Unavailable
     }
 
-    fn digest(&self) -> [u8; 32] {
+    fn digest(&self) -> u128 {
         self.fingerprint()
     }
 

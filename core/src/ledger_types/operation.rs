@@ -344,7 +344,7 @@ impl Encode for Operation {
             }
             Self::Evidence(evidence) => {
                 writer.u8(7);
-                writer.put(&**evidence);
+                writer.put(evidence);
             }
         }
     }
@@ -369,7 +369,7 @@ impl Decode for Operation {
                 param: reader.get()?,
                 value: reader.u64()?,
             },
-            7 => Self::Evidence(Box::new(reader.get()?)),
+            7 => Self::Evidence(reader.get()?),
             tag => {
                 return Err(DecodeError::UnknownTag {
                     what: "operation",

@@ -3,18 +3,16 @@
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
-use sha2::{Digest as _, Sha256};
-
 use super::parts::PartId;
 use crate::types::RequestId;
 
 /// All requests that no part has answered yet.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Hash)]
 pub(super) struct Clients {
     open: BTreeMap<RequestId, Open>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Hash)]
 struct Open {
     part: PartId,
     /// Whether the request may change something.
@@ -80,18 +78,5 @@ impl Clients {
     /// How many requests are open, cancelled ones that are still worked on included.
     pub(super) fn len(&self) -> usize {
         self.open.len()
-    }
-
-    pub(super) fn digest_into(&self, hasher: &mut Sha256) {
-        let Self { open } = self;
-        for (id, open) in open {
-            let Open {
-                part,
-                is_change,
-                is_cancelled,
-            } = open;
-            hasher.update(id.0.to_be_bytes());
-            hasher.update([part.tag(), u8::from(*is_change), u8::from(*is_cancelled)]);
-        }
     }
 }

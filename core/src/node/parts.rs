@@ -7,12 +7,11 @@
 
 use alloc::collections::BTreeSet;
 
-use sha2::{Digest as _, Sha256};
-
 use super::slot::{Context, Signal, Slot};
 use super::state::Node;
 use crate::cluster::{self, Cluster};
 use crate::codec::{Decode, DecodeError, Encode, Reader, Writer};
+use crate::crypto::Fingerprint;
 use crate::io::Volume;
 use crate::ledger::{self, Ledger};
 use crate::mutant::Mutant;
@@ -345,6 +344,7 @@ macro_rules! parts {
             }
 
             /// A peer speaks to a part.
+            #[inline]
             pub(super) fn message(
                 &mut self,
                 from: NodeId,
@@ -404,10 +404,9 @@ macro_rules! parts {
             /// The earliest deadline of all parts.
             pub(super) fn deadline(&self, mutant: Mutant) -> Option<Time> {
                 let each = [$($(#[cfg($cfg)])? self.$field.as_ref().and_then(Slot::deadline)),+];
-                let mut each = each.into_iter().flatten();
                 match mutant.is(Mutant::NodeDeadlineOfFirst) {
-                    true => each.next(),
-                    false => each.min(),
+                    true => each.into_iter().flatten().next(),
+                    false => Time::earliest(each),
                 }
             }
 
@@ -424,10 +423,12 @@ macro_rules! parts {
             }
 
             /// Adds everything that decides the future of the parts.
-            pub(super) fn digest_into(&self, hasher: &mut Sha256) {
-                $($(#[cfg($cfg)])? match &self.$field {
-                    Some(slot) => slot.digest_into(hasher),
-                    None => hasher.update([u8::MAX]),
+            pub(super) fn digest_into(&self, fingerprint: &mut Fingerprint) {
+                $($(#[cfg($cfg)])? {
+                    fingerprint.add(&self.$field.is_some());
+                    if let Some(slot) = &self.$field {
+                        slot.digest_into(fingerprint);
+                    }
                 })+
             }
 

@@ -2,11 +2,10 @@
 
 use alloc::collections::{BTreeSet, VecDeque};
 
-use sha2::{Digest as _, Sha256};
-
 use super::clients::Clients;
 use super::effect::Effect;
 use super::parts::{InNode, Notice, PartId, Response};
+use crate::crypto::Fingerprint;
 use crate::io::{Done, Volume};
 use crate::limits::REQUESTS_PARKED_MAX;
 use crate::machine::Outbox;
@@ -69,6 +68,8 @@ pub(super) struct Slot<P: Part> {
     part: P,
     out: PartOutbox<P>,
     health: Health,
+    /// The deadline of the part, as of its last step: nothing else moves it.
+    due: Option<Time>,
     /// Requests that came while the part recovers, with the time at which they are
     /// given up.
     parked: VecDeque<(Time, RequestId, P::Request)>,
@@ -78,6 +79,7 @@ impl<P: InNode> Slot<P> {
     pub(super) fn new(part: P) -> Self {
         Self {
             health: part.health(),
+            due: part.deadline(),
             part,
             out: Outbox::new(),
             parked: VecDeque::new(),
@@ -108,24 +110,24 @@ impl<P: InNode> Slot<P> {
             return None;
         }
         let parked = self.parked.front().map(|(due, ..)| *due);
-        [self.part.deadline(), parked].into_iter().flatten().min()
+        Time::earliest([self.due, parked])
     }
 
     /// The digest of the part, and what the node keeps for it.
-    pub(super) fn digest_into(&self, hasher: &mut Sha256) {
+    pub(super) fn digest_into(&self, fingerprint: &mut Fingerprint) {
         let Self {
             part,
             // Empty between steps (asserted there); a node whose step panicked is
             // described too.
             out: _,
             health,
+            // Follows from the part.
+            due: _,
             parked,
         } = self;
-        hasher.update(part.digest());
-        hasher.update([u8::from(health.is_serving()), u8::from(health.has_ended())]);
+        fingerprint.add(&(part.digest(), health, parked.len()));
         for (due, id, _) in parked {
-            hasher.update(due.0.to_be_bytes());
-            hasher.update(id.0.to_be_bytes());
+            fingerprint.add(&(due, id));
         }
     }
 
@@ -151,6 +153,7 @@ impl<P: InNode> Slot<P> {
     }
 
     /// Hands a message to the part, if its sender may speak to it.
+    #[inline]
     pub(super) fn message(
         &mut self,
         from: NodeId,
@@ -187,7 +190,7 @@ impl<P: InNode> Slot<P> {
             cx.reply(id, Response::unavailable(P::ID));
         }
         let is_due = |due: Time| due <= cx.now;
-        if !self.health.has_ended() && self.part.deadline().is_some_and(is_due) {
+        if !self.health.has_ended() && self.due.is_some_and(is_due) {
             self.step(part::Event::Wake, cx);
         }
     }
@@ -201,6 +204,7 @@ impl<P: InNode> Slot<P> {
 
     /// One step of the part, and what becomes of its effects. A part that has ended
     /// gets nothing more.
+    #[inline]
     fn step(&mut self, event: part::Event<P::Message, P::Request, P::Link>, cx: &mut Context<'_>) {
         if self.health.has_ended() {
             return;
@@ -208,6 +212,7 @@ impl<P: InNode> Slot<P> {
         let was_starting = self.health == Health::Starting;
         assert!(self.out.is_empty(), "a step leaves no effect behind");
         self.part.step(cx.now, event, &mut self.out);
+        self.due = self.part.deadline();
         for effect in self.out.drain() {
             match effect {
                 part::Effect::Send { to, message } => {

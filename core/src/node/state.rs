@@ -3,10 +3,9 @@
 use alloc::collections::{BTreeSet, VecDeque};
 use alloc::vec::Vec;
 
-use sha2::{Digest as _, Sha256};
-
 use super::clients::Clients;
 use super::parts::{Config, Link, Notice, PartId, Parts};
+use crate::crypto::Fingerprint;
 use crate::part::Health;
 use crate::types::NodeId;
 
@@ -80,7 +79,7 @@ impl Node {
 
     /// A fingerprint of everything that decides the node's future: equal histories give
     /// equal digests on every platform.
-    pub fn digest(&self) -> [u8; 32] {
+    pub fn digest(&self) -> u128 {
         let Self {
             config: _,
             parts,
@@ -91,13 +90,9 @@ impl Node {
             links: _,
             told_stopped,
         } = self;
-        let mut hasher = Sha256::new();
-        parts.digest_into(&mut hasher);
-        clients.digest_into(&mut hasher);
-        for peer in connected {
-            hasher.update(peer.0.to_be_bytes());
-        }
-        hasher.update([u8::from(*told_stopped)]);
-        hasher.finalize().into()
+        let mut fingerprint = Fingerprint::new();
+        parts.digest_into(&mut fingerprint);
+        fingerprint.add(&(clients, connected, told_stopped));
+        fingerprint.digest()
     }
 }

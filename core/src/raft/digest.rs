@@ -6,7 +6,7 @@ use crate::crypto::Fingerprint;
 impl Raft {
     /// SHA-256 over everything that decides what this node does next. The
     /// entries enter through their chain.
-    pub fn digest(&self) -> [u8; 32] {
+    pub fn digest(&self) -> u128 {
         let Self {
             // Given at the start and never changed.
             config: _,

@@ -350,7 +350,7 @@ impl Decode for Body {
             6 => Ok(Self::Snapshot {
                 inflight: reader.get()?,
                 round: reader.get()?,
-                meta: alloc::boxed::Box::new(reader.get()?),
+                meta: reader.get()?,
                 chunk: reader.u64()?,
                 data: reader.blob(CHUNK_BYTES_MAX)?,
                 last: reader.bool()?,

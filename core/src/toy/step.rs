@@ -295,7 +295,7 @@ impl Part for Toy {
         Response::Unknown
     }
 
-    fn digest(&self) -> [u8; 32] {
+    fn digest(&self) -> u128 {
         self.fingerprint()
     }
 

@@ -23,6 +23,14 @@ impl Time {
     /// Later than any instant that occurs.
     pub const MAX: Self = Self(u64::MAX);
 
+    /// The first of some deadlines; one at [`Time::MAX`] never comes. Every step of a node
+    /// asks for it: without branches, for a minimum of options takes several times as long.
+    pub fn earliest<const N: usize>(deadlines: [Option<Self>; N]) -> Option<Self> {
+        let due = deadlines.map(|due| due.unwrap_or(Self::MAX));
+        let first = due.into_iter().fold(Self::MAX, Self::min);
+        (first < Self::MAX).then_some(first)
+    }
+
     /// `self - earlier`, or zero when `earlier` is the later of the two.
     pub const fn saturating_since(self, earlier: Self) -> Span {
         Span(self.0.saturating_sub(earlier.0))

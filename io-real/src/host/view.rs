@@ -24,7 +24,7 @@ pub fn follow_cluster(handle: NodeHandle) -> watch::Receiver<Option<Status>> {
     let request = cluster::Request::FollowStatus.into();
     tokio::spawn(follow(handle, request, move |response| {
         if let Response::Cluster(cluster::Response::Status(new)) = response {
-            status.send_replace(Some(new));
+            status.send_replace(Some(*new));
         }
     }));
     receiver

@@ -338,7 +338,7 @@ async fn status(place: &Place) -> Option<Status> {
         return None;
     }
     match running.handle.cluster(Request::Status).await {
-        Ok(Response::Status(status)) => Some(status),
+        Ok(Response::Status(status)) => Some(*status),
         _ => None,
     }
 }

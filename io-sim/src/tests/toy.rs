@@ -111,6 +111,7 @@ impl Toy {
             self.passed_on.insert(id, ());
             let term = Term(1);
             let id = to_peer(id);
+            let request = Box::new(request);
             let message = cluster::Message::Forward { id, term, request }.into();
             out.push(Effect::Send {
                 to: NodeId(1),
@@ -315,7 +316,7 @@ impl Machine for Toy {
                     cluster::Message::Forward { id, request, .. } => {
                         let id = RequestId(id.number);
                         if self.taken.insert((from, id), ()).is_none() {
-                            self.request(Some(from), id, request, out);
+                            self.request(Some(from), id, *request, out);
                         }
                     }
                     cluster::Message::ForwardReply { id, response } => {

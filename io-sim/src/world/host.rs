@@ -68,8 +68,9 @@ pub struct Host<S: Subject> {
     /// Requests without an answer, whose they are, and since when the process could have
     /// answered.
     pub(super) open: BTreeMap<RequestId, (Caller, u64)>,
-    /// Whom the process wants to be connected to.
-    pub(super) connected: BTreeSet<NodeId>,
+    /// Of each slot, whether the process wants to be connected to it: none before it has
+    /// named any.
+    pub(super) connected: Vec<bool>,
     /// The wakes that are queued: one for the end of the turn and one for a
     /// deadline further away. The second may come too early, and is then queued
     /// again: that is cheaper than one in the queue for each new deadline.
@@ -184,7 +185,7 @@ impl<S: Subject> Host<S> {
             inbox: Vec::new(),
             doom: None,
             open: BTreeMap::new(),
-            connected: BTreeSet::new(),
+            connected: Vec::new(),
             wakes: [None; 2],
             exits: None,
             stop_down: 0,

@@ -19,19 +19,27 @@ pub(super) struct Waiting {
     events: VecDeque<Event>,
 }
 
+impl Waiting {
+    pub(super) fn push(&mut self, event: Event) {
+        if self.events.len() < INBOX_MAX {
+            self.events.push_back(event);
+        }
+    }
+}
+
 impl<S: Subject> World<S> {
-    /// Keeps a message back whose part does not take it, or that would overtake another
-    /// one. What is no such message is given back.
-    pub(super) fn hold_back(&mut self, slot: usize, event: Event) -> Option<Event> {
-        let Event::Message { message, .. } = &event else {
-            return Some(event);
+    /// Where a message has to wait whose part does not take it, or that would overtake
+    /// another one.
+    pub(super) fn held_back(&mut self, slot: usize, event: &Event) -> Option<&mut Waiting> {
+        let Event::Message { message, .. } = event else {
+            return None;
         };
         let part = message.part();
         let host = &mut self.hosts[slot];
         let known = host.inbox.iter().position(|waiting| waiting.part == part);
         let place = match known {
             Some(place) => place,
-            None if host.accepts(part) => return Some(event),
+            None if host.accepts(part) => return None,
             None => {
                 let events = VecDeque::new();
                 host.inbox.push(Waiting { part, events });
@@ -39,11 +47,7 @@ impl<S: Subject> World<S> {
             }
         };
         self.coverage.messages_held += 1;
-        let events = &mut host.inbox[place].events;
-        if events.len() < INBOX_MAX {
-            events.push_back(event);
-        }
-        None
+        Some(&mut host.inbox[place])
     }
 
     /// The next message that waited and that its part takes now.

@@ -54,7 +54,8 @@ use decube_core::io::Volume;
 use decube_core::ledger::Genesis;
 use decube_core::machine::Outbox;
 use decube_core::mutant::Mutant;
-use decube_core::node::{self, Effect, Event, Request};
+use decube_core::node::{self, Effect, Request};
+use decube_core::part::Scope;
 use decube_core::types::{NodeId, RequestId};
 
 use crate::actors::{Actor, Answer};
@@ -104,7 +105,9 @@ pub struct Setup {
 enum Happening {
     Deliver {
         slot: usize,
-        event: Box<Event>,
+        from: NodeId,
+        scope: Scope,
+        message: Box<node::Message>,
     },
     /// A lie that was held back leaves.
     Say {
@@ -365,7 +368,12 @@ impl<S: Subject> World<S> {
 
     fn happen(&mut self, happening: Happening) -> Result<(), Finding> {
         match happening {
-            Happening::Deliver { slot, event } => return self.deliver(slot, *event),
+            Happening::Deliver {
+                slot,
+                from,
+                scope,
+                message,
+            } => return self.deliver(slot, (from, scope), message),
             Happening::Wake { slot, process, far } => return self.wake(slot, process, far),
             Happening::Disk {
                 slot,
@@ -396,7 +404,7 @@ impl<S: Subject> World<S> {
             Happening::Answer { to, id, answer } => return self.answer_actor(to, id, answer),
             Happening::Actor { actor, token } => return self.wake_actor(actor, token),
             Happening::Begin(number) => return self.begin_fault(number),
-            Happening::Say { slot, to, message } => self.transmit(slot, to, *message),
+            Happening::Say { slot, to, message } => self.transmit(slot, to, message),
             Happening::Lie { slot } => self.lie(slot),
             Happening::Operator { slot, process } => self.look_after(slot, process),
             Happening::End(number) => self.end_fault(number),

@@ -43,9 +43,12 @@ impl<S: Subject> World<S> {
             host.backlog.push_back(event);
             return Ok(());
         }
-        match self.hold_back(slot, event) {
-            Some(event) => self.step(slot, event),
-            None => Ok(()),
+        match self.held_back(slot, &event) {
+            None => self.step(slot, event),
+            Some(queue) => {
+                queue.push(event);
+                Ok(())
+            }
         }
     }
 
@@ -90,10 +93,12 @@ impl<S: Subject> World<S> {
                 (draw.index(out.len() + 1), doom)
             });
         let mut result = self.notices(slot, &mut fold);
-        for (number, effect) in out.drain().enumerate() {
-            if cut.is_some_and(|(point, _)| number >= point) || result.is_err() {
-                continue;
+        let mut left = cut.map_or(out.len(), |(point, _)| point);
+        for effect in out.drain() {
+            if left == 0 || result.is_err() {
+                break;
             }
+            left -= 1;
             if logged {
                 self.describe(slot, "<<", &format!("{effect:?}"));
             }
@@ -202,7 +207,8 @@ impl<S: Subject> World<S> {
             }
             Effect::Send { to, message } => {
                 self.court.sent(&step_of!(self, slot), to, &message)?;
-                return self.send(slot, to, message);
+                // From here to its arrival it lies where it is: to move it costs more.
+                return self.send(slot, to, Box::new(message));
             }
             Effect::Reply { id, response } => return self.reply(slot, id, response),
             Effect::Stream { id, response } => return self.stream(slot, id, response),
@@ -212,18 +218,18 @@ impl<S: Subject> World<S> {
                 Io::Read(read) => self.store(slot, volume, StoreTask::Read(read)),
             },
             Effect::Health { part, health } => return self.on_health(slot, part.volume(), health),
-            Effect::Connect { peers } => self.hosts[slot].connected = peers,
+            Effect::Connect { peers } => self.connect(slot, &peers),
             // One that halted said so before.
             Effect::Stopped => _ = self.hosts[slot].exits.get_or_insert(Exit::Stopped),
         }
         Ok(())
     }
 
-    fn send(&mut self, slot: usize, to: NodeId, message: Message) -> Result<(), Finding> {
-        match (message.part().scope(), message) {
-            (_, Message::Ledger(message)) => self.send_on_ledger(slot, to, message),
-            (Scope::Cluster, message) => self.send_in_cluster(slot, to, message),
-            (Scope::Global, message) => self.send_to_any(slot, to, &message),
+    fn send(&mut self, slot: usize, to: NodeId, message: Box<Message>) -> Result<(), Finding> {
+        match (message.part().scope(), &*message) {
+            (_, Message::Ledger(_)) => self.send_on_ledger(slot, to, message),
+            (Scope::Cluster, _) => self.send_in_cluster(slot, to, message),
+            (Scope::Global, _) => self.send_to_any(slot, to, &message),
         }
     }
 

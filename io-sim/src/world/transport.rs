@@ -1,9 +1,10 @@
 //! What lies between two nodes, whichever of their parts speak: a connection, frames, and
 //! the network.
 
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use decube_core::node::{Event, Message};
+use decube_core::node::Message;
 use decube_core::part::Scope;
 use decube_core::types::NodeId;
 
@@ -20,12 +21,18 @@ impl<S: Subject> World<S> {
     /// no connection that a message could take.
     pub(super) fn is_linked(&mut self, one: usize, other: usize) -> bool {
         let wants = |from: usize, to: usize| {
-            let name = self.hosts[to].node;
-            self.hosts[from].connected.contains(&name)
+            let connected = self.hosts[from].connected.get(to);
+            connected.is_some_and(|wanted| *wanted)
         };
         let is_linked = wants(one, other) || wants(other, one);
         self.coverage.unconnected += u64::from(!is_linked);
         is_linked
+    }
+
+    /// A process names whom it wants to be connected to.
+    pub(super) fn connect(&mut self, slot: usize, peers: &BTreeSet<NodeId>) {
+        let wanted = self.hosts.iter().map(|host| peers.contains(&host.node));
+        self.hosts[slot].connected = wanted.collect();
     }
 
     /// A part that nobody lies for says something to a node of any cluster.
@@ -40,7 +47,12 @@ impl<S: Subject> World<S> {
         for target in 0..self.hosts.len() {
             let is_it = self.hosts[target].node == to && target != slot;
             if is_it && self.is_linked(slot, target) {
-                self.carry((slot, target), Scope::Global, message.clone(), size)?;
+                self.carry(
+                    (slot, target),
+                    Scope::Global,
+                    Box::new(message.clone()),
+                    size,
+                )?;
             }
         }
         Ok(())
@@ -59,7 +71,7 @@ impl<S: Subject> World<S> {
         &mut self,
         (slot, target): (usize, usize),
         scope: Scope,
-        message: Message,
+        message: Box<Message>,
         size: u64,
     ) -> Result<(), Finding> {
         let fate = self
@@ -71,27 +83,33 @@ impl<S: Subject> World<S> {
         if fate.first.is_none() {
             return Ok(());
         }
-        let event = Event::Message {
-            from: self.hosts[slot].node,
-            scope,
-            message,
-        };
+        let from = self.hosts[slot].node;
         if scope == Scope::Cluster {
-            self.stray(slot, fate, &event);
+            self.stray(slot, fate, &message);
         }
-        self.arrive(target, fate, event);
+        self.arrive(target, fate, (from, scope), message);
         Ok(())
     }
 
     /// A message is on its way, perhaps twice.
-    pub(super) fn arrive(&mut self, slot: usize, fate: Fate, event: Event) {
+    pub(super) fn arrive(
+        &mut self,
+        slot: usize,
+        fate: Fate,
+        (from, scope): (NodeId, Scope),
+        message: Box<Message>,
+    ) {
+        let deliver = |message| Happening::Deliver {
+            slot,
+            from,
+            scope,
+            message,
+        };
         if let Some(second) = fate.second {
-            let event = Box::new(event.clone());
-            self.schedule(second, Happening::Deliver { slot, event });
+            self.schedule(second, deliver(message.clone()));
         }
         if let Some(first) = fate.first {
-            let event = Box::new(event);
-            self.schedule(first, Happening::Deliver { slot, event });
+            self.schedule(first, deliver(message));
         }
     }
 

@@ -151,7 +151,7 @@ pub fn role_name(role: Role) -> &'static str {
 
 async fn ask(gateway: &Shared) -> ApiResult<Status> {
     match gateway.ask(Request::Status).await? {
-        Answer::Status(status) => Ok(status),
+        Answer::Status(status) => Ok(*status),
         other => Err(ApiError::new(
             Code::Internal,
             format!("asked for the status, got {other:?}"),

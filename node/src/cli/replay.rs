@@ -184,7 +184,7 @@ fn describe(step: &Stepped<'_, Node>) -> Value {
         "revision": cluster.replica().revision().0,
         "state_bytes": cluster.replica().state_bytes(),
         "state_digest": hex::encode(&cluster.replica().digest()),
-        "node_digest": hex::encode(&node.digest()),
+        "node_digest": format!("{:032x}", node.digest()),
         "requests_open": node.requests_open(),
         "parts": parts,
         "ledger_height": index(ledger.and_then(|ledger| ledger.tip()).map(|tip| tip.height.0)),

@@ -228,7 +228,7 @@ impl State {
             Request::Watch { .. } => Response::Watching {
                 revision: Revision(self.index),
             },
-            Request::Status | Request::FollowStatus => Response::Status(Status {
+            Request::Status | Request::FollowStatus => Response::Status(Box::new(Status {
                 node: NodeId(1),
                 role: Role::Leader,
                 term: Term(7),
@@ -242,7 +242,7 @@ impl State {
                 state_bytes: 99,
                 membership: members(),
                 matched: vec![(NodeId(2), Index(self.index)), (NodeId(3), Index(0))],
-            }),
+            })),
             Request::ChangeMembership(_) | Request::TransferLeadership { .. } => Response::Accepted,
             Request::LogHead | Request::ProveLog { .. } => Response::Refused(Refusal::HeadUnsigned),
         }

@@ -250,7 +250,7 @@ impl World {
             .values_mut()
             .for_each(|round| round.asked_at = None);
         let mut writer = Writer::new();
-        writer.put(&bft.digest());
+        writer.u128(bft.digest());
         writer.length(local.who);
         writer.u64(local.signed);
         writer.u64(local.proposed);

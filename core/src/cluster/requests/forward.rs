@@ -1,5 +1,6 @@
 //! Requests passed on to the leader, and those that others pass on to this one.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::{Forwarded, Place, Requests, lost_answer, reply};
@@ -64,7 +65,11 @@ impl Cluster {
             .remember_deadline(deadline, Place::Forward(id));
         out.push(Effect::Send {
             to,
-            message: Message::Forward { id, term, request },
+            message: Message::Forward {
+                id,
+                term,
+                request: Box::new(request),
+            },
         });
     }
 
@@ -111,13 +116,7 @@ impl Cluster {
     /// This node does not lead. Whether a copy of a change was taken before is only
     /// certain for terms that began after this process did: a leadership before the
     /// start may have left it in the log. A read changes nothing.
-    fn refuse_forward(
-        &self,
-        origin: Origin,
-        term: Term,
-        is_read: bool,
-        out: &mut Outbox<Effect>,
-    ) {
+    fn refuse_forward(&self, origin: Origin, term: Term, is_read: bool, out: &mut Outbox<Effect>) {
         let leader = self.known_leader().map(|(leader, _)| leader);
         let response = if is_read || term > self.requests.start_term {
             Response::Refused(Refusal::NotLeader { leader })
@@ -196,7 +195,8 @@ impl Cluster {
         }
         for forward in self.take_forwards(|one| one.read.is_some() && is_meant(one)) {
             let request = forward.read.expect("only reads are taken");
-            self.dispatch(now, forward.client, request, forward.deadline, out);
+            let deadline = self.kept_deadline(now, forward.deadline);
+            self.dispatch(now, forward.client, request, deadline, out);
         }
     }
 

@@ -9,6 +9,7 @@ mod forward;
 mod seen;
 mod watch;
 
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 
@@ -119,7 +120,7 @@ impl Requests {
         let parked = self.parked.front().map(|parked| parked.deadline);
         let early = self.early.front().map(|early| early.deadline);
         let placed = self.deadlines.front().map(|(due, _)| *due);
-        [parked, early, placed].into_iter().flatten().min()
+        Time::earliest([parked, early, placed])
     }
 
     /// The term that the node had when this process began.
@@ -233,7 +234,7 @@ impl Cluster {
         match request {
             Request::Status => {
                 let status = self.status().expect("a running node has a Raft");
-                reply(id, Response::Status(status), out);
+                reply(id, Response::Status(Box::new(status)), out);
             }
             Request::Read {
                 query,
@@ -489,7 +490,7 @@ impl Cluster {
     }
 
     /// The deadline of a request that is taken up again.
-    fn kept_deadline(&self, now: Time, deadline: Time) -> Time {
+    pub(super) fn kept_deadline(&self, now: Time, deadline: Time) -> Time {
         match self.config.mutant.is(Mutant::ClusterRenewsDeadlines) {
             true => now.saturating_add(self.config.request_timeout),
             false => deadline,

@@ -1,5 +1,6 @@
 //! Watches of clients, and the leader's own commands that let log time pass.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::{Kind, TICK_INTERVAL_MIN, reply, stream};
@@ -49,7 +50,7 @@ impl Cluster {
         }
         self.followers.insert(id);
         let status = self.status().expect("a running node has a Raft");
-        stream(id, Response::Status(status), out);
+        stream(id, Response::Status(Box::new(status)), out);
     }
 
     /// Role, term, leader or membership changed.
@@ -58,7 +59,7 @@ impl Cluster {
             return;
         };
         for id in &self.followers {
-            stream(*id, Response::Status(status.clone()), out);
+            stream(*id, Response::Status(Box::new(status.clone())), out);
         }
     }
 

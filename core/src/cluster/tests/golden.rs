@@ -64,7 +64,7 @@ fn peer_messages() -> [Message; 7] {
         Message::Forward {
             id,
             term: Term(number(0x11)),
-            request: Request::Status,
+            request: Box::new(Request::Status),
         },
         Message::ForwardReply {
             id,
@@ -76,7 +76,7 @@ fn peer_messages() -> [Message; 7] {
         },
         Message::HeadReply {
             id,
-            share: Some(share()),
+            share: Some(Box::new(share())),
         },
         Message::ModulesRequest { id },
         Message::ModulesReply {
@@ -154,7 +154,7 @@ fn answers() -> [Response; 9] {
         Response::Compacted {
             oldest: Revision(number(0x31)),
         },
-        Response::Status(status()),
+        Response::Status(Box::new(status())),
         Response::LogHead(Box::new(AttestedHead {
             signed: signed_head(),
             membership: membership(),

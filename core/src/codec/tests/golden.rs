@@ -1,5 +1,7 @@
 //! The bytes of the basic types.
 
+use alloc::boxed::Box;
+
 use crate::codec::Writer;
 use crate::golden::Table;
 use crate::golden::samples::{blob, counted, log_id, module, number, small, tiny, wide};
@@ -28,6 +30,7 @@ fn golden_bytes() {
     table.row(&Modules(number(0x11)));
     table.row(&log_id(0x0a));
     table.rows([None, Some(Term(number(0x0b)))]);
+    table.named("Box", &Box::new(Term(number(0x0b))));
     written(&mut table);
     table.check();
 }

@@ -7,11 +7,7 @@ use alloc::vec;
 pub(crate) type Change<T> = (&'static str, fn(&mut T));
 
 /// Each change gives a fingerprint of its own, and none is that of no change.
-pub(crate) fn each_shows<T>(
-    new: fn() -> T,
-    changes: &[Change<T>],
-    fingerprint: fn(&T) -> [u8; 32],
-) {
+pub(crate) fn each_shows<T>(new: fn() -> T, changes: &[Change<T>], fingerprint: fn(&T) -> u128) {
     let mut seen = vec![("nothing", fingerprint(&new()))];
     for (name, change) in changes {
         let mut changed = Box::new(new());
@@ -27,7 +23,7 @@ pub(crate) fn each_shows<T>(
 pub(crate) fn equals_show_equal<T>(
     new: fn() -> T,
     changes: &[Change<T>],
-    fingerprint: fn(&T) -> [u8; 32],
+    fingerprint: fn(&T) -> u128,
 ) {
     for (name, change) in changes {
         let (mut one, mut other) = (Box::new(new()), Box::new(new()));

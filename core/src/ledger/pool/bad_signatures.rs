@@ -5,13 +5,12 @@
 //! in the most keeps its name, however many come after it.
 
 use alloc::collections::BTreeMap;
-use core::hash::{Hash, Hasher};
 
 use crate::limits::LEDGER_BAD_SOURCES_NAMED;
 use crate::types::NodeId;
 
 /// Transactions refused for a bad signature, by who handed them in.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Hash)]
 pub struct BadSignatures {
     named: BTreeMap<NodeId, u64>,
     /// Those of nodes that have lost their names.
@@ -58,18 +57,6 @@ impl BadSignatures {
     pub fn total(&self) -> u64 {
         let named = self.named.values().copied();
         named.fold(self.of_others, u64::saturating_add)
-    }
-}
-
-impl Hash for BadSignatures {
-    /// While there is room nobody has lost its name, and there is no second part: so the
-    /// fingerprints of almost all nodes are those from before there was one.
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        let Self { named, of_others } = self;
-        named.hash(state);
-        if self.is_full() {
-            of_others.hash(state);
-        }
     }
 }
 

@@ -15,8 +15,7 @@ impl Pooled {
         } = self;
         let mut fingerprint = Fingerprint::new();
         fingerprint.add(&(transaction.hash(), source, origin));
-        let digest = fingerprint.digest();
-        u128::from_be_bytes(*digest.first_chunk().expect("32 bytes hold 16"))
+        fingerprint.digest()
     }
 }
 

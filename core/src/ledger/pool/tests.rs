@@ -496,7 +496,7 @@ fn runs_are_what_waits_without_a_gap() {
     }
 }
 
-fn digest(pool: &Pool) -> [u8; 32] {
+fn digest(pool: &Pool) -> u128 {
     let mut fingerprint = crate::crypto::Fingerprint::new();
     fingerprint.add(pool);
     fingerprint.digest()

@@ -149,7 +149,7 @@ impl Encode for SyncMessage {
             }
             Self::Point(point) => {
                 writer.u8(3);
-                writer.put(&**point);
+                writer.put(point);
             }
             Self::AskChunk { block, after } => {
                 writer.u8(4);
@@ -158,7 +158,7 @@ impl Encode for SyncMessage {
             }
             Self::Chunk(chunk) => {
                 writer.u8(5);
-                writer.put(&**chunk);
+                writer.put(chunk);
             }
             Self::Gone { block } => {
                 writer.u8(6);
@@ -178,12 +178,12 @@ impl Decode for SyncMessage {
             2 => Self::AskPoint {
                 above: reader.get()?,
             },
-            3 => Self::Point(Box::new(reader.get()?)),
+            3 => Self::Point(reader.get()?),
             4 => Self::AskChunk {
                 block: reader.get()?,
                 after: reader.get()?,
             },
-            5 => Self::Chunk(Box::new(reader.get()?)),
+            5 => Self::Chunk(reader.get()?),
             6 => Self::Gone {
                 block: reader.get()?,
             },

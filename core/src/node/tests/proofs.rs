@@ -1,5 +1,6 @@
 //! Proofs that running nodes make, checked by the verifier that an outsider has.
 
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::vec;
@@ -367,6 +368,7 @@ fn forged_shares_are_not_used() {
             (leader, Some(share(wrong_head, &stranger))),
             (first, Some(share(wrong_head, &first_signer))),
         ] {
+            let share = share.map(Box::new);
             let message = Message::HeadReply { id, share };
             cluster.step(leader, said(from, message));
         }

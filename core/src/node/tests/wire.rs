@@ -88,7 +88,7 @@ fn events() -> Vec<Event> {
         let message = Message::Forward {
             id: peer_request(8),
             term: Term(2),
-            request,
+            request: Box::new(request),
         };
         events.push(said(message));
     }
@@ -99,7 +99,7 @@ fn events() -> Vec<Event> {
         };
         events.push(said(message));
     }
-    for share in [None, Some(share())] {
+    for share in [None, Some(Box::new(share()))] {
         let message = Message::HeadReply {
             id: peer_request(8),
             share,

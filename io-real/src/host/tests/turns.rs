@@ -162,7 +162,8 @@ async fn messages_go_both_ways_and_garbage_is_dropped() {
         peer_events.recv(PartSet::ALL).await,
         Some(NetworkEvent::Up(Peer::of_cluster(NODE)))
     );
-    let (id, term, request) = (PeerRequestId::default(), Term(1), Request::Status);
+    let request = Box::new(Request::Status);
+    let (id, term) = (PeerRequestId::default(), Term(1));
     let message: Message = cluster::Message::Forward { id, term, request }.into();
     peer.send(NODE, Bytes::from_static(b"garbage")).unwrap();
     peer.send(NODE, message.to_bytes()).unwrap();

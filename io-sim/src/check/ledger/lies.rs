@@ -60,7 +60,7 @@ impl LedgerChecker {
         if (said.epoch, said.block.view) != at || is_own || !is_direct {
             return;
         }
-        if !self.is_signed(&said, vote.signer, &vote.signature) {
+        if !self.is_good(vote) {
             return;
         }
         let heard = &mut self.lies.heard[slot];

@@ -53,6 +53,8 @@ pub struct LedgerChecker {
     honest: Vec<bool>,
     /// Who votes in each epoch, as the first honest node to enter it showed.
     sets: BTreeMap<Epoch, Arc<ValidatorSet>>,
+    /// The set of each slot that was last found equal to the one of its epoch.
+    alike: Vec<Option<(Epoch, Arc<ValidatorSet>)>>,
     votes: Votes,
     lies: Lies,
     certs: Certs,
@@ -96,6 +98,7 @@ impl LedgerChecker {
             nodes,
             honest,
             sets: BTreeMap::new(),
+            alike: vec![None; slots],
             votes: Votes::new(slots),
             lies: Lies::new(slots),
             certs: Certs::default(),
@@ -159,9 +162,17 @@ impl LedgerChecker {
             return Ok(());
         };
         let start = bft.epoch();
+        let is_same = |(epoch, set): &(Epoch, Arc<_>)| {
+            *epoch == start.epoch && Arc::ptr_eq(set, &start.validators)
+        };
+        if self.alike[slot].as_ref().is_some_and(is_same) {
+            return Ok(());
+        }
         match self.sets.get(&start.epoch) {
-            Some(known) if Arc::ptr_eq(known, &start.validators) => Ok(()),
-            Some(known) if **known == *start.validators => Ok(()),
+            Some(known) if **known == *start.validators => {
+                self.alike[slot] = Some((start.epoch, start.validators.clone()));
+                Ok(())
+            }
             Some(_) if self.fork => Ok(()),
             Some(known) => {
                 let message = format!(

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use decube_core::bft::{Epoch, Statement, View, Vote, VoteKind};
+use decube_core::bft::{Epoch, View, Vote, VoteKind};
 
 use super::LedgerChecker;
 use crate::check::Finding;
@@ -11,7 +11,7 @@ use crate::disk::Disk;
 /// The votes of all honest slots.
 #[derive(Debug)]
 pub(super) struct Votes {
-    cast: Vec<BTreeMap<(Epoch, View, VoteKind), Statement>>,
+    cast: Vec<BTreeMap<(Epoch, View, VoteKind), Vote>>,
     /// The latest epoch that each slot has voted in.
     latest: Vec<Epoch>,
 }
@@ -33,14 +33,15 @@ impl LedgerChecker {
         if self.slot_of(epoch, vote.signer) != Some(slot) {
             return Ok(());
         }
-        if !self.is_signed(&said, vote.signer, &vote.signature) {
+        if !self.is_good(vote) {
             let message = format!("slot {slot} sends a vote that it has not signed: {vote:?}");
             return Err(("own-vote", message));
         }
         let votes = &mut self.votes.cast[slot];
         match votes.get(&(epoch, view, said.kind)) {
-            Some(before) if *before == said => return Ok(()),
+            Some(before) if before.statement == said => return Ok(()),
             Some(before) => {
+                let before = before.statement;
                 let message = format!("slot {slot} said {before:?}, and now {said:?}");
                 return Err(("I5 one vote", message));
             }
@@ -65,8 +66,18 @@ impl LedgerChecker {
                 format!("slot {slot} would forget after a power loss what it says: {vote:?}");
             return Err(("I7 durable before sent", message));
         }
-        votes.insert((epoch, view, said.kind), said);
+        votes.insert((epoch, view, said.kind), *vote);
         self.votes.latest[slot] = epoch;
         Ok(())
+    }
+
+    /// Whether its signer signed this vote. Each goes to everybody, and is looked at on
+    /// each way and at each end: what was found good once, to the last byte, is good.
+    pub(super) fn is_good(&self, vote: &Vote) -> bool {
+        let said = &vote.statement;
+        let slot = self.slot_of(said.epoch, vote.signer);
+        let place = (said.epoch, said.block.view, said.kind);
+        let known = slot.and_then(|slot| self.votes.cast[slot].get(&place));
+        known == Some(vote) || self.is_signed(said, vote.signer, &vote.signature)
     }
 }

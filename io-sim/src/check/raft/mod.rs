@@ -174,10 +174,11 @@ impl RaftChecker {
         let Some(facts) = subject.facts() else {
             return Ok(());
         };
-        let before = self.shadows[slot].facts;
-        if before == Some(facts) && self.shadows[slot].acking.is_none() {
+        let shadow = &self.shadows[slot];
+        if shadow.facts.as_ref() == Some(&facts) && shadow.acking.is_none() {
             return Ok(());
         }
+        let before = shadow.facts;
         self.terms(slot, before, &facts)?;
         self.follow_log(slot, before, &facts, subject)?;
         self.recovered(slot, &facts)?;

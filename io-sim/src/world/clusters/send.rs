@@ -21,7 +21,7 @@ impl<S: Subject> World<S> {
         &mut self,
         slot: usize,
         to: NodeId,
-        message: Message,
+        message: Box<Message>,
     ) -> Result<(), Finding> {
         let (cluster, _) = self.clusters.places[slot].expect("a member speaks");
         self.coverage.message(&message);
@@ -39,7 +39,7 @@ impl<S: Subject> World<S> {
 
     /// Now and then somebody of another cluster hears as well what is said in one. It
     /// knows from its transport that the speaker is none of its own.
-    pub(in crate::world) fn stray(&mut self, slot: usize, fate: Fate, event: &Event) {
+    pub(in crate::world) fn stray(&mut self, slot: usize, fate: Fate, message: &Message) {
         if self.config.network.stray_ppm == 0 || self.healed {
             return;
         }
@@ -51,16 +51,13 @@ impl<S: Subject> World<S> {
         {
             return;
         }
-        let mut event = event.clone();
-        if let Event::Message { scope, .. } = &mut event {
-            *scope = Scope::Global;
-        }
         self.coverage.strays += 1;
         let once = Fate {
             second: None,
             ..fate
         };
-        self.arrive(target, once, event);
+        let from = (self.hosts[slot].node, Scope::Global);
+        self.arrive(target, once, from, Box::new(message.clone()));
     }
 
     /// The transports of a slot and of the other nodes of its cluster notice that it came

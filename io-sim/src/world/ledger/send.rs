@@ -2,8 +2,7 @@
 //! whom of two twins one hears.
 
 use decube_core::codec::Encode as _;
-use decube_core::ledger::Message;
-use decube_core::node::{self, Event};
+use decube_core::node::{Event, Message};
 use decube_core::part::Scope;
 use decube_core::types::NodeId;
 
@@ -20,19 +19,19 @@ impl<S: Subject> World<S> {
         &mut self,
         slot: usize,
         to: NodeId,
-        message: Message,
+        message: Box<Message>,
     ) -> Result<(), Finding> {
         match &self.hosts[slot].part {
             Part::Honest => {
-                self.coverage.ledger_message(&message);
-                let message = message.into();
+                if let Message::Ledger(said) = &*message {
+                    self.coverage.ledger_message(said);
+                }
                 self.over_the_wire(&message)?;
                 self.transmit_if_linked(slot, to, message);
             }
-            Part::Twin => self.transmit(slot, to, message.into()),
+            Part::Twin => self.transmit(slot, to, message),
             Part::Liar(_) => {
-                let message = message.into();
-                let lies = self.with_liar(slot, |liar, scene| liar.on_send(scene, to, message));
+                let lies = self.with_liar(slot, |liar, scene| liar.on_send(scene, to, *message));
                 self.say(slot, lies);
             }
         }
@@ -40,7 +39,7 @@ impl<S: Subject> World<S> {
     }
 
     /// Gives a message to the network where there is a connection. A liar makes its own.
-    fn transmit_if_linked(&mut self, slot: usize, to: NodeId, message: node::Message) {
+    fn transmit_if_linked(&mut self, slot: usize, to: NodeId, message: Box<Message>) {
         let target = self.names.iter().position(|name| *name == to);
         if target.is_some_and(|target| self.is_linked(slot, target)) {
             self.transmit(slot, to, message);
@@ -48,26 +47,35 @@ impl<S: Subject> World<S> {
     }
 
     /// Gives a message to the network, for each process that has the name.
-    pub(in crate::world) fn transmit(&mut self, slot: usize, to: NodeId, message: node::Message) {
+    pub(in crate::world) fn transmit(&mut self, slot: usize, to: NodeId, message: Box<Message>) {
         if let Err((checker, what)) = self.court.transmitted(&message) {
             return self.violate(checker, what);
         }
         // Only a network whose links are narrow asks how long a message is.
-        let size = match (self.config.network.bandwidth_bytes_per_ms, &message) {
-            (1.., node::Message::Ledger(said)) => {
+        let size = match (self.config.network.bandwidth_bytes_per_ms, &*message) {
+            (1.., Message::Ledger(said)) => {
                 u64::try_from(said.to_bytes().len()).expect("lengths fit 64 bits")
             }
             _ => 0,
         };
+        let mut before = None;
         for target in 0..self.hosts.len() {
             let known = self.hosts[target].node == to && target != slot;
             if !known || !self.twins_let_pass(slot, target) {
                 continue;
             }
-            let carried = self.carry((slot, target), Scope::Global, message.clone(), size);
-            if let Err((checker, what)) = carried {
-                self.violate(checker, what);
+            if let Some(twin) = before.replace(target) {
+                self.carry_to_any((slot, twin), message.clone(), size);
             }
+        }
+        if let Some(target) = before {
+            self.carry_to_any((slot, target), message, size);
+        }
+    }
+
+    fn carry_to_any(&mut self, way: (usize, usize), message: Box<Message>, size: u64) {
+        if let Err((checker, what)) = self.carry(way, Scope::Global, message, size) {
+            self.violate(checker, what);
         }
     }
 
@@ -88,17 +96,21 @@ impl<S: Subject> World<S> {
     }
 
     /// A message arrives.
-    pub(in crate::world) fn deliver(&mut self, slot: usize, event: Event) -> Result<(), Finding> {
-        if let Part::Liar(_) = &self.hosts[slot].part
-            && let Event::Message {
-                from,
-                message: message @ node::Message::Ledger(_),
-                ..
-            } = &event
-        {
-            let lies = self.with_liar(slot, |liar, scene| liar.on_receive(scene, *from, message));
+    pub(in crate::world) fn deliver(
+        &mut self,
+        slot: usize,
+        (from, scope): (NodeId, Scope),
+        message: Box<Message>,
+    ) -> Result<(), Finding> {
+        if let (Part::Liar(_), Message::Ledger(_)) = (&self.hosts[slot].part, &*message) {
+            let lies = self.with_liar(slot, |liar, scene| liar.on_receive(scene, from, &message));
             self.say(slot, lies);
         }
+        let event = Event::Message {
+            from,
+            scope,
+            message: *message,
+        };
         self.give(slot, event)
     }
 
@@ -145,11 +157,11 @@ impl<S: Subject> World<S> {
             if let Err((checker, what)) = self.court.lied(&message) {
                 self.violate(checker, what);
             }
+            let message = Box::new(message);
             if after == 0 {
                 self.transmit(slot, to, message);
                 continue;
             }
-            let message = Box::new(message);
             self.schedule(self.now + after, Happening::Say { slot, to, message });
         }
     }
