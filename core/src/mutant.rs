@@ -186,6 +186,9 @@ pub enum Mutant {
     RaftLeavesGapBeforeBase,
     /// A request that waits for a leader gets a new deadline with each change of it.
     ClusterRenewsDeadlines,
+    /// A read that was passed on is refused when its leader is lost, in the words of a node
+    /// that can not serve (found by a test with processes).
+    ClusterRefusesLostReads,
     /// What a validator could not do while its disk hung, to give up a late view or to
     /// propose, is not done afterwards (found by `platform` seed 6).
     BftForgetsAfterHang,
@@ -225,7 +228,7 @@ pub enum Mutant {
 
 impl Mutant {
     /// All planted bugs.
-    pub const ALL: [Self; 94] = [
+    pub const ALL: [Self; 95] = [
         Self::VoteNotDurable,
         Self::VoteForgottenInTerm,
         Self::CommitOldTerm,
@@ -308,6 +311,7 @@ impl Mutant {
         Self::ClusterRefusesCopies,
         Self::RaftLeavesGapBeforeBase,
         Self::ClusterRenewsDeadlines,
+        Self::ClusterRefusesLostReads,
         Self::BftForgetsAfterHang,
         Self::BftTrustsFinality,
         Self::BftLosesVotedBlock,

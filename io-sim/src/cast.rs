@@ -38,6 +38,8 @@ pub enum OfCluster {
 pub enum Checkers {
     /// Nobody listens to another cluster.
     Strangers,
+    /// Who says that it is unavailable is.
+    Refusals,
     /// The promises of the ledger.
     Ledger,
     /// Everything is bounded.
@@ -71,7 +73,7 @@ impl Topology {
 impl Cast {
     /// One cluster with everybody who has to do with it. There are no strangers to it.
     pub fn of_one_cluster() -> Self {
-        use Checkers::{Bounds, Consensus, OneOrder};
+        use Checkers::{Bounds, Consensus, OneOrder, Refusals};
         Self {
             topology: Topology::OneCluster,
             of_ledger: Vec::new(),
@@ -80,18 +82,18 @@ impl Cast {
                 OfCluster::Watchers,
                 OfCluster::Operators,
             ],
-            checkers: vec![Bounds, Consensus, OneOrder],
+            checkers: vec![Refusals, Bounds, Consensus, OneOrder],
         }
     }
 
     /// A ledger, and the clusters of its validators, with everybody who has to do with
     /// them.
     pub fn of_ledger() -> Self {
-        use Checkers::{Bounds, Consensus, Ledger, OneOrder, Strangers};
+        use Checkers::{Bounds, Consensus, Ledger, OneOrder, Refusals, Strangers};
         Self {
             topology: Topology::Ledger,
             of_ledger: vec![OfLedger::Clients, OfLedger::Governors, OfLedger::Auditor],
-            checkers: vec![Strangers, Ledger, Bounds, Consensus, OneOrder],
+            checkers: vec![Strangers, Refusals, Ledger, Bounds, Consensus, OneOrder],
             ..Self::of_one_cluster()
         }
     }

@@ -55,6 +55,9 @@ pub trait Subject: Machine<Event = Event, Effect = Effect> + Sized {
     /// with the transport, as the real host does.
     fn accepts(&self, part: PartId) -> bool;
 
+    /// Whether a part of it serves, as it tells the shell.
+    fn is_serving(&self, part: PartId) -> bool;
+
     /// What its parts told each other in its last step.
     fn notices(&self) -> &[Notice];
 
@@ -95,6 +98,11 @@ impl Subject for Node {
 
     fn accepts(&self, part: PartId) -> bool {
         Self::accepts(self, part)
+    }
+
+    fn is_serving(&self, part: PartId) -> bool {
+        let mut health = self.health();
+        health.any(|(named, health)| named == part && health.is_serving())
     }
 
     fn notices(&self) -> &[Notice] {

@@ -9,7 +9,7 @@
 //! | `court.rs` | all checkers of a run, by what they want to see |
 //! | `raft/` | the safety of consensus, after every step |
 //! | `ledger/` | the promises of the ledger |
-//! | `shape.rs` | no step without end, bounds, and who is listened to |
+//! | `shape.rs` | no step without end, bounds, who is listened to, and who refuses |
 //! | `records.rs` | what clients of a cluster saw, judged at the end |
 //! | `guards.rs` | leases and locks, by the answers of clients |
 //! | `history.rs` | keys, by the answers of clients |

@@ -1,9 +1,12 @@
 //! What holds of every node, whatever its parts are: it does not step without end, what it
-//! keeps is bounded, and it listens to nobody of another cluster.
+//! keeps is bounded, it listens to nobody of another cluster, and it says that it is
+//! unavailable when it is.
 
+use decube_core::cluster::Response;
 use decube_core::limits::{LEDGER_POOL_BYTES_MAX, REQUESTS_OPEN_MAX};
-use decube_core::node::{Effect, Event, Message};
+use decube_core::node::{self, Effect, Event, Message, PartId};
 use decube_core::part::Scope;
+use decube_core::raft::{Refusal, Role};
 
 use super::{Checker, Finding, Hooks, Step};
 use crate::subject::Subject;
@@ -49,6 +52,44 @@ impl<S: Subject> Checker<S> for Stranger {
             return Err(("stranger", message));
         }
         Ok(())
+    }
+}
+
+/// A node that says of its part in a cluster that it is unavailable speaks of itself: the
+/// part starts, stops, repairs its log or has halted. What befalls others it says otherwise.
+#[derive(Debug, Default)]
+pub struct Unavailable {
+    /// Whether the node that takes a step could not serve before it.
+    before: bool,
+}
+
+impl Unavailable {
+    fn is_out<S: Subject>(subject: &S) -> bool {
+        let role = subject.facts().map(|facts| facts.role);
+        !subject.is_serving(PartId::Cluster) || matches!(role, Some(Role::Repairing | Role::Halted))
+    }
+}
+
+impl<S: Subject> Checker<S> for Unavailable {
+    fn hooks(&self) -> Hooks {
+        Hooks::RECEIVED | Hooks::ACTED
+    }
+
+    fn received(&mut self, step: &Step<'_, S>, _: &Event) -> Result<(), Finding> {
+        self.before = Self::is_out(step.subject());
+        Ok(())
+    }
+
+    fn acted(&mut self, step: &Step<'_, S>, effects: &[Effect]) -> Result<(), Finding> {
+        let says_so = |effect: &Effect| {
+            let refused = node::Response::Cluster(Response::Refused(Refusal::Unavailable));
+            matches!(effect, Effect::Reply { response, .. } if *response == refused)
+        };
+        if self.before || Self::is_out(step.subject()) || !effects.iter().any(says_so) {
+            return Ok(());
+        }
+        let message = format!("slot {} serves, and says that it is unavailable", step.slot);
+        Err(("needless-refusal", message))
     }
 }
 

@@ -121,7 +121,11 @@ impl Toy {
         }
         match request {
             _ if !self.ready || self.halted => {
-                self.answer(from, id, Response::Refused(Refusal::Unavailable), out);
+                let refusal = match from {
+                    None => Refusal::Unavailable,
+                    Some(_) => Refusal::NotReady,
+                };
+                self.answer(from, id, Response::Refused(refusal), out);
             }
             Request::Read { query, .. } => {
                 let response = Response::Read(self.read(&query));
@@ -132,7 +136,7 @@ impl Toy {
                 }
             }
             Request::Write(Command::Once { op }) => self.write(from, id, op, out),
-            _ => self.answer(from, id, Response::Refused(Refusal::Unavailable), out),
+            _ => self.answer(from, id, Response::Refused(Refusal::Busy), out),
         }
     }
 
@@ -167,7 +171,7 @@ impl Toy {
                 ..
             } => (key, Some(value), condition),
             Op::Delete { key, condition } => (key, None, condition),
-            _ => return self.answer(from, id, Response::Refused(Refusal::Unavailable), out),
+            _ => return self.answer(from, id, Response::Refused(Refusal::Busy), out),
         };
         let present = self.map.get(&key).cloned();
         let holds = match (&condition, &present) {
@@ -370,6 +374,10 @@ impl Subject for Toy {
 
     fn accepts(&self, _part: PartId) -> bool {
         self.waiting.len() < WAITING_MAX
+    }
+
+    fn is_serving(&self, _part: PartId) -> bool {
+        self.ready && !self.halted
     }
 
     fn notices(&self) -> &[Notice] {

@@ -17,6 +17,7 @@ vec![
     planted(Mutant::ReplicaClearsStateInForce, Scenario::RaftSnapshot, 8),
     planted(Mutant::ClusterLosesBaseEntries, Scenario::RaftKv, 8),
     planted(Mutant::ClusterRefusesCopies, Scenario::RaftReconfig, 12),
+    planted(Mutant::ClusterRefusesLostReads, Scenario::RaftKv, 8),
     planted(Mutant::WalReadsPastTear, Scenario::RaftKv, 80),
     planted(Mutant::WalIgnoresSyncError, Scenario::WholeNode, 8),
     planted(Mutant::SessionAppliesTwice, Scenario::RaftKv, 8),

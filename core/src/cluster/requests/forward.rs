@@ -159,9 +159,15 @@ impl Cluster {
         peer: NodeId,
         out: &mut Outbox<Effect>,
     ) {
-        let is_lost = |forward: &Forwarded| forward.to == peer && forward.read.is_none();
+        let with_reads = self.config.mutant.is(Mutant::ClusterRefusesLostReads);
+        let is_lost =
+            |forward: &Forwarded| forward.to == peer && (with_reads || forward.read.is_none());
         for forward in self.take_forwards(is_lost) {
-            reply(forward.client, lost_answer(true), out);
+            let response = match forward.read {
+                None => lost_answer(true),
+                Some(_) => Response::Refused(Refusal::Unavailable),
+            };
+            reply(forward.client, response, out);
         }
     }
 
