@@ -4,11 +4,11 @@
 //! Who puts something into a full queue waits, or is told; who takes out names the parts
 //! that accept, and those take turns.
 
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
 use decube_core::node::PartId;
 use tokio::sync::mpsc;
-use tokio::sync::mpsc::error::{SendError, TrySendError};
+use tokio::sync::mpsc::error::{SendError, TryRecvError, TrySendError};
 
 use crate::ports::NetworkEvent;
 
@@ -96,7 +96,7 @@ impl<T> WeakPartSender<T> {
 impl<T> PartReceiver<T> {
     /// What waits for a part that accepts; nothing if nobody can put anything in any
     /// more.
-    pub(crate) fn poll(&mut self, cx: &mut Context<'_>, accepts: PartSet) -> Poll<Option<T>> {
+    fn take(&mut self, accepts: PartSet, look: &mut Look<'_, '_>) -> Poll<Option<T>> {
         let mut is_open = false;
         for place in self.next..self.next.saturating_add(PARTS) {
             let place = place % PARTS;
@@ -104,7 +104,7 @@ impl<T> PartReceiver<T> {
                 is_open |= !self.queues[place].is_closed();
                 continue;
             }
-            match self.queues[place].poll_recv(cx) {
+            match look.next(&mut self.queues[place]) {
                 Poll::Ready(Some(item)) => {
                     self.next = (place + 1) % PARTS;
                     return Poll::Ready(Some(item));
@@ -121,16 +121,53 @@ impl<T> PartReceiver<T> {
 
     /// Waits for something for a part that accepts. Cancel-safe.
     pub(crate) async fn recv(&mut self, accepts: PartSet) -> Option<T> {
-        std::future::poll_fn(|cx| self.poll(cx, accepts)).await
+        std::future::poll_fn(|cx| self.take(accepts, &mut Look::Waiting(cx))).await
     }
 
     /// What is there already for a part that accepts.
     pub(crate) fn try_recv(&mut self, accepts: PartSet) -> Option<T> {
-        let mut cx = Context::from_waker(Waker::noop());
-        match self.poll(&mut cx, accepts) {
+        match self.take(accepts, &mut Look::Now) {
             Poll::Ready(item) => item,
             Poll::Pending => None,
         }
+    }
+}
+
+/// A way to look into queues.
+pub(crate) enum Look<'a, 'b> {
+    /// What is there already. Registers no waker: one that nobody needs costs more than
+    /// the look.
+    Now,
+    /// The task is woken when there is more.
+    Waiting(&'a mut Context<'b>),
+}
+
+impl Look<'_, '_> {
+    /// The next of a queue with a bound.
+    pub(crate) fn next<T>(&mut self, queue: &mut mpsc::Receiver<T>) -> Poll<Option<T>> {
+        match self {
+            Self::Now => found(queue.try_recv()),
+            Self::Waiting(cx) => queue.poll_recv(cx),
+        }
+    }
+
+    /// The next of a queue without one.
+    pub(crate) fn next_of_all<T>(
+        &mut self,
+        queue: &mut mpsc::UnboundedReceiver<T>,
+    ) -> Poll<Option<T>> {
+        match self {
+            Self::Now => found(queue.try_recv()),
+            Self::Waiting(cx) => queue.poll_recv(cx),
+        }
+    }
+}
+
+fn found<T>(found: Result<T, TryRecvError>) -> Poll<Option<T>> {
+    match found {
+        Ok(item) => Poll::Ready(Some(item)),
+        Err(TryRecvError::Empty) => Poll::Pending,
+        Err(TryRecvError::Disconnected) => Poll::Ready(None),
     }
 }
 
@@ -192,33 +229,32 @@ impl NetworkSender {
 }
 
 impl NetworkInbox {
-    fn poll(&mut self, cx: &mut Context<'_>, accepts: PartSet) -> Poll<Option<NetworkEvent>> {
+    fn take(&mut self, accepts: PartSet, look: &mut Look<'_, '_>) -> Poll<Option<NetworkEvent>> {
         if self.was_news
-            && let Poll::Ready(Some(message)) = self.messages.poll(cx, accepts)
+            && let Poll::Ready(Some(message)) = self.messages.take(accepts, look)
         {
             self.was_news = false;
             return Poll::Ready(Some(message));
         }
-        match self.news.poll_recv(cx) {
+        match look.next(&mut self.news) {
             Poll::Ready(Some(event)) => {
                 self.was_news = true;
                 Poll::Ready(Some(event))
             }
             // Both end together; what is queued is taken first.
-            Poll::Ready(None) | Poll::Pending => self.messages.poll(cx, accepts),
+            Poll::Ready(None) | Poll::Pending => self.messages.take(accepts, look),
         }
     }
 
     /// Waits for an event: a message only for a part that accepts. Nothing when the
     /// transport is gone. Cancel-safe.
     pub async fn recv(&mut self, accepts: PartSet) -> Option<NetworkEvent> {
-        std::future::poll_fn(|cx| self.poll(cx, accepts)).await
+        std::future::poll_fn(|cx| self.take(accepts, &mut Look::Waiting(cx))).await
     }
 
     /// What is there already; a transport that is gone looks as if nothing were.
     pub fn try_recv(&mut self, accepts: PartSet) -> Option<NetworkEvent> {
-        let mut cx = Context::from_waker(Waker::noop());
-        match self.poll(&mut cx, accepts) {
+        match self.take(accepts, &mut Look::Now) {
             Poll::Ready(event) => event,
             Poll::Pending => None,
         }

@@ -71,6 +71,10 @@ impl<const BUG: usize> Subject for WithToy<BUG> {
         self.0.accepts(part)
     }
 
+    fn is_serving(&self, part: PartId) -> bool {
+        self.0.is_serving(part)
+    }
+
     fn notices(&self) -> &[Notice] {
         self.0.notices()
     }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
-use std::task::{Context, Poll};
+use std::task::Poll;
 use std::time::Duration;
 
 use decube_core::io::{Done, FileError, FileName, FileOp, FileOpId, FileResult, Io, Volume};
@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use super::metrics::{Metrics, VolumeCounter};
 use super::run::count;
 use super::status::SlowVolume;
+use crate::inbox::Look;
 use crate::ports::{Disk, DiskEvent, StoreEvent, StoreQueue, VolumePorts};
 
 /// All volumes of a node.
@@ -146,13 +147,12 @@ impl<D: Disk, S: StoreQueue> Volumes<D, S> {
 
     /// Waits for a completion. May be given up and begun again.
     pub(super) async fn completion(&mut self) -> VolumeInput {
-        std::future::poll_fn(|cx| self.poll(cx)).await
+        std::future::poll_fn(|cx| self.take(&mut Look::Waiting(cx))).await
     }
 
     /// What has completed already.
     pub(super) fn try_completion(&mut self) -> Option<VolumeInput> {
-        let mut cx = Context::from_waker(std::task::Waker::noop());
-        match self.poll(&mut cx) {
+        match self.take(&mut Look::Now) {
             Poll::Ready(input) => Some(input),
             Poll::Pending => None,
         }
@@ -160,15 +160,15 @@ impl<D: Disk, S: StoreQueue> Volumes<D, S> {
 
     /// The volumes take turns by their order alone: a completion frees room, and is
     /// taken before any new work.
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<VolumeInput> {
+    fn take(&mut self, look: &mut Look<'_, '_>) -> Poll<VolumeInput> {
         for (volume, one) in &mut self.all {
             let volume = *volume;
-            match one.ports.disk_events.poll_recv(cx) {
+            match look.next_of_all(&mut one.ports.disk_events) {
                 Poll::Ready(Some(event)) => return Poll::Ready(VolumeInput::Disk(volume, event)),
                 Poll::Ready(None) => return Poll::Ready(VolumeInput::Gone(volume, "disk")),
                 Poll::Pending => {}
             }
-            match one.ports.store_events.poll_recv(cx) {
+            match look.next_of_all(&mut one.ports.store_events) {
                 Poll::Ready(Some(event)) => return Poll::Ready(VolumeInput::Store(volume, event)),
                 Poll::Ready(None) => return Poll::Ready(VolumeInput::Gone(volume, "store")),
                 Poll::Pending => {}

@@ -3,7 +3,8 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use super::{Forwarded, Place, Requests, lost_answer, reply};
+use super::ends::lost_answer;
+use super::{Forwarded, Place, Requests, reply};
 use crate::cluster::effect::Effect;
 use crate::cluster::message::Message;
 use crate::cluster::request::{Request, Response};
