@@ -146,6 +146,8 @@ impl Look<'_, '_> {
     /// The next of a queue with a bound.
     pub(crate) fn next<T>(&mut self, queue: &mut mpsc::Receiver<T>) -> Poll<Option<T>> {
         match self {
+            // Most are empty most of the time, and to see that is cheaper.
+            Self::Now if queue.is_empty() && !queue.is_closed() => Poll::Pending,
             Self::Now => found(queue.try_recv()),
             Self::Waiting(cx) => queue.poll_recv(cx),
         }
@@ -157,6 +159,7 @@ impl Look<'_, '_> {
         queue: &mut mpsc::UnboundedReceiver<T>,
     ) -> Poll<Option<T>> {
         match self {
+            Self::Now if queue.is_empty() && !queue.is_closed() => Poll::Pending,
             Self::Now => found(queue.try_recv()),
             Self::Waiting(cx) => queue.poll_recv(cx),
         }

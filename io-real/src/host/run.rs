@@ -183,7 +183,8 @@ where
         let deadline = self.machine.deadline();
         let wake_at = deadline.map_or(self.clock_due, |at| self.instant_of(at));
         let stop_by = self.stop_by.unwrap_or(self.clock_due);
-        let (messages, requests) = (self.takes_messages(), self.takes_requests());
+        let requests = self.takes_requests();
+        let messages = self.takes_messages(requests);
         let client = &mut self.client;
         tokio::select! {
             biased;
@@ -212,12 +213,12 @@ where
                 taken += 1;
             }
             // That the transport or the handles are gone is news only once: `wait` sees it.
-            let messages = self.takes_messages();
+            let requests = self.takes_requests();
+            let messages = self.takes_messages(requests);
             if let Some(event) = self.network_events.try_recv(messages) {
                 self.take(Input::Network(Some(event)));
                 taken += 1;
             }
-            let requests = self.takes_requests();
             if let Some(ask) = self.client.requests.try_recv(requests) {
                 self.take(Input::Request(Some(ask)));
                 taken += 1;
@@ -237,9 +238,8 @@ where
         }
     }
 
-    /// For which parts peers may bring new work.
-    fn takes_messages(&self) -> PartSet {
-        let requests = self.takes_requests();
+    /// For which parts peers may bring new work, of those for which clients may.
+    fn takes_messages(&self, requests: PartSet) -> PartSet {
         PartSet::of(|part| requests.contains(part) && self.machine.accepts(part))
     }
 
