@@ -2,8 +2,9 @@
 //! one answer (N2).
 //!
 //! A request that only the leader can serve is proposed or read here if this
-//! node leads, forwarded once to the leader if another one does, and parked
-//! while no leader is known.
+//! node leads, forwarded to the leader if another one does, and parked while no
+//! leader is known. A change is forwarded once, for nobody knows whether it will
+//! happen; a read again when its leader is lost.
 
 mod ends;
 mod forward;
