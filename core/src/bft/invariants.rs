@@ -13,7 +13,7 @@ use crate::mutant::Mutant;
 /// The first steps of a machine, after each of which everything is checked. Later it
 /// is after one of so many: these checks walk over all that is kept.
 const STEPS_CHECKED: u64 = 512;
-const STEPS_BETWEEN: u64 = 256;
+const STEPS_BETWEEN: u64 = 64;
 
 /// What only grows.
 #[derive(Debug, Clone, Copy)]

@@ -1,11 +1,12 @@
 //! What the nodes of a cluster say to each other.
 
+use alloc::boxed::Box;
+
 use super::request::{Request, Response};
 use crate::crypto::Signature;
 use crate::proof::LogHead;
 use crate::raft;
 use crate::types::{Index, Modules, PeerRequestId, Term};
-use alloc::boxed::Box;
 
 /// A message between two nodes of a cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]

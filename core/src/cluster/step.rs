@@ -236,7 +236,7 @@ impl Cluster {
             // Nothing was taken on yet, so there is nothing to finish; but the
             // shell waits to be told.
             Phase::New | Phase::Recovering(_) => {
-                self.answer_all_unknown(out);
+                self.answer_all_at_end(out);
                 self.phase = Phase::Ended { halted: None };
                 if self.config.mutant.is(Mutant::ClusterStopsUntold) {
                     self.told_health = self.health();
@@ -301,7 +301,7 @@ impl Cluster {
                 };
             }
             Some(seq) if self.storage.committed_seq() >= seq => {
-                self.answer_all_unknown(out);
+                self.answer_all_at_end(out);
                 self.phase = Phase::Ended { halted: None };
             }
             Some(_) => {}
@@ -314,7 +314,7 @@ impl Cluster {
         if self.has_ended() {
             return;
         }
-        self.answer_all_unknown(out);
+        self.answer_all_at_end(out);
         self.phase = Phase::Ended {
             halted: Some(reason.into()),
         };

@@ -85,7 +85,7 @@ impl<S: Subject> Checker<S> for Unavailable {
             let refused = node::Response::Cluster(Response::Refused(Refusal::Unavailable));
             matches!(effect, Effect::Reply { response, .. } if *response == refused)
         };
-        if self.before || Self::is_out(step.subject()) || !effects.iter().any(says_so) {
+        if !effects.iter().any(says_so) || self.before || Self::is_out(step.subject()) {
             return Ok(());
         }
         let message = format!("slot {} serves, and says that it is unavailable", step.slot);

@@ -10,36 +10,27 @@ use crate::types::Time;
 
 impl Cluster {
     pub(in crate::cluster) fn expire_requests(&mut self, now: Time, out: &mut Outbox<Effect>) {
-        while self
+        let is_over = |due: Time| due <= now;
+        while let Some(parked) = self
             .requests
             .parked
-            .front()
-            .is_some_and(|parked| parked.deadline <= now)
+            .pop_front_if(|one| is_over(one.deadline))
         {
-            let parked = self.requests.parked.pop_front().expect("front was there");
             let refusal = Refusal::NotLeader { leader: None };
             reply(parked.id, Response::Refused(refusal), out);
         }
-        while self
+        while let Some(early) = self
             .requests
             .early
-            .front()
-            .is_some_and(|early| early.deadline <= now)
+            .pop_front_if(|one| is_over(one.deadline))
         {
-            let early = self.requests.early.pop_front().expect("front was there");
             self.answer(early.origin, Response::Refused(Refusal::NotReady), out);
         }
-        while self
+        while let Some((_, place)) = self
             .requests
             .deadlines
-            .front()
-            .is_some_and(|(due, _)| *due <= now)
+            .pop_front_if(|(due, _)| is_over(*due))
         {
-            let (_, place) = self
-                .requests
-                .deadlines
-                .pop_front()
-                .expect("front was there");
             self.expire(place, out);
         }
     }
@@ -65,7 +56,7 @@ impl Cluster {
 
     /// The node ends: nobody will learn any more how open changes end. Of all else it is
     /// certain that nothing happened.
-    pub(in crate::cluster) fn answer_all_unknown(&mut self, out: &mut Outbox<Effect>) {
+    pub(in crate::cluster) fn answer_all_at_end(&mut self, out: &mut Outbox<Effect>) {
         let at_end = |changes_state: bool| match changes_state {
             true => Response::Unknown,
             false => Response::Refused(Refusal::Unavailable),

@@ -53,13 +53,6 @@ fn expect_written(response: Response) -> Outcome {
     }
 }
 
-fn follower_of(cluster: &Cluster, leader: NodeId) -> NodeId {
-    let mut nodes = cluster.nodes().into_iter();
-    nodes
-        .find(|id| *id != leader)
-        .expect("there is another node")
-}
-
 #[test]
 fn one_node_alone_commits() {
     let mut cluster = Cluster::new(1);
@@ -177,7 +170,7 @@ fn a_session_makes_a_retried_write_happen_once() {
     let first = expect_written(cluster.ask(leader, Request::Write(command(session))));
     assert!(matches!(first, Outcome::Changed { .. }), "{first:?}");
     let again = expect_written(cluster.ask(
-        follower_of(&cluster, leader),
+        cluster.follower_of(leader),
         Request::Write(command(session)),
     ));
     assert_eq!(first, again);
@@ -212,7 +205,7 @@ fn a_lease_ends_by_itself_and_takes_its_keys_along() {
 fn a_watch_sees_every_change_in_order() {
     let mut cluster = Cluster::new(3);
     let leader = cluster.elect();
-    let at = follower_of(&cluster, leader);
+    let at = cluster.follower_of(leader);
     let watch = Request::Watch {
         from: Bytes::from_static(b"w"),
         to: None,
@@ -232,7 +225,7 @@ fn a_watch_sees_every_change_in_order() {
 fn a_node_that_lags_does_not_repeat_what_a_watcher_saw() {
     let mut cluster = Cluster::new(3);
     let leader = cluster.elect();
-    let behind = follower_of(&cluster, leader);
+    let behind = cluster.follower_of(leader);
     cluster.cut.insert(behind);
     for number in 0..5 {
         expect_written(cluster.ask(leader, write(&format!("w{number}"), "v")));
@@ -259,7 +252,7 @@ fn the_log_is_compacted_and_a_lagging_node_gets_a_snapshot() {
         config.log_trailing_entries = 5;
     });
     let leader = cluster.elect();
-    let behind = follower_of(&cluster, leader);
+    let behind = cluster.follower_of(leader);
     cluster.cut.insert(behind);
     for number in 0..200 {
         expect_written(cluster.ask(leader, write(&format!("k{number}"), "v")));
@@ -308,7 +301,7 @@ fn a_node_joins_as_a_learner_and_becomes_a_voter() {
 fn leadership_is_handed_over_on_request_and_at_shutdown() {
     let mut cluster = Cluster::new(3);
     let old = cluster.elect();
-    let to = follower_of(&cluster, old);
+    let to = cluster.follower_of(old);
     assert_eq!(
         cluster.ask(old, Request::TransferLeadership { to }),
         Response::Accepted
@@ -374,7 +367,7 @@ fn a_node_that_lost_its_state_gets_it_back_from_the_leader() {
     for number in 0..100 {
         expect_written(cluster.ask(leader, write(&format!("k{number}"), "v")));
     }
-    let victim = follower_of(&cluster, leader);
+    let victim = cluster.follower_of(leader);
     let disk = &mut cluster.slot_mut(victim).disk;
     disk.replace_pairs(BTreeMap::new());
     cluster.restart(victim);

@@ -227,6 +227,14 @@ impl Cluster {
         leaders.max().map(|(_, id)| id)
     }
 
+    /// One that is not the leader.
+    pub(super) fn follower_of(&self, leader: NodeId) -> NodeId {
+        let mut nodes = self.nodes().into_iter();
+        nodes
+            .find(|id| *id != leader)
+            .expect("there is another node")
+    }
+
     pub(super) fn elect(&mut self) -> NodeId {
         self.run_until("a leader", |cluster| cluster.leader().is_some());
         self.leader().expect("just seen")

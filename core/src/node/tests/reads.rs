@@ -26,11 +26,6 @@ fn change() -> Request {
     Request::Write(Command::Tick)
 }
 
-fn follower_of(cluster: &Cluster, leader: NodeId) -> NodeId {
-    let nodes = cluster.nodes();
-    *nodes.iter().find(|id| **id != leader).expect("two others")
-}
-
 fn peer(peer: NodeId, is_up: bool) -> Event {
     Event::Peer { peer, is_up }
 }
@@ -46,7 +41,7 @@ fn is_read(cluster: &Cluster, id: RequestId) -> bool {
 fn a_read_whose_leader_is_lost_goes_to_the_next_one() {
     let mut cluster = Cluster::new(3);
     let old = cluster.elect();
-    let through = follower_of(&cluster, old);
+    let through = cluster.follower_of(old);
     cluster.run_for(Span::from_secs(1));
     cluster.cut.insert(old);
     let lost = cluster.request(through, read());
@@ -71,7 +66,7 @@ fn a_read_whose_leader_is_lost_goes_to_the_next_one() {
 fn a_read_that_a_broken_connection_lost_is_sent_again() {
     let mut cluster = Cluster::new(3);
     let leader = cluster.elect();
-    let through = follower_of(&cluster, leader);
+    let through = cluster.follower_of(leader);
     cluster.run_for(Span::from_secs(1));
     cluster.cut.insert(leader);
     let lost = cluster.request(through, read());
@@ -88,7 +83,7 @@ fn a_read_that_a_broken_connection_lost_is_sent_again() {
 fn a_read_that_no_leader_answers_keeps_the_deadline_of_its_arrival() {
     let mut cluster = Cluster::new(3);
     let leader = cluster.elect();
-    let through = follower_of(&cluster, leader);
+    let through = cluster.follower_of(leader);
     cluster.cut.extend(cluster.nodes());
     let lost = cluster.request(through, read());
     for is_up in [false, true].repeat(10) {
