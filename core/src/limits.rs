@@ -238,6 +238,8 @@ pub const LEDGER_CHAIN_NAME_BYTES_MAX: usize = 64;
 pub const LEDGER_LANES_MAX: usize = 16;
 /// Proposals of validators that are open at once.
 pub const LEDGER_PROPOSALS_MAX: usize = 64;
+/// Validators that a node names when it stops because the ledger is forked.
+pub const LEDGER_GUILTY_NAMED_MAX: usize = 16;
 /// Sequences that a waiting transaction may be ahead of its lane.
 pub const LEDGER_LANE_GAP_MAX: u64 = 64;
 /// Bytes of all transactions that wait for a block.

@@ -224,11 +224,18 @@ pub enum Mutant {
     /// No other block of the committed height may be notarised in a later view, although the
     /// committed one was finalised later still (found by `platform` seed 18618139).
     BftBindsViewsBetween,
+    /// A node that sees the ledger forked tells its owner alone, so the certificate that it
+    /// put together itself may be nowhere else (found by reading after `bft-fork` seed
+    /// 487036281019).
+    BftKeepsForkToItself,
+    /// A node that sees the ledger forked does not write down what shows it, and votes again
+    /// after a restart.
+    BftForgetsFork,
 }
 
 impl Mutant {
     /// All planted bugs.
-    pub const ALL: [Self; 95] = [
+    pub const ALL: [Self; 97] = [
         Self::VoteNotDurable,
         Self::VoteForgottenInTerm,
         Self::CommitOldTerm,
@@ -324,6 +331,8 @@ impl Mutant {
         Self::BftTakesVotesLast,
         Self::LedgerOutrunsItsStore,
         Self::BftBindsViewsBetween,
+        Self::BftKeepsForkToItself,
+        Self::BftForgetsFork,
     ];
 
     /// Whether this mutant is the one selected. Constant `false` in every build

@@ -26,7 +26,7 @@ pub(super) enum Gap {
 
 impl Bft {
     /// Commits up to the highest finalization, if every block on the way is here.
-    pub(super) fn commit_ready(&mut self, out: &mut Outbox<Effect>) {
+    pub(super) fn commit_ready(&mut self) {
         let Some(finalization) = self.last_final.clone() else {
             return;
         };
@@ -43,7 +43,7 @@ impl Bft {
                     !self.config.mutant.is(Mutant::BftTrustsFinality),
                     "what is final rests on what is committed"
                 );
-                return self.break_off(alloc::vec![finalization], Vec::new(), out);
+                return self.break_off(alloc::vec![finalization], Vec::new());
             }
         };
         let headers: Vec<Header> = chain

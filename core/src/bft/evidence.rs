@@ -15,7 +15,7 @@ use crate::codec::{Decode, DecodeError, Encode, Reader, Writer};
 use crate::crypto::{ChainId, Verifier};
 
 /// Two votes of one validator, of which an honest one signs at most one.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Evidence {
     first: Vote,
     second: Vote,

@@ -4,6 +4,7 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use super::effect::{Committed, Effect, Record};
+use super::fork::Fork;
 use super::message::Message;
 use super::types::PersistSeq;
 use super::vote::Vote;
@@ -33,6 +34,8 @@ pub(super) enum Held {
     Commit(alloc::boxed::Box<Committed>),
     /// The end of a rejoining: this validator votes again.
     Rejoined,
+    /// What shows that the ledger is forked.
+    Fork(alloc::boxed::Box<Fork>),
 }
 
 impl Gate {
@@ -100,7 +103,8 @@ impl Gate {
                     );
                 }
                 Held::Proposal(_) => panic!("D1: only a proposal waits as one"),
-                Held::Commit(_) => {}
+                // What contradicts may have been durable long ago.
+                Held::Commit(_) | Held::Fork(_) => {}
                 Held::Rejoined => assert!(
                     is_written(&|record| matches!(record, Record::SilentUpto(_))),
                     "D5: who comes back waits for the write of its silence"
@@ -137,7 +141,7 @@ impl Gate {
             Held::Vote(_) => mutant.is(Mutant::BftVoteNotDurable),
             Held::Proposal(_) => mutant.is(Mutant::BftProposalNotDurable),
             Held::Commit(_) => mutant.is(Mutant::BftCommitNotDurable),
-            Held::Rejoined => false,
+            Held::Rejoined | Held::Fork(_) => false,
         });
         self.held = held;
         leaked

@@ -98,6 +98,7 @@
 //! | B7 | timers fit the view and each other |
 //! | B8 | open blocks lie above the committed one, and nothing is open behind the end |
 //! | B9 | a vote that only adds up changes nothing else |
+//! | B10 | who has seen a fork says nothing more but what shows it, once that is durable |
 //!
 //! What only an observer of all can see (agreement, one certified block per view,
 //! evidence that convicts nobody honest, progress after healing) is checked in
@@ -108,8 +109,9 @@
 //! everything. The network delays, drops, doubles and reorders. Any number of
 //! honest validators crash and come back with their disks. A node that sees two
 //! certificates that contradict each other, or a final block that does not rest on
-//! what it has committed, knows that more lie, reports [`Effect::SafetyViolation`] and
-//! votes no more.
+//! what it has committed, knows that more lie. It votes no more, writes down
+//! what shows it, sends that to everybody, and reports [`Effect::SafetyViolation`]
+//! (`fork.rs`); a restart finds it in the log and does the same.
 //!
 //! # Beyond a third
 //! Nobody honest is ever convicted, however many lie: an honest validator signs at
@@ -182,6 +184,7 @@ mod digest;
 pub mod effect;
 pub mod event;
 pub mod evidence;
+mod fork;
 mod gate;
 mod guard;
 mod invariants;

@@ -70,7 +70,7 @@ impl Bft {
         match self.phase {
             Phase::Running => {}
             Phase::Rejoining(_) => return self.repeat_rejoin(out),
-            Phase::New | Phase::Ended | Phase::Halted(_) => return,
+            Phase::New | Phase::Ended | Phase::Forked | Phase::Halted(_) => return,
         }
         if let Some((due, view)) = self.timers.relay
             && due <= self.now

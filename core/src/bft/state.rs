@@ -87,6 +87,9 @@ pub(super) enum Phase {
     /// The last block of its epoch is committed. It says nothing more; its owner
     /// goes on with a validator of the next epoch.
     Ended,
+    /// It has seen that the ledger is forked. It says nothing more but what shows that,
+    /// when it is durable.
+    Forked,
     /// It has stopped for good.
     Halted(&'static str),
 }

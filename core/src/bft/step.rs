@@ -21,8 +21,10 @@ impl Machine for Bft {
         let before = self.heads();
         self.now = now;
         self.steps = self.steps.wrapping_add(1);
-        if matches!(self.phase, Phase::Halted(_)) {
-            return;
+        match self.phase {
+            Phase::Halted(_) => return,
+            Phase::Forked => return self.step_forked(event, out),
+            _ => {}
         }
         self.stirred |= !matches!(
             &event,
@@ -51,7 +53,7 @@ impl Machine for Bft {
 
     fn deadline(&self) -> Option<Time> {
         match self.phase {
-            Phase::New | Phase::Ended | Phase::Halted(_) => None,
+            Phase::New | Phase::Ended | Phase::Forked | Phase::Halted(_) => None,
             Phase::Rejoining(ref rejoin) => Some(rejoin.ask_at),
             Phase::Running => self.timers.earliest(),
         }
@@ -70,7 +72,7 @@ impl Bft {
             Event::Persisted { seq } => {
                 for held in self.gate.release(seq) {
                     // One's own vote may be what shows that the ledger is broken.
-                    if !matches!(self.phase, Phase::Halted(_)) {
+                    if !matches!(self.phase, Phase::Forked) {
                         self.let_go(held, out);
                     }
                 }
@@ -144,7 +146,7 @@ impl Bft {
                 self.accept(cert, false, out);
             }
         }
-        if matches!(self.phase, Phase::Halted(_)) {
+        if matches!(self.phase, Phase::Forked) {
             return;
         }
         if is_late {
@@ -224,6 +226,7 @@ impl Bft {
             Held::Proposal(message) => out.push(Effect::Broadcast { message }),
             Held::Commit(committed) => self.announce(committed, out),
             Held::Rejoined => self.on_rejoined(),
+            Held::Fork(_) => unreachable!("B10: only a forked validator waits to say so"),
         }
     }
 
@@ -232,7 +235,7 @@ impl Bft {
     /// after a vote that brought nothing about, which most of them are.
     pub(super) fn advance(&mut self, out: &mut Outbox<Effect>) {
         self.stirred = false;
-        self.commit_ready(out);
+        self.commit_ready();
         if !self.has_started() {
             return;
         }

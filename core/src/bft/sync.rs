@@ -307,7 +307,7 @@ impl Bft {
         let last = self.last_final.as_ref().map(|last| last.statement.view());
         if last < Some(proven.statement.view()) {
             self.accept(proven.clone(), false, out);
-        } else if self.contradicts(&proven, out) {
+        } else if self.contradicts(&proven) {
             return None;
         }
         Some(proven)

@@ -1,7 +1,6 @@
 //! Votes and certificates as they arrive, and what a certificate means.
 
 use alloc::boxed::Box;
-use alloc::vec::Vec;
 
 use super::cert::{Cert, Proven};
 use super::effect::{Effect, Record};
@@ -10,7 +9,6 @@ use super::message::Message;
 use super::round::Round;
 use super::state::{Bft, Phase};
 use super::types::View;
-use super::validators::Signers;
 use super::vote::{Statement, Vote, VoteKind};
 use crate::limits::VIEWS_KEPT;
 use crate::machine::Outbox;
@@ -217,7 +215,7 @@ impl Bft {
     /// together here.
     pub(super) fn accept(&mut self, cert: Proven, assembled: bool, out: &mut Outbox<Effect>) {
         let statement = cert.statement;
-        if self.contradicts(&cert, out) || !self.round(statement.view()).keep_cert(cert.clone()) {
+        if self.contradicts(&cert) || !self.round(statement.view()).keep_cert(cert.clone()) {
             return;
         }
         self.stirred = true;
@@ -244,81 +242,6 @@ impl Bft {
         }
         self.relay(&cert, assembled, out);
         self.enter(statement.view().next(), &cert);
-    }
-
-    /// Whether this certificate and what is known can not both be: the ledger is
-    /// broken. The node tells what it has and votes no more.
-    pub(super) fn contradicts(&mut self, cert: &Proven, out: &mut Outbox<Effect>) -> bool {
-        let mut certs = self.excluded_by(cert);
-        if certs.is_empty() && self.fits_committed(&cert.statement) {
-            return false;
-        }
-        certs.push(cert.clone());
-        // Some of the guilty may have shown themselves to this node by single votes.
-        let heard = self.round(cert.statement.view()).contradicted(cert);
-        self.break_off(certs, heard, out);
-        true
-    }
-
-    /// Certificates that can not be beside this one, with what was said in their view.
-    fn excluded_by(&self, cert: &Proven) -> Vec<Proven> {
-        let view = cert.statement.view();
-        let excluded = |kept: &&Proven| evidence::contradict(kept, cert);
-        let beside = self.rounds.get(&view);
-        if beside.is_some_and(|round| round.certs().any(|kept| excluded(&kept))) {
-            return beside.into_iter().flat_map(Round::certs).cloned().collect();
-        }
-        let last = self.last_final.as_ref();
-        let before = last.filter(|last| last.statement.view() < view);
-        let later = self.rounds.range(view.next()..).map(|(_, round)| round);
-        let later = later.take_while(|_| cert.statement.kind == VoteKind::Finalize);
-        let others = before.into_iter().chain(later.flat_map(Round::certs));
-        others.filter(excluded).cloned().collect()
-    }
-
-    /// Whether what a certificate says can be beside the committed block.
-    ///
-    /// Final blocks are one chain, so later ones are higher. A block of a later view that
-    /// is only notarised rests on what was *finalised* before that view. The committed
-    /// block need not be that: where it is final because a later block that rests on it
-    /// is, the views between may have notarised another one of its height (`platform`
-    /// seed 18618139).
-    fn fits_committed(&self, statement: &Statement) -> bool {
-        let (place, committed) = (&statement.block, &self.committed);
-        match statement.kind {
-            VoteKind::Nullify => true,
-            VoteKind::Notarize if self.config.mutant.is(Mutant::BftBindsViewsBetween) => {
-                place.view <= committed.view || place.height > committed.height
-            }
-            VoteKind::Notarize => {
-                let finalised = self.last_final.as_ref().map(|last| &last.statement.block);
-                let root = Some(committed).filter(|committed| committed.view == View(0));
-                let before = finalised.or(root).filter(|before| before.view < place.view);
-                before.is_none_or(|before| place.height > before.height)
-            }
-            VoteKind::Finalize if place.view == committed.view => place == committed,
-            VoteKind::Finalize => {
-                (place.view > committed.view) == (place.height > committed.height)
-            }
-        }
-    }
-
-    /// The ledger is broken: the node tells what shows it, with evidence that it has
-    /// heard besides, and votes no more.
-    pub(super) fn break_off(
-        &mut self,
-        certs: Vec<Proven>,
-        mut heard: Vec<Evidence>,
-        out: &mut Outbox<Effect>,
-    ) {
-        // A notarization and a finalization of another block convict nobody yet:
-        // an honest signer of both finalised what others notarised.
-        let mut culprits = evidence::forensics(&certs);
-        let named: Signers = culprits.iter().map(Evidence::culprit).collect();
-        heard.retain(|evidence| !named.contains(evidence.culprit()));
-        culprits.extend(heard);
-        out.push(Effect::SafetyViolation { certs, culprits });
-        self.phase = Phase::Halted("the ledger is broken: more than a third of the power lies");
     }
 
     /// S1: a certificate of the view before lets everybody into the next.

@@ -8,6 +8,7 @@ use alloc::vec::Vec;
 use super::cluster::CHAIN;
 use super::solo::{DELTA, Keys, Solo};
 use crate::bft::*;
+use crate::machine::{Machine as _, Outbox};
 use crate::mutant::Mutant;
 
 /// Seven equal validators, so a quorum is five. The last three or more of them lie.
@@ -136,4 +137,138 @@ fn who_sees_a_final_block_of_a_wrong_height_stops() {
     assert_eq!(solo.commits.len(), 1);
     assert_eq!(solo.culprits, Some(Vec::new()));
     assert_eq!(after_a_final_block(&keys, &[good]).commits.len(), 2);
+}
+
+/// Only this node has both: the notarization of the first block, which it completes with
+/// its own vote, and the finalization of the second one.
+fn who_completes_a_notarization(keys: &Keys, mutant: Mutant) -> (Solo<'_>, [Statement; 2]) {
+    let leader = keys.leader(1);
+    let [one, two] = two_blocks(keys);
+    let me = (0..7).find(|place| *place != leader).expect("seven");
+    let statements = [
+        keys.on(VoteKind::Notarize, &one),
+        keys.on(VoteKind::Finalize, &two),
+    ];
+    let mut solo = Solo::new(keys, me, mutant);
+    let others = keys.without(&[me]);
+    for voter in &others[..4] {
+        let vote = keys.vote(*voter, statements[0]);
+        solo.hear(*voter, Message::Vote(vote));
+    }
+    solo.hear_cert(others[5], keys.cert(&others[1..6], statements[1]));
+    assert!(
+        solo.bft.halt_reason().is_none(),
+        "four of seven are no quorum"
+    );
+    let header = *one.header();
+    let vote = keys.vote(leader, statements[0]);
+    let proposal = Proposal {
+        block: Block::new(header, one.items().to_vec()).expect("the same items"),
+        parent: None,
+        skips: Vec::new(),
+        vote,
+    };
+    solo.hear(leader, Message::Proposal(Box::new(proposal)));
+    solo.hear(
+        others[4],
+        Message::Vote(keys.vote(others[4], statements[0])),
+    );
+    (solo, statements)
+}
+
+fn certified(solo: &Solo<'_>) -> BTreeSet<Statement> {
+    let broadcast = solo.sent.iter().filter_map(|(to, message)| match message {
+        Message::Cert(cert) if to.is_none() => Some(cert.statement),
+        _ => None,
+    });
+    broadcast.collect()
+}
+
+/// What makes a node stop may be nowhere else: everybody gets it.
+#[test]
+fn who_stops_shows_everybody_why() {
+    let keys = Keys::new(&POWERS);
+    let (solo, both) = who_completes_a_notarization(&keys, Mutant::None);
+    assert!(solo.bft.halt_reason().is_some());
+    assert_eq!(solo.violations, 1);
+    assert_eq!(certified(&solo), BTreeSet::from(both));
+}
+
+/// And it is in its log: a restart does not make it forget that the ledger is forked.
+#[test]
+fn who_has_seen_a_fork_stops_again_after_a_restart() {
+    let keys = Keys::new(&POWERS);
+    let (mut solo, both) = who_completes_a_notarization(&keys, Mutant::None);
+    solo.sent.clear();
+    solo.restart(false);
+    assert!(solo.bft.halt_reason().is_some());
+    assert_eq!(solo.violations, 2);
+    assert_eq!(certified(&solo), BTreeSet::from(both));
+}
+
+/// The two tests before fail with the bugs that they are for.
+#[cfg(feature = "mutants")]
+#[test]
+fn the_planted_bugs_of_forks_are_found() {
+    let keys = Keys::new(&POWERS);
+    let (solo, both) = who_completes_a_notarization(&keys, Mutant::BftKeepsForkToItself);
+    assert_eq!(solo.violations, 1);
+    assert_ne!(certified(&solo), BTreeSet::from(both));
+    let (mut solo, _) = who_completes_a_notarization(&keys, Mutant::BftForgetsFork);
+    solo.restart(false);
+    assert!(solo.bft.halt_reason().is_none());
+}
+
+/// Durable before visible: until the proof is written nothing is said, the report neither.
+#[test]
+fn who_sees_a_fork_is_silent_until_the_proof_is_durable() {
+    let keys = Keys::new(&POWERS);
+    let [one, two] = two_blocks(&keys);
+    let mut solo = Solo::new(&keys, 0, Mutant::None);
+    let certs = [
+        keys.cert(&[1, 2, 3, 4, 5], keys.on(VoteKind::Notarize, &one)),
+        keys.cert(&[2, 3, 4, 5, 6], keys.on(VoteKind::Finalize, &two)),
+    ];
+    let [first, last] = certs;
+    solo.hear_cert(1, first);
+    let mut step = |event| {
+        let mut out = Outbox::new();
+        solo.bft.step(solo.now, event, &mut out);
+        out.drain().collect::<Vec<_>>()
+    };
+    let from = keys.node(2);
+    let message = Message::Cert(Box::new(last.clone()));
+    let effects = step(Event::Message { from, message });
+    let [Effect::Persist { seq, records }] = &effects[..] else {
+        panic!("nothing but the write: {effects:?}");
+    };
+    let is_written =
+        |record: &Record| matches!(record, Record::Cert(cert) if cert.statement == last.statement);
+    assert!(records.iter().any(is_written));
+    let vote = keys.vote(3, keys.null(1));
+    let message = Message::Vote(vote);
+    assert_eq!(step(Event::Message { from, message }), []);
+    assert_eq!(step(Event::Wake), []);
+    let effects = step(Event::Persisted { seq: *seq });
+    assert_eq!(
+        effects.len(),
+        3,
+        "both certificates, and the report: {effects:?}"
+    );
+    assert!(matches!(effects[2], Effect::SafetyViolation { .. }));
+    assert_eq!(step(Event::Wake), []);
+    assert!(solo.bft.halt_reason().is_some());
+    // A disk that fails ends it as well.
+    let mut solo = Solo::new(&keys, 0, Mutant::None);
+    solo.bft.break_off(
+        alloc::vec![proven(
+            &keys,
+            &[2, 3, 4, 5, 6],
+            keys.on(VoteKind::Notarize, &one)
+        )],
+        Vec::new(),
+    );
+    solo.step(Event::StoreFailed);
+    assert!(solo.bft.halt_reason().is_some());
+    assert_eq!(solo.violations, 0);
 }

@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
+use super::fork::fork_reason;
 use super::record::{FinalBlock, LogHead, NOT_ASKED};
 use crate::bft::{self, Block, Committed, EpochStart, Evidence, Header, Height};
 use crate::crypto::Digest;
@@ -76,12 +77,10 @@ impl Ledger {
             }
             bft::Effect::Evidence(evidence) => self.accuse(*evidence),
             bft::Effect::SafetyViolation { culprits, .. } => {
+                let running = self.phase.running().expect("its validator told it");
+                let reason = fork_reason(&culprits, &running.bft.epoch().validators);
                 out.push(Effect::Notice(Notice::Forked { culprits }));
-                self.halt(
-                    "the ledger is forked: more than a third of the power lies. Keep the data \
-                     directory; it holds the proof",
-                    out,
-                );
+                self.halt(reason, out);
             }
         }
     }

@@ -11,6 +11,7 @@
 
 pub(in crate::ledger) mod compact;
 pub(in crate::ledger) mod consensus;
+pub(in crate::ledger) mod fork;
 pub(in crate::ledger) mod history;
 pub(in crate::ledger) mod pruning;
 pub(in crate::ledger) mod recent;

@@ -6,6 +6,7 @@ pub(in crate::ledger) mod cluster;
 mod compact;
 mod crowds;
 mod digest;
+mod fork;
 pub(in crate::ledger) mod golden;
 mod golden_state;
 mod history;
