@@ -1,8 +1,8 @@
 //! The rolling digest of a run: equal digests mean equal runs.
 //!
 //! Every event and effect is folded into 64 bits by the fields that tell it from
-//! others; every 1024 events the fold, and digests of all nodes, enter a SHA-256
-//! chain. A full hash of each event would cost as much as the event itself.
+//! others; now and then ([`checkpoint_every`]) the fold, and digests of all nodes that have
+//! stepped, enter a SHA-256 chain. A full hash of each event would cost as much as the event itself.
 
 use decube_core::codec::Encode as _;
 use decube_core::io::{Done, FileName, FileOp, FileResult, Io, Read};
@@ -14,8 +14,15 @@ use decube_core::{cluster, ledger};
 use sha2::{Digest, Sha256};
 use xxhash_rust::xxh3::xxh3_64;
 
-/// Events between two checkpoints.
-pub const CHECKPOINT_EVENTS: u64 = 1024;
+/// Events between two checkpoints, for each node: a checkpoint is over all of them, and
+/// costs as much as they hold.
+const CHECKPOINT_EVENTS_OF_NODE: u64 = 256;
+
+/// Events between two checkpoints of a world with this many nodes.
+pub fn checkpoint_every(nodes: usize) -> u64 {
+    let nodes = u64::try_from(nodes.max(1)).expect("nodes fit into memory");
+    CHECKPOINT_EVENTS_OF_NODE.saturating_mul(nodes)
+}
 
 /// The digest of a run so far.
 #[derive(Debug, Clone, Default)]

@@ -57,11 +57,8 @@ impl<S: Subject> Checker<S> for Stranger {
 
 /// A node that says of its part in a cluster that it is unavailable speaks of itself: the
 /// part starts, stops, repairs its log or has halted. What befalls others it says otherwise.
-#[derive(Debug, Default)]
-pub struct Unavailable {
-    /// Whether the node that takes a step could not serve before it.
-    before: bool,
-}
+#[derive(Debug)]
+pub struct Unavailable;
 
 impl Unavailable {
     fn is_out<S: Subject>(subject: &S) -> bool {
@@ -72,20 +69,26 @@ impl Unavailable {
 
 impl<S: Subject> Checker<S> for Unavailable {
     fn hooks(&self) -> Hooks {
-        Hooks::RECEIVED | Hooks::ACTED
-    }
-
-    fn received(&mut self, step: &Step<'_, S>, _: &Event) -> Result<(), Finding> {
-        self.before = Self::is_out(step.subject());
-        Ok(())
+        Hooks::ACTED
     }
 
     fn acted(&mut self, step: &Step<'_, S>, effects: &[Effect]) -> Result<(), Finding> {
         let says_so = |effect: &Effect| {
-            let refused = node::Response::Cluster(Response::Refused(Refusal::Unavailable));
-            matches!(effect, Effect::Reply { response, .. } if *response == refused)
+            let Effect::Reply { response, .. } = effect else {
+                return false;
+            };
+            let refused = Response::Refused(Refusal::Unavailable);
+            matches!(response, node::Response::Cluster(response) if *response == refused)
         };
-        if !effects.iter().any(says_so) || self.before || Self::is_out(step.subject()) {
+        // The step in which it begins to serve answers what it could not before.
+        let part = PartId::Cluster;
+        let begins =
+            |effect: &Effect| matches!(effect, Effect::Health { part: of, .. } if *of == part);
+        if !effects.iter().any(says_so)
+            || effects.iter().any(begins)
+            || Self::is_out(step.subject())
+            || step.host.role_before() == Some(Role::Repairing)
+        {
             return Ok(());
         }
         let message = format!("slot {} serves, and says that it is unavailable", step.slot);

@@ -86,37 +86,30 @@ impl File {
         self.writes.push_back((offset, data.len(), syncs));
     }
 
-    /// Whether the stable content holds these bytes, which are not all zeros.
+    /// Whether the stable content holds these bytes, which are not all zeros and no longer
+    /// than a sector. Looked for from the end, where a log was written last.
     pub(super) fn holds_stable(&self, bytes: &[u8]) -> bool {
+        assert!(
+            (1..=SECTOR_BYTES).contains(&bytes.len()),
+            "they begin in one sector and end there or in the next"
+        );
         let stable = |sector: usize| {
             let undone = self.undo.get(&sector).or_else(|| self.lied.get(&sector));
-            undone.unwrap_or(&self.current[sector]).as_deref()
+            let content = undone.or_else(|| self.current.get(sector));
+            content.and_then(|content| content.as_deref())
         };
-        // Bytes may begin or end with zeros, in a sector of nothing else.
-        let zeros = vec![0; bytes.len()];
-        let mut run: Vec<u8> = Vec::new();
-        for sector in 0..=self.current.len() {
-            match (sector < self.current.len())
-                .then(|| stable(sector))
-                .flatten()
-            {
-                Some(content) => {
-                    if run.is_empty() {
-                        run.extend_from_slice(&zeros);
-                    }
-                    run.extend_from_slice(content);
-                }
-                None if run.is_empty() => {}
-                None => {
-                    run.extend_from_slice(&zeros);
-                    if memchr::memmem::find(&run, bytes).is_some() {
-                        return true;
-                    }
-                    run.clear();
-                }
+        let overlap = bytes.len() - 1;
+        let mut window = Vec::with_capacity(SECTOR_BYTES + overlap);
+        (0..self.current.len()).rev().any(|sector| {
+            let (here, next) = (stable(sector), stable(sector + 1));
+            if here.is_none() && next.is_none() {
+                return false;
             }
-        }
-        false
+            window.clear();
+            window.extend_from_slice(here.unwrap_or(&ZEROS));
+            window.extend_from_slice(&next.unwrap_or(&ZEROS)[..overlap]);
+            memchr::memmem::find(&window, bytes).is_some()
+        })
     }
 
     /// Changes what the medium holds, behind everybody's back.

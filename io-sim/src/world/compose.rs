@@ -54,7 +54,7 @@ impl<S: Subject> World<S> {
     fn seat(&mut self, checkers: Checkers, props: &Props) {
         match checkers {
             Checkers::Strangers => self.court.add(Box::new(shape::Stranger::default())),
-            Checkers::Refusals => self.court.add(Box::new(shape::Unavailable::default())),
+            Checkers::Refusals => self.court.add(Box::new(shape::Unavailable)),
             Checkers::Ledger => self.court.add(Box::new(props.judge.clone())),
             Checkers::Bounds => self.court.add(Box::new(shape::Bounded)),
             Checkers::Consensus => {

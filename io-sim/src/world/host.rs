@@ -113,6 +113,12 @@ impl<S: Subject> Host<S> {
         self.node
     }
 
+    /// The role in its cluster that it showed after its last step: before the one that it is
+    /// taking.
+    pub const fn role_before(&self) -> Option<Role> {
+        self.role
+    }
+
     /// The running process, if one runs.
     pub const fn subject(&self) -> Option<&S> {
         self.subject.as_ref()

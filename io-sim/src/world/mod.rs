@@ -63,7 +63,7 @@ use crate::adversary::Adversary;
 use crate::cast::Cast;
 use crate::check::{Checker, Court, Finding};
 use crate::config::SimConfig;
-use crate::fingerprint::{CHECKPOINT_EVENTS, Rolling};
+use crate::fingerprint::{Rolling, checkpoint_every};
 use crate::network::{DecisionKey, Network};
 use crate::plan::{Fault, FaultKind, VolumeFaults};
 use crate::queue::{Queue, Tie};
@@ -210,6 +210,8 @@ pub struct World<S: Subject> {
     /// Steps taken in this very instant, to catch a node that spins.
     steps_now: u64,
     checkpoints: Vec<Checkpoint>,
+    /// Events between two of them.
+    checkpoint_every: u64,
     violation: Option<Violation>,
     faults: [u64; FaultKind::COUNT],
     volume_faults: VolumeFaults,
@@ -238,6 +240,7 @@ impl<S: Subject> World<S> {
         let mut network = Network::new(setup.seed, hosts.len());
         network.set_overrides(setup.overrides);
         let names: Vec<_> = hosts.iter().map(|host| host.node).collect();
+        let checkpoint_every = checkpoint_every(hosts.len());
         let mut world = Self {
             seed: setup.seed,
             has_ledger,
@@ -263,6 +266,7 @@ impl<S: Subject> World<S> {
             events_max: setup.events_max,
             steps_now: 0,
             checkpoints: Vec::new(),
+            checkpoint_every,
             violation: None,
             faults: [0; FaultKind::COUNT],
             volume_faults: VolumeFaults::default(),
@@ -446,7 +450,7 @@ impl<S: Subject> World<S> {
 
     /// Closes a checkpoint of the rolling digest when it is due.
     fn checkpoint(&mut self) {
-        if !self.events.is_multiple_of(CHECKPOINT_EVENTS) {
+        if !self.events.is_multiple_of(self.checkpoint_every) {
             return;
         }
         // A node that took no step is what it was.
