@@ -96,7 +96,7 @@ impl<T> WeakPartSender<T> {
 impl<T> PartReceiver<T> {
     /// What waits for a part that accepts; nothing if nobody can put anything in any
     /// more.
-    fn take(&mut self, accepts: PartSet, look: &mut Look<'_, '_>) -> Poll<Option<T>> {
+    pub(crate) fn take(&mut self, accepts: PartSet, look: &mut Look<'_, '_>) -> Poll<Option<T>> {
         let mut is_open = false;
         for place in self.next..self.next.saturating_add(PARTS) {
             let place = place % PARTS;
@@ -117,11 +117,6 @@ impl<T> PartReceiver<T> {
             true => Poll::Pending,
             false => Poll::Ready(None),
         }
-    }
-
-    /// Waits for something for a part that accepts. Cancel-safe.
-    pub(crate) async fn recv(&mut self, accepts: PartSet) -> Option<T> {
-        std::future::poll_fn(|cx| self.take(accepts, &mut Look::Waiting(cx))).await
     }
 
     /// What is there already for a part that accepts.
@@ -232,7 +227,12 @@ impl NetworkSender {
 }
 
 impl NetworkInbox {
-    fn take(&mut self, accepts: PartSet, look: &mut Look<'_, '_>) -> Poll<Option<NetworkEvent>> {
+    /// The next for a part that accepts; nothing when the transport is gone.
+    pub(crate) fn take(
+        &mut self,
+        accepts: PartSet,
+        look: &mut Look<'_, '_>,
+    ) -> Poll<Option<NetworkEvent>> {
         if self.was_news
             && let Poll::Ready(Some(message)) = self.messages.take(accepts, look)
         {

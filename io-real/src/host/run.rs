@@ -1,5 +1,8 @@
 //! The task: events in, effects out.
 
+use std::future::{Future as _, poll_fn};
+use std::pin::Pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use decube_core::codec::Decode as _;
@@ -9,7 +12,7 @@ use decube_core::node::{Effect, Event, Message, Node, PartId, Response};
 use decube_core::part::{Health, Reason};
 use decube_core::types::{RequestId, Time};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::handle::{Control, HandlePorts, NodeHandle};
 use super::letters::Letters;
@@ -19,7 +22,7 @@ use super::requests::{Ask, Delivery, Requests};
 use super::status::HostExit;
 use super::volume::{VolumeInput, Volumes};
 use super::{EVENTS_PER_TURN_MAX, ORDERS_OPEN_MAX, REQUEST_QUEUE_MAX};
-use crate::inbox::{NetworkInbox, PartSet};
+use crate::inbox::{Look, NetworkInbox, PartSet};
 use crate::ports::{Disk, Network, NetworkEvent, Peer, Ports, StoreQueue, WallClock};
 
 /// What a host needs to know beside its ports.
@@ -93,6 +96,7 @@ where
         epoch: Instant::now(),
         now: Time::ZERO,
         clock_due: Instant::now(),
+        alarm: Box::pin(sleep_until(Instant::now())),
         follow_ups: Vec::new(),
         requests_open: true,
         control_open: true,
@@ -121,6 +125,9 @@ struct Host<M, N, D, S, C, R> {
     now: Time,
     /// When the wall clock is to be read again.
     clock_due: Instant,
+    /// Rings at the earliest of all times that the host waits for, or before: one that is put
+    /// off, as most are, leaves it as it is.
+    alarm: Pin<Box<Sleep>>,
     /// What the machine is to be told after the step that led to it.
     follow_ups: Vec<Event>,
     /// Handles exist that can send requests.
@@ -140,9 +147,7 @@ enum Input {
     Control(Option<Control>),
     Network(Option<NetworkEvent>),
     Request(Option<Ask>),
-    StopBy,
-    Clock,
-    Wake,
+    Alarm,
 }
 
 impl<M, N, D, S, C, R> Host<M, N, D, S, C, R>
@@ -161,6 +166,8 @@ where
         while self.exit.is_none() {
             let events_before = self.client.metrics.get(Counter::Events);
             let input = self.wait().await;
+            // A source that never dries up must leave room for the adapters on this thread.
+            tokio::task::consume_budget().await;
             self.take(input);
             let drained = self.drain();
             self.wake_if_due();
@@ -178,24 +185,71 @@ where
     }
 
     /// Waits for one event. Completions come first, so that open orders shrink
-    /// before new work is taken; the wake comes last, when nothing else is there.
+    /// before new work is taken; the alarm comes last, when nothing else is there.
     async fn wait(&mut self) -> Input {
-        let deadline = self.machine.deadline();
-        let wake_at = deadline.map_or(self.clock_due, |at| self.instant_of(at));
-        let stop_by = self.stop_by.unwrap_or(self.clock_due);
         let requests = self.takes_requests();
         let messages = self.takes_messages(requests);
-        let client = &mut self.client;
-        tokio::select! {
-            biased;
-            input = self.volumes.completion() => Input::Volume(input),
-            control = client.control.recv(), if self.control_open => Input::Control(control),
-            event = self.network_events.recv(messages) => Input::Network(event),
-            ask = client.requests.recv(requests), if self.requests_open => Input::Request(ask),
-            () = sleep_until(stop_by), if self.stop_by.is_some() => Input::StopBy,
-            () = sleep_until(self.clock_due) => Input::Clock,
-            () = sleep_until(wake_at), if deadline.is_some() => Input::Wake,
+        let due = self.due();
+        if self.alarm.is_elapsed() || due < self.alarm.deadline() {
+            self.alarm.as_mut().reset(due);
         }
+        poll_fn(|cx| {
+            // What has woken the task is there: to see it costs less than to leave a waker
+            // with every source before it.
+            for mut look in [Look::Now, Look::Waiting(cx)] {
+                let found = self.look(messages, requests, &mut look);
+                if found.is_ready() {
+                    return found;
+                }
+            }
+            self.alarm.as_mut().poll(cx).map(|()| Input::Alarm)
+        })
+        .await
+    }
+
+    /// The first of what is there, by source.
+    fn look(
+        &mut self,
+        messages: PartSet,
+        requests: PartSet,
+        look: &mut Look<'_, '_>,
+    ) -> Poll<Input> {
+        if let Poll::Ready(input) = self.volumes.take(look) {
+            return Poll::Ready(Input::Volume(input));
+        }
+        if self.control_open
+            && let Poll::Ready(control) = look.next_of_all(&mut self.client.control)
+        {
+            return Poll::Ready(Input::Control(control));
+        }
+        if let Poll::Ready(event) = self.network_events.take(messages, look) {
+            return Poll::Ready(Input::Network(event));
+        }
+        if self.requests_open
+            && let Poll::Ready(ask) = self.client.requests.take(requests, look)
+        {
+            return Poll::Ready(Input::Request(ask));
+        }
+        Poll::Pending
+    }
+
+    /// When something is to be done though nothing comes.
+    fn due(&self) -> Instant {
+        let wake_at = self.machine.deadline().map(|at| self.instant_of(at));
+        let others = [wake_at, self.stop_by].into_iter().flatten();
+        others.fold(self.clock_due, Instant::min)
+    }
+
+    /// A time has come, or one that has been put off since.
+    fn take_alarm(&mut self) {
+        let now = Instant::now();
+        if self.stop_by.is_some_and(|at| at <= now) {
+            return self.end_stopping(HostExit::ShutdownTimedOut);
+        }
+        if self.clock_due <= now {
+            self.tell_clock();
+        }
+        // `wake_if_due` follows in the same turn.
     }
 
     /// Takes what is already there, one event of each source at a time. Returns
@@ -262,10 +316,7 @@ where
                 self.requests_open = false;
                 self.begin_shutdown();
             }
-            Input::StopBy => self.end_stopping(HostExit::ShutdownTimedOut),
-            Input::Clock => self.tell_clock(),
-            // `wake_if_due` follows in the same turn.
-            Input::Wake => {}
+            Input::Alarm => self.take_alarm(),
         }
     }
 
@@ -435,7 +486,8 @@ where
                 Counter::EffectsStream
             }
             Effect::Io { volume, io } => {
-                self.volumes.order(volume, io, &metrics);
+                let at = self.instant_of(self.now);
+                self.volumes.order(volume, io, at, &metrics);
                 Counter::EffectsIo
             }
             Effect::Connect { peers } => {

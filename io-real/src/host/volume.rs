@@ -145,11 +145,6 @@ impl<D: Disk, S: StoreQueue> Volumes<D, S> {
         used.map(|(volume, _)| *volume).collect()
     }
 
-    /// Waits for a completion. May be given up and begun again.
-    pub(super) async fn completion(&mut self) -> VolumeInput {
-        std::future::poll_fn(|cx| self.take(&mut Look::Waiting(cx))).await
-    }
-
     /// What has completed already.
     pub(super) fn try_completion(&mut self) -> Option<VolumeInput> {
         match self.take(&mut Look::Now) {
@@ -160,7 +155,7 @@ impl<D: Disk, S: StoreQueue> Volumes<D, S> {
 
     /// The volumes take turns by their order alone: a completion frees room, and is
     /// taken before any new work.
-    fn take(&mut self, look: &mut Look<'_, '_>) -> Poll<VolumeInput> {
+    pub(super) fn take(&mut self, look: &mut Look<'_, '_>) -> Poll<VolumeInput> {
         for (volume, one) in &mut self.all {
             let volume = *volume;
             match look.next_of_all(&mut one.ports.disk_events) {
@@ -177,14 +172,11 @@ impl<D: Disk, S: StoreQueue> Volumes<D, S> {
         Poll::Pending
     }
 
-    /// Passes an order on.
-    pub(super) fn order(&mut self, volume: Volume, io: Io, metrics: &Metrics) {
+    /// Passes an order on, of a step at this time.
+    pub(super) fn order(&mut self, volume: Volume, io: Io, at: Instant, metrics: &Metrics) {
         let one = self.all.get_mut(&volume);
         let one = one.expect("each part of a node has its volume");
-        let order = |what| Order {
-            what,
-            at: Instant::now(),
-        };
+        let order = |what| Order { what, at };
         match io {
             Io::File { id, op } => {
                 if let FileOp::Write { data, .. } = &op {
