@@ -34,6 +34,8 @@
 #![no_std]
 
 extern crate alloc;
+// What the derive macros write names this crate as others do.
+extern crate self as decube_core;
 
 pub mod bft;
 pub mod cluster;

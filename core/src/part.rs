@@ -9,17 +9,20 @@ use alloc::borrow::Cow;
 use alloc::collections::BTreeSet;
 use core::fmt::Debug;
 
+use crate::codec::{Decode, Encode};
 use crate::io::{Done, Io};
 use crate::machine::{Machine, Outbox};
 use crate::types::{NodeId, RequestId, WallTime};
 
 /// Whom a part may hear.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
 pub enum Scope {
     /// Nodes of the own cluster, as the transport has proven. Never the present
     /// membership: Raft has to hear nodes that it does not know yet.
+    #[codec(tag = 0)]
     Cluster,
     /// Any node that has proven who it is.
+    #[codec(tag = 1)]
     Global,
 }
 

@@ -10,9 +10,10 @@ use serde_json::Value;
 /// be among its direct dependencies.
 const LAYERS: &[(&str, &[&str], &[&str])] = &[
     ("proto", &[], &["tokio", "libp2p", "rocksdb"]),
+    ("codec-derive", &[], &["tokio", "libp2p", "rocksdb"]),
     (
         "core",
-        &["proto"],
+        &["codec-derive", "proto"],
         &["tokio", "libp2p", "rocksdb", "rand", "serde_json"],
     ),
     (

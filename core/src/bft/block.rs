@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use super::types::{Epoch, Height, ValidatorIndex, View};
-use crate::codec::{Decode, DecodeError, Encode, Reader, Writer};
+use crate::codec::{Decode, DecodeError, Encode, Field, Reader, Writer};
 use crate::crypto::{ChainId, Digest};
 use crate::limits::{BLOCK_BYTES_MAX, BLOCK_ITEMS_MAX};
 use crate::merkle::{Frontier, LeafHash};
@@ -15,7 +15,8 @@ pub const HEADER_VERSION: u16 = 1;
 
 /// What a block says of itself. Its hash is the leaf hash of these bytes, so the
 /// same value is the block's leaf in the tree over the history.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Encode, Decode)]
+#[codec(version = HEADER_VERSION)]
 pub struct Header {
     /// The ledger.
     pub chain: ChainId,
@@ -37,7 +38,7 @@ pub struct Header {
 
 /// What the application commits to in a header. The consensus checks the root,
 /// the number and the size of the items itself and hands on the rest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash, Encode, Decode)]
 pub struct Commitments {
     /// Wall-clock time in milliseconds since 1970.
     pub time_ms: u64,
@@ -77,7 +78,7 @@ impl core::hash::Hash for Block {
 }
 
 /// A place in the chain.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Encode, Decode)]
 pub struct BlockRef {
     /// Its view, in the present epoch.
     pub view: View,
@@ -201,118 +202,34 @@ fn root_and_bytes(items: &[Bytes]) -> (Digest, usize) {
     (tree.root(), bytes)
 }
 
-impl Encode for Header {
-    fn encode(&self, writer: &mut Writer) {
-        writer.u16(HEADER_VERSION);
-        writer.u128(self.chain.0);
-        writer.put(&self.epoch);
-        writer.put(&self.height);
-        writer.put(&self.view);
-        writer.put(&self.parent);
-        writer.put(&self.parent_view);
-        writer.put(&self.proposer);
-        writer.put(&self.content);
-    }
-}
-
-impl Decode for Header {
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        if reader.u16()? != HEADER_VERSION {
-            return Err(DecodeError::Invalid {
-                what: "version of a header",
-            });
-        }
-        Ok(Self {
-            chain: ChainId(reader.u128()?),
-            epoch: reader.get()?,
-            height: reader.get()?,
-            view: reader.get()?,
-            parent: reader.get()?,
-            parent_view: reader.get()?,
-            proposer: reader.get()?,
-            content: reader.get()?,
-        })
-    }
-}
-
-impl Encode for Commitments {
-    fn encode(&self, writer: &mut Writer) {
-        writer.u64(self.time_ms);
-        writer.put(&self.items_root);
-        writer.u32(self.items_count);
-        writer.u32(self.items_bytes);
-        writer.put(&self.parent_state);
-        writer.put(&self.parent_receipts);
-        writer.put(&self.history);
-        writer.put(&self.validators);
-        writer.put(&self.next_validators);
-        writer.bool(self.ends_epoch);
-    }
-}
-
-impl Decode for Commitments {
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            time_ms: reader.u64()?,
-            items_root: reader.get()?,
-            items_count: reader.u32()?,
-            items_bytes: reader.u32()?,
-            parent_state: reader.get()?,
-            parent_receipts: reader.get()?,
-            history: reader.get()?,
-            validators: reader.get()?,
-            next_validators: reader.get()?,
-            ends_epoch: reader.bool()?,
-        })
-    }
-}
-
+// Not derived: the hash is worked out, and the items have one bound for all of them.
 impl Encode for Block {
     fn encode(&self, writer: &mut Writer) {
         writer.put(&self.header);
-        writer.length(self.items.len());
-        for item in &self.items {
-            writer.blob(item);
-        }
+        writer.put(&self.items);
     }
 
     fn size_hint(&self) -> usize {
-        self.size()
-            .saturating_add(self.items.len().saturating_mul(4))
+        let items = self.items.size_hint();
+        items.saturating_add(self.header.size_hint())
     }
 }
 
 impl Decode for Block {
     fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let field = &Field {
+            what: "block",
+            name: "items",
+        };
         let header = reader.get()?;
-        let count = reader.length(BLOCK_ITEMS_MAX)?;
-        let mut items = Vec::new();
         let mut room = BLOCK_BYTES_MAX;
-        for _ in 0..count {
-            let item = reader.blob(room)?;
+        let items = reader.list(BLOCK_ITEMS_MAX, field, |reader| {
+            let item = reader.blob(room, field)?;
             room = room.saturating_sub(item.len());
-            items.push(item);
-        }
+            Ok(item)
+        })?;
         Self::new(header, items).ok_or(DecodeError::Invalid {
             what: "items of a block",
-        })
-    }
-}
-
-impl Encode for BlockRef {
-    fn encode(&self, writer: &mut Writer) {
-        writer.put(&self.view);
-        writer.put(&self.height);
-        writer.put(&self.hash);
-    }
-}
-
-impl Decode for BlockRef {
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            view: reader.get()?,
-            height: reader.get()?,
-            hash: reader.get()?,
         })
     }
 }

@@ -7,19 +7,21 @@ use core::ops::Deref;
 use super::types::{Epoch, ValidatorIndex};
 use super::validators::{Signers, ValidatorSet};
 use super::vote::{Statement, Vote};
-use crate::codec::{Decode, DecodeError, Encode, Reader, Writer};
+use crate::codec::{Decode, Encode};
 use crate::crypto::{ChainId, Signature, Verifier};
 use crate::limits::VALIDATORS_MAX;
 use crate::mutant::Mutant;
 
 /// A certificate as it arrives: nothing of it is verified.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Encode, Decode)]
+#[codec(what = "certificate", check = Cert::check)]
 pub struct Cert {
     /// What was said.
     pub statement: Statement,
     /// By whom.
     pub signers: Signers,
     /// Their signatures, in ascending order of the signers.
+    #[codec(max = VALIDATORS_MAX)]
     pub signatures: Vec<Signature>,
 }
 
@@ -107,6 +109,14 @@ impl Cert {
             signature: *self.signatures.get(place)?,
         })
     }
+
+    fn check(&self) -> Result<(), &'static str> {
+        if self.signers.count() == self.signatures.len() {
+            Ok(())
+        } else {
+            Err("signers of a certificate")
+        }
+    }
 }
 
 impl Proven {
@@ -147,34 +157,5 @@ impl Deref for Proven {
 
     fn deref(&self) -> &Cert {
         &self.0
-    }
-}
-
-impl Encode for Cert {
-    fn encode(&self, writer: &mut Writer) {
-        writer.put(&self.statement);
-        writer.put(&self.signers);
-        writer.seq(&self.signatures);
-    }
-
-    fn size_hint(&self) -> usize {
-        self.signatures.len().saturating_mul(64).saturating_add(96)
-    }
-}
-
-impl Decode for Cert {
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        let cert = Self {
-            statement: reader.get()?,
-            signers: reader.get()?,
-            signatures: reader.seq(VALIDATORS_MAX)?,
-        };
-        if cert.signers.count() == cert.signatures.len() {
-            Ok(cert)
-        } else {
-            Err(DecodeError::Invalid {
-                what: "signers of a certificate",
-            })
-        }
     }
 }

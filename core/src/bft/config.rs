@@ -5,22 +5,25 @@ use alloc::sync::Arc;
 use super::block::BlockRef;
 use super::types::{Epoch, Height, View};
 use super::validators::ValidatorSet;
+use crate::codec::{Decode, Encode};
 use crate::crypto::{ChainId, Digest, SharedSigner, SharedVerifier};
 use crate::mutant::Mutant;
 use crate::types::{NodeId, Span};
 
 /// How certificates travel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Encode, Decode)]
 pub enum Relay {
     /// Only to those that seem to need them (rules C1 to C5).
     #[default]
+    #[codec(tag = 0)]
     Sparse,
     /// Everybody sends every certificate to everybody, once: what Simplex says.
+    #[codec(tag = 1)]
     Flood,
 }
 
 /// Spans of time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 pub struct Timing {
     /// The delay of a message that everything is measured by. The leader has two
     /// of them to propose, a view three to end.

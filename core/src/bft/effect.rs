@@ -10,7 +10,7 @@ use super::evidence::Evidence;
 use super::message::Message;
 use super::types::{Height, PersistSeq, View};
 use super::vote::Vote;
-use crate::codec::{Decode, DecodeError, Encode, Reader, Writer};
+use crate::codec::{Decode, Encode};
 use crate::crypto::Digest;
 use crate::types::NodeId;
 
@@ -104,57 +104,39 @@ impl Record {
 }
 
 /// One record of the log.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Encode, Decode)]
+#[codec(what = "record of the ledger")]
 pub enum Record {
     /// An own vote: the vote guard. Durable before the vote is sent (D1).
+    #[codec(tag = 0)]
     Vote(Vote),
     /// A block. Durable before it is finalised (D2).
+    #[codec(tag = 1)]
     Block(Arc<Block>),
     /// A certificate. A notarization is durable before the vote to finalise (D2),
     /// a finalization before its block is announced (D3).
-    Cert(Proven),
+    #[codec(tag = 2)]
+    Cert(#[codec(with = assumed)] Proven),
     /// Never vote up to this view: the disk was lost.
+    #[codec(tag = 3)]
     SilentUpto(View),
 }
 
-impl Encode for Record {
-    fn encode(&self, writer: &mut Writer) {
-        match self {
-            Self::Vote(vote) => {
-                writer.u8(0);
-                writer.put(vote);
-            }
-            Self::Block(block) => {
-                writer.u8(1);
-                writer.put(&**block);
-            }
-            Self::Cert(cert) => {
-                writer.u8(2);
-                writer.put(&**cert);
-            }
-            Self::SilentUpto(view) => {
-                writer.u8(3);
-                writer.put(view);
-            }
-        }
-    }
-}
+/// Certificates of records that this node has written itself: they were verified before,
+/// and are not verified again. The log guards its records.
+mod assumed {
+    use super::Proven;
+    use crate::codec::{DecodeError, Encode as _, Reader, Writer};
 
-impl Decode for Record {
-    /// For records that this node has written itself: certificates were verified
-    /// before, and are not verified again. The log guards its records.
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(match reader.u8()? {
-            0 => Self::Vote(reader.get()?),
-            1 => Self::Block(Arc::new(reader.get()?)),
-            2 => Self::Cert(Proven::assume(reader.get()?)),
-            3 => Self::SilentUpto(reader.get()?),
-            tag => {
-                return Err(DecodeError::UnknownTag {
-                    what: "record of the ledger",
-                    tag,
-                });
-            }
-        })
+    pub(super) fn encode(cert: &Proven, writer: &mut Writer) {
+        (**cert).encode(writer);
+    }
+
+    pub(super) fn size_hint(cert: &Proven) -> usize {
+        (**cert).size_hint()
+    }
+
+    pub(super) fn decode(reader: &mut Reader<'_>) -> Result<Proven, DecodeError> {
+        reader.get().map(Proven::assume)
     }
 }

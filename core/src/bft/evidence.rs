@@ -11,11 +11,12 @@ use super::cert::Proven;
 use super::types::{Epoch, ValidatorIndex};
 use super::validators::{Signers, ValidatorSet};
 use super::vote::{Statement, Vote, VoteKind};
-use crate::codec::{Decode, DecodeError, Encode, Reader, Writer};
+use crate::codec::{Decode, Encode};
 use crate::crypto::{ChainId, Verifier};
 
 /// Two votes of one validator, of which an honest one signs at most one.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Encode, Decode)]
+#[codec(check = Evidence::check)]
 pub struct Evidence {
     first: Vote,
     second: Vote,
@@ -92,6 +93,14 @@ impl Evidence {
         }
         Ok(())
     }
+
+    /// Whether the votes contradict each other and stand in their order.
+    fn check(&self) -> Result<(), &'static str> {
+        match Self::of(self.first, self.second) {
+            Some(evidence) if evidence == *self => Ok(()),
+            _ => Err("evidence"),
+        }
+    }
 }
 
 /// What two votes show together, if anything.
@@ -159,20 +168,4 @@ pub fn forensics<'a>(certs: impl IntoIterator<Item = &'a Proven>) -> Vec<Evidenc
         }
     }
     culprits
-}
-
-impl Encode for Evidence {
-    fn encode(&self, writer: &mut Writer) {
-        writer.put(&self.first);
-        writer.put(&self.second);
-    }
-}
-
-impl Decode for Evidence {
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        let (first, second) = (reader.get()?, reader.get()?);
-        Self::of(first, second)
-            .filter(|evidence| evidence.first == first)
-            .ok_or(DecodeError::Invalid { what: "evidence" })
-    }
 }

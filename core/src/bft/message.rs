@@ -7,24 +7,31 @@ use super::block::{Block, BlockRef, Header};
 use super::cert::Cert;
 use super::types::{Epoch, Height, View};
 use super::vote::Vote;
-use crate::codec::{Decode, DecodeError, Encode, Reader, Writer};
+use crate::codec::{Decode, Encode};
 use crate::crypto::Digest;
 use crate::limits::{BLOCKS_ANSWERED_MAX, PATH_HEADERS_MAX, PROPOSAL_SKIPS_MAX};
 
 /// One message.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Encode, Decode)]
+#[codec(what = "ledger message")]
 pub enum Message {
     /// A leader's block.
+    #[codec(tag = 0)]
     Proposal(Box<Proposal>),
     /// A vote.
+    #[codec(tag = 1)]
     Vote(Vote),
     /// A certificate.
+    #[codec(tag = 2)]
     Cert(Box<Cert>),
     /// Where the sender stands, in answer to [`Message::AskStatus`].
+    #[codec(tag = 3)]
     Status(Box<Status>),
     /// Asks for a [`Status`]: the sender lost its disk.
+    #[codec(tag = 4)]
     AskStatus,
     /// Asks for the notarization and the nullification of a view.
+    #[codec(tag = 5)]
     AskCerts {
         /// The epoch.
         epoch: Epoch,
@@ -32,36 +39,41 @@ pub enum Message {
         view: View,
     },
     /// Asks for a block that is not final yet.
+    #[codec(tag = 6)]
     AskBlock {
         /// Its hash.
         hash: Digest,
     },
     /// A block that was asked for by its hash.
+    #[codec(tag = 7)]
     Block(Box<Block>),
     /// Asks for final blocks.
+    #[codec(tag = 8)]
     AskBlocks {
         /// The first height wanted.
         from: Height,
     },
     /// Final blocks.
+    #[codec(tag = 9)]
     Blocks(Box<FinalBlocks>),
 }
 
 /// A leader's block with what it needs to be voted for.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Encode, Decode)]
 pub struct Proposal {
     /// The block.
     pub block: Block,
     /// Certifies the parent; none if that is the root of the epoch.
     pub parent: Option<Cert>,
     /// Nullifications of views between parent and block, as far as they fit.
+    #[codec(max = PROPOSAL_SKIPS_MAX)]
     pub skips: Vec<Cert>,
     /// The leader's own notarization, which is also its signature.
     pub vote: Vote,
 }
 
 /// Where a validator stands.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Encode, Decode)]
 pub struct Status {
     /// The epoch.
     pub epoch: Epoch,
@@ -74,12 +86,15 @@ pub struct Status {
 }
 
 /// A run of final blocks and why the last of them is final.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Encode, Decode)]
+#[codec(check = FinalBlocks::check)]
 pub struct FinalBlocks {
     /// The blocks, ascending, without a gap.
+    #[codec(max = BLOCKS_ANSWERED_MAX)]
     pub blocks: Vec<Block>,
     /// The headers from the last block's child up to the certified block; empty
     /// if the last block is certified itself.
+    #[codec(max = PATH_HEADERS_MAX)]
     pub path: Vec<Header>,
     /// The finalization.
     pub finalization: Cert,
@@ -117,123 +132,11 @@ impl FinalBlocks {
         }
         last
     }
-}
 
-impl Encode for Message {
-    fn encode(&self, writer: &mut Writer) {
-        match self {
-            Self::Proposal(proposal) => tagged(writer, 0, &**proposal),
-            Self::Vote(vote) => tagged(writer, 1, vote),
-            Self::Cert(cert) => tagged(writer, 2, &**cert),
-            Self::Status(status) => tagged(writer, 3, &**status),
-            Self::AskStatus => writer.u8(4),
-            Self::AskCerts { epoch, view } => {
-                tagged(writer, 5, epoch);
-                writer.put(view);
-            }
-            Self::AskBlock { hash } => tagged(writer, 6, hash),
-            Self::Block(block) => tagged(writer, 7, &**block),
-            Self::AskBlocks { from } => tagged(writer, 8, from),
-            Self::Blocks(blocks) => tagged(writer, 9, &**blocks),
+    fn check(&self) -> Result<(), &'static str> {
+        if self.blocks.is_empty() {
+            return Err("empty run of blocks");
         }
-    }
-}
-
-impl Decode for Message {
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(match reader.u8()? {
-            0 => Self::Proposal(reader.get()?),
-            1 => Self::Vote(reader.get()?),
-            2 => Self::Cert(reader.get()?),
-            3 => Self::Status(reader.get()?),
-            4 => Self::AskStatus,
-            5 => Self::AskCerts {
-                epoch: reader.get()?,
-                view: reader.get()?,
-            },
-            6 => Self::AskBlock {
-                hash: reader.get()?,
-            },
-            7 => Self::Block(reader.get()?),
-            8 => Self::AskBlocks {
-                from: reader.get()?,
-            },
-            9 => Self::Blocks(reader.get()?),
-            tag => {
-                return Err(DecodeError::UnknownTag {
-                    what: "ledger message",
-                    tag,
-                });
-            }
-        })
-    }
-}
-
-fn tagged(writer: &mut Writer, tag: u8, value: &impl Encode) {
-    writer.u8(tag);
-    writer.put(value);
-}
-
-impl Encode for Proposal {
-    fn encode(&self, writer: &mut Writer) {
-        writer.put(&self.block);
-        writer.put(&self.parent);
-        writer.seq(&self.skips);
-        writer.put(&self.vote);
-    }
-}
-
-impl Decode for Proposal {
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            block: reader.get()?,
-            parent: reader.get()?,
-            skips: reader.seq(PROPOSAL_SKIPS_MAX)?,
-            vote: reader.get()?,
-        })
-    }
-}
-
-impl Encode for Status {
-    fn encode(&self, writer: &mut Writer) {
-        writer.put(&self.epoch);
-        writer.put(&self.view);
-        writer.put(&self.entered_by);
-        writer.put(&self.finalization);
-    }
-}
-
-impl Decode for Status {
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            epoch: reader.get()?,
-            view: reader.get()?,
-            entered_by: reader.get()?,
-            finalization: reader.get()?,
-        })
-    }
-}
-
-impl Encode for FinalBlocks {
-    fn encode(&self, writer: &mut Writer) {
-        writer.seq(&self.blocks);
-        writer.seq(&self.path);
-        writer.put(&self.finalization);
-    }
-}
-
-impl Decode for FinalBlocks {
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        let blocks = reader.seq(BLOCKS_ANSWERED_MAX)?;
-        if blocks.is_empty() {
-            return Err(DecodeError::Invalid {
-                what: "empty run of blocks",
-            });
-        }
-        Ok(Self {
-            blocks,
-            path: reader.seq(PATH_HEADERS_MAX)?,
-            finalization: reader.get()?,
-        })
+        Ok(())
     }
 }

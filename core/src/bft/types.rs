@@ -4,31 +4,31 @@
 use alloc::collections::BTreeMap;
 use core::fmt;
 
-use crate::codec::codec_newtype;
+use crate::codec::{Decode, Encode};
 
 /// A span of the ledger with one set of validators. The first epoch is 0.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Encode, Decode)]
 pub struct Epoch(pub u64);
 
 /// One attempt of one leader to extend the chain. Views of an epoch begin with
 /// 1; view 0 is that of the block which the epoch rests on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Encode, Decode)]
 pub struct View(pub u64);
 
 /// A position in the chain. The genesis block has height 0.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Encode, Decode)]
 pub struct Height(pub u64);
 
 /// A validator's place in the set of its epoch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Encode, Decode)]
 pub struct ValidatorIndex(pub u16);
 
 /// Voting power. Sums are taken in `u128`, so no set of validators overflows one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Encode, Decode)]
 pub struct Power(pub u64);
 
 /// Numbers the writes of a validator, from 1.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Encode, Decode)]
 pub struct PersistSeq(pub u64);
 
 impl View {
@@ -91,5 +91,3 @@ macro_rules! display_number {
 }
 
 display_number!(Epoch, View, Height, Power, PersistSeq, ValidatorIndex);
-codec_newtype!(u64: Epoch, View, Height, Power, PersistSeq);
-codec_newtype!(u16: ValidatorIndex);

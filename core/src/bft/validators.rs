@@ -3,14 +3,14 @@
 use alloc::vec::Vec;
 
 use super::types::{Epoch, Power, ValidatorIndex, View};
-use crate::codec::{Decode, DecodeError, Encode, Reader, Writer};
+use crate::codec::{Decode, DecodeError, Encode, Field, Reader, Writer};
 use crate::crypto::{ChainId, Digest, PublicKey, tagged};
 use crate::limits::VALIDATORS_MAX;
 use crate::mutant::Mutant;
 use crate::types::NodeId;
 
 /// One validator.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Encode, Decode)]
 pub struct Validator {
     /// The node, which is also its address.
     pub node: NodeId,
@@ -51,7 +51,7 @@ pub enum SetError {
 }
 
 /// A set of validators of one epoch: the bitmap of a certificate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Encode, Decode)]
 pub struct Signers(pub u128);
 
 /// The order in which the validators of an epoch lead.
@@ -265,48 +265,25 @@ impl Leaders {
     }
 }
 
-impl Encode for Validator {
-    fn encode(&self, writer: &mut Writer) {
-        writer.put(&self.node);
-        writer.put(&self.key);
-        writer.put(&self.power);
-    }
-}
-
-impl Decode for Validator {
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            node: reader.get()?,
-            key: reader.get()?,
-            power: reader.get()?,
-        })
-    }
-}
-
+// Not derived: the sums of the powers are worked out.
 impl Encode for ValidatorSet {
     fn encode(&self, writer: &mut Writer) {
-        writer.seq(&self.validators);
+        writer.put(&self.validators);
+    }
+
+    fn size_hint(&self) -> usize {
+        self.validators.size_hint()
     }
 }
 
 impl Decode for ValidatorSet {
     fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        let validators = reader.seq(VALIDATORS_MAX)?;
-        Self::in_order(validators).map_err(|_| DecodeError::Invalid {
+        let field = &Field {
             what: "set of validators",
-        })
-    }
-}
-
-impl Encode for Signers {
-    fn encode(&self, writer: &mut Writer) {
-        writer.u128(self.0);
-    }
-}
-
-impl Decode for Signers {
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        reader.u128().map(Self)
+            name: "validators",
+        };
+        let validators = reader.seq(VALIDATORS_MAX, field)?;
+        Self::in_order(validators).map_err(|_| DecodeError::Invalid { what: field.what })
     }
 }
 

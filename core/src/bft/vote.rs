@@ -3,22 +3,24 @@
 use super::block::BlockRef;
 use super::types::{Epoch, ValidatorIndex, View};
 use super::validators::ValidatorSet;
-use crate::codec::{Decode, DecodeError, Encode, Reader, Writer};
+use crate::codec::{Decode, Encode};
 use crate::crypto::{ChainId, Domain, Preimage, Scope, Signature, Signer, Verifier, VerifyError};
 
 /// What a vote says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
+#[codec(what = "vote")]
 pub enum VoteKind {
     /// This block may be built on.
-    Notarize,
+    Notarize = 0,
     /// This view may be skipped.
-    Nullify,
+    Nullify = 1,
     /// This block is final, as far as I am concerned.
-    Finalize,
+    Finalize = 2,
 }
 
 /// What is signed. For a nullification, height and hash are zero.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
+#[codec(check = Statement::check)]
 pub struct Statement {
     /// What it says.
     pub kind: VoteKind,
@@ -29,7 +31,7 @@ pub struct Statement {
 }
 
 /// A vote as it arrives: nothing of it is verified.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Encode, Decode)]
 pub struct Vote {
     /// What was said.
     pub statement: Statement,
@@ -45,11 +47,7 @@ impl VoteKind {
 
     /// Its number on the wire and in what is signed.
     pub const fn tag(self) -> u8 {
-        match self {
-            Self::Notarize => 0,
-            Self::Nullify => 1,
-            Self::Finalize => 2,
-        }
+        self as u8
     }
 }
 
@@ -94,6 +92,14 @@ impl Statement {
         };
         self.block.view > View(0) && (self.kind != VoteKind::Nullify || self.block == empty)
     }
+
+    fn check(&self) -> Result<(), &'static str> {
+        if self.is_well_formed() {
+            Ok(())
+        } else {
+            Err("statement")
+        }
+    }
 }
 
 impl Vote {
@@ -124,63 +130,5 @@ impl Vote {
             &self.statement.preimage(chain),
             &self.signature,
         )
-    }
-}
-
-impl Encode for VoteKind {
-    fn encode(&self, writer: &mut Writer) {
-        writer.u8(self.tag());
-    }
-}
-
-impl Decode for VoteKind {
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        match reader.u8()? {
-            0 => Ok(Self::Notarize),
-            1 => Ok(Self::Nullify),
-            2 => Ok(Self::Finalize),
-            tag => Err(DecodeError::UnknownTag { what: "vote", tag }),
-        }
-    }
-}
-
-impl Encode for Statement {
-    fn encode(&self, writer: &mut Writer) {
-        writer.put(&self.kind);
-        writer.put(&self.epoch);
-        writer.put(&self.block);
-    }
-}
-
-impl Decode for Statement {
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        let statement = Self {
-            kind: reader.get()?,
-            epoch: reader.get()?,
-            block: reader.get()?,
-        };
-        if statement.is_well_formed() {
-            Ok(statement)
-        } else {
-            Err(DecodeError::Invalid { what: "statement" })
-        }
-    }
-}
-
-impl Encode for Vote {
-    fn encode(&self, writer: &mut Writer) {
-        writer.put(&self.statement);
-        writer.put(&self.signer);
-        writer.put(&self.signature);
-    }
-}
-
-impl Decode for Vote {
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            statement: reader.get()?,
-            signer: reader.get()?,
-            signature: reader.get()?,
-        })
     }
 }

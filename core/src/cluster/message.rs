@@ -3,17 +3,21 @@
 use alloc::boxed::Box;
 
 use super::request::{Request, Response};
+use crate::codec::{Decode, Encode};
 use crate::crypto::Signature;
 use crate::proof::LogHead;
 use crate::raft;
 use crate::types::{Index, Modules, PeerRequestId, Term};
 
 /// A message between two nodes of a cluster.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[codec(what = "peer message")]
 pub enum Message {
     /// Between the nodes' Raft machines.
+    #[codec(tag = 0)]
     Raft(raft::Message),
     /// A request that only the leader can serve, passed on by another node.
+    #[codec(tag = 1)]
     Forward {
         /// Chosen by the sender, echoed in the answer.
         id: PeerRequestId,
@@ -25,6 +29,7 @@ pub enum Message {
         request: Box<Request>,
     },
     /// The answer to [`Message::Forward`].
+    #[codec(tag = 2)]
     ForwardReply {
         /// The request.
         id: PeerRequestId,
@@ -32,6 +37,7 @@ pub enum Message {
         response: Response,
     },
     /// Sign the head of the log at this size, once it is applied there.
+    #[codec(tag = 3)]
     HeadRequest {
         /// Chosen by the sender, echoed in the answer.
         id: PeerRequestId,
@@ -39,6 +45,7 @@ pub enum Message {
         size: Index,
     },
     /// The answer to [`Message::HeadRequest`].
+    #[codec(tag = 4)]
     HeadReply {
         /// The request.
         id: PeerRequestId,
@@ -47,11 +54,13 @@ pub enum Message {
         share: Option<Box<HeadShare>>,
     },
     /// Which modules of the replicated state do you have?
+    #[codec(tag = 5)]
     ModulesRequest {
         /// Chosen by the sender, echoed in the answer.
         id: PeerRequestId,
     },
     /// The answer to [`Message::ModulesRequest`].
+    #[codec(tag = 6)]
     ModulesReply {
         /// The request.
         id: PeerRequestId,
@@ -61,7 +70,7 @@ pub enum Message {
 }
 
 /// One voter's signature under the head that it sees.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Encode, Decode)]
 pub struct HeadShare {
     /// What it signed: its own view.
     pub head: LogHead,

@@ -65,7 +65,6 @@
 //! | `storage.rs` | batches of the log and of the store, compaction |
 //! | `snapshots.rs` | snapshots to and from peers |
 //! | `records.rs` | the records of the write-ahead log |
-//! | `wire.rs` | the encoding of messages, requests and answers |
 //! | `invariants.rs` | N1 to N5 |
 
 pub mod config;
@@ -87,7 +86,6 @@ mod snapshots;
 mod state;
 mod step;
 mod storage;
-mod wire;
 
 #[cfg(test)]
 pub(crate) mod tests;

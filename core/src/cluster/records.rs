@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::codec::{Decode, DecodeError, Encode, Reader, Writer};
+use crate::codec::{Decode, DecodeError, Encode};
 use crate::proof::AppliedLog;
 use crate::raft::{Base, Entry, HardState, Persist};
 use crate::store::StoreOp;
@@ -10,11 +10,11 @@ use crate::types::Index;
 use crate::wal::{Batch, Record, RecordKind, WalSeq};
 
 /// A base with its effect on the entries that stand before it in the log.
-#[derive(Debug, PartialEq, Eq, Hash)]
+#[derive(Debug, PartialEq, Eq, Hash, Encode, Decode)]
 pub(super) struct BaseRecord {
-    pub(super) base: Base,
     /// All entries before this record are void, not only those up to the base.
     pub(super) reset: bool,
+    pub(super) base: Base,
     /// The sum of the log up to the base, if it is known.
     pub(super) sum: Option<AppliedLog>,
 }
@@ -26,24 +26,6 @@ pub(super) enum Content {
     Base(BaseRecord),
     Truncate(Index),
     Entry(Entry),
-}
-
-impl Encode for BaseRecord {
-    fn encode(&self, writer: &mut Writer) {
-        writer.bool(self.reset);
-        writer.put(&self.base);
-        writer.put(&self.sum);
-    }
-}
-
-impl Decode for BaseRecord {
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            reset: reader.bool()?,
-            base: reader.get()?,
-            sum: reader.get()?,
-        })
-    }
 }
 
 /// The batch of one write of Raft. The hard state comes first: a term is never

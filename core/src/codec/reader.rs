@@ -28,6 +28,31 @@ pub trait Decode: Sized {
     }
 }
 
+/// A value that can be decoded from untrusted bytes and has no size of its own: who reads
+/// it says how large it may be. No type has both this and [`Decode`], so that a field
+/// without a bound does not compile.
+///
+/// `M` is the bound: a number of bytes or elements, `(N, M)` for a list whose elements have
+/// bounds as well, a pair for a pair, and `()` for a part that needs none.
+pub trait DecodeBounded<M>: Sized {
+    /// Reads one value, or refuses a length over its bound before anything is allocated.
+    /// The error names the field.
+    fn decode_bounded(
+        reader: &mut Reader<'_>,
+        max: M,
+        field: &'static Field,
+    ) -> Result<Self, DecodeError>;
+}
+
+/// A field, as errors name it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Field {
+    /// The type that has it.
+    pub what: &'static str,
+    /// Its name, behind that of its variant.
+    pub name: &'static str,
+}
+
 /// Why bytes were refused. Whatever the variant, nothing was changed: decoding
 /// has no effect but its result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error, Hash)]
@@ -41,8 +66,12 @@ pub enum DecodeError {
         left: usize,
     },
     /// A length exceeds the limit of its field; nothing was allocated for it.
-    #[error("length {length} is over the limit {limit}")]
+    #[error("length {length} of `{field}` in {what} is over the limit {limit}")]
     TooLong {
+        /// The type that was being decoded.
+        what: &'static str,
+        /// Its field.
+        field: &'static str,
         /// The claimed length.
         length: usize,
         /// The limit of the field.
@@ -167,8 +196,8 @@ impl<'a> Reader<'a> {
     }
 
     /// Takes a length-prefixed byte string of at most `limit` bytes.
-    pub fn blob(&mut self, limit: usize) -> Result<Bytes, DecodeError> {
-        let length = self.length(limit)?;
+    pub fn blob(&mut self, limit: usize, field: &'static Field) -> Result<Bytes, DecodeError> {
+        let length = self.length(limit, field)?;
         let bytes = self.raw(length)?;
         Ok(match self.shared {
             Some(shared) => shared.slice_ref(bytes),
@@ -176,12 +205,25 @@ impl<'a> Reader<'a> {
         })
     }
 
+    /// Takes a length-prefixed text of at most `limit` bytes, which has to be UTF-8.
+    pub fn text(&mut self, limit: usize, field: &'static Field) -> Result<&'a str, DecodeError> {
+        let length = self.length(limit, field)?;
+        let what = field.name;
+        core::str::from_utf8(self.raw(length)?).map_err(|_| DecodeError::Invalid { what })
+    }
+
     /// Takes the length of a byte string or the count of a sequence.
-    pub fn length(&mut self, limit: usize) -> Result<usize, DecodeError> {
+    pub fn length(&mut self, limit: usize, field: &'static Field) -> Result<usize, DecodeError> {
         let length = self.u32()?;
         let length = usize::try_from(length).unwrap_or(usize::MAX);
         if length > limit {
-            Err(DecodeError::TooLong { length, limit })
+            let Field { what, name: field } = *field;
+            Err(DecodeError::TooLong {
+                what,
+                field,
+                length,
+                limit,
+            })
         } else {
             Ok(length)
         }
@@ -189,14 +231,41 @@ impl<'a> Reader<'a> {
 
     /// Takes a sequence of at most `limit` elements. Memory grows with the
     /// elements really present, never with the claimed count.
-    pub fn seq<T: Decode>(&mut self, limit: usize) -> Result<Vec<T>, DecodeError> {
-        let count = self.length(limit)?;
+    pub fn seq<T: Decode>(
+        &mut self,
+        limit: usize,
+        field: &'static Field,
+    ) -> Result<Vec<T>, DecodeError> {
+        self.list(limit, field, T::decode)
+    }
+
+    /// [`Reader::seq`] of what is read in a way of its own.
+    pub fn list<T>(
+        &mut self,
+        limit: usize,
+        field: &'static Field,
+        mut read: impl FnMut(&mut Self) -> Result<T, DecodeError>,
+    ) -> Result<Vec<T>, DecodeError> {
+        let count = self.length(limit, field)?;
         // Each element takes at least one byte, so a larger count is a lie.
         let mut items = Vec::with_capacity(count.min(self.left()).min(1024));
         for _ in 0..count {
-            items.push(T::decode(self)?);
+            items.push(read(self)?);
         }
         Ok(items)
+    }
+
+    /// Takes a value that has to be this one.
+    pub fn constant<T: Decode + PartialEq>(
+        &mut self,
+        expected: &T,
+        what: &'static str,
+    ) -> Result<(), DecodeError> {
+        if T::decode(self)? == *expected {
+            Ok(())
+        } else {
+            Err(DecodeError::Invalid { what })
+        }
     }
 
     /// Takes any decodable value.

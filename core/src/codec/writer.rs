@@ -4,21 +4,20 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-/// Most values are smaller than this.
-const SIZE_HINT_DEFAULT: usize = 512;
 /// Up to here an exact copy is cheaper than giving back what is too much.
 const COPIED_BYTES_MAX: usize = 4096;
 
 /// A value with a canonical encoding.
 pub trait Encode {
+    /// How many bytes the encoding of every value takes, if that follows from the type.
+    const SIZE: Option<usize> = None;
+
     /// Appends the canonical encoding of `self`.
     fn encode(&self, writer: &mut Writer);
 
-    /// About how many bytes the encoding takes: room that is made at once, where
-    /// growing would copy several times. Exact is best, and wrong does no harm.
-    fn size_hint(&self) -> usize {
-        SIZE_HINT_DEFAULT
-    }
+    /// How many bytes the encoding takes: room that is made at once, where growing would
+    /// copy several times. Wrong does no harm.
+    fn size_hint(&self) -> usize;
 
     /// The canonical encoding as one buffer.
     fn to_bytes(&self) -> Bytes {
@@ -144,4 +143,33 @@ impl Writer {
     pub fn into_vec(self) -> Vec<u8> {
         self.buffer
     }
+}
+
+/// The sum of sizes that are known; nothing if one is not.
+pub const fn total(sizes: &[Option<usize>]) -> Option<usize> {
+    let mut sum = 0_usize;
+    let mut rest = sizes;
+    while let Some((first, behind)) = rest.split_first() {
+        match *first {
+            Some(size) => sum = sum.checked_add(size).expect("types are small"),
+            None => return None,
+        }
+        rest = behind;
+    }
+    Some(sum)
+}
+
+/// Whether no number stands twice in a list.
+pub const fn are_distinct(tags: &[u8]) -> bool {
+    let mut seen = [false; 256];
+    let mut rest = tags;
+    while let Some((first, behind)) = rest.split_first() {
+        let place = *first as usize;
+        if seen[place] {
+            return false;
+        }
+        seen[place] = true;
+        rest = behind;
+    }
+    true
 }

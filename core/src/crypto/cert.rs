@@ -17,17 +17,17 @@ use super::key::PublicKey;
 use super::preimage::{Domain, Preimage, Scope};
 use super::sign::{Signer, Verifier};
 use super::signature::Signature;
-use crate::codec::{Decode, DecodeError, Encode, Reader, Writer};
+use crate::codec::{Decode, Encode};
 use crate::types::{ClusterId, NodeId};
 
 /// The 32 bytes of an Ed25519 public key. Opaque here: the transport that uses
 /// the key checks that it is a valid one.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
 pub struct TransportKey(pub [u8; 32]);
 
 /// A certificate as it arrives: nothing in it may be believed before
 /// [`NodeCert::verify`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct NodeCert {
     /// The cluster that the node belongs to.
     pub cluster: ClusterId,
@@ -152,39 +152,5 @@ impl fmt::Debug for TransportKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("TransportKey#")?;
         hex::write(f, &self.0[..4])
-    }
-}
-
-impl Encode for TransportKey {
-    fn encode(&self, writer: &mut Writer) {
-        writer.raw(&self.0);
-    }
-}
-
-impl Decode for TransportKey {
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        reader.array().map(Self)
-    }
-}
-
-impl Encode for NodeCert {
-    fn encode(&self, writer: &mut Writer) {
-        writer.put(&self.cluster);
-        writer.put(&self.node_key);
-        writer.put(&self.transport_key);
-        writer.u64(self.generation);
-        writer.put(&self.signature);
-    }
-}
-
-impl Decode for NodeCert {
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            cluster: reader.get()?,
-            node_key: reader.get()?,
-            transport_key: reader.get()?,
-            generation: reader.u64()?,
-            signature: reader.get()?,
-        })
     }
 }

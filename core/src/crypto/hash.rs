@@ -7,14 +7,14 @@ use core::str::FromStr;
 use sha2::Digest as _;
 
 use super::hex::{self, HexError};
-use crate::codec::{Decode, DecodeError, Encode, Reader, Writer};
+use crate::codec::{Decode, Encode};
 
 /// A SHA-256 digest.
 ///
 /// As text it prints as bare lowercase hexadecimal; [`Digest::to_0x`] gives the
 /// `0x` form that transaction and block hashes have on the public surface.
 /// Parsing takes the bare form, `0x…` and `sha256:…`.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Encode, Decode)]
 pub struct Digest(pub [u8; 32]);
 
 /// SHA-256 of one byte string.
@@ -127,17 +127,5 @@ impl fmt::Debug for Hasher {
     /// The inner state of a hash may be derived from secrets, so it is not shown.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Hasher").finish_non_exhaustive()
-    }
-}
-
-impl Encode for Digest {
-    fn encode(&self, writer: &mut Writer) {
-        writer.raw(&self.0);
-    }
-}
-
-impl Decode for Digest {
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        reader.array().map(Self)
     }
 }

@@ -155,9 +155,16 @@ impl fmt::Debug for PublicKey {
     }
 }
 
+// Not derived: the encoding of a point, which has to be on the curve.
 impl Encode for PublicKey {
+    const SIZE: Option<usize> = Some(Self::BYTES);
+
     fn encode(&self, writer: &mut Writer) {
         writer.raw(&self.to_compressed());
+    }
+
+    fn size_hint(&self) -> usize {
+        Self::BYTES
     }
 }
 

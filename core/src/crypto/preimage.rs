@@ -9,7 +9,7 @@
 //! one variant of [`Domain`]; so two different statements never have equal bytes.
 
 use super::hash::{Digest, sha256};
-use crate::codec::{Encode, Writer};
+use crate::codec::{Decode, Encode, Writer};
 use crate::types::ClusterId;
 
 /// The purpose of a signature. A new purpose is a new variant; a changed layout
@@ -30,7 +30,7 @@ pub enum Domain {
 
 /// The ledger that a signature belongs to: the first 16 bytes of the SHA-256 of
 /// the network's name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Encode, Decode)]
 pub struct ChainId(pub u128);
 
 /// Where a signature is valid. Kind and id are both signed, so that a cluster

@@ -175,9 +175,16 @@ impl fmt::Debug for Signature {
     }
 }
 
+// Not derived: both halves have to be in range.
 impl Encode for Signature {
+    const SIZE: Option<usize> = Some(Self::BYTES);
+
     fn encode(&self, writer: &mut Writer) {
         writer.raw(&self.0);
+    }
+
+    fn size_hint(&self) -> usize {
+        Self::BYTES
     }
 }
 

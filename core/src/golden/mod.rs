@@ -149,6 +149,10 @@ fn whole_round_trip<T: Encode + Decode + Debug>(value: &T) -> Vec<u8> {
 /// The bytes of a value, after they were read back and written again.
 fn round_trip<T: Encode + Decode>(value: &T) -> Vec<u8> {
     let bytes = value.to_bytes();
+    assert_eq!(value.size_hint(), bytes.len(), "the size is known before");
+    if let Some(size) = T::SIZE {
+        assert_eq!(size, bytes.len(), "every value takes as much");
+    }
     let read = T::from_bytes(&bytes);
     let read = read.unwrap_or_else(|error| panic!("a sample does not decode: {error}"));
     assert_eq!(read.to_bytes(), bytes, "a sample is encoded in two ways");

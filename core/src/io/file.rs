@@ -2,15 +2,43 @@
 
 use alloc::vec::Vec;
 
+use crate::codec::{Decode, Encode};
+use crate::limits::{MESSAGE_BYTES_MAX, RECORDED_LIST_MAX, WAL_READ_BYTES};
 use bytes::Bytes;
 
+/// The most that one read finds.
+const READ_BYTES_MAX: usize = {
+    assert!(WAL_READ_BYTES <= MESSAGE_BYTES_MAX as u64);
+    MESSAGE_BYTES_MAX
+};
+
 /// A file of the log. Shells map it to a name inside the node's data directory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
 pub enum FileName {
     /// One of the two alternating superblocks, 0 or 1.
-    Superblock(u8),
+    #[codec(tag = 0)]
+    Superblock(#[codec(with = wide)] u8),
     /// A segment, numbered from 1 upwards and never reused.
+    #[codec(tag = 1)]
     Segment(u64),
+}
+
+/// A number of one byte that is written as those of segments are.
+mod wide {
+    use crate::codec::{DecodeError, Reader, Writer};
+
+    pub(super) fn encode(number: &u8, writer: &mut Writer) {
+        writer.u64(u64::from(*number));
+    }
+
+    pub(super) const fn size_hint(_: &u8) -> usize {
+        size_of::<u64>()
+    }
+
+    pub(super) fn decode(reader: &mut Reader<'_>) -> Result<u8, DecodeError> {
+        let what = "superblock number";
+        u8::try_from(reader.u64()?).map_err(|_| DecodeError::Invalid { what })
+    }
 }
 
 /// One operation on files. The shell carries operations out strictly in the
@@ -72,32 +100,40 @@ impl FileOp {
 }
 
 /// Matches a completion to its operation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Encode, Decode)]
 pub struct FileOpId(pub u64);
 
 /// Why a file operation failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 pub enum FileError {
     /// The device reported an error.
+    #[codec(tag = 0)]
     Io,
     /// No space is left.
+    #[codec(tag = 1)]
     Full,
     /// The file does not exist.
+    #[codec(tag = 2)]
     Missing,
     /// The file exists already.
+    #[codec(tag = 3)]
     Exists,
 }
 
 /// How a file operation ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub enum FileResult {
     /// `Create`, `Write`, `Sync` or `Remove` succeeded.
+    #[codec(tag = 0)]
     Done,
     /// The answer to `List`.
-    Listed(Vec<(FileName, u64)>),
+    #[codec(tag = 1)]
+    Listed(#[codec(max = RECORDED_LIST_MAX)] Vec<(FileName, u64)>),
     /// The answer to `Read`.
-    Data(Bytes),
+    #[codec(tag = 2)]
+    Data(#[codec(max = READ_BYTES_MAX)] Bytes),
     /// The operation failed. After a failed `Write` or `Sync` the content of
     /// the file is unknown.
+    #[codec(tag = 3)]
     Failed(FileError),
 }

@@ -13,13 +13,13 @@
 //! - Each order is answered once, unless the process ends or the volume has failed.
 
 mod file;
-mod wire;
 
 #[cfg(test)]
 mod tests;
 
 use bytes::Bytes;
 
+use crate::codec::{Decode, Encode};
 use crate::store::{Page, StoreBatch, StoreSeq};
 pub use file::{FileError, FileName, FileOp, FileOpId, FileResult};
 
@@ -56,7 +56,7 @@ impl Volume {
 }
 
 /// Names a read of a store; chosen by the machine that reads.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Encode, Decode)]
 pub struct ReadId(pub u64);
 
 /// What a machine wants done with its volume.
@@ -91,9 +91,10 @@ pub struct Read {
 }
 
 /// What became of an [`Io`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub enum Done {
     /// A file operation completed.
+    #[codec(tag = 0)]
     File {
         /// The operation.
         id: FileOpId,
@@ -101,11 +102,13 @@ pub enum Done {
         result: FileResult,
     },
     /// A batch is in the store, and durable if it asked for that.
+    #[codec(tag = 1)]
     Committed {
         /// The batch.
         seq: StoreSeq,
     },
     /// A read found this.
+    #[codec(tag = 2)]
     Read {
         /// The read.
         id: ReadId,
@@ -113,5 +116,6 @@ pub enum Done {
         page: Page,
     },
     /// The store failed. It answers nothing more: the machine halts.
+    #[codec(tag = 3)]
     Failed,
 }

@@ -41,7 +41,7 @@ impl Record {
         let record = match name.u8()? {
             DATA => {
                 check_name(key.len() - 1)?;
-                check_length(value.len(), DATA_PREFIX_BYTES + KV_VALUE_BYTES_MAX)?;
+                check_length(value.len(), DATA_PREFIX_BYTES + KV_VALUE_BYTES_MAX, "value")?;
                 content.raw(DATA_PREFIX_BYTES)?;
                 return Ok(Self::Data(data_pair(key, value)));
             }
@@ -135,13 +135,19 @@ pub(super) fn lock_parts(value: &Bytes) -> (FencingToken, LeaseId) {
 fn check_name(length: usize) -> Result<(), DecodeError> {
     match length {
         0 => Err(DecodeError::Invalid { what: "empty name" }),
-        length => check_length(length, KV_KEY_BYTES_MAX),
+        length => check_length(length, KV_KEY_BYTES_MAX, "key"),
     }
 }
 
-fn check_length(length: usize, limit: usize) -> Result<(), DecodeError> {
+fn check_length(length: usize, limit: usize, field: &'static str) -> Result<(), DecodeError> {
     if length > limit {
-        return Err(DecodeError::TooLong { length, limit });
+        let what = "pair of the state";
+        return Err(DecodeError::TooLong {
+            what,
+            field,
+            length,
+            limit,
+        });
     }
     Ok(())
 }

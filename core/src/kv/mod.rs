@@ -44,7 +44,6 @@
 //! | `read.rs` | queries |
 //! | `history.rs` | changes for watches |
 //! | `layout.rs` | pairs of the image |
-//! | `wire.rs` | encodings |
 
 pub mod command;
 mod config;
@@ -58,7 +57,6 @@ pub mod query;
 mod read;
 mod state;
 mod validate;
-mod wire;
 
 #[cfg(test)]
 pub(crate) mod tests;

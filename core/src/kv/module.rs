@@ -3,12 +3,12 @@
 use alloc::vec::Vec;
 
 use super::command::{LeaseId, Op, Outcome};
+use super::command::{MODULE_OFF, MODULE_ON};
 use super::data::exceeded;
 use super::history::History;
 use super::layout::{DATA, LEASE, LOCK, Record};
 use super::query::Change;
 use super::state::{Derived, Kv, Lease};
-use super::wire::{MODULE_OFF, MODULE_ON};
 use crate::replica::{Ctx, Held, Holder, ImageError, Loading, Module, ensure, rules};
 use crate::types::{ModuleId, Modules, Revision};
 

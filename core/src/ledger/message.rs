@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::chain::compact::Compact;
 use super::state_sync::SyncMessage;
 use crate::bft::{self, Height};
-use crate::codec::{Decode, DecodeError, Encode, Reader, Writer};
+use crate::codec::{Decode, Encode};
 use crate::crypto::Digest;
 use crate::limits::{
     BLOCK_BYTES_MAX, BLOCK_ITEMS_MAX, LEDGER_PUSH_BYTES_MAX, LEDGER_PUSH_TXS_MAX,
@@ -16,121 +16,64 @@ use crate::limits::{
 };
 
 /// One message. Everything in it is unverified.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[codec(what = "message of the ledger", check = Message::check)]
 pub enum Message {
     /// Of the consensus.
+    #[codec(tag = 0)]
     Bft(bft::Message),
     /// Transactions that wait for a block.
-    Transactions(Vec<Bytes>),
+    #[codec(tag = 1)]
+    Transactions(#[codec(max = [LEDGER_PUSH_TXS_MAX, LEDGER_TX_BYTES_MAX])] Vec<Bytes>),
     /// About fetching a state.
+    #[codec(tag = 3)]
     Sync(SyncMessage),
     /// The answer to who asks for a block that was pruned: the first one that is
     /// kept.
+    #[codec(tag = 2)]
     Base(Height),
     /// A leader's block without its transactions.
+    #[codec(tag = 4)]
     Compact(Box<Compact>),
     /// Asks the leader for transactions of its block.
+    #[codec(tag = 5)]
     AskItems {
         /// The block's hash.
         block: Digest,
         /// Their places in it, ascending.
+        #[codec(max = BLOCK_ITEMS_MAX)]
         items: Vec<u32>,
     },
     /// The answer: those transactions.
+    #[codec(tag = 6)]
     Items {
         /// The block's hash.
         block: Digest,
         /// Their encodings.
+        #[codec(max = [BLOCK_ITEMS_MAX, LEDGER_TX_BYTES_MAX])]
         items: Vec<Bytes>,
     },
+}
+
+impl Message {
+    /// Lists of transactions are bounded as a whole as well.
+    fn check(&self) -> Result<(), &'static str> {
+        let (list, bytes_max) = match self {
+            Self::Transactions(list) => (list, LEDGER_PUSH_BYTES_MAX),
+            Self::Items { items, .. } => (items, BLOCK_BYTES_MAX),
+            _ => return Ok(()),
+        };
+        let sizes = list.iter().map(Bytes::len);
+        if sizes.fold(0, usize::saturating_add) <= bytes_max {
+            Ok(())
+        } else {
+            Err("bytes of transactions")
+        }
+    }
 }
 
 impl From<bft::Message> for Message {
     fn from(message: bft::Message) -> Self {
         Self::Bft(message)
     }
-}
-
-impl Encode for Message {
-    fn encode(&self, writer: &mut Writer) {
-        match self {
-            Self::Bft(message) => {
-                writer.u8(0);
-                writer.put(message);
-            }
-            Self::Transactions(transactions) => {
-                writer.u8(1);
-                writer.length(transactions.len());
-                transactions.iter().for_each(|bytes| writer.blob(bytes));
-            }
-            Self::Base(height) => {
-                writer.u8(2);
-                writer.put(height);
-            }
-            Self::Sync(message) => {
-                writer.u8(3);
-                writer.put(message);
-            }
-            Self::Compact(compact) => {
-                writer.u8(4);
-                writer.put(compact);
-            }
-            Self::AskItems { block, items } => {
-                writer.u8(5);
-                writer.put(block);
-                writer.length(items.len());
-                items.iter().for_each(|place| writer.u32(*place));
-            }
-            Self::Items { block, items } => {
-                writer.u8(6);
-                writer.put(block);
-                writer.length(items.len());
-                items.iter().for_each(|item| writer.blob(item));
-            }
-        }
-    }
-}
-
-impl Decode for Message {
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        match reader.u8()? {
-            0 => Ok(Self::Bft(reader.get()?)),
-            1 => list(reader, LEDGER_PUSH_TXS_MAX, LEDGER_PUSH_BYTES_MAX).map(Self::Transactions),
-            2 => Ok(Self::Base(reader.get()?)),
-            3 => Ok(Self::Sync(reader.get()?)),
-            4 => Ok(Self::Compact(reader.get()?)),
-            5 => {
-                let block = reader.get()?;
-                let count = reader.length(BLOCK_ITEMS_MAX)?;
-                let items = (0..count).map(|_| reader.u32());
-                let items = items.collect::<Result<_, _>>()?;
-                Ok(Self::AskItems { block, items })
-            }
-            6 => Ok(Self::Items {
-                block: reader.get()?,
-                items: list(reader, BLOCK_ITEMS_MAX, BLOCK_BYTES_MAX)?,
-            }),
-            tag => Err(DecodeError::UnknownTag {
-                what: "message of the ledger",
-                tag,
-            }),
-        }
-    }
-}
-
-/// Transactions, so many and of so many bytes at most.
-fn list(
-    reader: &mut Reader<'_>,
-    count_max: usize,
-    bytes_max: usize,
-) -> Result<Vec<Bytes>, DecodeError> {
-    let count = reader.length(count_max)?;
-    let mut room = bytes_max;
-    let mut transactions = Vec::new();
-    for _ in 0..count {
-        let bytes = reader.blob(room.min(LEDGER_TX_BYTES_MAX))?;
-        room = room.saturating_sub(bytes.len());
-        transactions.push(bytes);
-    }
-    Ok(transactions)
 }

@@ -90,7 +90,7 @@
 //! | `chain/` | between the validator and what it orders; log, store, history, pruning |
 //! | `state_sync/` | fetching the state instead of executing all blocks |
 //! | `reads/` | clients and other parts, and what has to be read for them |
-//! | `wire.rs` | the encoding of requests and of the configuration |
+//! | `wire.rs` | the encoding of the configuration |
 //! | `invariants.rs` | what is checked after every step |
 
 mod chain;

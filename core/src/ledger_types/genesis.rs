@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use super::params::Params;
 use super::types::TimeMs;
 use crate::bft::{Epoch, EpochStart, Height, SetError, ValidatorSet};
-use crate::codec::{Decode, DecodeError, Encode, Reader, Writer};
+use crate::codec::{Decode, Encode, Writer};
 use crate::crypto::{ChainId, Digest, PublicKey};
 use crate::limits::{LEDGER_CHAIN_NAME_BYTES_MAX, VALIDATORS_MAX};
 use crate::merkle::LeafHash;
@@ -17,15 +17,17 @@ use crate::types::{ClusterId, NodeId};
 use super::members::{Member, normalise};
 
 /// What all nodes of a ledger are given alike.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct Genesis {
     /// A name for people.
+    #[codec(max = LEDGER_CHAIN_NAME_BYTES_MAX)]
     pub name: String,
     /// When it begins: no block is older.
     pub time: TimeMs,
     /// The parameters that it begins with.
     pub params: Params,
     /// The nodes that vote first.
+    #[codec(max = VALIDATORS_MAX)]
     pub members: Vec<Member>,
 }
 
@@ -103,29 +105,5 @@ impl Member {
             weight,
             is_jailed: false,
         }
-    }
-}
-
-impl Encode for Genesis {
-    fn encode(&self, writer: &mut Writer) {
-        writer.blob(self.name.as_bytes());
-        writer.put(&self.time);
-        writer.put(&self.params);
-        writer.seq(&self.members);
-    }
-}
-
-impl Decode for Genesis {
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        let name = reader.blob(LEDGER_CHAIN_NAME_BYTES_MAX)?;
-        let name = core::str::from_utf8(&name).map_err(|_| DecodeError::Invalid {
-            what: "name of a ledger",
-        })?;
-        Ok(Self {
-            name: name.into(),
-            time: reader.get()?,
-            params: reader.get()?,
-            members: reader.seq(VALIDATORS_MAX)?,
-        })
     }
 }

@@ -4,7 +4,7 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use crate::bft::{Power, SetError, Validator, ValidatorSet};
-use crate::codec::{Decode, DecodeError, Encode, Reader, Writer};
+use crate::codec::{Decode, Encode};
 use crate::crypto::PublicKey;
 use crate::types::{ClusterId, NodeId};
 
@@ -16,7 +16,7 @@ pub const CLUSTER_POWER: u64 = 5_354_228_880;
 pub const WEIGHT_MAX: u32 = 1_000_000;
 
 /// A node that is listed as a validator.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 pub struct Member {
     /// The node.
     pub node: NodeId,
@@ -52,26 +52,4 @@ pub fn normalise(members: &[Member]) -> Result<ValidatorSet, SetError> {
         }
     });
     ValidatorSet::new(validators.collect())
-}
-
-impl Encode for Member {
-    fn encode(&self, writer: &mut Writer) {
-        writer.put(&self.node);
-        writer.put(&self.key);
-        writer.put(&self.cluster);
-        writer.u32(self.weight);
-        writer.bool(self.is_jailed);
-    }
-}
-
-impl Decode for Member {
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            node: reader.get()?,
-            key: reader.get()?,
-            cluster: reader.get()?,
-            weight: reader.u32()?,
-            is_jailed: reader.bool()?,
-        })
-    }
 }

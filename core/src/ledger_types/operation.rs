@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::params::Param;
 use crate::bft::Evidence;
-use crate::codec::{Decode, DecodeError, Encode, Reader, Writer};
+use crate::codec::{Decode, Encode};
 use crate::crypto::{ChainId, Digest, Domain, Preimage, PublicKey, Scope, Signature};
 use crate::limits::{LEDGER_DATA_BYTES_MAX, LEDGER_NAME_BYTES_MAX};
 use crate::types::{ClusterId, NodeId};
@@ -15,23 +15,28 @@ use crate::types::{ClusterId, NodeId};
 use super::types::AccountId;
 
 /// One operation: what one sequence number of a lane stands for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub enum Operation {
     /// Data of an application, which the ledger orders and keeps and does not read.
+    #[codec(tag = 0)]
     Data {
         /// What it is, for its readers: a [`Name`].
         kind: Name,
         /// At most [`LEDGER_DATA_BYTES_MAX`] bytes.
+        #[codec(max = LEDGER_DATA_BYTES_MAX)]
         payload: Bytes,
     },
     /// Registers a snapshot under a name that is free.
+    #[codec(tag = 1)]
     SnapshotCreate(SnapshotRecord),
     /// Removes the registration of a snapshot of this account.
+    #[codec(tag = 2)]
     SnapshotDelete {
         /// Its name.
         id: Name,
     },
     /// Registers an image, or a new digest for one of this account.
+    #[codec(tag = 3)]
     ImageRegister {
         /// Its name.
         name: Name,
@@ -39,11 +44,14 @@ pub enum Operation {
         digest: Digest,
     },
     /// The account signs with another key from now on.
+    #[codec(tag = 4)]
     KeyRotate(KeyProof),
     /// For validators: changes the set that votes. Takes effect with the next
     /// epoch once validators with a quorum of the power have said the same.
+    #[codec(tag = 5)]
     Validator(ValidatorChange),
     /// For validators: changes a parameter, by the same vote.
+    #[codec(tag = 6)]
     Param {
         /// Which.
         param: Param,
@@ -51,11 +59,12 @@ pub enum Operation {
         value: u64,
     },
     /// Proof that a validator lied: it votes no more from the next epoch on.
+    #[codec(tag = 7)]
     Evidence(Box<Evidence>),
 }
 
 /// The registration of a snapshot.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct SnapshotRecord {
     /// Its name.
     pub id: Name,
@@ -68,9 +77,11 @@ pub struct SnapshotRecord {
 }
 
 /// A change of the set of validators.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[codec(what = "change of validators")]
 pub enum ValidatorChange {
     /// A node votes.
+    #[codec(tag = 0)]
     Add {
         /// The node.
         node: NodeId,
@@ -82,11 +93,13 @@ pub enum ValidatorChange {
         key: KeyProof,
     },
     /// A node votes no more.
+    #[codec(tag = 1)]
     Remove {
         /// The node.
         node: NodeId,
     },
     /// A validator votes with another key.
+    #[codec(tag = 2)]
     Rotate {
         /// The node.
         node: NodeId,
@@ -94,6 +107,7 @@ pub enum ValidatorChange {
         key: KeyProof,
     },
     /// Another weight inside of its cluster.
+    #[codec(tag = 3)]
     SetWeight {
         /// The node.
         node: NodeId,
@@ -105,7 +119,7 @@ pub enum ValidatorChange {
 /// A new key, with the signature by it that shows that its owner wants this. A
 /// key that somebody else holds can not be registered: its votes would count for
 /// whoever claims it first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 pub struct KeyProof {
     /// The key.
     pub key: PublicKey,
@@ -115,8 +129,9 @@ pub struct KeyProof {
 
 /// A printable name without spaces: 1 to [`LEDGER_NAME_BYTES_MAX`] bytes of ASCII
 /// letters, digits and `. _ - / : @ +`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Name(String);
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
+#[codec(check = Name::check)]
+pub struct Name(#[codec(max = LEDGER_NAME_BYTES_MAX)] String);
 
 /// Why a text is no [`Name`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -126,13 +141,21 @@ pub struct NameError;
 impl Name {
     /// A name of this text.
     pub fn new(text: impl Into<String>) -> Result<Self, NameError> {
-        let text = text.into();
+        let name = Self(text.into());
+        match name.check() {
+            Ok(()) => Ok(name),
+            Err(_) => Err(NameError),
+        }
+    }
+
+    fn check(&self) -> Result<(), &'static str> {
+        let Self(text) = self;
         let is_good = |byte: u8| byte.is_ascii_alphanumeric() || b"._-/:@+".contains(&byte);
         let fits = !text.is_empty() && text.len() <= LEDGER_NAME_BYTES_MAX;
         if fits && text.bytes().all(is_good) {
-            Ok(Self(text))
+            Ok(())
         } else {
-            Err(NameError)
+            Err("name")
         }
     }
 
@@ -191,191 +214,5 @@ impl Operation {
             Self::Param { .. } => "param_change",
             Self::Evidence(_) => "evidence",
         }
-    }
-}
-
-impl Encode for Name {
-    fn encode(&self, writer: &mut Writer) {
-        writer.blob(self.0.as_bytes());
-    }
-}
-
-impl Decode for Name {
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        let bytes = reader.blob(LEDGER_NAME_BYTES_MAX)?;
-        let text = core::str::from_utf8(&bytes).ok();
-        text.and_then(|text| Self::new(text).ok())
-            .ok_or(DecodeError::Invalid { what: "name" })
-    }
-}
-
-impl Encode for KeyProof {
-    fn encode(&self, writer: &mut Writer) {
-        writer.put(&self.key);
-        writer.put(&self.signature);
-    }
-}
-
-impl Decode for KeyProof {
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            key: reader.get()?,
-            signature: reader.get()?,
-        })
-    }
-}
-
-impl Encode for SnapshotRecord {
-    fn encode(&self, writer: &mut Writer) {
-        writer.put(&self.id);
-        writer.put(&self.manifest);
-        writer.u64(self.bytes);
-        writer.u32(self.segments);
-    }
-}
-
-impl Decode for SnapshotRecord {
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            id: reader.get()?,
-            manifest: reader.get()?,
-            bytes: reader.u64()?,
-            segments: reader.u32()?,
-        })
-    }
-}
-
-impl Encode for ValidatorChange {
-    fn encode(&self, writer: &mut Writer) {
-        match self {
-            Self::Add {
-                node,
-                cluster,
-                weight,
-                key,
-            } => {
-                writer.u8(0);
-                writer.put(node);
-                writer.put(cluster);
-                writer.u32(*weight);
-                writer.put(key);
-            }
-            Self::Remove { node } => {
-                writer.u8(1);
-                writer.put(node);
-            }
-            Self::Rotate { node, key } => {
-                writer.u8(2);
-                writer.put(node);
-                writer.put(key);
-            }
-            Self::SetWeight { node, weight } => {
-                writer.u8(3);
-                writer.put(node);
-                writer.u32(*weight);
-            }
-        }
-    }
-}
-
-impl Decode for ValidatorChange {
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(match reader.u8()? {
-            0 => Self::Add {
-                node: reader.get()?,
-                cluster: reader.get()?,
-                weight: reader.u32()?,
-                key: reader.get()?,
-            },
-            1 => Self::Remove {
-                node: reader.get()?,
-            },
-            2 => Self::Rotate {
-                node: reader.get()?,
-                key: reader.get()?,
-            },
-            3 => Self::SetWeight {
-                node: reader.get()?,
-                weight: reader.u32()?,
-            },
-            tag => {
-                return Err(DecodeError::UnknownTag {
-                    what: "change of validators",
-                    tag,
-                });
-            }
-        })
-    }
-}
-
-impl Encode for Operation {
-    fn encode(&self, writer: &mut Writer) {
-        match self {
-            Self::Data { kind, payload } => {
-                writer.u8(0);
-                writer.put(kind);
-                writer.blob(payload);
-            }
-            Self::SnapshotCreate(record) => {
-                writer.u8(1);
-                writer.put(record);
-            }
-            Self::SnapshotDelete { id } => {
-                writer.u8(2);
-                writer.put(id);
-            }
-            Self::ImageRegister { name, digest } => {
-                writer.u8(3);
-                writer.put(name);
-                writer.put(digest);
-            }
-            Self::KeyRotate(proof) => {
-                writer.u8(4);
-                writer.put(proof);
-            }
-            Self::Validator(change) => {
-                writer.u8(5);
-                writer.put(change);
-            }
-            Self::Param { param, value } => {
-                writer.u8(6);
-                writer.put(param);
-                writer.u64(*value);
-            }
-            Self::Evidence(evidence) => {
-                writer.u8(7);
-                writer.put(evidence);
-            }
-        }
-    }
-}
-
-impl Decode for Operation {
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(match reader.u8()? {
-            0 => Self::Data {
-                kind: reader.get()?,
-                payload: reader.blob(LEDGER_DATA_BYTES_MAX)?,
-            },
-            1 => Self::SnapshotCreate(reader.get()?),
-            2 => Self::SnapshotDelete { id: reader.get()? },
-            3 => Self::ImageRegister {
-                name: reader.get()?,
-                digest: reader.get()?,
-            },
-            4 => Self::KeyRotate(reader.get()?),
-            5 => Self::Validator(reader.get()?),
-            6 => Self::Param {
-                param: reader.get()?,
-                value: reader.u64()?,
-            },
-            7 => Self::Evidence(reader.get()?),
-            tag => {
-                return Err(DecodeError::UnknownTag {
-                    what: "operation",
-                    tag,
-                });
-            }
-        })
     }
 }

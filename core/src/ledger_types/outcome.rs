@@ -1,13 +1,13 @@
 //! How operations end.
 
-use crate::codec::{Decode, DecodeError, Encode, Reader, Writer};
+use crate::codec::{Decode, Encode};
 use crate::crypto::{Digest, tagged};
 use crate::merkle::{Frontier, LeafHash, TreeHead, TreeSize};
 
 use super::types::TxId;
 
 /// How one operation of a block ended: a leaf of the receipts root.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Encode, Decode)]
 pub struct OpResult {
     /// The operation.
     pub id: TxId,
@@ -16,31 +16,43 @@ pub struct OpResult {
 }
 
 /// How an operation ended. Whatever it is, its sequence number is used up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
 pub enum Outcome {
     /// It was done.
+    #[codec(tag = 0)]
     Done,
     /// A validator has spoken for a change; others still have to.
+    #[codec(tag = 1)]
     Approved,
     /// The name is taken.
+    #[codec(tag = 2)]
     Exists,
     /// There is no such thing.
+    #[codec(tag = 3)]
     NotFound,
     /// It belongs to another account.
+    #[codec(tag = 4)]
     NotOwner,
     /// Only a validator may do this.
+    #[codec(tag = 5)]
     NotValidator,
     /// A value is out of its bounds.
+    #[codec(tag = 6)]
     OutOfBounds,
     /// Too many proposals are open.
+    #[codec(tag = 7)]
     TooMany,
     /// The change would leave no set that can vote.
+    #[codec(tag = 8)]
     NoSet,
     /// The evidence convicts nobody.
+    #[codec(tag = 9)]
     NotProven,
     /// The validator is convicted already.
+    #[codec(tag = 10)]
     AlreadyConvicted,
     /// The key is another account's or validator's.
+    #[codec(tag = 11)]
     KeyInUse,
 }
 
@@ -86,7 +98,7 @@ impl Outcome {
 }
 
 /// The tree over the results of a block. Headers commit to number and root.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Encode, Decode)]
 pub struct ResultsHead {
     count: u64,
     root: Digest,
@@ -117,54 +129,5 @@ impl ResultsHead {
             size: TreeSize(self.count),
             root: self.root,
         }
-    }
-}
-
-impl Encode for ResultsHead {
-    fn encode(&self, writer: &mut Writer) {
-        writer.u64(self.count);
-        writer.put(&self.root);
-    }
-}
-
-impl Decode for ResultsHead {
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            count: reader.u64()?,
-            root: reader.get()?,
-        })
-    }
-}
-
-impl Encode for Outcome {
-    fn encode(&self, writer: &mut Writer) {
-        writer.u8(*self as u8);
-    }
-}
-
-impl Decode for Outcome {
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        let tag = reader.u8()?;
-        let found = Self::ALL.get(usize::from(tag)).copied();
-        found.ok_or(DecodeError::UnknownTag {
-            what: "outcome",
-            tag,
-        })
-    }
-}
-
-impl Encode for OpResult {
-    fn encode(&self, writer: &mut Writer) {
-        writer.put(&self.id);
-        writer.put(&self.outcome);
-    }
-}
-
-impl Decode for OpResult {
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            id: reader.get()?,
-            outcome: reader.get()?,
-        })
     }
 }

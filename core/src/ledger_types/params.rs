@@ -1,30 +1,40 @@
 //! What validators can change by a vote, with the bounds that nobody can.
 
-use crate::codec::{Decode, DecodeError, Encode, Reader, Writer};
+use crate::codec::{Decode, Encode};
 use crate::limits::{BLOCK_BYTES_MAX, BLOCK_ITEMS_MAX, LEDGER_TX_BYTES_MAX};
 
 /// The parameters in force.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[codec(check = Params::check)]
 pub struct Params([u64; Param::COUNT]);
 
 /// One parameter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
+#[codec(what = "parameter")]
 pub enum Param {
     /// Bytes of all transactions of one block.
+    #[codec(tag = 0)]
     BlockBytes,
     /// Signed transactions of one block.
+    #[codec(tag = 1)]
     BlockItems,
     /// Blocks of an epoch that nothing ends earlier.
+    #[codec(tag = 2)]
     EpochBlocks,
     /// Operations of one account in one epoch.
+    #[codec(tag = 3)]
     AccountOps,
     /// Bytes of the transactions of one account in one epoch.
+    #[codec(tag = 4)]
     AccountBytes,
     /// Accounts that one block may begin.
+    #[codec(tag = 5)]
     NewAccounts,
     /// Blocks that a transaction may be valid for, counted from where it is taken.
+    #[codec(tag = 6)]
     ValidBlocks,
     /// Blocks that a proposal of validators stays open.
+    #[codec(tag = 7)]
     ProposalBlocks,
 }
 
@@ -124,6 +134,16 @@ impl Params {
         self.0[param.place()] = value;
         Ok(())
     }
+
+    fn check(&self) -> Result<(), &'static str> {
+        let values = Param::ALL.into_iter().zip(self.0);
+        let mut checked = values.map(|(param, value)| check(param, value));
+        if checked.all(|checked| checked.is_ok()) {
+            Ok(())
+        } else {
+            Err("parameter")
+        }
+    }
 }
 
 impl Default for Params {
@@ -142,40 +162,4 @@ pub(crate) fn check(param: Param, value: u64) -> Result<(), ParamError> {
         least,
         most,
     })
-}
-
-impl Encode for Param {
-    fn encode(&self, writer: &mut Writer) {
-        writer.u8(u8::try_from(self.place()).expect("few parameters"));
-    }
-}
-
-impl Decode for Param {
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        let tag = reader.u8()?;
-        let found = Self::ALL.get(usize::from(tag)).copied();
-        found.ok_or(DecodeError::UnknownTag {
-            what: "parameter",
-            tag,
-        })
-    }
-}
-
-impl Encode for Params {
-    fn encode(&self, writer: &mut Writer) {
-        self.0.iter().for_each(|value| writer.u64(*value));
-    }
-}
-
-impl Decode for Params {
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        let mut params = Self::default();
-        for param in Param::ALL {
-            let value = reader.u64()?;
-            params
-                .set(param, value)
-                .map_err(|_| DecodeError::Invalid { what: "parameter" })?;
-        }
-        Ok(params)
-    }
 }

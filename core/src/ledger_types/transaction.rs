@@ -24,7 +24,8 @@ use crate::merkle::{Frontier, LeafHash};
 const VERSION: u8 = 1;
 
 /// What a signer says.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[codec(what = "transaction", check = Intent::check)]
 pub struct Intent {
     /// The ledger.
     pub chain: ChainId,
@@ -37,11 +38,13 @@ pub struct Intent {
     /// The last block that may take it.
     pub valid_until: Height,
     /// One or more.
+    #[codec(max = LEDGER_TX_OPERATIONS_MAX)]
     pub operations: Vec<Operation>,
 }
 
 /// A transaction whose signature nobody has checked.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode)]
+#[codec(version = VERSION)]
 pub struct Transaction {
     intent: Intent,
     key: PublicKey,
@@ -135,6 +138,13 @@ impl Intent {
     pub const fn next_sequence(&self) -> Option<Sequence> {
         self.sequence.plus(self.operations.len() as u64)
     }
+
+    fn check(&self) -> Result<(), &'static str> {
+        if self.operations.is_empty() || self.next_sequence().is_none() {
+            return Err("operations of a transaction");
+        }
+        Ok(())
+    }
 }
 
 fn operations_root(operations: &[Operation]) -> Digest {
@@ -201,24 +211,8 @@ impl Transaction {
         reader: &mut Reader<'_>,
         known: impl FnOnce(&[u8; 33]) -> Option<PublicKey>,
     ) -> Result<Self, DecodeError> {
-        if reader.u8()? != VERSION {
-            return Err(DecodeError::Invalid {
-                what: "version of a transaction",
-            });
-        }
-        let intent = Intent {
-            chain: ChainId(reader.u128()?),
-            account: reader.get()?,
-            lane: reader.get()?,
-            sequence: reader.get()?,
-            valid_until: reader.get()?,
-            operations: reader.seq(LEDGER_TX_OPERATIONS_MAX)?,
-        };
-        if intent.operations.is_empty() || intent.next_sequence().is_none() {
-            return Err(DecodeError::Invalid {
-                what: "operations of a transaction",
-            });
-        }
+        reader.constant(&VERSION, "version of a transaction")?;
+        let intent = Intent::decode(reader)?;
         let encoded = reader.array()?;
         let key = match known(&encoded) {
             Some(key) => key,
@@ -302,21 +296,7 @@ impl Checked {
     }
 }
 
-impl Encode for Transaction {
-    fn encode(&self, writer: &mut Writer) {
-        let intent = &self.intent;
-        writer.u8(VERSION);
-        writer.u128(intent.chain.0);
-        writer.put(&intent.account);
-        writer.put(&intent.lane);
-        writer.put(&intent.sequence);
-        writer.put(&intent.valid_until);
-        writer.seq(&intent.operations);
-        writer.put(&self.key);
-        writer.put(&self.signature);
-    }
-}
-
+// Not derived: the pool knows the keys of accounts, and a point takes long to decode.
 impl Decode for Transaction {
     fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Self::read(reader, |_| None)

@@ -2,30 +2,30 @@
 
 use core::fmt;
 
-use crate::codec::{Decode, DecodeError, Encode, Reader, Writer, codec_newtype};
+use crate::codec::{Decode, Encode};
 use crate::crypto::{Digest, HexError, PublicKey, hex, tagged};
 
 /// Who signs transactions: the first 20 bytes of a tagged hash of the key that the
 /// account began with. It stays when the key is changed.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Encode, Decode)]
 pub struct AccountId(pub [u8; 20]);
 
 /// One of the independent sequences of an account. Clients that share an account
 /// and use a lane each never wait for one another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Encode, Decode)]
 pub struct Lane(pub u16);
 
 /// The place of an operation in its lane, from 0, without gaps.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Encode, Decode)]
 pub struct Sequence(pub u64);
 
 /// What names one operation for ever: a hash over everything that its signer
 /// said, and not over the signature.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Encode, Decode)]
 pub struct TxId(pub Digest);
 
 /// Wall-clock time in milliseconds since 1970, as blocks carry it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Encode, Decode)]
 pub struct TimeMs(pub u64);
 
 impl AccountId {
@@ -83,30 +83,3 @@ impl core::str::FromStr for TxId {
         hex::decode_array(text).map(|bytes| Self(Digest(bytes)))
     }
 }
-
-impl Encode for AccountId {
-    fn encode(&self, writer: &mut Writer) {
-        writer.raw(&self.0);
-    }
-}
-
-impl Decode for AccountId {
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        reader.array().map(Self)
-    }
-}
-
-impl Encode for TxId {
-    fn encode(&self, writer: &mut Writer) {
-        writer.put(&self.0);
-    }
-}
-
-impl Decode for TxId {
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        reader.get().map(Self)
-    }
-}
-
-codec_newtype!(u16: Lane);
-codec_newtype!(u64: Sequence, TimeMs);

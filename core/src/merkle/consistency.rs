@@ -6,13 +6,13 @@ use alloc::vec::Vec;
 use super::error::MerkleError;
 use super::hash::{TreeHead, TreeSize, empty_root, node_hash, split_point};
 use super::inclusion::{climb, climb_border, path_shape};
-use crate::codec::{Decode, DecodeError, Encode, Reader, Writer};
+use crate::codec::{Decode, Encode};
 use crate::crypto::Digest;
 use crate::limits::MERKLE_PATH_MAX;
 
 /// A claim that nothing was changed or removed between two sizes, with the
 /// hashes that prove it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Encode, Decode)]
 pub struct Consistency {
     /// The older size.
     pub old: TreeSize,
@@ -20,6 +20,7 @@ pub struct Consistency {
     pub new: TreeSize,
     /// The nodes, lowest first. Empty if the sizes are equal or the older tree
     /// has no leaves.
+    #[codec(max = MERKLE_PATH_MAX + 1)]
     pub path: Vec<Digest>,
 }
 
@@ -169,22 +170,4 @@ fn climb_left_only(hash: Digest, siblings: &[Digest], position: u64) -> Digest {
             hash
         }
     })
-}
-
-impl Encode for Consistency {
-    fn encode(&self, writer: &mut Writer) {
-        writer.put(&self.old);
-        writer.put(&self.new);
-        writer.seq(&self.path);
-    }
-}
-
-impl Decode for Consistency {
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            old: reader.get()?,
-            new: reader.get()?,
-            path: reader.seq(MERKLE_PATH_MAX + 1)?,
-        })
-    }
 }

@@ -84,6 +84,7 @@ impl Frontier {
     }
 }
 
+// Not derived: the size says how many nodes follow, and no count is written.
 impl Encode for Frontier {
     fn encode(&self, writer: &mut Writer) {
         writer.put(&self.size);
@@ -91,10 +92,15 @@ impl Encode for Frontier {
             writer.put(node);
         }
     }
+
+    fn size_hint(&self) -> usize {
+        let nodes = self.nodes.len().saturating_mul(Digest::BYTES);
+        nodes.saturating_add(size_of::<u64>())
+    }
 }
 
 impl Decode for Frontier {
-    /// The size says how many nodes follow, at most 64.
+    /// At most 64 nodes.
     fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let size: TreeSize = reader.get()?;
         let count = hash_count(size.0.count_ones());

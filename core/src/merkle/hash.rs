@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use crate::codec::{Decode, DecodeError, Encode, Reader, Writer, codec_newtype};
+use crate::codec::{Decode, Encode};
 use crate::crypto::{Digest, Hasher, sha256};
 
 /// The hash of a leaf. It is a type of its own so that an inner node or a root
@@ -11,16 +11,17 @@ use crate::crypto::{Digest, Hasher, sha256};
 pub struct LeafHash(Digest);
 
 /// A position among the leaves, from zero.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Encode, Decode)]
 pub struct LeafIndex(pub u64);
 
 /// A number of leaves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Encode, Decode)]
 pub struct TreeSize(pub u64);
 
 /// A tree: its size and its root. Verifiers take one that the caller trusts,
 /// because it was signed or computed by itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
+#[codec(check = TreeHead::check)]
 pub struct TreeHead {
     /// The number of leaves.
     pub size: TreeSize,
@@ -57,6 +58,14 @@ impl TreeHead {
             size: TreeSize(0),
             root: empty_root(),
         }
+    }
+
+    /// The empty tree has one root.
+    fn check(&self) -> Result<(), &'static str> {
+        if self.size == TreeSize(0) && self.root != empty_root() {
+            return Err("root of an empty tree");
+        }
+        Ok(())
     }
 }
 
@@ -102,29 +111,5 @@ impl fmt::Display for LeafIndex {
 impl fmt::Display for TreeSize {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(&self.0, f)
-    }
-}
-
-codec_newtype!(u64: LeafIndex, TreeSize);
-
-impl Encode for TreeHead {
-    fn encode(&self, writer: &mut Writer) {
-        writer.put(&self.size);
-        writer.put(&self.root);
-    }
-}
-
-impl Decode for TreeHead {
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        let head = Self {
-            size: reader.get()?,
-            root: reader.get()?,
-        };
-        if head.size == TreeSize(0) && head.root != empty_root() {
-            return Err(DecodeError::Invalid {
-                what: "root of an empty tree",
-            });
-        }
-        Ok(head)
     }
 }

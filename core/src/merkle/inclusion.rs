@@ -6,18 +6,19 @@ use super::error::MerkleError;
 use super::hash::{
     LeafHash, LeafIndex, TreeHead, TreeSize, bit_length, hash_count, node_hash, split_point,
 };
-use crate::codec::{Decode, DecodeError, Encode, Reader, Writer};
+use crate::codec::{Decode, Encode};
 use crate::crypto::Digest;
 use crate::limits::MERKLE_PATH_MAX;
 
 /// A claim that a leaf stands at a position, with the hashes that prove it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Encode, Decode)]
 pub struct Inclusion {
     /// The position.
     pub index: LeafIndex,
     /// The size of the tree that the proof is about.
     pub size: TreeSize,
     /// The siblings from the leaf up to the root.
+    #[codec(max = MERKLE_PATH_MAX)]
     pub path: Vec<Digest>,
 }
 
@@ -135,22 +136,4 @@ pub(super) fn climb_border(hash: Digest, siblings: &[Digest]) -> Digest {
     siblings
         .iter()
         .fold(hash, |hash, sibling| node_hash(sibling, &hash))
-}
-
-impl Encode for Inclusion {
-    fn encode(&self, writer: &mut Writer) {
-        writer.put(&self.index);
-        writer.put(&self.size);
-        writer.seq(&self.path);
-    }
-}
-
-impl Decode for Inclusion {
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            index: reader.get()?,
-            size: reader.get()?,
-            path: reader.seq(MERKLE_PATH_MAX)?,
-        })
-    }
 }

@@ -8,18 +8,19 @@ use alloc::vec::Vec;
 
 use super::error::MerkleError;
 use super::hash::{LeafHash, LeafIndex, TreeHead, TreeSize, node_hash, split_point};
-use crate::codec::{Decode, DecodeError, Encode, Reader, Writer};
+use crate::codec::{Decode, Encode};
 use crate::crypto::Digest;
 use crate::limits::MERKLE_PATH_MAX;
 
 /// A claim that leaves stand in a row from a position on.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct RangeProof {
     /// The position of the first leaf.
     pub first: LeafIndex,
     /// The size of the tree that the proof is about.
     pub size: TreeSize,
     /// The subtrees beside the range, from left to right.
+    #[codec(max = 2 * MERKLE_PATH_MAX)]
     pub path: Vec<Digest>,
 }
 
@@ -145,22 +146,4 @@ fn outside(begin: u64, end: u64, range: (u64, u64), visit: &mut dyn FnMut(u64, u
 /// Whether `begin..end` has nothing of the range.
 const fn is_apart(begin: u64, end: u64, range: (u64, u64)) -> bool {
     end <= range.0 || range.1 <= begin
-}
-
-impl Encode for RangeProof {
-    fn encode(&self, writer: &mut Writer) {
-        writer.put(&self.first);
-        writer.put(&self.size);
-        writer.seq(&self.path);
-    }
-}
-
-impl Decode for RangeProof {
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            first: reader.get()?,
-            size: reader.get()?,
-            path: reader.seq(2 * MERKLE_PATH_MAX)?,
-        })
-    }
 }

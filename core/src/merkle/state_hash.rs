@@ -16,7 +16,7 @@
 
 use core::fmt;
 
-use crate::codec::{Decode, DecodeError, Encode, Reader, Writer};
+use crate::codec::{Decode, Encode};
 use crate::crypto::{Digest, Hasher};
 
 const LEAF: u8 = 0x10;
@@ -31,7 +31,7 @@ const EMPTY: u8 = 0x14;
 /// Any 32 bytes are a place, also one where nothing stands, so a place from
 /// outside is good enough to go on from. That a *key* stands there is known only
 /// of the hash from [`KeyHash::of`].
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
 pub struct KeyHash(pub Digest);
 
 impl KeyHash {
@@ -105,17 +105,5 @@ impl fmt::Debug for KeyHash {
     /// The first eight digits: enough for a log line.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(&self.0, f)
-    }
-}
-
-impl Encode for KeyHash {
-    fn encode(&self, writer: &mut Writer) {
-        writer.put(&self.0);
-    }
-}
-
-impl Decode for KeyHash {
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        reader.get().map(Self)
     }
 }

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use super::state_hash::{KeyHash, content_hash, empty_state_root, inner_hash, leaf_hash};
-use crate::codec::{Decode, DecodeError, Encode, Reader, Writer};
+use crate::codec::{Decode, Encode};
 use crate::crypto::Digest;
 use crate::limits::{STATE_PATH_MAX, STATE_VALUE_BYTES_MAX};
 
@@ -16,16 +16,18 @@ use crate::limits::{STATE_PATH_MAX, STATE_VALUE_BYTES_MAX};
 /// root. Each node on the way says which bit of the key's hash chooses the side,
 /// and the walk through a given tree is the only one, so if it ends at another
 /// key's leaf the key stands nowhere.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[codec(check = StateProof::check)]
 pub struct StateProof {
     /// The inner nodes, from the leaf up to the root.
+    #[codec(max = STATE_PATH_MAX)]
     pub path: Vec<StateStep>,
     /// Where the walk ends.
     pub end: StateEnd,
 }
 
 /// An inner node on the way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 pub struct StateStep {
     /// The bit of a key's hash that chooses the side.
     pub bit: u8,
@@ -34,13 +36,17 @@ pub struct StateStep {
 }
 
 /// Where the walk for a key ends.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[codec(what = "end of a state proof")]
 pub enum StateEnd {
     /// There are no entries at all.
+    #[codec(tag = 0)]
     Empty,
     /// At the key's own leaf, which has this value.
-    Value(Bytes),
+    #[codec(tag = 1)]
+    Value(#[codec(max = STATE_VALUE_BYTES_MAX)] Bytes),
     /// At the leaf of another key.
+    #[codec(tag = 2)]
     Other {
         /// The hash of the other key.
         place: KeyHash,
@@ -179,6 +185,17 @@ impl StateProof {
             StateEnd::Empty | StateEnd::Value(_) => Ok(()),
         }
     }
+
+    /// Whether the path can be one.
+    fn check(&self) -> Result<(), &'static str> {
+        if check_order(&self.path).is_err() {
+            return Err("order of the bits of a state proof");
+        }
+        if matches!(self.end, StateEnd::Empty) && !self.path.is_empty() {
+            return Err("path to an empty state");
+        }
+        Ok(())
+    }
 }
 
 /// Nodes further up part at earlier bits.
@@ -245,92 +262,6 @@ impl ProvenAbsence {
     /// The key.
     pub const fn key(&self) -> &Bytes {
         &self.key
-    }
-}
-
-impl Encode for StateProof {
-    fn encode(&self, writer: &mut Writer) {
-        writer.seq(&self.path);
-        writer.put(&self.end);
-    }
-
-    fn size_hint(&self) -> usize {
-        let end = match &self.end {
-            StateEnd::Empty => 0,
-            StateEnd::Value(value) => 4 + value.len(),
-            StateEnd::Other { .. } => 2 * Digest::BYTES,
-        };
-        4 + self.path.len() * (1 + Digest::BYTES) + 1 + end
-    }
-}
-
-impl Decode for StateProof {
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        let path: Vec<StateStep> = reader.seq(STATE_PATH_MAX)?;
-        if check_order(&path).is_err() {
-            return Err(DecodeError::Invalid {
-                what: "order of the bits of a state proof",
-            });
-        }
-        let end = reader.get()?;
-        if matches!(end, StateEnd::Empty) && !path.is_empty() {
-            return Err(DecodeError::Invalid {
-                what: "path to an empty state",
-            });
-        }
-        Ok(Self { path, end })
-    }
-}
-
-impl Encode for StateStep {
-    fn encode(&self, writer: &mut Writer) {
-        writer.u8(self.bit);
-        writer.put(&self.sibling);
-    }
-}
-
-impl Decode for StateStep {
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            bit: reader.u8()?,
-            sibling: reader.get()?,
-        })
-    }
-}
-
-impl Encode for StateEnd {
-    fn encode(&self, writer: &mut Writer) {
-        match self {
-            Self::Empty => writer.u8(0),
-            Self::Value(value) => {
-                writer.u8(1);
-                writer.blob(value);
-            }
-            Self::Other { place, content } => {
-                writer.u8(2);
-                writer.put(place);
-                writer.put(content);
-            }
-        }
-    }
-}
-
-impl Decode for StateEnd {
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(match reader.u8()? {
-            0 => Self::Empty,
-            1 => Self::Value(reader.blob(STATE_VALUE_BYTES_MAX)?),
-            2 => Self::Other {
-                place: reader.get()?,
-                content: reader.get()?,
-            },
-            tag => {
-                return Err(DecodeError::UnknownTag {
-                    what: "end of a state proof",
-                    tag,
-                });
-            }
-        })
     }
 }
 

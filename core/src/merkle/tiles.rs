@@ -11,7 +11,7 @@ use super::hash::{
     LeafHash, LeafIndex, TreeHead, TreeSize, bit_length, empty_root, hash_count, node_hash,
 };
 use super::inclusion::{Inclusion, subtrees_beside};
-use crate::codec::{Decode, DecodeError, Encode, Reader, Writer};
+use crate::codec::{Decode, Encode};
 use crate::crypto::Digest;
 use crate::limits::MERKLE_TILE_WIDTH;
 
@@ -23,12 +23,24 @@ const TILE_LEVELS: u32 = u64::BITS / TILE_HEIGHT;
 
 /// Which tile: the one with the hashes `index * 256 ..` of its level. A hash of
 /// level `l` is the root over `256^l` leaves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
+#[codec(check = TileId::check)]
 pub struct TileId {
     /// The level, from the leaves up, at most 7.
     pub level: u8,
     /// The position within the level.
     pub index: u64,
+}
+
+impl TileId {
+    /// Refuses tiles that no list of a `u64` size has.
+    fn check(&self) -> Result<(), &'static str> {
+        let leaf_bits = TILE_HEIGHT * (u32::from(self.level) + 1);
+        if leaf_bits > u64::BITS || bit_length(self.index) > u64::BITS - leaf_bits {
+            return Err("place of a tile");
+        }
+        Ok(())
+    }
 }
 
 /// Up to 256 neighbouring hashes of one level, as they are stored (Russ Cox,
@@ -37,13 +49,15 @@ pub struct TileId {
 /// A tile grows with the list and keeps its place in the store. Its first hashes
 /// never change, so a tile that is wider than a proof needs is as good as one
 /// that was stored at the size of the proof.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Encode, Decode)]
+#[codec(check = Tile::check)]
 pub struct Tile {
     /// The level, from the leaves up, at most 7.
     pub level: u8,
     /// The position within the level.
     pub index: u64,
     /// At least one, at most 256. Each is the root of a complete subtree.
+    #[codec(max = MERKLE_TILE_WIDTH)]
     pub hashes: Vec<Digest>,
 }
 
@@ -416,61 +430,20 @@ impl Tile {
             index: self.index,
         }
     }
+
+    fn check(&self) -> Result<(), &'static str> {
+        self.id().check()?;
+        if self.hashes.is_empty() {
+            return Err("tile without hashes");
+        }
+        Ok(())
+    }
 }
 
 impl fmt::Display for TileId {
     /// Level and position, as in `2/17`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.level, self.index)
-    }
-}
-
-impl Encode for TileId {
-    fn encode(&self, writer: &mut Writer) {
-        writer.u8(self.level);
-        writer.u64(self.index);
-    }
-}
-
-impl Decode for TileId {
-    /// Refuses tiles that no list of a `u64` size has.
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        let (level, index) = (reader.u8()?, reader.u64()?);
-        let leaf_bits = TILE_HEIGHT * (u32::from(level) + 1);
-        if leaf_bits > u64::BITS || bit_length(index) > u64::BITS - leaf_bits {
-            return Err(DecodeError::Invalid {
-                what: "place of a tile",
-            });
-        }
-        Ok(Self { level, index })
-    }
-}
-
-impl Encode for Tile {
-    fn encode(&self, writer: &mut Writer) {
-        writer.put(&self.id());
-        writer.seq(&self.hashes);
-    }
-
-    fn size_hint(&self) -> usize {
-        1 + 8 + 4 + self.hashes.len() * Digest::BYTES
-    }
-}
-
-impl Decode for Tile {
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        let TileId { level, index } = reader.get()?;
-        let hashes: Vec<Digest> = reader.seq(MERKLE_TILE_WIDTH)?;
-        if hashes.is_empty() {
-            return Err(DecodeError::Invalid {
-                what: "tile without hashes",
-            });
-        }
-        Ok(Self {
-            level,
-            index,
-            hashes,
-        })
     }
 }
 

@@ -3,6 +3,7 @@
 use alloc::collections::BTreeSet;
 
 use super::parts::{Message, Request};
+use crate::codec::{Decode, Encode};
 use crate::io::{Done, Volume};
 use crate::part::Scope;
 use crate::types::{NodeId, RequestId, WallTime};
@@ -11,22 +12,27 @@ use crate::types::{NodeId, RequestId, WallTime};
 const _: () = assert!(size_of::<Event>() <= 272);
 
 /// Everything that can happen to a node.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub enum Event {
     /// The first event of a process but for the clock: recover from the volumes.
+    #[codec(tag = 0)]
     Start {
         /// Those that were used before, by a mark that the shell keeps beside the
         /// node's keys: an empty one among them has lost its content.
+        #[codec(max = Volume::ALL.len())]
         used: BTreeSet<Volume>,
     },
     /// A deadline has come, or the shell's queue of events is drained.
+    #[codec(tag = 1)]
     Wake,
     /// The wall clock, as data: before `Start`, and then now and again.
+    #[codec(tag = 2)]
     Clock {
         /// The time.
         wall: WallTime,
     },
     /// A peer said something.
+    #[codec(tag = 3)]
     Message {
         /// The peer; the transport has proven who it is.
         from: NodeId,
@@ -36,6 +42,7 @@ pub enum Event {
         message: Message,
     },
     /// The transport reached or lost a peer.
+    #[codec(tag = 4)]
     Peer {
         /// The peer.
         peer: NodeId,
@@ -45,6 +52,7 @@ pub enum Event {
         is_up: bool,
     },
     /// A client asks something.
+    #[codec(tag = 5)]
     Request {
         /// Chosen by the shell, echoed in the answer, unique among all open requests.
         id: RequestId,
@@ -52,11 +60,13 @@ pub enum Event {
         request: Request,
     },
     /// A client is gone: it is told nothing more.
+    #[codec(tag = 6)]
     Cancel {
         /// Its request.
         id: RequestId,
     },
     /// A volume has done what was asked of it, or failed.
+    #[codec(tag = 7)]
     Io {
         /// The volume.
         volume: Volume,
@@ -64,5 +74,6 @@ pub enum Event {
         done: Done,
     },
     /// Stop gracefully, then [`Effect::Stopped`](super::Effect::Stopped).
+    #[codec(tag = 8)]
     Shutdown,
 }

@@ -47,7 +47,7 @@
 //! | `step.rs` | the only mutator |
 //! | `slot.rs` | a part in its place |
 //! | `clients.rs` | who waits for which part |
-//! | `wire.rs` | the encoding of events, for the flight recorder |
+//! | `wire.rs` | the encoding of volumes, for the flight recorder |
 //! | `invariants.rs` | H1 to H5 |
 
 pub mod effect;

@@ -10,7 +10,7 @@ use alloc::collections::BTreeSet;
 use super::slot::{Context, Signal, Slot};
 use super::state::Node;
 use crate::cluster::{self, Cluster};
-use crate::codec::{Decode, DecodeError, Encode, Reader, Writer};
+use crate::codec::{Decode, Encode};
 use crate::crypto::Fingerprint;
 use crate::io::Volume;
 use crate::ledger::{self, Ledger};
@@ -96,15 +96,17 @@ macro_rules! parts {
         }
 
         /// A message between two nodes. Its encoding begins with the part.
-        #[derive(Debug, Clone, PartialEq, Eq)]
+        #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+        #[codec(what = "part")]
         pub enum Message {
-            $($(#[doc = $doc])* $(#[cfg($cfg)])? $Variant($module::Message),)+
+            $($(#[doc = $doc])* $(#[cfg($cfg)])? #[codec(tag = $tag)] $Variant($module::Message),)+
         }
 
         /// What a client asks of a node.
-        #[derive(Debug, Clone, PartialEq, Eq)]
+        #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+        #[codec(what = "part")]
         pub enum Request {
-            $($(#[doc = $doc])* $(#[cfg($cfg)])? $Variant($module::Request),)+
+            $($(#[doc = $doc])* $(#[cfg($cfg)])? #[codec(tag = $tag)] $Variant($module::Request),)+
         }
 
         /// What a client is answered.
@@ -134,32 +136,6 @@ macro_rules! parts {
             }
         }
 
-        impl Encode for Message {
-            fn encode(&self, writer: &mut Writer) {
-                match self {
-                    $($(#[cfg($cfg)])? Self::$Variant(message) => {
-                        writer.u8($tag);
-                        writer.put(message);
-                    })+
-                }
-            }
-
-            fn size_hint(&self) -> usize {
-                match self {
-                    $($(#[cfg($cfg)])? Self::$Variant(message) => message.size_hint().saturating_add(1),)+
-                }
-            }
-        }
-
-        impl Decode for Message {
-            fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-                match reader.u8()? {
-                    $($(#[cfg($cfg)])? $tag => Ok(Self::$Variant(reader.get()?)),)+
-                    tag => Err(DecodeError::UnknownTag { what: "part", tag }),
-                }
-            }
-        }
-
         impl Request {
             /// The part that it is for.
             pub const fn part(&self) -> PartId {
@@ -172,26 +148,6 @@ macro_rules! parts {
             pub fn is_change(&self) -> bool {
                 match self {
                     $($(#[cfg($cfg)])? Self::$Variant(request) => $Variant::is_change(request),)+
-                }
-            }
-        }
-
-        impl Encode for Request {
-            fn encode(&self, writer: &mut Writer) {
-                match self {
-                    $($(#[cfg($cfg)])? Self::$Variant(request) => {
-                        writer.u8($tag);
-                        writer.put(request);
-                    })+
-                }
-            }
-        }
-
-        impl Decode for Request {
-            fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-                match reader.u8()? {
-                    $($(#[cfg($cfg)])? $tag => Ok(Self::$Variant(reader.get()?)),)+
-                    tag => Err(DecodeError::UnknownTag { what: "part", tag }),
                 }
             }
         }

@@ -10,13 +10,14 @@
 
 use super::head::LogHead;
 use super::leaf::{entry_hash, entry_leaf};
-use crate::codec::{Decode, DecodeError, Encode, Reader, Writer};
+use crate::codec::{Decode, Encode};
 use crate::merkle::Frontier;
 use crate::raft::{Entry, EntryKind, chain};
 use crate::types::{Chain, ClusterId, Index, LogId, Term};
 
 /// The sum over a prefix of a cluster's log.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Encode, Decode)]
+#[codec(what = "sum of an applied log", check = AppliedLog::check)]
 pub struct AppliedLog {
     cluster: ClusterId,
     frontier: Frontier,
@@ -138,39 +139,19 @@ impl AppliedLog {
             commit_term: last.term,
         })
     }
-}
 
-impl Encode for AppliedLog {
-    fn encode(&self, writer: &mut Writer) {
-        writer.put(&self.cluster);
-        writer.put(&self.frontier);
-        writer.put(&self.chain);
-        writer.put(&self.term);
-        writer.put(&self.membership_epoch);
-    }
-}
-
-impl Decode for AppliedLog {
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        let applied = Self {
-            cluster: reader.get()?,
-            frontier: reader.get()?,
-            chain: reader.get()?,
-            term: reader.get()?,
-            membership_epoch: reader.get()?,
-        };
-        let is_empty = applied.last().index == Index::ZERO;
-        let is_consistent = if is_empty {
-            applied == Self::new(applied.cluster)
+    /// Whether the parts can be of one log.
+    fn check(&self) -> Result<(), &'static str> {
+        let last = self.last().index;
+        let is_consistent = if last == Index::ZERO {
+            *self == Self::new(self.cluster)
         } else {
-            applied.membership_epoch <= applied.last().index
+            self.membership_epoch <= last
         };
         if is_consistent {
-            Ok(applied)
+            Ok(())
         } else {
-            Err(DecodeError::Invalid {
-                what: "sum of an applied log",
-            })
+            Err("sum of an applied log")
         }
     }
 }

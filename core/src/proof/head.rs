@@ -4,7 +4,7 @@ use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use super::voters::TrustedVoters;
-use crate::codec::{Decode, DecodeError, Encode, Reader, Writer};
+use crate::codec::{Decode, Encode};
 use crate::crypto::{Digest, Domain, Preimage, Scope, Signature, Signer, Verifier};
 use crate::limits::VOTERS_MAX;
 use crate::merkle::{Consistency, MerkleError, TreeHead, TreeSize};
@@ -12,7 +12,7 @@ use crate::types::{ClusterId, Index, NodeId, Term};
 
 /// The state of a log after `size` entries. All voters that applied so many
 /// entries have the equal head, byte for byte, so that their signatures add up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
 pub struct LogHead {
     /// The cluster.
     pub cluster: ClusterId,
@@ -29,7 +29,7 @@ pub struct LogHead {
 }
 
 /// One voter's signature under a head.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Encode, Decode)]
 pub struct HeadSignature {
     /// The voter.
     pub node: NodeId,
@@ -38,11 +38,12 @@ pub struct HeadSignature {
 }
 
 /// A head as it arrives, with its signatures in ascending order of the voters.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Encode, Decode)]
 pub struct SignedHead {
     /// The head.
     pub head: LogHead,
     /// The signatures, one per voter.
+    #[codec(max = 2 * VOTERS_MAX)]
     pub signatures: Vec<HeadSignature>,
 }
 
@@ -254,59 +255,4 @@ pub fn verify_head_extension(
         return Err(HeadError::Contradiction);
     }
     Ok(())
-}
-
-impl Encode for LogHead {
-    fn encode(&self, writer: &mut Writer) {
-        writer.put(&self.cluster);
-        writer.put(&self.membership_epoch);
-        writer.put(&self.size);
-        writer.put(&self.root);
-        writer.put(&self.commit_term);
-    }
-}
-
-impl Decode for LogHead {
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            cluster: reader.get()?,
-            membership_epoch: reader.get()?,
-            size: reader.get()?,
-            root: reader.get()?,
-            commit_term: reader.get()?,
-        })
-    }
-}
-
-impl Encode for HeadSignature {
-    fn encode(&self, writer: &mut Writer) {
-        writer.put(&self.node);
-        writer.put(&self.signature);
-    }
-}
-
-impl Decode for HeadSignature {
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            node: reader.get()?,
-            signature: reader.get()?,
-        })
-    }
-}
-
-impl Encode for SignedHead {
-    fn encode(&self, writer: &mut Writer) {
-        writer.put(&self.head);
-        writer.seq(&self.signatures);
-    }
-}
-
-impl Decode for SignedHead {
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            head: reader.get()?,
-            // A joint membership has two voter sets.
-            signatures: reader.seq(2 * VOTERS_MAX)?,
-        })
-    }
 }

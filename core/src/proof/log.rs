@@ -12,7 +12,7 @@ use bytes::Bytes;
 use super::head::{HeadError, ProvenHead, SignedHead, verify_head_extension};
 use super::leaf::{entry_hash, entry_hash_of, entry_leaf};
 use super::voters::TrustedVoters;
-use crate::codec::{Decode, DecodeError, Encode, Reader, Writer};
+use crate::codec::{Decode, Encode};
 use crate::crypto::{Digest, Verifier, sha256};
 use crate::limits::{ENTRY_BYTES_MAX, LOG_PROOF_ENTRIES_MAX, MERKLE_PATH_MAX};
 use crate::merkle::{Consistency, LeafHash, LeafIndex, MerkleError, RangeProof, Tree};
@@ -22,15 +22,17 @@ use crate::types::{ClusterId, Index, LogId, Term};
 /// Consecutive entries of a log with the head that covers them (the whitepaper's
 /// `LogProof`). It carries everything that a verifier needs besides the trusted
 /// voters, so it is checked offline.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct LogProof {
     /// The head and the signatures under it.
     pub head: SignedHead,
     /// The index of the first entry.
     pub first: Index,
     /// The entries, without a gap.
+    #[codec(max = LOG_PROOF_ENTRIES_MAX)]
     pub entries: Vec<ProofEntry>,
     /// The subtrees beside the entries; see [`RangeProof`].
+    #[codec(max = 2 * MERKLE_PATH_MAX)]
     pub path: Vec<Digest>,
     /// Proves that the head continues an older one that the verifier holds.
     /// Present if and only if the verifier gave such a head.
@@ -38,7 +40,7 @@ pub struct LogProof {
 }
 
 /// One entry in a proof. Its index follows from its place.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct ProofEntry {
     /// The term in which it was created.
     pub term: Term,
@@ -49,11 +51,13 @@ pub struct ProofEntry {
 }
 
 /// The data of an entry in a proof.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub enum Payload {
     /// The data itself, at most [`ENTRY_BYTES_MAX`] bytes.
-    Data(Bytes),
+    #[codec(tag = 0)]
+    Data(#[codec(max = ENTRY_BYTES_MAX)] Bytes),
     /// Left out: only its length and digest are shown.
+    #[codec(tag = 1)]
     Omitted {
         /// Bytes of the data.
         len: u32,
@@ -264,83 +268,5 @@ impl ProvenEntries {
         (self.first.0..)
             .zip(&self.entries)
             .map(|(index, entry)| (LogId::new(entry.term, Index(index)), entry))
-    }
-}
-
-impl Encode for Payload {
-    fn encode(&self, writer: &mut Writer) {
-        match self {
-            Self::Data(data) => {
-                writer.u8(0);
-                writer.blob(data);
-            }
-            Self::Omitted { len, digest } => {
-                writer.u8(1);
-                writer.u32(*len);
-                writer.put(digest);
-            }
-        }
-    }
-}
-
-impl Decode for Payload {
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        match reader.u8()? {
-            0 => reader.blob(ENTRY_BYTES_MAX).map(Self::Data),
-            1 => Ok(Self::Omitted {
-                len: reader.u32()?,
-                digest: reader.get()?,
-            }),
-            tag => Err(DecodeError::UnknownTag {
-                what: "payload",
-                tag,
-            }),
-        }
-    }
-}
-
-impl Encode for ProofEntry {
-    fn encode(&self, writer: &mut Writer) {
-        writer.put(&self.term);
-        writer.u8(self.kind.tag());
-        writer.put(&self.payload);
-    }
-}
-
-impl Decode for ProofEntry {
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        let term = reader.get()?;
-        let tag = reader.u8()?;
-        let kind = EntryKind::from_tag(tag).ok_or(DecodeError::UnknownTag {
-            what: "entry kind",
-            tag,
-        })?;
-        Ok(Self {
-            term,
-            kind,
-            payload: reader.get()?,
-        })
-    }
-}
-
-impl Encode for LogProof {
-    fn encode(&self, writer: &mut Writer) {
-        writer.put(&self.head);
-        writer.put(&self.first);
-        writer.seq(&self.entries);
-        writer.seq(&self.path);
-        writer.put(&self.extension);
-    }
-}
-
-impl Decode for LogProof {
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            head: reader.get()?,
-            first: reader.get()?,
-            entries: reader.seq(LOG_PROOF_ENTRIES_MAX)?,
-            path: reader.seq(2 * MERKLE_PATH_MAX)?,
-            extension: reader.get()?,
-        })
     }
 }

@@ -15,13 +15,13 @@ use alloc::vec::Vec;
 
 use super::head::{HeadError, SignedHead};
 use super::voters::TrustedVoters;
-use crate::codec::{Decode, DecodeError, Encode, Reader, Writer};
+use crate::codec::{Decode, Encode};
 use crate::crypto::{Digest, Verifier};
 use crate::merkle::{Consistency, MerkleError, TreeHead};
 use crate::types::NodeId;
 
 /// Two signed heads of one cluster that can not both be true.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct SplitView {
     /// The head of the smaller log, or either of two of one size.
     pub older: SignedHead,
@@ -33,7 +33,7 @@ pub struct SplitView {
 }
 
 /// The root that the newer log has at the older size, proven under its head.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct ForkedPrefix {
     /// The root, different from the older head's.
     pub root: Digest,
@@ -120,39 +120,5 @@ impl ProvenSplitView {
     /// whole stands accused.
     pub fn culprits(&self) -> &[NodeId] {
         &self.culprits
-    }
-}
-
-impl Encode for ForkedPrefix {
-    fn encode(&self, writer: &mut Writer) {
-        writer.put(&self.root);
-        writer.put(&self.proof);
-    }
-}
-
-impl Decode for ForkedPrefix {
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            root: reader.get()?,
-            proof: reader.get()?,
-        })
-    }
-}
-
-impl Encode for SplitView {
-    fn encode(&self, writer: &mut Writer) {
-        writer.put(&self.older);
-        writer.put(&self.newer);
-        writer.put(&self.prefix);
-    }
-}
-
-impl Decode for SplitView {
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            older: reader.get()?,
-            newer: reader.get()?,
-            prefix: reader.get()?,
-        })
     }
 }

@@ -9,6 +9,7 @@ use super::event::{Context, PersistSeq};
 use super::membership::MembershipRule;
 use super::message::Message;
 use super::types::{Base, HardState, Membership, SnapshotMeta};
+use crate::codec::{Decode, Encode};
 use crate::types::{Index, LogId, ModuleId, NodeId, Term};
 
 /// One atomic write. Parts are in the order in which they take effect.
@@ -34,55 +35,71 @@ pub struct Persist {
 const _: () = assert!(size_of::<Effect>() <= 128);
 
 /// What a node is in its term.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
 pub enum Role {
     /// Follows, or waits for, a leader.
+    #[codec(tag = 0)]
     Follower,
     /// Asks whether it would be elected.
+    #[codec(tag = 1)]
     PreCandidate,
     /// Asks to be elected.
+    #[codec(tag = 2)]
     Candidate,
     /// Leads its term.
+    #[codec(tag = 3)]
     Leader,
     /// Lost synced entries: takes part in nothing until it has them again.
+    #[codec(tag = 4)]
     Repairing,
     /// Halted for good: its disk failed or its vote was lost.
+    #[codec(tag = 5)]
     Halted,
 }
 
 /// Why a proposal, read or change was refused. Nothing happened and nothing of
 /// it will ever happen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 pub enum Refusal {
     /// Ask the leader.
+    #[codec(tag = 0)]
     NotLeader {
         /// The leader, if known.
         leader: Option<NodeId>,
     },
     /// Leader, but nothing of its term is committed yet: ask again soon.
+    #[codec(tag = 1)]
     NotReady,
     /// Leadership is being handed over: ask again soon.
+    #[codec(tag = 2)]
     Transferring,
     /// Too much is uncommitted or waiting: ask again later.
+    #[codec(tag = 3)]
     Busy,
     /// The command is larger than an entry may be.
+    #[codec(tag = 4)]
     TooLarge,
     /// A membership change is in progress.
+    #[codec(tag = 5)]
     ChangeInProgress,
     /// The membership asked for breaks a rule.
+    #[codec(tag = 6)]
     InvalidMembership {
         /// The rule.
         rule: MembershipRule,
     },
     /// A learner must have caught up before it becomes a voter.
+    #[codec(tag = 7)]
     NotCaughtUp {
         /// The node that lags.
         node: NodeId,
     },
     /// The node has halted or is repairing its log.
+    #[codec(tag = 8)]
     Unavailable,
     /// A voter must have every module of the replicated state that is on, or is to be
     /// switched on. Raft knows of no modules: its owner refuses so.
+    #[codec(tag = 9)]
     LacksModule {
         /// The node that has it not.
         node: NodeId,
@@ -90,6 +107,7 @@ pub enum Refusal {
         module: ModuleId,
     },
     /// The same, and a node did not say in time which modules it has: ask again.
+    #[codec(tag = 10)]
     SilentOnModule {
         /// The silent node.
         node: NodeId,
@@ -98,6 +116,7 @@ pub enum Refusal {
     },
     /// Too few voters have signed the head of the log: ask again. Raft signs nothing: its
     /// owner refuses so.
+    #[codec(tag = 11)]
     HeadUnsigned,
 }
 

@@ -10,6 +10,7 @@ use core::fmt;
 use core::ops::{Deref, Range};
 
 use super::types::Entry;
+use crate::codec::{DecodeBounded, DecodeError, Encode, Field, Reader, Writer};
 
 /// A run of entries with consecutive positions, or a part of one.
 #[derive(Clone, Default)]
@@ -105,6 +106,27 @@ impl PartialEq for Entries {
 }
 
 impl Eq for Entries {}
+
+// Not derived: it is written as the part that it shows of its run.
+impl Encode for Entries {
+    fn encode(&self, writer: &mut Writer) {
+        (**self).encode(writer);
+    }
+
+    fn size_hint(&self) -> usize {
+        (**self).size_hint()
+    }
+}
+
+impl DecodeBounded<usize> for Entries {
+    fn decode_bounded(
+        reader: &mut Reader<'_>,
+        max: usize,
+        field: &'static Field,
+    ) -> Result<Self, DecodeError> {
+        Vec::decode_bounded(reader, max, field).map(Self::from)
+    }
+}
 
 impl fmt::Debug for Entries {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -8,7 +8,7 @@ use super::message::Body;
 use super::progress::{Mode, Progress};
 use super::state::Raft;
 use super::types::{EntryKind, Membership};
-use crate::codec::Encode;
+use crate::codec::{Decode, Encode};
 use crate::limits::{LEARNERS_MAX, VOTERS_MAX};
 use crate::machine::Outbox;
 use crate::types::{NodeId, Time};
@@ -24,23 +24,31 @@ pub struct Handover {
 
 /// Why a membership, or the next leader, that was asked for is not allowed. It
 /// travels by number: a peer cannot make this node show any text it likes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 pub enum MembershipRule {
     /// A list is not sorted, or names a member twice.
+    #[codec(tag = 0)]
     Unsorted,
     /// More than [`VOTERS_MAX`] voters.
+    #[codec(tag = 1)]
     TooManyVoters,
     /// More than [`LEARNERS_MAX`] learners.
+    #[codec(tag = 2)]
     TooManyLearners,
     /// Members without a voter among them.
+    #[codec(tag = 3)]
     NoVoters,
     /// A voter that is a learner as well.
+    #[codec(tag = 4)]
     VoterAndLearner,
     /// The request names outgoing voters, which follow from the present membership.
+    #[codec(tag = 5)]
     OutgoingNamed,
     /// What is asked for is in force.
+    #[codec(tag = 6)]
     Unchanged,
     /// The next leader is not a voter.
+    #[codec(tag = 7)]
     HeirNotVoter,
 }
 
@@ -107,6 +115,11 @@ impl Membership {
         members.sort_unstable();
         members.dedup();
         members
+    }
+
+    /// Whether it breaks no rule, as decoders ask.
+    pub(super) fn check(&self) -> Result<(), &'static str> {
+        self.broken_rule().map_or(Ok(()), |rule| Err(rule.text()))
     }
 
     /// The rule that this membership breaks, if any. The empty membership, of a

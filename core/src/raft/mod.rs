@@ -97,7 +97,6 @@
 //! | file | holds |
 //! |---|---|
 //! | `config.rs` `types.rs` `message.rs` `event.rs` `effect.rs` | the vocabulary |
-//! | `wire.rs` | its canonical encoding |
 //! | `state.rs` | the node's state and accessors |
 //! | `step.rs` | construction, routing, the turn, what follows from any event |
 //! | `election.rs` | pre-vote, vote, stickiness, role changes |
@@ -135,7 +134,6 @@ mod snapshot;
 mod state;
 mod step;
 pub mod types;
-mod wire;
 
 #[cfg(test)]
 mod tests;

@@ -4,42 +4,30 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
+use crate::codec::{Decode, Encode};
+use crate::limits::{ENTRY_BYTES_MAX, LEARNERS_MAX, SNAPSHOT_ANNEX_BYTES_MAX, VOTERS_MAX};
 use crate::types::{Chain, Index, LogId, NodeId, Term};
 
 /// What an entry is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
 pub enum EntryKind {
     /// The empty entry that a leader begins its term with.
-    Noop,
+    Noop = 0,
     /// A membership, canonically encoded; it takes effect when appended.
-    Membership,
+    Membership = 1,
     /// A command of the replicated state machine.
-    App,
+    App = 2,
 }
 
 impl EntryKind {
     /// The byte that stands for the kind, in hashes and encodings.
     pub const fn tag(self) -> u8 {
-        match self {
-            Self::Noop => 0,
-            Self::Membership => 1,
-            Self::App => 2,
-        }
-    }
-
-    /// The kind that a byte stands for.
-    pub const fn from_tag(tag: u8) -> Option<Self> {
-        match tag {
-            0 => Some(Self::Noop),
-            1 => Some(Self::Membership),
-            2 => Some(Self::App),
-            _ => None,
-        }
+        self as u8
     }
 }
 
 /// One entry of the replicated log.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct Entry {
     /// The term in which it was created, and its position.
     pub id: LogId,
@@ -48,11 +36,12 @@ pub struct Entry {
     /// The chained checksum up to and including this entry; see [`super::chain`].
     pub chain: Chain,
     /// The command, at most [`ENTRY_BYTES_MAX`](crate::limits::ENTRY_BYTES_MAX) bytes.
+    #[codec(max = ENTRY_BYTES_MAX)]
     pub data: Bytes,
 }
 
 /// What must never be forgotten: one atomic record (persistence rule P1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash, Encode, Decode)]
 pub struct HardState {
     /// The latest term this node has seen.
     pub term: Term,
@@ -75,19 +64,23 @@ pub struct HardState {
 /// Who takes part. Sorted, without duplicates. While `outgoing` is not empty the
 /// membership is joint: decisions need a majority of `voters` *and* a majority of
 /// `outgoing` (Raft paper §6).
-#[derive(Debug, Clone, PartialEq, Eq, Default, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Hash, Encode, Decode)]
+#[codec(check = Membership::check)]
 pub struct Membership {
     /// The voters, in a joint membership the incoming ones.
+    #[codec(max = VOTERS_MAX)]
     pub voters: Vec<NodeId>,
     /// The outgoing voters of a joint membership.
+    #[codec(max = VOTERS_MAX)]
     pub outgoing: Vec<NodeId>,
     /// Nodes that receive the log and do not vote. A voter that is being demoted
     /// stands both here and in `outgoing`.
+    #[codec(max = LEARNERS_MAX)]
     pub learners: Vec<NodeId>,
 }
 
 /// The point where the kept log begins: everything up to it is in the state.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Hash, Encode, Decode)]
 pub struct Base {
     /// The last entry that is not in the log any more.
     pub id: LogId,
@@ -99,7 +92,7 @@ pub struct Base {
 
 /// A snapshot of the replicated state, as Raft sees it. Its content travels in
 /// chunks that only the state machine understands.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Encode, Decode)]
 pub struct SnapshotMeta {
     /// What the snapshot covers.
     pub base: Base,
@@ -108,6 +101,7 @@ pub struct SnapshotMeta {
     /// What the owner wants to travel along with every snapshot. Raft passes it
     /// on and reads nothing of it; at most
     /// [`SNAPSHOT_ANNEX_BYTES_MAX`](crate::limits::SNAPSHOT_ANNEX_BYTES_MAX) bytes.
+    #[codec(max = SNAPSHOT_ANNEX_BYTES_MAX)]
     pub annex: Bytes,
 }
 

@@ -2,20 +2,21 @@
 
 use super::module::Module;
 use super::modules::Installed;
+use crate::codec::{Decode, DecodeError, Encode};
 use crate::types::{ModuleId, Span};
 
 /// A client session: the index of the log entry that opened it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Encode, Decode)]
 pub struct SessionId(pub u64);
 
 /// Wall-clock time as the log knows it: nanoseconds since the Unix epoch, as
 /// stamped by the leader that proposed the entry, and never decreasing from one
 /// entry to the next. The only time that the state machine has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Encode, Decode)]
 pub struct LogTime(pub u64);
 
 /// The content of an `App` entry.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct Envelope<O = <Installed as Module>::Op> {
     /// The proposer's clock. The state machine takes the maximum with the last.
     pub proposed_at: LogTime,
@@ -24,11 +25,12 @@ pub struct Envelope<O = <Installed as Module>::Op> {
 }
 
 /// What a log entry can ask of the state. `O` is what the modules can be asked.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub enum Command<O = <Installed as Module>::Op> {
     /// Opens a session that ends when unused for `ttl` of log time. `nonce` is
     /// random, chosen by the client: opening twice with the same nonce gives the
     /// same session, so that opening can be retried as well.
+    #[codec(tag = 0)]
     OpenSession {
         /// Chosen by the client.
         nonce: u128,
@@ -36,11 +38,13 @@ pub enum Command<O = <Installed as Module>::Op> {
         ttl: Span,
     },
     /// Ends a session.
+    #[codec(tag = 1)]
     CloseSession {
         /// The session.
         session: SessionId,
     },
     /// Changes the state exactly once, however often the entry is repeated.
+    #[codec(tag = 2)]
     InSession {
         /// The session.
         session: SessionId,
@@ -53,14 +57,17 @@ pub enum Command<O = <Installed as Module>::Op> {
         op: O,
     },
     /// Changes the state once per entry: a client that retries may do it twice.
+    #[codec(tag = 3)]
     Once {
         /// The change.
         op: O,
     },
     /// Lets log time pass, so that leases and sessions expire.
+    #[codec(tag = 4)]
     Tick,
     /// Switches a module on, for good. Whoever proposes it sees to it that every voter
     /// has the module, for one that has not halts at this entry.
+    #[codec(tag = 5)]
     Enable {
         /// The module.
         module: ModuleId,
@@ -101,4 +108,11 @@ pub enum Verdict {
         /// Which.
         rule: &'static str,
     },
+}
+
+/// Whether a command does not decode because it says something that this version
+/// does not know. Commands get into the log as they were encoded by a node of the
+/// cluster, so that node is of a newer version.
+pub const fn is_of_newer_version(error: &DecodeError) -> bool {
+    matches!(error, DecodeError::UnknownTag { .. })
 }

@@ -54,7 +54,7 @@ const _: () = assert!(STORE_PREFIX_BYTES + IMAGE_KEY_BYTES_MAX <= STORE_KEY_BYTE
 
 /// Tells apart the states that a store holds side by side while one replaces the
 /// other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
 pub struct Generation(pub u64);
 
 impl Generation {
@@ -104,7 +104,7 @@ pub(super) fn split_store_key(key: &Bytes) -> Option<(Generation, Bytes)> {
 }
 
 /// What the state is besides its pairs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Encode, Decode)]
 pub(super) struct Header {
     /// The last entry applied.
     pub(super) applied: LogId,
@@ -118,30 +118,8 @@ pub(super) struct Header {
     pub(super) bytes: u64,
 }
 
-impl Encode for Header {
-    fn encode(&self, writer: &mut Writer) {
-        writer.put(&self.applied);
-        writer.put(&self.log_time);
-        writer.put(&self.revision);
-        writer.u64(self.pairs);
-        writer.u64(self.bytes);
-    }
-}
-
-impl Decode for Header {
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            applied: reader.get()?,
-            log_time: reader.get()?,
-            revision: reader.get()?,
-            pairs: reader.u64()?,
-            bytes: reader.u64()?,
-        })
-    }
-}
-
 /// The record that says which generation is the state, and what it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 pub(super) struct Meta {
     pub(super) generation: Generation,
     pub(super) header: Header,
@@ -149,40 +127,13 @@ pub(super) struct Meta {
     pub(super) digest: [u8; 32],
 }
 
-impl Encode for Meta {
-    fn encode(&self, writer: &mut Writer) {
-        writer.u64(self.generation.0);
-        writer.put(&self.header);
-        writer.raw(&self.digest);
-    }
-}
-
-impl Decode for Meta {
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            generation: Generation(reader.u64()?),
-            header: reader.get()?,
-            digest: reader.array()?,
-        })
-    }
-}
-
 /// The stored form of a session.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 pub(super) struct SessionRecord {
     pub(super) nonce: u128,
     pub(super) ttl: Span,
     pub(super) expires_at: LogTime,
     pub(super) answered_upto: u64,
-}
-
-impl Encode for SessionRecord {
-    fn encode(&self, writer: &mut Writer) {
-        writer.u128(self.nonce);
-        writer.put(&self.ttl);
-        writer.put(&self.expires_at);
-        writer.u64(self.answered_upto);
-    }
 }
 
 /// One pair of a session, taken apart.
@@ -202,15 +153,7 @@ impl Record {
         let mut name = Reader::from_bytes(key);
         let mut content = Reader::from_bytes(value);
         let record = match name.u8()? {
-            SESSION => Self::Session(
-                name.get()?,
-                SessionRecord {
-                    nonce: content.u128()?,
-                    ttl: content.get()?,
-                    expires_at: content.get()?,
-                    answered_upto: content.u64()?,
-                },
-            ),
+            SESSION => Self::Session(name.get()?, content.get()?),
             ANSWER => {
                 content.get::<O>()?;
                 Self::Answer(name.get()?, name.u64()?)

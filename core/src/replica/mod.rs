@@ -80,7 +80,7 @@
 //! | `layout.rs` | pairs of the image and keys of the store |
 //! | `snapshot.rs` | freezing, chunks, staging, replacing |
 //! | `load.rs` | recovery and the checks of a foreign image |
-//! | `wire.rs`, `rules.rs` | encodings, and the names refusals cite |
+//! | `rules.rs` | the names refusals cite |
 //! | `invariants.rs` | what always holds |
 
 mod apply;
@@ -100,12 +100,11 @@ mod session;
 mod snapshot;
 mod state;
 mod switches;
-mod wire;
 
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub use command::{Command, Envelope, LogTime, SessionId, Verdict};
+pub use command::{Command, Envelope, LogTime, SessionId, Verdict, is_of_newer_version};
 pub use config::Config;
 pub use ctx::Ctx;
 pub(crate) use image::size;
@@ -118,4 +117,3 @@ pub use modules::Installed;
 pub use snapshot::{Frozen, ReplaceOps, SnapshotError, Staging, is_switch};
 pub(crate) use state::after;
 pub use state::{Counts, Holder, Replica, Shared};
-pub use wire::is_of_newer_version;

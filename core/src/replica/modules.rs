@@ -65,10 +65,17 @@ macro_rules! modules {
         }
     };
     (@codec $sum:ident, [$($variant:ident = $module:ty,)+]) => {
+        // Not derived: modules share one row of tags, and the sum adds none.
         impl $crate::codec::Encode for $sum {
             fn encode(&self, writer: &mut $crate::codec::Writer) {
                 match self {
                     $(Self::$variant(inner) => writer.put(inner),)+
+                }
+            }
+
+            fn size_hint(&self) -> usize {
+                match self {
+                    $(Self::$variant(inner) => inner.size_hint(),)+
                 }
             }
         }

@@ -3,6 +3,8 @@
 //! They are part of answers that are replicated and hashed, so each is encoded as
 //! its place in a table: **append only**, never reorder.
 
+use crate::codec::{DecodeError, Reader, Writer};
+
 /// A string that is in no table (made by code outside this module).
 pub(crate) const OTHER: &str = "other";
 
@@ -65,4 +67,35 @@ pub(crate) fn limit_name(code: u8) -> Option<&'static str> {
 fn code(table: &[&str], name: &str) -> u8 {
     let place = table.iter().position(|known| *known == name).unwrap_or(0);
     u8::try_from(place).expect("the tables are short")
+}
+
+/// How a field holds a name of a table.
+macro_rules! coded {
+    ($(#[doc = $doc:literal] $module:ident: $code:ident, $name:ident;)+) => {$(
+        #[doc = $doc]
+        pub(crate) mod $module {
+            use super::{DecodeError, Reader, Writer};
+
+            pub(crate) fn encode(name: &str, writer: &mut Writer) {
+                writer.u8(super::$code(name));
+            }
+
+            pub(crate) const fn size_hint(_: &str) -> usize {
+                1
+            }
+
+            pub(crate) fn decode(reader: &mut Reader<'_>) -> Result<&'static str, DecodeError> {
+                let tag = reader.u8()?;
+                let what = stringify!($module);
+                super::$name(tag).ok_or(DecodeError::UnknownTag { what, tag })
+            }
+        }
+    )+};
+}
+
+coded! {
+    /// A rule.
+    rule: rule_code, rule_name;
+    /// A limit.
+    limit: limit_code, limit_name;
 }

@@ -21,13 +21,19 @@ use super::load::{ImageError, assemble};
 use super::module::Module;
 use super::modules::Installed;
 use super::state::Replica;
-use crate::codec::{Decode as _, DecodeError, Encode as _, Reader, Writer};
+use crate::codec::{Decode as _, DecodeBounded, DecodeError, Encode as _, Field, Reader, Writer};
 use crate::limits::STORE_PAGE_BYTES;
 use crate::store::StoreOp;
 use crate::types::LogId;
 
 /// Bytes that a pair costs in a chunk besides its key and value: two lengths.
 const PAIR_BYTES: usize = 8;
+
+/// A pair, as errors name it.
+const PAIR: Field = Field {
+    what: "chunk of a state",
+    name: "pair",
+};
 
 /// A state that does not change any more, to be sent to a peer.
 #[derive(Debug, Clone)]
@@ -168,8 +174,9 @@ impl<M: Module> Staging<M> {
         // Read without sharing: a pair must not keep a whole chunk in memory.
         let mut reader = Reader::new(chunk);
         while reader.left() > 0 {
-            let key = reader.blob(IMAGE_KEY_BYTES_MAX)?;
-            let value = reader.blob(IMAGE_VALUE_BYTES_MAX)?;
+            let bounds = (IMAGE_KEY_BYTES_MAX, IMAGE_VALUE_BYTES_MAX);
+            let (key, value): (Bytes, Bytes) =
+                DecodeBounded::decode_bounded(&mut reader, bounds, &PAIR)?;
             match self.header {
                 None => self.take_header(&key, &value)?,
                 Some(header) => self.take_pair(header, key, value)?,

@@ -4,14 +4,16 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use crate::codec::{Decode, DecodeError, Encode, Reader, Writer};
+use crate::codec::{Decode, Encode};
 use crate::limits::{TREE_XATTR_BYTES_MAX, TREE_XATTR_NAME_BYTES_MAX, TREE_XATTRS_MAX};
 
 /// What a file carries besides its content.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Encode, Decode)]
+#[codec(asserted_check = Attributes::check)]
 pub struct Attributes {
     /// The permission bits with set-user-id, set-group-id and sticky: `0o7777`
     /// at most, without the file type.
+    #[codec(with = mode)]
     pub mode: u32,
     /// The owner, as a number.
     pub uid: u32,
@@ -20,11 +22,12 @@ pub struct Attributes {
     /// When the content was last changed.
     pub modified: Timestamp,
     /// Extended attributes, strictly ascending by name.
+    #[codec(max = TREE_XATTRS_MAX)]
     pub xattrs: Vec<Xattr>,
 }
 
 /// A wall-clock time of a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Encode, Decode)]
 pub struct Timestamp {
     /// Seconds since the Unix epoch; files may be older.
     pub seconds: i64,
@@ -33,11 +36,13 @@ pub struct Timestamp {
 }
 
 /// An extended attribute.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct Xattr {
     /// Its full name, such as `user.comment`.
+    #[codec(max = TREE_XATTR_NAME_BYTES_MAX)]
     pub name: Bytes,
     /// Its value, raw.
+    #[codec(max = TREE_XATTR_BYTES_MAX)]
     pub value: Bytes,
 }
 
@@ -53,6 +58,14 @@ impl Attributes {
             && self.xattrs.iter().all(Xattr::name_is_valid)
             && self.xattrs.is_sorted_by(|one, next| one.name < next.name)
     }
+
+    fn check(&self) -> Result<(), &'static str> {
+        if self.is_valid() {
+            Ok(())
+        } else {
+            Err("attributes")
+        }
+    }
 }
 
 impl Xattr {
@@ -63,50 +76,19 @@ impl Xattr {
     }
 }
 
-impl Encode for Attributes {
-    fn encode(&self, writer: &mut Writer) {
-        assert!(self.is_valid(), "the maker of attributes checks them");
-        writer.u16(u16::try_from(self.mode).expect("is_valid bounds the mode"));
-        writer.u32(self.uid);
-        writer.u32(self.gid);
-        writer.u64(self.modified.seconds.cast_unsigned());
-        writer.u32(self.modified.nanos);
-        writer.seq(&self.xattrs);
-    }
-}
+/// The permission bits fit two bytes.
+mod mode {
+    use crate::codec::{DecodeError, Reader, Writer};
 
-impl Decode for Attributes {
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        let attributes = Self {
-            mode: u32::from(reader.u16()?),
-            uid: reader.u32()?,
-            gid: reader.u32()?,
-            modified: Timestamp {
-                seconds: reader.u64()?.cast_signed(),
-                nanos: reader.u32()?,
-            },
-            xattrs: reader.seq(TREE_XATTRS_MAX)?,
-        };
-        if attributes.is_valid() {
-            Ok(attributes)
-        } else {
-            Err(DecodeError::Invalid { what: "attributes" })
-        }
+    pub(super) fn encode(mode: &u32, writer: &mut Writer) {
+        writer.u16(u16::try_from(*mode).expect("the check bounds the mode"));
     }
-}
 
-impl Encode for Xattr {
-    fn encode(&self, writer: &mut Writer) {
-        writer.blob(&self.name);
-        writer.blob(&self.value);
+    pub(super) const fn size_hint(_: &u32) -> usize {
+        size_of::<u16>()
     }
-}
 
-impl Decode for Xattr {
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            name: reader.blob(TREE_XATTR_NAME_BYTES_MAX)?,
-            value: reader.blob(TREE_XATTR_BYTES_MAX)?,
-        })
+    pub(super) fn decode(reader: &mut Reader<'_>) -> Result<u32, DecodeError> {
+        reader.u16().map(u32::from)
     }
 }

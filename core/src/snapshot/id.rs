@@ -5,12 +5,12 @@ use alloc::string::String;
 use core::fmt;
 use core::str::FromStr;
 
-use crate::codec::{Decode, DecodeError, Encode, Reader, Writer};
+use crate::codec::{Decode, Encode};
 use crate::crypto::{Digest, sha256};
 use crate::limits::SNAPSHOT_ID_BYTES_MAX;
 
 /// The name of a segment: the SHA-256 of its bytes.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
 pub struct SegmentId(pub [u8; 32]);
 
 /// Text is not the name of a segment.
@@ -21,8 +21,9 @@ pub struct InvalidSegmentId;
 /// The name that a user gave a snapshot: 1 to 128 ASCII letters, digits, `.`,
 /// `_` and `-`, not starting with `.` or `-`. It is a part of URLs and of catalog
 /// keys (where `:` separates) and may become a file name.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SnapshotId(String);
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
+#[codec(check = SnapshotId::check)]
+pub struct SnapshotId(#[codec(max = SNAPSHOT_ID_BYTES_MAX)] String);
 
 /// Text is not a snapshot's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -43,6 +44,16 @@ impl SnapshotId {
     /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    fn check(&self) -> Result<(), &'static str> {
+        let Self(text) = self;
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+        let valid = !text.is_empty()
+            && text.len() <= SNAPSHOT_ID_BYTES_MAX
+            && !text.starts_with(['.', '-'])
+            && text.bytes().all(allowed);
+        if valid { Ok(()) } else { Err("snapshot id") }
     }
 }
 
@@ -73,18 +84,6 @@ impl FromStr for SegmentId {
     }
 }
 
-impl Encode for SegmentId {
-    fn encode(&self, writer: &mut Writer) {
-        writer.raw(&self.0);
-    }
-}
-
-impl Decode for SegmentId {
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        reader.array().map(Self)
-    }
-}
-
 impl fmt::Display for SnapshotId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -95,33 +94,10 @@ impl FromStr for SnapshotId {
     type Err = InvalidSnapshotId;
 
     fn from_str(text: &str) -> Result<Self, InvalidSnapshotId> {
-        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
-        let valid = !text.is_empty()
-            && text.len() <= SNAPSHOT_ID_BYTES_MAX
-            && !text.starts_with(['.', '-'])
-            && text.bytes().all(allowed);
-        if valid {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(InvalidSnapshotId)
+        let id = Self(text.to_owned());
+        match id.check() {
+            Ok(()) => Ok(id),
+            Err(_) => Err(InvalidSnapshotId),
         }
-    }
-}
-
-impl Encode for SnapshotId {
-    fn encode(&self, writer: &mut Writer) {
-        writer.blob(self.0.as_bytes());
-    }
-}
-
-impl Decode for SnapshotId {
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        let bytes = reader.blob(SNAPSHOT_ID_BYTES_MAX)?;
-        core::str::from_utf8(&bytes)
-            .ok()
-            .and_then(|text| text.parse().ok())
-            .ok_or(DecodeError::Invalid {
-                what: "snapshot id",
-            })
     }
 }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::id::{SegmentId, SnapshotId};
 use super::root::segments_root;
 use super::tree::{Item, name_is_valid};
-use crate::codec::{Decode, DecodeError, Encode, Reader, Writer};
+use crate::codec::{Decode, Encode};
 use crate::limits::{
     SEGMENT_BYTES, SEGMENT_BYTES_MIN, SNAPSHOT_OMISSIONS_MAX, SNAPSHOT_PATH_BYTES_MAX,
     SNAPSHOT_ROOTS_MAX, SNAPSHOT_SEGMENTS_MAX,
@@ -19,7 +19,8 @@ const MAGIC: &[u8; 19] = b"decube/manifest/v1\0";
 
 /// Everything that a snapshot is. Stored like a segment, under the SHA-256 of its
 /// encoding, which is the snapshot's hash.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[codec(version = *MAGIC, asserted_check = Manifest::check)]
 pub struct Manifest {
     /// The name the user gave it.
     pub id: SnapshotId,
@@ -28,31 +29,36 @@ pub struct Manifest {
     /// The size that the streams were cut at; `fixed:64MiB` is 67 108 864.
     pub segment_bytes: u64,
     /// The source paths with the trees found there.
+    #[codec(max = SNAPSHOT_ROOTS_MAX)]
     pub roots: Vec<Root>,
     /// What is in the trees.
     pub totals: Totals,
     /// The segments of the data stream, then those of the metadata stream.
+    #[codec(max = SNAPSHOT_SEGMENTS_MAX)]
     pub segments: Vec<SegmentRef>,
     /// The [`segments_root`] over `segments`.
     pub merkle_root: [u8; 32],
     /// Paths that could not be stored. A snapshot that has any is `PARTIAL`.
+    #[codec(max = SNAPSHOT_OMISSIONS_MAX)]
     pub omissions: Vec<Omission>,
 }
 
 /// A source path of a snapshot and the tree found there.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct Root {
     /// The path as the user gave it, raw.
+    #[codec(max = SNAPSHOT_PATH_BYTES_MAX)]
     pub source: Bytes,
     /// Where a restore puts it below its target: valid names joined by `/`, or
     /// empty for the target itself. No root lies inside another.
+    #[codec(max = SNAPSHOT_PATH_BYTES_MAX)]
     pub path: Bytes,
     /// The tree.
     pub item: Item,
 }
 
 /// A segment in the order of the manifest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 pub struct SegmentRef {
     /// The SHA-256 of its bytes.
     pub id: SegmentId,
@@ -63,16 +69,18 @@ pub struct SegmentRef {
 }
 
 /// Which stream a segment belongs to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
 pub enum SegmentKind {
     /// Contents of files.
+    #[codec(tag = 0)]
     Data,
     /// Pages of directories.
+    #[codec(tag = 1)]
     Metadata,
 }
 
 /// What is in the trees of a snapshot.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Encode, Decode)]
 pub struct Totals {
     /// Regular files, each counted once.
     pub files: u64,
@@ -91,11 +99,13 @@ pub struct Totals {
 }
 
 /// A path that could not be stored.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct Omission {
     /// The path, as the walk reached it, raw.
+    #[codec(max = SNAPSHOT_PATH_BYTES_MAX)]
     pub path: Bytes,
     /// Why, for people.
+    #[codec(max = SNAPSHOT_PATH_BYTES_MAX)]
     pub reason: Bytes,
 }
 
@@ -118,6 +128,14 @@ impl Manifest {
             && roots_are_apart(&self.roots)
             && segments_are_full(&self.segments, self.segment_bytes)
             && self.merkle_root == segments_root(&self.segments)
+    }
+
+    fn check(&self) -> Result<(), &'static str> {
+        if self.is_valid() {
+            Ok(())
+        } else {
+            Err("manifest")
+        }
     }
 }
 
@@ -151,134 +169,4 @@ fn segments_are_full(segments: &[SegmentRef], segment_bytes: u64) -> bool {
         _ => true,
     });
     ordered && full && segments.iter().all(within)
-}
-
-impl Encode for Manifest {
-    fn encode(&self, writer: &mut Writer) {
-        assert!(self.is_valid(), "the maker of a manifest checks it");
-        writer.raw(MAGIC);
-        writer.put(&self.id);
-        writer.u64(self.created_unix_ns);
-        writer.u64(self.segment_bytes);
-        writer.seq(&self.roots);
-        writer.put(&self.totals);
-        writer.seq(&self.segments);
-        writer.raw(&self.merkle_root);
-        writer.seq(&self.omissions);
-    }
-}
-
-impl Decode for Manifest {
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        if reader.raw(MAGIC.len())? != MAGIC {
-            return Err(DecodeError::Invalid {
-                what: "manifest tag or version",
-            });
-        }
-        let manifest = Self {
-            id: reader.get()?,
-            created_unix_ns: reader.u64()?,
-            segment_bytes: reader.u64()?,
-            roots: reader.seq(SNAPSHOT_ROOTS_MAX)?,
-            totals: reader.get()?,
-            segments: reader.seq(SNAPSHOT_SEGMENTS_MAX)?,
-            merkle_root: reader.array()?,
-            omissions: reader.seq(SNAPSHOT_OMISSIONS_MAX)?,
-        };
-        if manifest.is_valid() {
-            Ok(manifest)
-        } else {
-            Err(DecodeError::Invalid { what: "manifest" })
-        }
-    }
-}
-
-impl Encode for Root {
-    fn encode(&self, writer: &mut Writer) {
-        writer.blob(&self.source);
-        writer.blob(&self.path);
-        writer.put(&self.item);
-    }
-}
-
-impl Decode for Root {
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            source: reader.blob(SNAPSHOT_PATH_BYTES_MAX)?,
-            path: reader.blob(SNAPSHOT_PATH_BYTES_MAX)?,
-            item: reader.get()?,
-        })
-    }
-}
-
-impl Encode for SegmentRef {
-    fn encode(&self, writer: &mut Writer) {
-        writer.put(&self.id);
-        writer.u64(self.length);
-        writer.u8(match self.kind {
-            SegmentKind::Data => 0,
-            SegmentKind::Metadata => 1,
-        });
-    }
-}
-
-impl Decode for SegmentRef {
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            id: reader.get()?,
-            length: reader.u64()?,
-            kind: match reader.u8()? {
-                0 => SegmentKind::Data,
-                1 => SegmentKind::Metadata,
-                tag => {
-                    return Err(DecodeError::UnknownTag {
-                        what: "segment kind",
-                        tag,
-                    });
-                }
-            },
-        })
-    }
-}
-
-impl Encode for Totals {
-    fn encode(&self, writer: &mut Writer) {
-        writer.u64(self.files);
-        writer.u64(self.directories);
-        writer.u64(self.symlinks);
-        writer.u64(self.hard_links);
-        writer.u64(self.specials);
-        writer.u64(self.file_bytes);
-        writer.u64(self.data_bytes);
-    }
-}
-
-impl Decode for Totals {
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            files: reader.u64()?,
-            directories: reader.u64()?,
-            symlinks: reader.u64()?,
-            hard_links: reader.u64()?,
-            specials: reader.u64()?,
-            file_bytes: reader.u64()?,
-            data_bytes: reader.u64()?,
-        })
-    }
-}
-
-impl Encode for Omission {
-    fn encode(&self, writer: &mut Writer) {
-        writer.blob(&self.path);
-        writer.blob(&self.reason);
-    }
-}
-
-impl Decode for Omission {
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            path: reader.blob(SNAPSHOT_PATH_BYTES_MAX)?,
-            reason: reader.blob(SNAPSHOT_PATH_BYTES_MAX)?,
-        })
-    }
 }

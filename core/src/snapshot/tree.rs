@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::attributes::Attributes;
 use super::id::SegmentId;
-use crate::codec::{Decode, DecodeError, Encode, Reader, Writer};
+use crate::codec::{Decode, DecodeError, Encode, Field, Reader, Writer};
 use crate::limits::{
     TREE_EXTENTS_MAX, TREE_LINK_BYTES_MAX, TREE_NAME_BYTES_MAX, TREE_PAGE_BYTES_MAX, TREE_PAGES_MAX,
 };
@@ -16,16 +16,19 @@ pub(super) const PAGE_VERSION: u8 = 1;
 
 /// A run of entries of one directory, strictly ascending by raw name. A directory
 /// is a list of pages, and its names ascend across them too.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[codec(version = PAGE_VERSION, asserted_check = Page::check)]
 pub struct Page {
     /// The entries; at least one.
+    #[codec(max = TREE_PAGE_BYTES_MAX)]
     pub entries: Vec<Entry>,
 }
 
 /// A name in a directory.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct Entry {
     /// The name, raw: any bytes that [`name_is_valid`] allows.
+    #[codec(max = TREE_NAME_BYTES_MAX)]
     pub name: Bytes,
     /// What it names.
     pub item: Item,
@@ -99,7 +102,7 @@ pub enum Kind {
 }
 
 /// A range of a file that holds data.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 pub struct Extent {
     /// Where in the file it begins.
     pub start: u64,
@@ -108,7 +111,7 @@ pub struct Extent {
 }
 
 /// Where a page lies.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 pub struct PageRef {
     /// Where its encoding begins in the metadata stream.
     pub offset: u64,
@@ -141,6 +144,10 @@ impl Page {
         self.entries
             .first()
             .is_some_and(|entry| *entry.name > *last)
+    }
+
+    fn check(&self) -> Result<(), &'static str> {
+        if self.is_valid() { Ok(()) } else { Err("page") }
     }
 }
 
@@ -221,55 +228,19 @@ fn file_is_valid(size: u64, offset: u64, extents: &[Extent]) -> bool {
     true
 }
 
-impl Encode for Page {
-    fn encode(&self, writer: &mut Writer) {
-        assert!(self.is_valid(), "the maker of a page sorts and checks it");
-        writer.u8(PAGE_VERSION);
-        writer.seq(&self.entries);
-    }
-}
-
-impl Decode for Page {
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        match reader.u8()? {
-            PAGE_VERSION => {}
-            tag => {
-                return Err(DecodeError::UnknownTag {
-                    what: "page version",
-                    tag,
-                });
-            }
-        }
-        let page = Self {
-            entries: reader.seq(TREE_PAGE_BYTES_MAX)?,
-        };
-        if page.is_valid() {
-            Ok(page)
-        } else {
-            Err(DecodeError::Invalid { what: "page" })
-        }
-    }
-}
-
-impl Encode for Entry {
-    fn encode(&self, writer: &mut Writer) {
-        writer.blob(&self.name);
-        writer.put(&self.item);
-    }
-}
-
-impl Decode for Entry {
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            name: reader.blob(TREE_NAME_BYTES_MAX)?,
-            item: reader.get()?,
-        })
-    }
-}
-
 /// The tag of a hard link; smaller tags are the kinds of nodes.
 const TAG_HARD_LINK: u8 = 7;
 
+/// The fields of a node that are bounded, as errors name them.
+const EXTENTS: Field = node_field("extents");
+const PAGES: Field = node_field("pages");
+const TARGET: Field = node_field("target");
+
+const fn node_field(name: &'static str) -> Field {
+    Field { what: "node", name }
+}
+
+// Not derived: the kinds of nodes and the hard link share one row of tags.
 impl Encode for Item {
     fn encode(&self, writer: &mut Writer) {
         match self {
@@ -279,6 +250,13 @@ impl Encode for Item {
                 writer.u8(TAG_HARD_LINK);
                 writer.u64(*group);
             }
+        }
+    }
+
+    fn size_hint(&self) -> usize {
+        match self {
+            Self::Node(node) => node.size_hint(),
+            Self::HardLink { group } => group.size_hint().saturating_add(1),
         }
     }
 }
@@ -295,6 +273,7 @@ impl Decode for Item {
     }
 }
 
+// Not derived: the tag of the kind stands in front of everything else.
 impl Encode for Node {
     fn encode(&self, writer: &mut Writer) {
         assert!(self.is_valid(), "the maker of a node checks it");
@@ -329,6 +308,19 @@ impl Encode for Node {
             }
         }
     }
+
+    fn size_hint(&self) -> usize {
+        let kind = match &self.kind {
+            Kind::File { extents, .. } => extents.size_hint().saturating_add(2 * size_of::<u64>()),
+            Kind::Directory { pages } => pages.size_hint(),
+            Kind::Symlink { target } => target.size_hint(),
+            Kind::Fifo | Kind::Socket => 0,
+            Kind::CharDevice { .. } | Kind::BlockDevice { .. } => 2 * size_of::<u32>(),
+        };
+        let attributes = self.attributes.size_hint();
+        let before = attributes.saturating_add(1 + size_of::<u64>());
+        kind.saturating_add(before)
+    }
 }
 
 /// Decodes what follows the tag of a node.
@@ -339,13 +331,13 @@ fn decode_node(tag: u8, reader: &mut Reader<'_>) -> Result<Node, DecodeError> {
         0 => Kind::File {
             size: reader.u64()?,
             offset: reader.u64()?,
-            extents: reader.seq(TREE_EXTENTS_MAX)?,
+            extents: reader.seq(TREE_EXTENTS_MAX, &EXTENTS)?,
         },
         1 => Kind::Directory {
-            pages: reader.seq(TREE_PAGES_MAX)?,
+            pages: reader.seq(TREE_PAGES_MAX, &PAGES)?,
         },
         2 => Kind::Symlink {
-            target: reader.blob(TREE_LINK_BYTES_MAX)?,
+            target: reader.blob(TREE_LINK_BYTES_MAX, &TARGET)?,
         },
         3 => Kind::Fifo,
         4 => Kind::Socket,
@@ -368,39 +360,5 @@ fn decode_node(tag: u8, reader: &mut Reader<'_>) -> Result<Node, DecodeError> {
         Ok(node)
     } else {
         Err(DecodeError::Invalid { what: "node" })
-    }
-}
-
-impl Encode for Extent {
-    fn encode(&self, writer: &mut Writer) {
-        writer.u64(self.start);
-        writer.u64(self.length);
-    }
-}
-
-impl Decode for Extent {
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            start: reader.u64()?,
-            length: reader.u64()?,
-        })
-    }
-}
-
-impl Encode for PageRef {
-    fn encode(&self, writer: &mut Writer) {
-        writer.u64(self.offset);
-        writer.u32(self.length);
-        writer.put(&self.hash);
-    }
-}
-
-impl Decode for PageRef {
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            offset: reader.u64()?,
-            length: reader.u32()?,
-            hash: reader.get()?,
-        })
     }
 }

@@ -12,10 +12,12 @@ pub mod conformance;
 
 use alloc::vec::Vec;
 
+use crate::codec::{Decode, Encode};
+use crate::limits::{MESSAGE_BYTES_MAX, RECORDED_LIST_MAX, STORE_KEY_BYTES_MAX};
 use bytes::Bytes;
 
 /// The number of a batch, counted from 1 at each start of the node.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Encode, Decode)]
 pub struct StoreSeq(pub u64);
 
 /// One change inside a batch.
@@ -77,9 +79,10 @@ pub trait Store {
 }
 
 /// Pairs that a scan found.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Encode, Decode)]
 pub struct Page {
     /// The pairs, in key order.
+    #[codec(max = [RECORDED_LIST_MAX, [STORE_KEY_BYTES_MAX, 2 * MESSAGE_BYTES_MAX]])]
     pub pairs: Vec<(Bytes, Bytes)>,
     /// Whether no further pair lies in the range.
     pub is_last: bool,

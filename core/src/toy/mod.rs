@@ -42,7 +42,6 @@
 //! | `state.rs` | [`Toy`], [`Position`] |
 //! | `step.rs` | the only mutator |
 //! | `follow.rs` | the link to the ledger |
-//! | `wire.rs` | what is sent, asked and stored |
 //! | `digest.rs` `invariants.rs` | the fingerprint; T1 to T3 |
 
 pub mod config;
@@ -55,7 +54,6 @@ pub mod message;
 pub mod request;
 mod state;
 mod step;
-mod wire;
 
 pub use config::{Bug, Config};
 pub use effect::{Effect, Notice};

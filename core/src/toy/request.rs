@@ -4,19 +4,24 @@ use alloc::collections::BTreeMap;
 
 use super::state::Position;
 use crate::bft::Height;
+use crate::codec::{Decode, Encode};
 use crate::types::NodeId;
 
 /// What a client asks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[codec(what = "request to the toy")]
 pub enum Request {
     /// Where it is.
+    #[codec(tag = 0)]
     Read,
     /// Adds a number to the sum. Answered when that is durable.
+    #[codec(tag = 1)]
     Add {
         /// The number.
         number: u64,
     },
     /// Every durable position from now on, until the client cancels.
+    #[codec(tag = 2)]
     Follow,
 }
 

@@ -6,13 +6,14 @@ use alloc::vec::Vec;
 
 use super::config::Config;
 use crate::bft::Height;
+use crate::codec::{Decode, Encode};
 use crate::crypto::{Digest, tagged};
 use crate::part::{Health, Reason};
 use crate::store::StoreSeq;
 use crate::types::{NodeId, RequestId, Time};
 
 /// All that it keeps: one value under one key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash, Encode, Decode)]
 pub struct Position {
     /// The cursor: all blocks up to this one are taken or jumped over.
     pub height: Height,

@@ -1,42 +1,43 @@
 //! Identities and log positions.
 
+use crate::codec::{Decode, Encode};
 use core::fmt;
 
 /// A node: the first 16 bytes of the SHA-256 of its P-256 public key, so it can
 /// neither be chosen freely nor reused. A node that lost its disk gets a new one.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Encode, Decode)]
 pub struct NodeId(pub u128);
 
 /// A cluster: the first 16 bytes of the SHA-256 of its name (`cluster.id`).
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Encode, Decode)]
 pub struct ClusterId(pub u128);
 
 /// A Raft term: a logical clock of leaderships, 0 before the first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Encode, Decode)]
 pub struct Term(pub u64);
 
 /// A position in the replicated log. The first entry has index 1; index 0 is the
 /// empty log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Encode, Decode)]
 pub struct Index(pub u64);
 
 /// A version of the replicated state: the index of the last log entry that
 /// changed it. Users see it as a revision or an ETag.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Encode, Decode)]
 pub struct Revision(pub u64);
 
 /// A client request, chosen by the shell, unique among the requests it has open.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Encode, Decode)]
 pub struct RequestId(pub u64);
 
 /// One life of a process, drawn at random by its shell. No clock is asked for it: clocks
 /// run back, and two lives must never share one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Encode, Decode)]
 pub struct ProcessNonce(pub u64);
 
 /// A request from one node to another, chosen by the one that asks and never used twice.
 /// Between processes the order means nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Encode, Decode)]
 pub struct PeerRequestId {
     /// The process that asks.
     pub process: ProcessNonce,
@@ -47,12 +48,12 @@ pub struct PeerRequestId {
 /// The chained checksum over a log up to and including one entry. Equal `(index,
 /// term)` implies equal chain; a difference is corruption or a bug. It detects
 /// accidents and no liars: see [`crate::raft::chain`].
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Encode, Decode)]
 pub struct Chain(pub [u8; 16]);
 
 /// Term and index of an entry. The derived order is Raft's "at least as up to
 /// date" (Raft paper §5.4.1): the later term wins, then the longer log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Encode, Decode)]
 pub struct LogId {
     /// The term in which the entry was created. First, because order depends on it.
     pub term: Term,

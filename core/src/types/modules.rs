@@ -1,5 +1,7 @@
 //! Modules of the replicated state, by number.
 
+use crate::codec::{Decode, DecodeError, Encode, Reader, Writer};
+
 /// A module of the replicated state of clusters ([`crate::replica::Module`]). Which one a
 /// number stands for never changes, for it is in logs and states.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -27,6 +29,28 @@ impl ModuleId {
     }
 }
 
+impl Encode for ModuleId {
+    const SIZE: Option<usize> = Some(1);
+
+    fn encode(&self, writer: &mut Writer) {
+        writer.u8(self.number());
+    }
+
+    fn size_hint(&self) -> usize {
+        1
+    }
+}
+
+// Not derived: a number that is too high for a module may be one for a newer version, as
+// the tag of a variant may, and is no damage.
+impl Decode for ModuleId {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let tag = reader.u8()?;
+        let what = "module";
+        Self::new(tag).ok_or(DecodeError::UnknownTag { what, tag })
+    }
+}
+
 impl core::fmt::Display for ModuleId {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         self.0.fmt(f)
@@ -34,7 +58,7 @@ impl core::fmt::Display for ModuleId {
 }
 
 /// A set of modules: a bit for each.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Encode, Decode)]
 pub struct Modules(pub u64);
 
 const _: () = assert!(ModuleId::END as u32 == u64::BITS);

@@ -1,20 +1,21 @@
 //! Time as an argument. Nothing in this crate can read a clock.
 
+use crate::codec::{Decode, Encode};
 use core::fmt;
 use core::ops::{Add, Sub};
 
 /// An instant: nanoseconds since an epoch that the shell chose. Only differences
 /// mean anything; wall-clock time enters the core as data, never as `Time`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Encode, Decode)]
 pub struct Time(pub u64);
 
 /// What a wall clock shows: nanoseconds since the Unix epoch. Data, of which nobody
 /// can say whether it is right.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Encode, Decode)]
 pub struct WallTime(pub u64);
 
 /// A length of time in nanoseconds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Encode, Decode)]
 pub struct Span(pub u64);
 
 impl Time {

@@ -16,7 +16,7 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 
 use super::config::{COUNT_MAX, length};
 use super::record::{Record, RecordKind};
-use crate::codec::{DecodeError, Reader, Writer};
+use crate::codec::{DecodeError, Field, Reader, Writer};
 use crate::limits::WAL_RECORD_BYTES_MAX;
 
 /// The checksum of everything that the log writes.
@@ -108,6 +108,12 @@ pub(super) struct Header {
     pub link: Link,
 }
 
+/// The length of the payload, as errors name it.
+const PAYLOAD: Field = Field {
+    what: "frame",
+    name: "payload",
+};
+
 impl Header {
     /// Decodes and verifies a header; the payload is not looked at.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
@@ -115,7 +121,7 @@ impl Header {
         let covered = reader.clone().raw(HEADER_BYTES - SUM_BYTES)?;
         let magic: [u8; 4] = reader.array()?;
         let payload_sum = reader.u64()?;
-        let payload_bytes = reader.length(WAL_RECORD_BYTES_MAX)?;
+        let payload_bytes = reader.length(WAL_RECORD_BYTES_MAX, &PAYLOAD)?;
         let kind = Kind::from_tag(reader.u8()?)?;
         let flags = reader.u8()?;
         let zero = reader.u16()?;

@@ -15,7 +15,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use decube_core::codec::{Reader, Writer};
+use decube_core::codec::{Field, Reader, Writer};
 use decube_io_real::host::HostExit;
 use decube_io_real::network::InProcessHub;
 use tempfile::TempDir;
@@ -23,6 +23,11 @@ use tempfile::TempDir;
 use super::rig::Cluster;
 
 /// Blocks of zeros are left out: logs are made at full length.
+/// What a packed directory is called in errors.
+const FIELD: Field = Field {
+    what: "packed directory",
+    name: "file",
+};
 const BLOCK: usize = 512;
 const FILES_MAX: usize = 64;
 const FILE_BYTES_MAX: u64 = 8 << 20;
@@ -98,15 +103,15 @@ fn pack(root: &Path) -> Bytes {
 
 fn unpack(packed: &Bytes, root: &Path) {
     let mut reader = Reader::from_bytes(packed);
-    for _ in 0..reader.length(FILES_MAX).unwrap() {
-        let name = reader.blob(256).unwrap();
+    for _ in 0..reader.length(FILES_MAX, &FIELD).unwrap() {
+        let name = reader.blob(256, &FIELD).unwrap();
         let path = root.join(std::str::from_utf8(&name).unwrap());
         let length = reader.u64().unwrap();
         assert!(length <= FILE_BYTES_MAX, "a small directory");
         let mut content = vec![0; usize::try_from(length).unwrap()];
-        for _ in 0..reader.length(content.len()).unwrap() {
+        for _ in 0..reader.length(content.len(), &FIELD).unwrap() {
             let offset = reader.u32().unwrap() as usize * BLOCK;
-            let block = reader.blob(BLOCK).unwrap();
+            let block = reader.blob(BLOCK, &FIELD).unwrap();
             content[offset..][..block.len()].copy_from_slice(&block);
         }
         write_secret(&path, &content);

@@ -15,7 +15,7 @@ use base64::engine::general_purpose::STANDARD;
 use decube_core::bft::{
     BlockRef, Cert, Header, Signers, Statement, Validator, ValidatorIndex, ValidatorSet, VoteKind,
 };
-use decube_core::codec::{Decode, DecodeError, Encode, Reader, Writer};
+use decube_core::codec::{Decode, Encode};
 use decube_core::crypto::{ChainId, Signature, sha256};
 use decube_core::limits::{PATH_HEADERS_MAX, VALIDATORS_MAX};
 use decube_core::proof::ledger::{Checkpoint, Finality, TrustedEpoch};
@@ -104,9 +104,10 @@ pub fn is_note(document: &[u8]) -> bool {
 }
 
 /// A block and the headers up to the certified one: what a signature is about.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Encode, Decode)]
 struct Certified {
     header: Header,
+    #[codec(max = PATH_HEADERS_MAX)]
     path: Vec<Header>,
 }
 
@@ -115,22 +116,6 @@ struct Line {
     signer: ValidatorIndex,
     block: Certified,
     signature: Signature,
-}
-
-impl Encode for Certified {
-    fn encode(&self, writer: &mut Writer) {
-        writer.put(&self.header);
-        writer.seq(&self.path);
-    }
-}
-
-impl Decode for Certified {
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            header: reader.get()?,
-            path: reader.seq(PATH_HEADERS_MAX)?,
-        })
-    }
 }
 
 /// A checkpoint from a note. Lines by others than the validators of the trusted epoch

@@ -5,8 +5,13 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 use proptest::prelude::*;
 
-use super::{Decode, DecodeError, Encode, Reader, Writer};
+use super::{Decode, DecodeError, Encode, Field, Reader, Writer};
 use crate::types::{Index, LogId, Term};
+
+const FIELD: Field = Field {
+    what: "type",
+    name: "field",
+};
 
 #[test]
 fn integers_are_fixed_width_big_endian() {
@@ -23,10 +28,12 @@ fn integers_are_fixed_width_big_endian() {
 #[test]
 fn a_length_over_the_limit_is_refused_before_it_is_read() {
     let bytes = [0xff, 0xff, 0xff, 0xff];
-    let error = Reader::new(&bytes).blob(16).unwrap_err();
+    let error = Reader::new(&bytes).blob(16, &FIELD).unwrap_err();
     assert_eq!(
         error,
         DecodeError::TooLong {
+            what: "type",
+            field: "field",
             length: 0xffff_ffff,
             limit: 16
         }
@@ -35,7 +42,7 @@ fn a_length_over_the_limit_is_refused_before_it_is_read() {
 
 #[test]
 fn a_length_over_the_input_is_refused() {
-    let error = Reader::new(&[0, 0, 0, 9, 1]).blob(16).unwrap_err();
+    let error = Reader::new(&[0, 0, 0, 9, 1]).blob(16, &FIELD).unwrap_err();
     assert_eq!(error, DecodeError::Truncated { needed: 8, left: 1 });
 }
 
@@ -60,7 +67,7 @@ fn blobs_of_a_shared_buffer_share_its_allocation() {
     let mut writer = Writer::new();
     writer.blob(b"payload");
     let bytes = writer.into_bytes();
-    let blob = Reader::from_bytes(&bytes).blob(16).unwrap();
+    let blob = Reader::from_bytes(&bytes).blob(16, &FIELD).unwrap();
     assert_eq!(blob, Bytes::from_static(b"payload"));
     assert_eq!(blob.as_ptr(), bytes[4..].as_ptr());
 }
@@ -80,7 +87,7 @@ proptest! {
         let mut writer = Writer::new();
         writer.seq(&ids);
         let bytes = writer.into_bytes();
-        prop_assert_eq!(Reader::from_bytes(&bytes).seq::<LogId>(20).unwrap(), ids);
+        prop_assert_eq!(Reader::from_bytes(&bytes).seq::<LogId>(20, &FIELD).unwrap(), ids);
     }
 }
 
@@ -88,10 +95,14 @@ proptest! {
 fn a_sequence_over_its_limit_is_refused() {
     let mut writer = Writer::new();
     writer.seq(&[Term(1); 5]);
-    let error = Reader::new(writer.as_slice()).seq::<Term>(4).unwrap_err();
+    let error = Reader::new(writer.as_slice())
+        .seq::<Term>(4, &FIELD)
+        .unwrap_err();
     assert_eq!(
         error,
         DecodeError::TooLong {
+            what: "type",
+            field: "field",
             length: 5,
             limit: 4
         }

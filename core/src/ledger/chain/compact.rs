@@ -19,7 +19,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use crate::bft::{self, Block, Cert, Header, Proposal, View, Vote};
-use crate::codec::{Decode, DecodeError, Encode, Reader, Writer};
+use crate::codec::{Decode, Encode};
 use crate::crypto::Digest;
 use crate::ledger::effect::Effect;
 use crate::ledger::message::Message;
@@ -31,25 +31,29 @@ use crate::merkle::{Frontier, LeafHash};
 use crate::types::{NodeId, Time};
 
 /// How a leader's block is sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Encode, Decode)]
 pub enum Proposals {
     /// By the hashes of its transactions.
     #[default]
+    #[codec(tag = 0)]
     Compact,
     /// With all of them.
+    #[codec(tag = 1)]
     Whole,
 }
 
 /// A [`Proposal`] without its transactions. Unverified.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Encode, Decode)]
 pub struct Compact {
     /// The header.
     pub header: Header,
     /// The leaf hash of each transaction, in order.
+    #[codec(max = BLOCK_ITEMS_MAX)]
     pub leaves: Vec<Digest>,
     /// As in a [`Proposal`].
     pub parent: Option<Cert>,
     /// As in a [`Proposal`].
+    #[codec(max = PROPOSAL_SKIPS_MAX)]
     pub skips: Vec<Cert>,
     /// As in a [`Proposal`].
     pub vote: Vote,
@@ -393,28 +397,6 @@ impl Ledger {
             self.assemblies.len() <= LEDGER_ASSEMBLIES_MAX,
             "of few views at a time"
         );
-    }
-}
-
-impl Encode for Compact {
-    fn encode(&self, writer: &mut Writer) {
-        writer.put(&self.header);
-        writer.seq(&self.leaves);
-        writer.put(&self.parent);
-        writer.seq(&self.skips);
-        writer.put(&self.vote);
-    }
-}
-
-impl Decode for Compact {
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            header: reader.get()?,
-            leaves: reader.seq(BLOCK_ITEMS_MAX)?,
-            parent: reader.get()?,
-            skips: reader.seq(PROPOSAL_SKIPS_MAX)?,
-            vote: reader.get()?,
-        })
     }
 }
 

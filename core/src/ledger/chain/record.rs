@@ -21,29 +21,30 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use crate::bft::{self, Block, BlockRef, Cert, Epoch, Header, Height};
-use crate::codec::{Decode, DecodeError, Encode, Reader, Writer};
+use crate::codec::{Decode, Encode};
 use crate::crypto::Digest;
-use crate::ledger::reads::request::Located;
 use crate::ledger_types::{OpResult, TimeMs, TxId};
 use crate::limits::{BLOCK_BYTES_MAX, PATH_HEADERS_MAX};
 use crate::merkle::{Frontier, TileId};
 use crate::proof::ledger::Finality;
 
 /// A final block with why it is final and what it did.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Encode, Decode)]
 pub struct FinalBlock {
     /// The block.
     pub block: Arc<Block>,
     /// The headers from its child up to the certified block.
+    #[codec(max = PATH_HEADERS_MAX)]
     pub path: Vec<Header>,
     /// The finalization.
     pub finalization: Cert,
     /// How each operation ended.
+    #[codec(max = BLOCK_BYTES_MAX)]
     pub results: Vec<OpResult>,
 }
 
 /// Where the store stands.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Encode, Decode)]
 pub struct Head {
     /// The epoch of the block.
     pub epoch: Epoch,
@@ -64,7 +65,7 @@ pub struct Head {
 }
 
 /// One record of the log: what the consensus wants to keep, with its epoch.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Encode, Decode)]
 pub(in crate::ledger) struct LogRecord {
     pub(in crate::ledger) epoch: Epoch,
     pub(in crate::ledger) record: bft::Record,
@@ -74,7 +75,7 @@ pub(in crate::ledger) struct LogRecord {
 pub(in crate::ledger) const NOT_ASKED: Epoch = Epoch(u64::MAX);
 
 /// What each segment of the log begins with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash, Encode, Decode)]
 pub(in crate::ledger) struct LogHead {
     /// Up to this epoch the node asks before it votes: its disk was lost.
     pub(in crate::ledger) lost_upto: Option<Epoch>,
@@ -147,103 +148,4 @@ pub(in crate::ledger) fn only(key: Bytes) -> (Bytes, Bytes) {
     let mut behind = key.to_vec();
     behind.push(0);
     (key, behind.into())
-}
-
-impl Encode for FinalBlock {
-    fn encode(&self, writer: &mut Writer) {
-        writer.put(&*self.block);
-        writer.seq(&self.path);
-        writer.put(&self.finalization);
-        writer.seq(&self.results);
-    }
-}
-
-impl Decode for FinalBlock {
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            block: Arc::new(reader.get()?),
-            path: reader.seq(PATH_HEADERS_MAX)?,
-            finalization: reader.get()?,
-            // An operation takes more than a byte of its block.
-            results: reader.seq(BLOCK_BYTES_MAX)?,
-        })
-    }
-}
-
-impl Encode for Head {
-    fn encode(&self, writer: &mut Writer) {
-        writer.put(&self.epoch);
-        writer.put(&self.place);
-        writer.put(&self.time);
-        writer.put(&self.results_root);
-        writer.put(&self.epoch_root);
-        writer.put(&self.history);
-        writer.put(&self.state);
-        writer.put(&self.base);
-    }
-}
-
-impl Decode for Head {
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            epoch: reader.get()?,
-            place: reader.get()?,
-            time: reader.get()?,
-            results_root: reader.get()?,
-            epoch_root: reader.get()?,
-            history: reader.get()?,
-            state: reader.get()?,
-            base: reader.get()?,
-        })
-    }
-}
-
-impl Encode for LogRecord {
-    fn encode(&self, writer: &mut Writer) {
-        writer.put(&self.epoch);
-        writer.put(&self.record);
-    }
-}
-
-impl Decode for LogRecord {
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            epoch: reader.get()?,
-            record: reader.get()?,
-        })
-    }
-}
-
-impl Encode for LogHead {
-    fn encode(&self, writer: &mut Writer) {
-        writer.put(&self.lost_upto);
-    }
-}
-
-impl Decode for LogHead {
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            lost_upto: reader.get()?,
-        })
-    }
-}
-
-impl Encode for Located {
-    fn encode(&self, writer: &mut Writer) {
-        writer.put(&self.height);
-        writer.u32(self.item);
-        writer.u32(self.operation);
-        writer.put(&self.outcome);
-    }
-}
-
-impl Decode for Located {
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            height: reader.get()?,
-            item: reader.u32()?,
-            operation: reader.u32()?,
-            outcome: reader.get()?,
-        })
-    }
 }

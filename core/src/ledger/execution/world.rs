@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use crate::bft::{Epoch, Height, ValidatorSet};
-use crate::codec::{Decode, DecodeError, Encode, Reader, Writer};
+use crate::codec::{Decode, DecodeError, Encode, Field, Reader};
 use crate::crypto::{Digest, PublicKey};
 use crate::ledger_types::{
     AccountId, Genesis, GenesisError, Lane, Member, Name, Params, Sequence, SnapshotRecord, TxId,
@@ -39,11 +39,12 @@ pub(in crate::ledger) struct Rules {
 pub type Changes = BTreeMap<Bytes, Option<Bytes>>;
 
 /// What an account has done.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct Account {
     /// The key that it signs with, compressed: comparing it costs nothing.
     pub key: [u8; 33],
     /// The next sequence of each lane that it has used.
+    #[codec(max = LEDGER_LANES_MAX)]
     pub lanes: BTreeMap<Lane, Sequence>,
     /// The epoch in which it was last active.
     pub epoch: Epoch,
@@ -54,13 +55,14 @@ pub struct Account {
 }
 
 /// What belongs to the present epoch.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Encode, Decode)]
 pub struct EpochState {
     /// Its number.
     pub epoch: Epoch,
     /// The height of the block that it rests on.
     pub root_height: Height,
     /// Who votes.
+    #[codec(with = present)]
     pub validators: Option<Arc<ValidatorSet>>,
     /// Who voted in the epoch before: evidence about it is still taken.
     pub previous: Option<Arc<ValidatorSet>>,
@@ -69,18 +71,19 @@ pub struct EpochState {
 }
 
 /// Something that validators vote on.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct Proposal {
     /// The hash of the operation.
     pub operation: Digest,
     /// Who has said it, ascending.
+    #[codec(max = VALIDATORS_MAX)]
     pub approvals: Vec<NodeId>,
     /// The last block in which it can pass.
     pub expires: Height,
 }
 
 /// A registered snapshot.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct SnapshotEntry {
     /// The operation that registered it.
     pub operation: TxId,
@@ -93,7 +96,7 @@ pub struct SnapshotEntry {
 }
 
 /// A registered image.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct ImageEntry {
     /// The digest of its manifest.
     pub digest: Digest,
@@ -280,9 +283,7 @@ pub(in crate::ledger) fn expect<T>(decoded: Result<T, DecodeError>) -> T {
 }
 
 pub(in crate::ledger) fn encode_list<T: Encode>(list: &[T]) -> Bytes {
-    let mut writer = Writer::new();
-    writer.seq(list);
-    writer.into_bytes()
+    list.to_bytes()
 }
 
 /// The proposals under [`keys::PROPOSALS`].
@@ -294,9 +295,37 @@ pub(in crate::ledger) fn proposals_in(value: Option<&Bytes>) -> Vec<Proposal> {
 
 fn decode_list<T: Decode>(bytes: &Bytes, most: usize) -> Result<Vec<T>, DecodeError> {
     let mut reader = Reader::from_bytes(bytes);
-    let list = reader.seq(most)?;
+    let field = &Field {
+        what: "state",
+        name: "list",
+    };
+    let list = reader.seq(most, field)?;
     reader.finish()?;
     Ok(list)
+}
+
+/// A set that is always there once it was read.
+mod present {
+    use super::{Arc, ValidatorSet};
+    use crate::codec::{DecodeError, Encode as _, Reader, Writer};
+
+    type Set = Option<Arc<ValidatorSet>>;
+
+    fn get(set: &Set) -> &ValidatorSet {
+        set.as_ref().expect("checked when it was read")
+    }
+
+    pub(super) fn encode(set: &Set, writer: &mut Writer) {
+        get(set).encode(writer);
+    }
+
+    pub(super) fn size_hint(set: &Set) -> usize {
+        get(set).size_hint()
+    }
+
+    pub(super) fn decode(reader: &mut Reader<'_>) -> Result<Set, DecodeError> {
+        reader.get().map(Some)
+    }
 }
 
 impl EpochState {
@@ -326,126 +355,5 @@ impl Account {
     /// The next sequence of a lane.
     pub fn next(&self, lane: Lane) -> Sequence {
         self.lanes.get(&lane).copied().unwrap_or_default()
-    }
-}
-
-impl Encode for Account {
-    fn encode(&self, writer: &mut Writer) {
-        writer.raw(&self.key);
-        writer.length(self.lanes.len());
-        for (lane, next) in &self.lanes {
-            writer.put(lane);
-            writer.put(next);
-        }
-        writer.put(&self.epoch);
-        writer.u64(self.operations);
-        writer.u64(self.bytes);
-    }
-}
-
-impl Decode for Account {
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        let key = reader.array()?;
-        let count = reader.length(LEDGER_LANES_MAX)?;
-        let mut lanes = BTreeMap::new();
-        for _ in 0..count {
-            let lane = reader.get()?;
-            let is_ascending = lanes.keys().next_back().is_none_or(|last| *last < lane);
-            if !is_ascending {
-                return Err(DecodeError::Invalid { what: "lanes" });
-            }
-            lanes.insert(lane, reader.get()?);
-        }
-        Ok(Self {
-            key,
-            lanes,
-            epoch: reader.get()?,
-            operations: reader.u64()?,
-            bytes: reader.u64()?,
-        })
-    }
-}
-
-impl Encode for EpochState {
-    fn encode(&self, writer: &mut Writer) {
-        writer.put(&self.epoch);
-        writer.put(&self.root_height);
-        writer.put(&**self.set());
-        match &self.previous {
-            None => writer.u8(0),
-            Some(set) => {
-                writer.u8(1);
-                writer.put(&**set);
-            }
-        }
-        writer.bool(self.change_is_due);
-    }
-}
-
-impl Decode for EpochState {
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            epoch: reader.get()?,
-            root_height: reader.get()?,
-            validators: Some(Arc::new(reader.get()?)),
-            previous: reader.get::<Option<ValidatorSet>>()?.map(Arc::new),
-            change_is_due: reader.bool()?,
-        })
-    }
-}
-
-impl Encode for Proposal {
-    fn encode(&self, writer: &mut Writer) {
-        writer.put(&self.operation);
-        writer.seq(&self.approvals);
-        writer.put(&self.expires);
-    }
-}
-
-impl Decode for Proposal {
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            operation: reader.get()?,
-            approvals: reader.seq(VALIDATORS_MAX)?,
-            expires: reader.get()?,
-        })
-    }
-}
-
-impl Encode for SnapshotEntry {
-    fn encode(&self, writer: &mut Writer) {
-        writer.put(&self.operation);
-        writer.put(&self.record);
-        writer.put(&self.account);
-        writer.put(&self.height);
-    }
-}
-
-impl Decode for SnapshotEntry {
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            operation: reader.get()?,
-            record: reader.get()?,
-            account: reader.get()?,
-            height: reader.get()?,
-        })
-    }
-}
-
-impl Encode for ImageEntry {
-    fn encode(&self, writer: &mut Writer) {
-        writer.put(&self.digest);
-        writer.put(&self.account);
-        writer.put(&self.height);
-    }
-}
-
-impl Decode for ImageEntry {
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            digest: reader.get()?,
-            account: reader.get()?,
-            height: reader.get()?,
-        })
     }
 }

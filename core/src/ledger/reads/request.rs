@@ -7,31 +7,41 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use crate::bft::{Epoch, Header, Height, ValidatorSet, View};
+use crate::codec::{Decode, Encode};
 use crate::crypto::{ChainId, Digest};
 use crate::ledger::chain::record::FinalBlock;
 use crate::ledger::execution::world::{Proposal, SnapshotEntry};
 use crate::ledger::pool::Rejection;
 use crate::ledger_types::{AccountId, Lane, Member, Name, Outcome, Params, Sequence, TxId};
+use crate::limits::LEDGER_TX_BYTES_MAX;
 use crate::merkle::TreeSize;
 use crate::proof::ledger::{Checkpoint, EpochEnd, Extension, Receipt};
 use crate::types::NodeId;
 
+/// Larger ones than the ledger takes are refused by the ledger, which says why.
+const SUBMITTED_BYTES_MAX: usize = 16 * LEDGER_TX_BYTES_MAX;
+
 /// What a client asks.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[codec(what = "request to the ledger")]
 pub enum Request {
     /// Take a transaction.
+    #[codec(tag = 0)]
     Submit {
         /// Its encoding.
+        #[codec(max = SUBMITTED_BYTES_MAX)]
         transaction: Bytes,
         /// Whether to answer only when its first operation is final.
         wait: bool,
     },
     /// What became of an operation.
+    #[codec(tag = 1)]
     Transaction {
         /// The operation.
         id: TxId,
     },
     /// Proof that an operation is on the ledger.
+    #[codec(tag = 2)]
     Prove {
         /// The operation.
         id: TxId,
@@ -43,28 +53,34 @@ pub enum Request {
         fresh: bool,
     },
     /// A final block.
+    #[codec(tag = 3)]
     Block {
         /// Which; the last one if none is given.
         height: Option<Height>,
     },
     /// The header of a final block: those are kept when blocks are pruned.
+    #[codec(tag = 10)]
     Header {
         /// Which.
         height: Height,
     },
     /// Who votes.
+    #[codec(tag = 4)]
     Validators,
     /// The next sequences of an account.
+    #[codec(tag = 5)]
     Account {
         /// The account.
         id: AccountId,
     },
     /// What is registered under the name of a snapshot.
+    #[codec(tag = 9)]
     Snapshot {
         /// Its name on the ledger.
         id: Name,
     },
     /// A final block as the head of the tree over all blocks before it.
+    #[codec(tag = 6)]
     Checkpoint {
         /// The epoch whose validators the client knows.
         from: Epoch,
@@ -75,14 +91,17 @@ pub enum Request {
         old: Option<TreeSize>,
     },
     /// How epochs handed over, from this one on.
+    #[codec(tag = 7)]
     Epochs {
         /// The first epoch whose end is wanted.
         from: Epoch,
     },
     /// Where this node stands.
+    #[codec(tag = 8)]
     Status,
     /// Final blocks from now on: a stream of [`Response::Block`], ended by
     /// [`Response::Replaced`] if the node fetches a state.
+    #[codec(tag = 11)]
     Follow,
 }
 
@@ -156,7 +175,7 @@ pub enum TxState {
 }
 
 /// Where a final operation stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Encode, Decode)]
 pub struct Located {
     /// The block.
     pub height: Height,

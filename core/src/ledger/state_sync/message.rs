@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use crate::bft::{Epoch, Header, Height};
-use crate::codec::{Decode, DecodeError, Encode, Reader, Writer};
+use crate::codec::{Decode, Encode};
 use crate::crypto::Digest;
 use crate::limits::{
     LEDGER_CHUNK_BYTES_MAX, LEDGER_CHUNK_PAIRS_MAX, LEDGER_POINT_TILES_MAX, LEDGER_SYNC_EPOCHS_MAX,
@@ -16,23 +16,29 @@ use crate::merkle::{Frontier, KeyHash, StateStep, Tile};
 use crate::proof::ledger::{EpochEnd, Finality};
 
 /// What is said about fetching a state. Everything in it is unverified.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[codec(what = "message about a state")]
 pub enum SyncMessage {
     /// How did epochs hand over, from this one on?
+    #[codec(tag = 0)]
     AskEpochs {
         /// The first epoch whose end is wanted.
         from: Epoch,
     },
     /// Ends of epochs, ascending; none if the asked one has not ended.
-    Epochs(Vec<EpochEnd>),
+    #[codec(tag = 1)]
+    Epochs(#[codec(max = LEDGER_SYNC_EPOCHS_MAX)] Vec<EpochEnd>),
     /// Which state, of a block above this height, can be fetched?
+    #[codec(tag = 2)]
     AskPoint {
         /// The height.
         above: Height,
     },
     /// A state that can be fetched.
+    #[codec(tag = 3)]
     Point(Box<Point>),
     /// The entries of a state behind a place.
+    #[codec(tag = 4)]
     AskChunk {
         /// The block that the state is after.
         block: Digest,
@@ -40,8 +46,10 @@ pub enum SyncMessage {
         after: Option<KeyHash>,
     },
     /// Some of them.
+    #[codec(tag = 5)]
     Chunk(Box<Chunk>),
     /// This state can not be fetched here, or not any more.
+    #[codec(tag = 6)]
     Gone {
         /// The block.
         block: Digest,
@@ -49,7 +57,7 @@ pub enum SyncMessage {
 }
 
 /// A block and the proof of the state after it: the header of the next block.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Encode, Decode)]
 pub struct Point {
     /// The header of the block.
     pub block: Header,
@@ -58,141 +66,37 @@ pub struct Point {
     /// The tree over the hashes of all blocks up to it.
     pub history: Frontier,
     /// The tiles of that tree that are not full: with them the tree can go on.
+    #[codec(max = LEDGER_POINT_TILES_MAX)]
     pub tiles: Vec<Tile>,
 }
 
 /// Consecutive entries of a state, in the order of their keys' hashes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[codec(check = Chunk::check)]
 pub struct Chunk {
     /// The block that the state is after.
     pub block: Digest,
     /// The place behind which the entries stand.
     pub after: Option<KeyHash>,
     /// Keys with their values.
+    #[codec(max = [LEDGER_CHUNK_PAIRS_MAX, [STATE_KEY_BYTES_MAX, STATE_VALUE_BYTES_MAX]])]
     pub pairs: Vec<(Bytes, Bytes)>,
     /// The way from the last of them up to the root of the state.
+    #[codec(max = STATE_PATH_MAX)]
     pub path: Vec<StateStep>,
 }
 
-impl Encode for Point {
-    fn encode(&self, writer: &mut Writer) {
-        writer.put(&self.block);
-        writer.put(&self.child);
-        writer.put(&self.history);
-        writer.seq(&self.tiles);
-    }
-}
-
-impl Decode for Point {
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            block: reader.get()?,
-            child: reader.get()?,
-            history: reader.get()?,
-            tiles: reader.seq(LEDGER_POINT_TILES_MAX)?,
-        })
-    }
-}
-
-impl Encode for Chunk {
-    fn encode(&self, writer: &mut Writer) {
-        writer.put(&self.block);
-        writer.put(&self.after);
-        writer.length(self.pairs.len());
-        for (key, value) in &self.pairs {
-            writer.blob(key);
-            writer.blob(value);
+impl Chunk {
+    /// One entry may be larger than what is left, as the last one.
+    fn check(&self) -> Result<(), &'static str> {
+        let sizes = self.pairs.iter();
+        let sizes = sizes.map(|(key, value)| key.len().saturating_add(value.len()));
+        let before_last = self.pairs.len().saturating_sub(1);
+        let bytes = sizes.take(before_last).fold(0, usize::saturating_add);
+        if bytes < LEDGER_CHUNK_BYTES_MAX {
+            Ok(())
+        } else {
+            Err("chunk")
         }
-        writer.seq(&self.path);
-    }
-}
-
-impl Decode for Chunk {
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        let (block, after) = (reader.get()?, reader.get()?);
-        let count = reader.length(LEDGER_CHUNK_PAIRS_MAX)?;
-        // One entry may be larger than what is left, as the last one.
-        let mut room = LEDGER_CHUNK_BYTES_MAX;
-        let mut pairs = Vec::new();
-        for _ in 0..count {
-            if room == 0 {
-                return Err(DecodeError::Invalid { what: "chunk" });
-            }
-            let key = reader.blob(STATE_KEY_BYTES_MAX)?;
-            let value = reader.blob(STATE_VALUE_BYTES_MAX)?;
-            room = room.saturating_sub(key.len().saturating_add(value.len()));
-            pairs.push((key, value));
-        }
-        Ok(Self {
-            block,
-            after,
-            pairs,
-            path: reader.seq(STATE_PATH_MAX)?,
-        })
-    }
-}
-
-impl Encode for SyncMessage {
-    fn encode(&self, writer: &mut Writer) {
-        match self {
-            Self::AskEpochs { from } => {
-                writer.u8(0);
-                writer.put(from);
-            }
-            Self::Epochs(ends) => {
-                writer.u8(1);
-                writer.seq(ends);
-            }
-            Self::AskPoint { above } => {
-                writer.u8(2);
-                writer.put(above);
-            }
-            Self::Point(point) => {
-                writer.u8(3);
-                writer.put(point);
-            }
-            Self::AskChunk { block, after } => {
-                writer.u8(4);
-                writer.put(block);
-                writer.put(after);
-            }
-            Self::Chunk(chunk) => {
-                writer.u8(5);
-                writer.put(chunk);
-            }
-            Self::Gone { block } => {
-                writer.u8(6);
-                writer.put(block);
-            }
-        }
-    }
-}
-
-impl Decode for SyncMessage {
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(match reader.u8()? {
-            0 => Self::AskEpochs {
-                from: reader.get()?,
-            },
-            1 => Self::Epochs(reader.seq(LEDGER_SYNC_EPOCHS_MAX)?),
-            2 => Self::AskPoint {
-                above: reader.get()?,
-            },
-            3 => Self::Point(reader.get()?),
-            4 => Self::AskChunk {
-                block: reader.get()?,
-                after: reader.get()?,
-            },
-            5 => Self::Chunk(reader.get()?),
-            6 => Self::Gone {
-                block: reader.get()?,
-            },
-            tag => {
-                return Err(DecodeError::UnknownTag {
-                    what: "message about a state",
-                    tag,
-                });
-            }
-        })
     }
 }

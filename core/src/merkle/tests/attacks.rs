@@ -264,6 +264,8 @@ fn decoders_refuse_long_paths_before_they_allocate() {
     let mut bytes = honest.to_bytes().to_vec();
     bytes[16..20].copy_from_slice(&u32::MAX.to_be_bytes());
     let refused = DecodeError::TooLong {
+        what: "inclusion",
+        field: "path",
         length: 0xffff_ffff,
         limit: 64,
     };

@@ -228,6 +228,8 @@ fn proofs_are_bounded() {
     assert_eq!(
         error,
         Err(DecodeError::TooLong {
+            what: "state proof",
+            field: "path",
             length: 257,
             limit: 256
         })

@@ -416,6 +416,8 @@ fn the_encoding_is_canonical_and_bounded() {
     };
     assert_eq!(Tile::from_bytes(&tile(0, 0, 0).to_bytes()), Err(empty));
     let too_long = DecodeError::TooLong {
+        what: "tile",
+        field: "hashes",
         length: 257,
         limit: 256,
     };

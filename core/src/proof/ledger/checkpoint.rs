@@ -5,15 +5,16 @@ use alloc::vec::Vec;
 use super::epoch::{EpochEnd, TrustedEpoch};
 use super::finality::{Finality, ProvenHeader};
 use super::receipt::ReceiptError;
-use crate::codec::{Decode, DecodeError, Encode, Reader, Writer};
+use crate::codec::{Decode, Encode};
 use crate::crypto::Verifier;
 use crate::limits::LEDGER_EPOCHS_ANSWERED_MAX;
 use crate::merkle::TreeHead;
 
 /// The head of the tree over all blocks before a final one.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Encode, Decode)]
 pub struct Checkpoint {
     /// From the trusted epoch to that of the block.
+    #[codec(max = LEDGER_EPOCHS_ANSWERED_MAX)]
     pub epochs: Vec<EpochEnd>,
     /// That the block is final.
     pub finality: Finality,
@@ -50,21 +51,5 @@ impl ProvenHistory {
     /// The tree over the hashes of all blocks before it, block 0 first.
     pub const fn head(&self) -> TreeHead {
         self.block.history()
-    }
-}
-
-impl Encode for Checkpoint {
-    fn encode(&self, writer: &mut Writer) {
-        writer.seq(&self.epochs);
-        writer.put(&self.finality);
-    }
-}
-
-impl Decode for Checkpoint {
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            epochs: reader.seq(LEDGER_EPOCHS_ANSWERED_MAX)?,
-            finality: reader.get()?,
-        })
     }
 }

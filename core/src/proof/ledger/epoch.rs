@@ -5,7 +5,7 @@ use alloc::sync::Arc;
 use super::finality::{Finality, FinalityError};
 use super::receipt::ReceiptError;
 use crate::bft::{Epoch, EpochStart, Height, ValidatorSet};
-use crate::codec::{Decode, DecodeError, Encode, Reader, Writer};
+use crate::codec::{Decode, Encode};
 use crate::crypto::{ChainId, Verifier};
 use crate::ledger_types::{Genesis, GenesisError, TimeMs};
 
@@ -20,7 +20,7 @@ pub struct TrustedEpoch {
 }
 
 /// The end of an epoch: its last block is final, and names the next set.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Encode, Decode)]
 pub struct EpochEnd {
     /// The last block.
     pub finality: Finality,
@@ -163,21 +163,5 @@ impl TrustedEpoch {
     /// Who votes in it.
     pub fn validators(&self) -> &ValidatorSet {
         &self.validators
-    }
-}
-
-impl Encode for EpochEnd {
-    fn encode(&self, writer: &mut Writer) {
-        writer.put(&self.finality);
-        writer.put(&self.next);
-    }
-}
-
-impl Decode for EpochEnd {
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            finality: reader.get()?,
-            next: reader.get()?,
-        })
     }
 }

@@ -3,12 +3,12 @@
 use super::checkpoint::{Checkpoint, ProvenHistory};
 use super::epoch::TrustedEpoch;
 use super::receipt::ReceiptError;
-use crate::codec::{Decode, DecodeError, Encode, Reader, Writer};
+use crate::codec::{Decode, Encode};
 use crate::crypto::Verifier;
 use crate::merkle::{Consistency, MerkleError, TreeHead};
 
 /// The history of a final block begins with an older history.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Encode, Decode)]
 pub struct Extension {
     /// The older history.
     pub old: TreeHead,
@@ -67,23 +67,5 @@ impl ProvenContinuation {
     /// The newer one.
     pub const fn history(&self) -> &ProvenHistory {
         &self.history
-    }
-}
-
-impl Encode for Extension {
-    fn encode(&self, writer: &mut Writer) {
-        writer.put(&self.old);
-        writer.put(&self.checkpoint);
-        writer.put(&self.consistency);
-    }
-}
-
-impl Decode for Extension {
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            old: reader.get()?,
-            checkpoint: reader.get()?,
-            consistency: reader.get()?,
-        })
     }
 }

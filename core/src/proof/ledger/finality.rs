@@ -4,19 +4,20 @@ use alloc::vec::Vec;
 
 use super::epoch::TrustedEpoch;
 use crate::bft::{BlockRef, Cert, CertError, Header, VoteKind};
-use crate::codec::{Decode, DecodeError, Encode, Reader, Writer};
+use crate::codec::{Decode, Encode};
 use crate::crypto::Verifier;
 use crate::limits::PATH_HEADERS_MAX;
 use crate::merkle::{TreeHead, TreeSize};
 
 /// A claim that a block is final: it is certified, or an ancestor of a block that
 /// is.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Encode, Decode)]
 pub struct Finality {
     /// The header of the block.
     pub header: Header,
     /// The headers from its child up to the certified block; empty if it is
     /// certified itself.
+    #[codec(max = PATH_HEADERS_MAX)]
     pub path: Vec<Header>,
     /// The finalization.
     pub finalization: Cert,
@@ -130,23 +131,5 @@ impl ProvenHeader {
     /// The header.
     pub const fn header(&self) -> &Header {
         &self.header
-    }
-}
-
-impl Encode for Finality {
-    fn encode(&self, writer: &mut Writer) {
-        writer.put(&self.header);
-        writer.seq(&self.path);
-        writer.put(&self.finalization);
-    }
-}
-
-impl Decode for Finality {
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            header: reader.get()?,
-            path: reader.seq(PATH_HEADERS_MAX)?,
-            finalization: reader.get()?,
-        })
     }
 }

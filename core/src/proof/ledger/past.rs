@@ -2,13 +2,13 @@
 
 use super::finality::ProvenHeader;
 use crate::bft::Header;
-use crate::codec::{Decode, DecodeError, Encode, Reader, Writer};
+use crate::codec::{Decode, Encode};
 use crate::merkle::{Inclusion, LeafHash, LeafIndex, MerkleError, TreeSize};
 
 /// A block below a final one, of whatever epoch. Its own certificate is not
 /// needed, and neither are the validators of its time: the final block commits to
 /// the hashes of all blocks before it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Encode, Decode)]
 pub struct Past {
     /// The header of the block.
     pub header: Header,
@@ -59,21 +59,5 @@ impl Past {
                 path: alloc::vec::Vec::new(),
             },
         }
-    }
-}
-
-impl Encode for Past {
-    fn encode(&self, writer: &mut Writer) {
-        writer.put(&self.header);
-        writer.put(&self.inclusion);
-    }
-}
-
-impl Decode for Past {
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            header: reader.get()?,
-            inclusion: reader.get()?,
-        })
     }
 }

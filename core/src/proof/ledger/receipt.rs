@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::epoch::{EpochEnd, EpochError, TrustedEpoch};
 use super::finality::{Finality, FinalityError, ProvenHeader};
 use super::past::{Past, PastError};
-use crate::codec::{Decode, DecodeError, Encode, Reader, Writer};
+use crate::codec::{Decode, Encode};
 use crate::crypto::{Digest, Verifier};
 use crate::ledger_types::{
     Checked, OpResult, Operation, Outcome, ResultsHead, Transaction, TxError, TxId,
@@ -16,9 +16,10 @@ use crate::limits::{LEDGER_EPOCHS_ANSWERED_MAX, LEDGER_TX_BYTES_MAX};
 use crate::merkle::{Inclusion, LeafHash, MerkleError, TreeHead, TreeSize};
 
 /// Everything that proves an operation to somebody who trusts one epoch.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Encode, Decode)]
 pub struct Receipt {
     /// From the trusted epoch to that of the final block; empty if it is the same.
+    #[codec(max = LEDGER_EPOCHS_ANSWERED_MAX)]
     pub epochs: Vec<EpochEnd>,
     /// That a block is final: that of the transaction, or a later one.
     pub finality: Finality,
@@ -27,6 +28,7 @@ pub struct Receipt {
     /// That the transaction stands in the block.
     pub inclusion: Inclusion,
     /// The transaction as it was signed.
+    #[codec(max = LEDGER_TX_BYTES_MAX)]
     pub transaction: Bytes,
     /// Which of its operations is meant.
     pub operation: u32,
@@ -36,7 +38,7 @@ pub struct Receipt {
 
 /// How an operation ended: the child of its block commits to the results. The child
 /// of the last block of an epoch is the first one of the next.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Encode, Decode)]
 pub struct OutcomeProof {
     /// The child, if the final block of the receipt is a later one.
     pub child: Option<Past>,
@@ -187,51 +189,5 @@ impl ProvenOperation {
     /// The hash of the block.
     pub fn block_hash(&self) -> Digest {
         self.block.header().hash()
-    }
-}
-
-impl Encode for Receipt {
-    fn encode(&self, writer: &mut Writer) {
-        writer.seq(&self.epochs);
-        writer.put(&self.finality);
-        writer.put(&self.past);
-        writer.put(&self.inclusion);
-        writer.blob(&self.transaction);
-        writer.u32(self.operation);
-        writer.put(&self.outcome);
-    }
-}
-
-impl Decode for Receipt {
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            epochs: reader.seq(LEDGER_EPOCHS_ANSWERED_MAX)?,
-            finality: reader.get()?,
-            past: reader.get()?,
-            inclusion: reader.get()?,
-            transaction: reader.blob(LEDGER_TX_BYTES_MAX)?,
-            operation: reader.u32()?,
-            outcome: reader.get()?,
-        })
-    }
-}
-
-impl Encode for OutcomeProof {
-    fn encode(&self, writer: &mut Writer) {
-        writer.put(&self.child);
-        writer.put(&self.result);
-        writer.put(&self.results);
-        writer.put(&self.inclusion);
-    }
-}
-
-impl Decode for OutcomeProof {
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            child: reader.get()?,
-            result: reader.get()?,
-            results: reader.get()?,
-            inclusion: reader.get()?,
-        })
     }
 }

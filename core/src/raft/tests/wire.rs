@@ -224,6 +224,8 @@ fn too_many_voters_are_refused_before_they_are_read() {
     assert!(matches!(
         decoded,
         Err(DecodeError::TooLong {
+            what: "membership",
+            field: "voters",
             length: 8,
             limit: 7
         })

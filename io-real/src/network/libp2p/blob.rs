@@ -18,7 +18,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use decube_core::codec::{Decode, DecodeError, Encode, Reader, Writer};
+use decube_core::codec::{Decode, Encode};
 use decube_core::types::NodeId;
 use futures::StreamExt as _;
 use libp2p::PeerId;
@@ -41,7 +41,7 @@ const COPY_BYTES: usize = 128 << 10;
 const HEADER_BYTES_MAX: usize = 64;
 
 /// The SHA-256 of a blob's bytes, which is its name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
 pub struct BlobHash(pub [u8; 32]);
 
 /// Why a blob was not transferred.
@@ -422,93 +422,30 @@ impl<R: AsyncRead + Unpin> AsyncRead for Moving<R> {
 }
 
 /// What an opener wants.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[codec(what = "blob request")]
 pub(super) enum Request {
+    #[codec(tag = 0)]
     Get {
         hash: BlobHash,
         offset: u64,
         len: u64,
     },
-    Put {
-        hash: BlobHash,
-        len: u64,
-    },
+    #[codec(tag = 1)]
+    Put { hash: BlobHash, len: u64 },
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[codec(what = "blob answer")]
 pub(super) enum Answer {
+    #[codec(tag = 0)]
     Ok(u64),
+    #[codec(tag = 1)]
     NotFound,
+    #[codec(tag = 2)]
     Busy,
+    #[codec(tag = 3)]
     Invalid,
+    #[codec(tag = 4)]
     Failed,
-}
-
-impl Encode for Request {
-    fn encode(&self, writer: &mut Writer) {
-        match self {
-            Self::Get { hash, offset, len } => {
-                writer.u8(0);
-                writer.raw(&hash.0);
-                writer.u64(*offset);
-                writer.u64(*len);
-            }
-            Self::Put { hash, len } => {
-                writer.u8(1);
-                writer.raw(&hash.0);
-                writer.u64(*len);
-            }
-        }
-    }
-}
-
-impl Decode for Request {
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        match reader.u8()? {
-            0 => Ok(Self::Get {
-                hash: BlobHash(reader.array()?),
-                offset: reader.u64()?,
-                len: reader.u64()?,
-            }),
-            1 => Ok(Self::Put {
-                hash: BlobHash(reader.array()?),
-                len: reader.u64()?,
-            }),
-            tag => Err(DecodeError::UnknownTag {
-                what: "blob request",
-                tag,
-            }),
-        }
-    }
-}
-
-impl Encode for Answer {
-    fn encode(&self, writer: &mut Writer) {
-        match self {
-            Self::Ok(len) => {
-                writer.u8(0);
-                writer.u64(*len);
-            }
-            Self::NotFound => writer.u8(1),
-            Self::Busy => writer.u8(2),
-            Self::Invalid => writer.u8(3),
-            Self::Failed => writer.u8(4),
-        }
-    }
-}
-
-impl Decode for Answer {
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        match reader.u8()? {
-            0 => reader.u64().map(Self::Ok),
-            1 => Ok(Self::NotFound),
-            2 => Ok(Self::Busy),
-            3 => Ok(Self::Invalid),
-            4 => Ok(Self::Failed),
-            tag => Err(DecodeError::UnknownTag {
-                what: "blob answer",
-                tag,
-            }),
-        }
-    }
 }

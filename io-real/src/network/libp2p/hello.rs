@@ -130,6 +130,7 @@ async fn read(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Hello> {
     Hello::from_bytes(&bytes).map_err(|_| frame::invalid("an undecodable hello"))
 }
 
+// Not derived: the reason of a refusal is its tag.
 impl Encode for Hello {
     fn encode(&self, writer: &mut Writer) {
         match self {
@@ -141,6 +142,16 @@ impl Encode for Hello {
             Self::Refused(Refusal::Version) => writer.u8(1),
             Self::Refused(Refusal::Certificate) => writer.u8(2),
             Self::Refused(Refusal::Stranger) => writer.u8(3),
+        }
+    }
+
+    fn size_hint(&self) -> usize {
+        match self {
+            Self::Welcome { version, cert } => {
+                let sizes = [1, version.size_hint(), cert.size_hint()];
+                sizes.into_iter().sum()
+            }
+            Self::Refused(_) => 1,
         }
     }
 }

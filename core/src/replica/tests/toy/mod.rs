@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use crate::codec::{Decode, DecodeError, Encode, Reader, Writer};
+use crate::codec::{Decode, Encode, Reader, Writer};
 use crate::kv::Kv;
 use crate::replica::modules::modules;
 use crate::replica::{
@@ -43,22 +43,31 @@ struct Counter {
     expires_at: LogTime,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[codec(what = "toy")]
 pub(crate) enum ToyOp {
     /// Makes a counter.
+    #[codec(tag = 0x10)]
     Make,
     /// Counts.
+    #[codec(tag = 0x11)]
     Add { counter: u64, by: u64 },
     /// Asks for an outcome that quotes.
+    #[codec(tag = 0x12)]
     Quote,
     /// Writes where only the first module may.
+    #[codec(tag = 0x13)]
     Trespass,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[codec(what = "toy")]
 pub(crate) enum ToyOutcome {
+    #[codec(tag = 0x10)]
     Counted { counter: u64, value: u64 },
-    Quoted(Bytes),
+    #[codec(tag = 0x11)]
+    Quoted(#[codec(max = QUOTE_BYTES)] Bytes),
+    #[codec(tag = 0x12)]
     Refused,
 }
 
@@ -189,65 +198,4 @@ impl Module for Toy {
 
 const fn holder(id: u64) -> Holder {
     Holder { id, space: COUNTER }
-}
-
-impl Encode for ToyOp {
-    fn encode(&self, writer: &mut Writer) {
-        match self {
-            Self::Make => writer.u8(0x10),
-            Self::Add { counter, by } => {
-                writer.u8(0x11);
-                writer.u64(*counter);
-                writer.u64(*by);
-            }
-            Self::Quote => writer.u8(0x12),
-            Self::Trespass => writer.u8(0x13),
-        }
-    }
-}
-
-impl Decode for ToyOp {
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(match reader.u8()? {
-            0x10 => Self::Make,
-            0x11 => Self::Add {
-                counter: reader.u64()?,
-                by: reader.u64()?,
-            },
-            0x12 => Self::Quote,
-            0x13 => Self::Trespass,
-            tag => return Err(DecodeError::UnknownTag { what: "toy", tag }),
-        })
-    }
-}
-
-impl Encode for ToyOutcome {
-    fn encode(&self, writer: &mut Writer) {
-        match self {
-            Self::Counted { counter, value } => {
-                writer.u8(0x10);
-                writer.u64(*counter);
-                writer.u64(*value);
-            }
-            Self::Quoted(quote) => {
-                writer.u8(0x11);
-                writer.blob(quote);
-            }
-            Self::Refused => writer.u8(0x12),
-        }
-    }
-}
-
-impl Decode for ToyOutcome {
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(match reader.u8()? {
-            0x10 => Self::Counted {
-                counter: reader.u64()?,
-                value: reader.u64()?,
-            },
-            0x11 => Self::Quoted(reader.blob(QUOTE_BYTES)?),
-            0x12 => Self::Refused,
-            tag => return Err(DecodeError::UnknownTag { what: "toy", tag }),
-        })
-    }
 }

@@ -1,0 +1,121 @@
+//! What `Encode` is derived as.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+
+use crate::input::{Field, Input, Shape, Variant};
+
+pub fn implementation(input: &Input) -> TokenStream {
+    let header = input.header("Encode");
+    let version = input.version.as_ref();
+    let check = input.check.as_ref().filter(|_| input.asserted);
+    let assert = check.map(|check| {
+        let broken = format!("the maker of this {} keeps its rules", input.what);
+        quote!(::core::assert!(#check(self).is_ok(), #broken);)
+    });
+    let put_version = version.map(|version| quote!(writer.put(&#version);));
+    let version_size = version
+        .map(|version| quote!(.saturating_add(::decube_core::codec::Encode::size_hint(&#version))));
+    let size = fixed_size(input);
+    let (put, sum) = match &input.shape {
+        Shape::Structure(fields) => of_structure(fields),
+        Shape::Enum(variants) => of_enum(variants),
+    };
+    quote! {
+        #[automatically_derived]
+        #header {
+            const SIZE: ::core::option::Option<usize> = #size;
+
+            fn encode(&self, writer: &mut ::decube_core::codec::Writer) {
+                #assert
+                #put_version
+                #put
+            }
+
+            fn size_hint(&self) -> usize {
+                match Self::SIZE {
+                    ::core::option::Option::Some(size) => size,
+                    ::core::option::Option::None => (#sum)#version_size,
+                }
+            }
+        }
+    }
+}
+
+/// How many bytes every value takes, if that is known from the types alone.
+fn fixed_size(input: &Input) -> TokenStream {
+    let none = quote!(::core::option::Option::None);
+    match &input.shape {
+        _ if input.version.is_some() => none,
+        Shape::Structure(fields) if fields.iter().any(|field| field.with.is_some()) => none,
+        Shape::Structure(fields) => {
+            let types = fields.iter().map(|field| &field.of);
+            quote! {
+                ::decube_core::codec::total(&[#(<#types as ::decube_core::codec::Encode>::SIZE),*])
+            }
+        }
+        Shape::Enum(variants) if variants.iter().all(|variant| variant.fields.is_empty()) => {
+            quote!(::core::option::Option::Some(1))
+        }
+        Shape::Enum(_) => none,
+    }
+}
+
+fn of_structure(fields: &[Field]) -> (TokenStream, TokenStream) {
+    let members: Vec<_> = fields
+        .iter()
+        .map(|field| {
+            let member = &field.member;
+            quote!(&self.#member)
+        })
+        .collect();
+    let put = puts(fields, &members);
+    let sum = sum(0, fields, &members);
+    (put, sum)
+}
+
+fn of_enum(variants: &[Variant]) -> (TokenStream, TokenStream) {
+    let arms = variants.iter().map(|variant| {
+        let Variant { name, tag, fields } = variant;
+        let members = fields.iter().map(|field| &field.member);
+        let variables: Vec<_> = fields.iter().map(|field| &field.variable).collect();
+        let values: Vec<_> = variables.iter().map(|variable| quote!(#variable)).collect();
+        let put = puts(fields, &values);
+        let sum = sum(1, fields, &values);
+        let pattern = quote!(Self::#name { #(#members: #variables),* });
+        (
+            quote!(#pattern => { writer.u8(#tag); #put }),
+            quote!(#pattern => #sum),
+        )
+    });
+    let (puts, sums): (Vec<_>, Vec<_>) = arms.unzip();
+    (
+        quote!(match self { #(#puts,)* }),
+        quote!(match self { #(#sums,)* }),
+    )
+}
+
+/// The statements that write these fields. Each is a call of what the type has: nothing is
+/// looked up and nothing allocated.
+fn puts(fields: &[Field], values: &[TokenStream]) -> TokenStream {
+    let puts = fields.iter().zip(values).map(|(field, value)| {
+        let module = match &field.with {
+            Some(with) => quote!(#with),
+            None => quote!(::decube_core::codec::Encode),
+        };
+        quote!(#module::encode(#value, writer);)
+    });
+    quote!(#(#puts)*)
+}
+
+/// The bytes that these fields take behind so many others.
+fn sum(before: usize, fields: &[Field], values: &[TokenStream]) -> TokenStream {
+    let sizes = fields.iter().zip(values).map(|(field, value)| {
+        let module = match &field.with {
+            Some(with) => quote!(#with),
+            None => quote!(::decube_core::codec::Encode),
+        };
+        quote!(.saturating_add(#module::size_hint(#value)))
+    });
+    quote!(#before #(#sizes)*)
+}
