@@ -22,12 +22,12 @@ use tempfile::TempDir;
 
 use super::rig::Cluster;
 
-/// Blocks of zeros are left out: logs are made at full length.
 /// What a packed directory is called in errors.
 const FIELD: Field = Field {
     what: "packed directory",
     name: "file",
 };
+/// Blocks of zeros are left out: logs are made at full length.
 const BLOCK: usize = 512;
 const FILES_MAX: usize = 64;
 const FILE_BYTES_MAX: u64 = 8 << 20;
