@@ -32,9 +32,11 @@ pub fn implementation(input: &Input) -> TokenStream {
         },
     };
     let distinct = distinct(input);
+    let inline = input.inline();
     quote! {
         #[automatically_derived]
         #header {
+            #inline
             fn decode(
                 reader: &mut ::decube_core::codec::Reader<'_>,
             ) -> ::core::result::Result<Self, ::decube_core::codec::DecodeError> {

@@ -17,6 +17,7 @@ pub fn implementation(input: &Input) -> TokenStream {
     let version_size = version
         .map(|version| quote!(.saturating_add(::decube_core::codec::Encode::size_hint(&#version))));
     let size = fixed_size(input);
+    let inline = input.inline();
     let (put, sum) = match &input.shape {
         Shape::Structure(fields) => of_structure(fields),
         Shape::Enum(variants) => of_enum(variants),
@@ -26,12 +27,14 @@ pub fn implementation(input: &Input) -> TokenStream {
         #header {
             const SIZE: ::core::option::Option<usize> = #size;
 
+            #inline
             fn encode(&self, writer: &mut ::decube_core::codec::Writer) {
                 #assert
                 #put_version
                 #put
             }
 
+            #inline
             fn size_hint(&self) -> usize {
                 match Self::SIZE {
                     ::core::option::Option::Some(size) => size,

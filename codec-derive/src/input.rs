@@ -76,6 +76,12 @@ impl Input {
         })
     }
 
+    /// Structures are rows of calls, most of which vanish where they are inlined; a third of the
+    /// time of decoding a long list of entries does. Enums are left to the compiler.
+    pub fn inline(&self) -> Option<TokenStream> {
+        matches!(self.shape, Shape::Structure(_)).then(|| quote!(#[inline]))
+    }
+
     /// `impl<…> Trait for Type<…> where …`, every parameter of which has the trait as well.
     pub fn header(&self, which: &str) -> TokenStream {
         let which = Ident::new(which, Span::call_site());
@@ -132,6 +138,7 @@ fn fields(fields: &Fields, variant: Option<&Ident>) -> Result<Vec<Field>> {
             let OfField { max, with } = OfField::parse(&field.attrs)?;
             let own = member.to_token_stream().to_string();
             let label = match (variant, &member) {
+                (None, Member::Unnamed(_)) if count == 1 => "value".to_owned(),
                 (None, _) => own,
                 (Some(variant), Member::Unnamed(_)) if count == 1 => variant.to_string(),
                 (Some(variant), _) => format!("{variant}.{own}"),

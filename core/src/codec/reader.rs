@@ -29,11 +29,11 @@ pub trait Decode: Sized {
 }
 
 /// A value that can be decoded from untrusted bytes and has no size of its own: who reads
-/// it says how large it may be. No type has both this and [`Decode`], so that a field
-/// without a bound does not compile.
+/// it says how large it may be. It does not have [`Decode`], so that a field without a bound
+/// does not compile.
 ///
 /// `M` is the bound: a number of bytes or elements, `(N, M)` for a list whose elements have
-/// bounds as well, a pair for a pair, and `()` for a part that needs none.
+/// bounds as well, a pair for a pair, and `()` for a part that has [`Decode`] and needs none.
 pub trait DecodeBounded<M>: Sized {
     /// Reads one value, or refuses a length over its bound before anything is allocated.
     /// The error names the field.
@@ -208,7 +208,7 @@ impl<'a> Reader<'a> {
     /// Takes a length-prefixed text of at most `limit` bytes, which has to be UTF-8.
     pub fn text(&mut self, limit: usize, field: &'static Field) -> Result<&'a str, DecodeError> {
         let length = self.length(limit, field)?;
-        let what = field.name;
+        let what = field.what;
         core::str::from_utf8(self.raw(length)?).map_err(|_| DecodeError::Invalid { what })
     }
 

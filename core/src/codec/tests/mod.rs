@@ -1,3 +1,4 @@
+mod derive;
 mod golden;
 
 use alloc::vec::Vec;
