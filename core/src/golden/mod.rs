@@ -14,6 +14,7 @@
 extern crate std;
 
 mod coverage;
+mod fuzz;
 pub(crate) mod samples;
 
 use alloc::collections::BTreeMap;
@@ -25,6 +26,7 @@ use std::path::{Path, PathBuf};
 
 use crate::codec::{Decode, Encode};
 use crate::crypto::hex;
+use fuzz::Subject;
 
 /// Set to `write`, it makes the tests write the tables instead of checking them.
 const MODE: &str = "DECUBE_GOLDEN";
@@ -33,6 +35,7 @@ const MODE: &str = "DECUBE_GOLDEN";
 pub(crate) struct Table {
     folder: &'static str,
     rows: Vec<(String, String)>,
+    subjects: Vec<Subject>,
 }
 
 impl Table {
@@ -41,12 +44,13 @@ impl Table {
         Self {
             folder,
             rows: Vec::new(),
+            subjects: Vec::new(),
         }
     }
 
     /// A value, named after its type and, if that is an enum, its variant.
     pub(crate) fn row<T: Encode + Decode + Debug>(&mut self, value: &T) {
-        self.add(name_of(value), &whole_round_trip(value));
+        self.add_of::<T>(name_of(value), whole_round_trip(value));
     }
 
     /// Values, each named as in [`Table::row`].
@@ -56,20 +60,18 @@ impl Table {
 
     /// A further value of a type or variant, told from the others by a note.
     pub(crate) fn also<T: Encode + Decode + Debug>(&mut self, note: &str, value: &T) {
-        self.add(
-            format!("{}.{note}", name_of(value)),
-            &whole_round_trip(value),
-        );
+        let name = format!("{}.{note}", name_of(value));
+        self.add_of::<T>(name, whole_round_trip(value));
     }
 
     /// A value whose type does not print its own name.
     pub(crate) fn named<T: Encode + Decode>(&mut self, name: &str, value: &T) {
-        self.add(name.to_string(), &round_trip(value));
+        self.add_of::<T>(name.to_string(), round_trip(value));
     }
 
     /// A value that has no encoding of its own, and one that carries it.
     pub(crate) fn inside<T: Debug, C: Encode + Decode>(&mut self, value: &T, carrier: &C) {
-        self.add(name_of(value), &round_trip(carrier));
+        self.add_of::<C>(name_of(value), round_trip(carrier));
     }
 
     /// A value that has no encoding of its own, and bytes that stand for it.
@@ -93,6 +95,12 @@ impl Table {
         self.add(name.to_string(), &row);
     }
 
+    fn add_of<T: Encode + Decode>(&mut self, name: String, bytes: Vec<u8>) {
+        let of = format!("{}::{name}", self.folder);
+        self.add(name, &bytes);
+        self.subjects.push(Subject::of::<T>(of, bytes));
+    }
+
     fn add(&mut self, name: String, bytes: &[u8]) {
         let name = format!("{}::{name}", self.folder);
         assert!(!name.contains(char::is_whitespace), "{name}: one word");
@@ -101,7 +109,8 @@ impl Table {
         self.rows.push((name, hex::encode(bytes)));
     }
 
-    /// Compares the samples with the table, or writes it.
+    /// Compares the samples with the table, or writes it. Then the decoders get the samples
+    /// with damage.
     pub(crate) fn check(self) {
         let path = table_path(self.folder);
         if is_writing() {
@@ -130,6 +139,7 @@ impl Table {
             path.display(),
             complaints.join("\n")
         );
+        fuzz::run(&self.subjects);
     }
 }
 
