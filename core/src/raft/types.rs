@@ -35,7 +35,7 @@ pub struct Entry {
     pub kind: EntryKind,
     /// The chained checksum up to and including this entry; see [`super::chain`].
     pub chain: Chain,
-    /// The command, at most [`ENTRY_BYTES_MAX`](crate::limits::ENTRY_BYTES_MAX) bytes.
+    /// The command, at most [`ENTRY_BYTES_MAX`] bytes.
     #[codec(max = ENTRY_BYTES_MAX)]
     pub data: Bytes,
 }
@@ -100,7 +100,7 @@ pub struct SnapshotMeta {
     pub digest: [u8; 32],
     /// What the owner wants to travel along with every snapshot. Raft passes it
     /// on and reads nothing of it; at most
-    /// [`SNAPSHOT_ANNEX_BYTES_MAX`](crate::limits::SNAPSHOT_ANNEX_BYTES_MAX) bytes.
+    /// [`SNAPSHOT_ANNEX_BYTES_MAX`] bytes.
     #[codec(max = SNAPSHOT_ANNEX_BYTES_MAX)]
     pub annex: Bytes,
 }

@@ -25,7 +25,7 @@ pub struct StoreSeq(pub u64);
 pub enum StoreOp {
     /// Sets a key.
     Put {
-        /// The key, at most [`STORE_KEY_BYTES_MAX`](crate::limits::STORE_KEY_BYTES_MAX) bytes.
+        /// The key, at most [`STORE_KEY_BYTES_MAX`] bytes.
         key: Bytes,
         /// The value.
         value: Bytes,
