@@ -141,6 +141,9 @@ impl Subject for Node {
         let bytes = message.to_bytes();
         match Message::from_bytes(&bytes).map(|decoded| as_planted(decoded, mutant)) {
             _ if bytes.len() > MESSAGE_BYTES_MAX => Err(format!("{message:?} is too long")),
+            _ if bytes.len() != message.size_hint() => {
+                Err(format!("{message:?} takes another room than it says"))
+            }
             Ok(decoded) if decoded == *message => Ok(()),
             Ok(decoded) => Err(format!("{message:?} arrives as {decoded:?}")),
             Err(error) => Err(format!("{message:?} can not be decoded: {error}")),

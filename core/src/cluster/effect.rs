@@ -8,5 +8,5 @@ use crate::part;
 pub type Effect = part::Effect<Message, Response, Notice>;
 
 /// What other parts may want to know of it: nothing so far.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Notice {}

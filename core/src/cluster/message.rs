@@ -10,7 +10,7 @@ use crate::raft;
 use crate::types::{Index, Modules, PeerRequestId, Term};
 
 /// A message between two nodes of a cluster.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Encode, Decode)]
 #[codec(what = "peer message")]
 pub enum Message {
     /// Between the nodes' Raft machines.

@@ -94,7 +94,7 @@ impl Hash for Request {
 }
 
 /// What a client is answered.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Encode, Decode)]
 #[codec(what = "response")]
 pub enum Response {
     /// The command was committed and applied; this is how it ended.
@@ -166,7 +166,7 @@ pub struct AttestedHead {
 }
 
 /// What a node knows of itself and its cluster.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Encode, Decode)]
 pub struct Status {
     /// This node.
     pub node: NodeId,
@@ -198,7 +198,7 @@ pub struct Status {
 }
 
 /// Changes that a watch reports, in order, all those of one revision together.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Encode, Decode)]
 pub struct Changes {
     /// The changes.
     #[codec(max = KV_RANGE_PAIRS_MAX)]

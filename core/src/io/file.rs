@@ -104,7 +104,7 @@ impl FileOp {
 pub struct FileOpId(pub u64);
 
 /// Why a file operation failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Encode, Decode)]
 pub enum FileError {
     /// The device reported an error.
     #[codec(tag = 0)]
@@ -121,7 +121,7 @@ pub enum FileError {
 }
 
 /// How a file operation ended.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Encode, Decode)]
 pub enum FileResult {
     /// `Create`, `Write`, `Sync` or `Remove` succeeded.
     #[codec(tag = 0)]

@@ -60,7 +60,7 @@ impl Volume {
 pub struct ReadId(pub u64);
 
 /// What a machine wants done with its volume.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Io {
     /// Carry out a file operation of the log.
     File {
@@ -77,7 +77,7 @@ pub enum Io {
 
 /// Read pairs with `from <= key`, and `key < to` if `to` is given, until about
 /// `bytes_max` bytes are collected: at least one pair, if there is any.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Read {
     /// Echoed in the answer.
     pub id: ReadId,
@@ -91,7 +91,7 @@ pub struct Read {
 }
 
 /// What became of an [`Io`].
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Encode, Decode)]
 pub enum Done {
     /// A file operation completed.
     #[codec(tag = 0)]

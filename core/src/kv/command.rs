@@ -168,7 +168,7 @@ mod flat {
 /// How a command ended. Every variant but the refusals changed the state. What the
 /// state itself can say ([`Verdict`]) stands among the module's own outcomes, because
 /// their encodings share one row of tags.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Encode, Decode)]
 pub enum Outcome {
     /// The session is open.
     #[codec(tag = 0)]

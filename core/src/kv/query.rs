@@ -57,7 +57,7 @@ impl Hash for Query {
 }
 
 /// A key with its value.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Encode, Decode)]
 pub struct Pair {
     /// The key.
     #[codec(max = KV_KEY_BYTES_MAX)]
@@ -74,7 +74,7 @@ pub struct Pair {
 }
 
 /// The answer to a read.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Encode, Decode)]
 pub struct Answer {
     /// The revision of the state that was read.
     pub revision: Revision,
@@ -83,7 +83,7 @@ pub struct Answer {
 }
 
 /// What a read found.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Encode, Decode)]
 pub enum Found {
     /// For `Get`: the pair, if the key exists.
     #[codec(tag = 0)]
@@ -107,7 +107,7 @@ pub enum Found {
 }
 
 /// A change as a watcher sees it.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Encode, Decode)]
 pub struct Change {
     /// The revision that made the change.
     pub revision: Revision,

@@ -14,7 +14,7 @@ use crate::part;
 pub type Effect = part::Effect<Message, Response, Notice>;
 
 /// What other parts, and whoever watches the node, may want to know.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Notice {
     /// A block is final, and durable here. Each height comes once in the life of a
     /// process, in order.
@@ -35,7 +35,7 @@ pub enum Notice {
 }
 
 /// Final blocks that follow each other, in answer to [`ReadOn`](super::ReadOn).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Run {
     /// Who has asked.
     pub reader: Reader,

@@ -16,7 +16,7 @@ use crate::limits::{
 };
 
 /// One message. Everything in it is unverified.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Encode, Decode)]
 #[codec(what = "message of the ledger", check = Message::check)]
 pub enum Message {
     /// Of the consensus.

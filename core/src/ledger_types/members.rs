@@ -16,7 +16,7 @@ pub const CLUSTER_POWER: u64 = 5_354_228_880;
 pub const WEIGHT_MAX: u32 = 1_000_000;
 
 /// A node that is listed as a validator.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Encode, Decode)]
 pub struct Member {
     /// The node.
     pub node: NodeId,

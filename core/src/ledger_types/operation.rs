@@ -64,7 +64,7 @@ pub enum Operation {
 }
 
 /// The registration of a snapshot.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Encode, Decode)]
 pub struct SnapshotRecord {
     /// Its name.
     pub id: Name,

@@ -4,7 +4,7 @@ use crate::codec::{Decode, Encode};
 use crate::limits::{BLOCK_BYTES_MAX, BLOCK_ITEMS_MAX, LEDGER_TX_BYTES_MAX};
 
 /// The parameters in force.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Encode, Decode)]
 #[codec(check = Params::check)]
 pub struct Params([u64; Param::COUNT]);
 

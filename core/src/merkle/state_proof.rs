@@ -27,7 +27,7 @@ pub struct StateProof {
 }
 
 /// An inner node on the way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Encode, Decode)]
 pub struct StateStep {
     /// The bit of a key's hash that chooses the side.
     pub bit: u8,

@@ -11,7 +11,7 @@ use crate::types::{NodeId, RequestId};
 const _: () = assert!(size_of::<Effect>() <= 256);
 
 /// Everything that a node asks of its shell, in order.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Effect {
     /// Send a message to a peer. It may be lost, doubled or overtaken; the shell drops
     /// it when the peer's queue is full.

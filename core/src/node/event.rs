@@ -12,7 +12,7 @@ use crate::types::{NodeId, RequestId, WallTime};
 const _: () = assert!(size_of::<Event>() <= 272);
 
 /// Everything that can happen to a node.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Encode, Decode)]
 pub enum Event {
     /// The first event of a process but for the clock: recover from the volumes.
     #[codec(tag = 0)]

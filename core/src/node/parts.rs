@@ -96,27 +96,27 @@ macro_rules! parts {
         }
 
         /// A message between two nodes. Its encoding begins with the part.
-        #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+        #[derive(Debug, Clone, PartialEq, Eq, Hash, Encode, Decode)]
         #[codec(what = "part")]
         pub enum Message {
             $($(#[doc = $doc])* $(#[cfg($cfg)])? #[codec(tag = $tag)] $Variant($module::Message),)+
         }
 
         /// What a client asks of a node.
-        #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+        #[derive(Debug, Clone, PartialEq, Eq, Hash, Encode, Decode)]
         #[codec(what = "part")]
         pub enum Request {
             $($(#[doc = $doc])* $(#[cfg($cfg)])? #[codec(tag = $tag)] $Variant($module::Request),)+
         }
 
         /// What a client is answered.
-        #[derive(Debug, Clone, PartialEq, Eq)]
+        #[derive(Debug, Clone, PartialEq, Eq, Hash)]
         pub enum Response {
             $($(#[doc = $doc])* $(#[cfg($cfg)])? $Variant($module::Response),)+
         }
 
         /// What a part lets others know.
-        #[derive(Debug, Clone, PartialEq, Eq)]
+        #[derive(Debug, Clone, PartialEq, Eq, Hash)]
         pub enum Notice {
             $($(#[doc = $doc])* $(#[cfg($cfg)])? $Variant($module::Notice),)+
         }

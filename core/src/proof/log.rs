@@ -22,7 +22,7 @@ use crate::types::{ClusterId, Index, LogId, Term};
 /// Consecutive entries of a log with the head that covers them (the whitepaper's
 /// `LogProof`). It carries everything that a verifier needs besides the trusted
 /// voters, so it is checked offline.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Encode, Decode)]
 pub struct LogProof {
     /// The head and the signatures under it.
     pub head: SignedHead,
@@ -40,7 +40,7 @@ pub struct LogProof {
 }
 
 /// One entry in a proof. Its index follows from its place.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Encode, Decode)]
 pub struct ProofEntry {
     /// The term in which it was created.
     pub term: Term,
@@ -51,7 +51,7 @@ pub struct ProofEntry {
 }
 
 /// The data of an entry in a proof.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Encode, Decode)]
 pub enum Payload {
     /// The data itself, at most [`ENTRY_BYTES_MAX`] bytes.
     #[codec(tag = 0)]

@@ -59,7 +59,7 @@ pub enum Role {
 
 /// Why a proposal, read or change was refused. Nothing happened and nothing of
 /// it will ever happen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Encode, Decode)]
 pub enum Refusal {
     /// Ask the leader.
     #[codec(tag = 0)]

@@ -7,6 +7,7 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
+use core::hash::{Hash, Hasher};
 use core::ops::{Deref, Range};
 
 use super::types::Entry;
@@ -53,6 +54,15 @@ impl Entries {
     /// Payload bytes.
     pub fn payload_bytes(&self) -> usize {
         self.iter().map(|entry| entry.data.len()).sum()
+    }
+}
+
+/// By the last of them: its chain value is over it and all before it.
+impl Hash for Entries {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.len().hash(state);
+        let last = self.last().map(|entry| (entry.id, entry.chain));
+        last.hash(state);
     }
 }
 

@@ -24,7 +24,7 @@ pub struct Handover {
 
 /// Why a membership, or the next leader, that was asked for is not allowed. It
 /// travels by number: a peer cannot make this node show any text it likes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Encode, Decode)]
 pub enum MembershipRule {
     /// A list is not sorted, or names a member twice.
     #[codec(tag = 0)]

@@ -33,7 +33,7 @@ pub struct Incarnation(pub u64);
 
 /// A message between two nodes of a cluster. Rare and large parts are boxed:
 /// messages are moved often.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Encode, Decode)]
 pub struct Message {
     /// The sender's term; for a pre-vote the term it would campaign in.
     pub term: Term,
@@ -46,7 +46,7 @@ const _: () = assert!(CHUNK_BYTES_MAX + 2048 < MESSAGE_BYTES_MAX);
 const _: () = assert!(ENTRY_BYTES_MAX + ENTRY_OVERHEAD_BYTES < MESSAGE_BYTES_MAX);
 
 /// The kinds of message.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Encode, Decode)]
 #[codec(what = "raft message", check = Body::check)]
 pub enum Body {
     /// Would you vote for me? Changes nothing at either side.
@@ -169,7 +169,7 @@ impl Body {
 }
 
 /// How an Append went.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Encode, Decode)]
 pub enum AppendResult {
     /// The follower's log equals the leader's up to here, durably.
     #[codec(tag = 0)]
@@ -192,7 +192,7 @@ pub enum AppendResult {
 }
 
 /// What a follower wants of a snapshot.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Encode, Decode)]
 pub enum SnapshotResult {
     /// Chunks below `chunk` are staged; send this one next.
     #[codec(tag = 0)]

@@ -27,7 +27,7 @@ impl EntryKind {
 }
 
 /// One entry of the replicated log.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Encode, Decode)]
 pub struct Entry {
     /// The term in which it was created, and its position.
     pub id: LogId,

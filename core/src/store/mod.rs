@@ -45,7 +45,7 @@ pub enum StoreOp {
 }
 
 /// Changes that become visible and durable together or not at all.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct StoreBatch {
     /// Where the batch stands in the order.
     pub seq: StoreSeq,
@@ -79,7 +79,7 @@ pub trait Store {
 }
 
 /// Pairs that a scan found.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Encode, Decode)]
 pub struct Page {
     /// The pairs, in key order.
     #[codec(max = [RECORDED_LIST_MAX, [STORE_KEY_BYTES_MAX, 2 * MESSAGE_BYTES_MAX]])]

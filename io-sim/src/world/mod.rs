@@ -458,7 +458,7 @@ impl<S: Subject> World<S> {
             if let Some(subject) = &host.subject
                 && std::mem::take(&mut host.stepped)
             {
-                self.rolling.add(subject.digest());
+                self.rolling.add(&subject.digest());
             }
         }
         let hash = self.rolling.checkpoint();

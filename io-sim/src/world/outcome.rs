@@ -219,12 +219,12 @@ impl<S: Subject> World<S> {
     pub(super) fn finish(mut self) -> Outcome {
         for host in &self.hosts {
             if let Some(subject) = &host.subject {
-                self.rolling.add(subject.digest());
+                self.rolling.add(&subject.digest());
             }
         }
-        self.rolling.add(self.events);
+        self.rolling.add(&self.events);
         for fingerprint in self.stage.all().filter_map(|actor| actor.fingerprint()) {
-            self.rolling.add(fingerprint);
+            self.rolling.add(&fingerprint);
         }
         let mut disks = DiskStats::default();
         for host in &self.hosts {

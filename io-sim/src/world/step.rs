@@ -8,7 +8,6 @@ use decube_core::types::NodeId;
 
 use super::{Happening, MILLI, World};
 use crate::check::{Finding, Step, Written};
-use crate::fingerprint::{self, Fold};
 use crate::shell::{Exit, StoreTask, guarded, wake_at};
 use crate::subject::Subject;
 
@@ -72,8 +71,7 @@ impl<S: Subject> World<S> {
             self.describe(slot, ">>", &format!("{event:?}"));
         }
         let entity = u64::try_from(slot).expect("few slots");
-        let mut fold = Fold(self.now ^ entity << 56);
-        fingerprint::event(&mut fold, &event);
+        self.rolling.add(&(self.now, entity, &event));
         let mut out = std::mem::take(&mut self.outbox);
         let host = &mut self.hosts[slot];
         if let Event::Io { volume, done } = &event {
@@ -92,7 +90,7 @@ impl<S: Subject> World<S> {
                 let draw = self.crash_point.at(entity, self.events);
                 (draw.index(out.len() + 1), doom)
             });
-        let mut result = self.notices(slot, &mut fold);
+        let mut result = self.notices(slot);
         let mut left = cut.map_or(out.len(), |(point, _)| point);
         for effect in out.drain() {
             if left == 0 || result.is_err() {
@@ -102,11 +100,10 @@ impl<S: Subject> World<S> {
             if logged {
                 self.describe(slot, "<<", &format!("{effect:?}"));
             }
-            fingerprint::effect(&mut fold, &effect);
+            self.rolling.add(&effect);
             result = self.effect(slot, effect);
         }
         self.outbox = out;
-        self.rolling.add(fold.0);
         result?;
         self.look(slot)?;
         self.checkpoint();
@@ -190,10 +187,10 @@ impl<S: Subject> World<S> {
     }
 
     /// What the parts of a node told each other in its step.
-    fn notices(&mut self, slot: usize, fold: &mut Fold) -> Result<(), Finding> {
+    fn notices(&mut self, slot: usize) -> Result<(), Finding> {
         let step = step_of!(self, slot);
         for notice in step.subject().notices() {
-            fingerprint::notice(fold, notice);
+            self.rolling.add(notice);
             self.court.told(&step, notice)?;
         }
         Ok(())

@@ -71,7 +71,7 @@ pub struct EpochState {
 }
 
 /// Something that validators vote on.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Encode, Decode)]
 pub struct Proposal {
     /// The hash of the operation.
     pub operation: Digest,
@@ -83,7 +83,7 @@ pub struct Proposal {
 }
 
 /// A registered snapshot.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Encode, Decode)]
 pub struct SnapshotEntry {
     /// The operation that registered it.
     pub operation: TxId,

@@ -22,7 +22,7 @@ use crate::types::NodeId;
 const SUBMITTED_BYTES_MAX: usize = 16 * LEDGER_TX_BYTES_MAX;
 
 /// What a client asks.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Encode, Decode)]
 #[codec(what = "request to the ledger")]
 pub enum Request {
     /// Take a transaction.
@@ -106,7 +106,7 @@ pub enum Request {
 }
 
 /// What a client is answered.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Response {
     /// The transaction waits for a block.
     Accepted {
@@ -166,7 +166,7 @@ pub enum Response {
 }
 
 /// What became of an operation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum TxState {
     /// It waits for a block.
     Pending,
@@ -188,7 +188,7 @@ pub struct Located {
 }
 
 /// Who votes, and who may soon.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ValidatorsView {
     /// The present epoch.
     pub epoch: Epoch,
@@ -205,7 +205,7 @@ pub struct ValidatorsView {
 }
 
 /// An account, as of the last final block and of what waits here.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct AccountView {
     /// The account.
     pub id: AccountId,
@@ -222,7 +222,7 @@ pub struct AccountView {
 }
 
 /// A lane of an account.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct LaneView {
     /// The lane.
     pub lane: Lane,
@@ -234,7 +234,7 @@ pub struct LaneView {
 }
 
 /// Where a node of the ledger stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct LedgerStatus {
     /// The node.
     pub node: NodeId,

@@ -16,7 +16,7 @@ use crate::merkle::{Frontier, KeyHash, StateStep, Tile};
 use crate::proof::ledger::{EpochEnd, Finality};
 
 /// What is said about fetching a state. Everything in it is unverified.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Encode, Decode)]
 #[codec(what = "message about a state")]
 pub enum SyncMessage {
     /// How did epochs hand over, from this one on?
@@ -71,7 +71,7 @@ pub struct Point {
 }
 
 /// Consecutive entries of a state, in the order of their keys' hashes.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Encode, Decode)]
 #[codec(check = Chunk::check)]
 pub struct Chunk {
     /// The block that the state is after.
