@@ -9,7 +9,7 @@ use crate::part;
 pub type Effect = part::Effect<Message, Response, Notice>;
 
 /// What other parts may want to know.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Notice {
     /// It wants the final blocks behind its cursor.
     ReadOn {

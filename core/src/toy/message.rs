@@ -4,7 +4,7 @@ use crate::bft::Height;
 use crate::codec::{Decode, Encode};
 
 /// One message. Everything in it is unverified.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Encode, Decode)]
 #[codec(what = "message of the toy")]
 pub enum Message {
     /// The sender has taken all blocks up to this one, and that is durable.

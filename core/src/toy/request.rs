@@ -8,7 +8,7 @@ use crate::codec::{Decode, Encode};
 use crate::types::NodeId;
 
 /// What a client asks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Encode, Decode)]
 #[codec(what = "request to the toy")]
 pub enum Request {
     /// Where it is.
@@ -26,7 +26,7 @@ pub enum Request {
 }
 
 /// What a client is answered.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Response {
     /// Where it is, as its volume says.
     Read(View),
@@ -46,7 +46,7 @@ pub enum Response {
 }
 
 /// Where a toy is, and where its peers say that they are.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct View {
     /// What is durable.
     pub position: Position,
