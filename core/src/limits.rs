@@ -39,7 +39,7 @@ pub const PERSISTS_PENDING_MAX: usize = 1024;
 pub const SNAPSHOT_CHUNK_BYTES: usize = 256 << 10;
 
 /// Bytes that a node lets travel along with a snapshot: the sum of its log.
-pub const SNAPSHOT_ANNEX_BYTES_MAX: usize = 4 << 10;
+pub const SNAPSHOT_METADATA_BYTES_MAX: usize = 4 << 10;
 
 /// Bytes of one message between nodes, header included.
 pub const MESSAGE_BYTES_MAX: usize = 4 << 20;
@@ -386,7 +386,11 @@ const _: () = assert!(
 const _: () =
     assert!(APPEND_BYTES_MAX + ENTRY_BYTES_MAX + APPEND_ENTRIES_MAX * 96 < MESSAGE_BYTES_MAX);
 const _: () = assert!(
-    SNAPSHOT_CHUNK_BYTES + SNAPSHOT_ANNEX_BYTES_MAX + KV_VALUE_BYTES_MAX + KV_KEY_BYTES_MAX + 4096
+    SNAPSHOT_CHUNK_BYTES
+        + SNAPSHOT_METADATA_BYTES_MAX
+        + KV_VALUE_BYTES_MAX
+        + KV_KEY_BYTES_MAX
+        + 4096
         < MESSAGE_BYTES_MAX
 );
 const _: () = assert!(ENTRY_BYTES_MAX <= LOG_PROOF_BYTES_MAX);
@@ -404,7 +408,7 @@ const _: () = assert!(
     "a log proof fits a message"
 );
 const _: () = assert!(
-    MERKLE_PATH_MAX * 32 + 256 <= SNAPSHOT_ANNEX_BYTES_MAX,
+    MERKLE_PATH_MAX * 32 + 256 <= SNAPSHOT_METADATA_BYTES_MAX,
     "the sum of a log fits what travels along with a snapshot"
 );
 const _: () = assert!(KV_KEY_BYTES_MAX + KV_VALUE_BYTES_MAX + 1024 <= ENTRY_BYTES_MAX);

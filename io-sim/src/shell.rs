@@ -25,7 +25,7 @@ const LINE_LENGTH_MAX: usize = 400;
 
 /// How a process will end at the next boundary between two effects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Doom {
+pub(crate) struct PendingCrash {
     /// Whether the machine loses power.
     pub(crate) power: bool,
     /// How long it stays down.

@@ -39,7 +39,7 @@ impl Bft {
             // Counted for people, and to choose the steps that are checked more closely.
             rejected: _,
             steps: _,
-            stirred,
+            rules_dirty,
         } = self;
         let said = |cert: &Option<Proven>| cert.as_ref().map(|cert| cert.statement);
         let mut fingerprint = Fingerprint::new();
@@ -48,7 +48,7 @@ impl Bft {
         fingerprint.add(&(blocks_taken_up, blocks, guard, gate, timers));
         fingerprint.add(&(waiting, building, gives_up, builds_on));
         fingerprint.add(&(peers, listens_from, wanted, catch_up));
-        fingerprint.add(&(peers_asked, stirred));
+        fingerprint.add(&(peers_asked, rules_dirty));
         fingerprint.digest()
     }
 }

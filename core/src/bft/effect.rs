@@ -98,7 +98,7 @@ impl Record {
             Self::Vote(vote) => vote.statement.view(),
             Self::Block(block) => block.header().view,
             Self::Cert(cert) => cert.statement.view(),
-            Self::SilentUpto(view) => *view,
+            Self::VoteFloor(view) => *view,
         }
     }
 }
@@ -119,7 +119,7 @@ pub enum Record {
     Cert(#[codec(with = assumed)] Proven),
     /// Never vote up to this view: the disk was lost.
     #[codec(tag = 3)]
-    SilentUpto(View),
+    VoteFloor(View),
 }
 
 /// Certificates of records that this node has written itself: they were verified before,

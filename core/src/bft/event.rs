@@ -81,7 +81,7 @@ pub struct Recovered {
     pub committed: Option<BlockRef>,
     /// The view up to which this node never votes again, because it may have
     /// voted there with a disk that is lost.
-    pub silent_upto: View,
+    pub vote_floor: View,
     /// The disk was empty although this validator may have voted before. It asks
     /// the others before it votes.
     pub lost_disk: bool,

@@ -106,7 +106,7 @@ impl Gate {
                 // What contradicts may have been durable long ago.
                 Held::Commit(_) | Held::Fork(_) => {}
                 Held::Rejoined => assert!(
-                    is_written(&|record| matches!(record, Record::SilentUpto(_))),
+                    is_written(&|record| matches!(record, Record::VoteFloor(_))),
                     "D5: who comes back waits for the write of its silence"
                 ),
             }

@@ -342,7 +342,7 @@ impl Bft {
             "B9: a vote that only adds up says nothing new and lets nothing be written"
         );
         assert!(
-            copy.timers == self.timers && !copy.stirred,
+            copy.timers == self.timers && !copy.rules_dirty,
             "B9: nothing is due because of a vote that only adds up"
         );
         assert!(

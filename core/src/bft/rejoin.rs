@@ -103,7 +103,7 @@ impl Bft {
             let silent = View(highest.0.saturating_add(margin));
             rejoin.silent = Some(silent);
             self.guard.raise_floor(silent);
-            self.gate.record(Record::SilentUpto(silent));
+            self.gate.record(Record::VoteFloor(silent));
             self.gate.hold(Held::Rejoined);
         }
     }

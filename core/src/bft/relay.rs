@@ -80,7 +80,7 @@ impl Bft {
         }
         if take_due(&mut self.timers.retry, self.now) {
             self.timers.retry = Some(self.now.saturating_add(self.retry_after()));
-            self.say_again(out);
+            self.retransmit(out);
         }
     }
 
@@ -109,7 +109,7 @@ impl Bft {
 
     /// C4: own votes as they are, never signed anew, and the entry certificate.
     /// Who has no vote to show asks for help in words.
-    pub(super) fn say_again(&mut self, out: &mut Outbox<Effect>) {
+    pub(super) fn retransmit(&mut self, out: &mut Outbox<Effect>) {
         if self.config.mutant.is(Mutant::BftRepeatsNothing) {
             return;
         }

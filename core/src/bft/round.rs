@@ -137,7 +137,7 @@ impl Round {
     }
 
     /// Marks a signer as accused; whether it was not before.
-    pub(super) fn accuse(&mut self, signer: ValidatorIndex) -> bool {
+    pub(super) fn note_equivocation(&mut self, signer: ValidatorIndex) -> bool {
         self.accused.insert(signer)
     }
 

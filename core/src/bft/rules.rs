@@ -12,7 +12,7 @@ use alloc::vec::Vec;
 
 /// Whether a block rests on what it says.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Footing {
+pub(super) enum ParentJustification {
     /// Its parent is certified and every view in between given up.
     Sound,
     /// Not known: the certificates of these views are missing.
@@ -40,9 +40,11 @@ impl Bft {
             return;
         }
         match self.footing(&header) {
-            Footing::Missing(views) => return self.ask_certs(&views, header.proposer, out),
-            Footing::Broken => return self.nullify(view),
-            Footing::Sound => {}
+            ParentJustification::Missing(views) => {
+                return self.ask_certs(&views, header.proposer, out);
+            }
+            ParentJustification::Broken => return self.nullify(view),
+            ParentJustification::Sound => {}
         }
         match verdict {
             // The parent may have been dropped since, before it was certified: it is
@@ -61,21 +63,21 @@ impl Bft {
     }
 
     /// S3: parent and skipped views of a block.
-    pub(super) fn footing(&self, header: &Header) -> Footing {
+    pub(super) fn footing(&self, header: &Header) -> ParentJustification {
         let last = self.final_place();
         if header.parent_view < last.view || header.parent_view >= header.view {
-            return Footing::Broken;
+            return ParentJustification::Broken;
         }
         let mut missing = Vec::new();
         if header.parent_view == last.view {
             if header.parent != last.hash {
-                return Footing::Broken;
+                return ParentJustification::Broken;
             }
         } else {
             let round = self.rounds.get(&header.parent_view);
             match round.and_then(super::round::Round::certified) {
                 Some(block) if block.hash == header.parent => {}
-                Some(_) => return Footing::Broken,
+                Some(_) => return ParentJustification::Broken,
                 None => missing.push(header.parent_view),
             }
         }
@@ -89,9 +91,9 @@ impl Bft {
             );
         }
         if missing.is_empty() {
-            Footing::Sound
+            ParentJustification::Sound
         } else {
-            Footing::Missing(missing)
+            ParentJustification::Missing(missing)
         }
     }
 

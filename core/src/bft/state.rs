@@ -72,7 +72,7 @@ pub struct Bft {
     pub(super) steps: u64,
     /// Whether something that a rule rests on has changed since the rules were tried, or
     /// something is missing, which is asked for as time goes by.
-    pub(super) stirred: bool,
+    pub(super) rules_dirty: bool,
 }
 
 /// How far the validator is in its life.
@@ -183,7 +183,7 @@ impl Bft {
             peers_asked: 0,
             rejected: 0,
             steps: 0,
-            stirred: false,
+            rules_dirty: false,
             config,
             epoch,
         }

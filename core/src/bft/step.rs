@@ -26,7 +26,7 @@ impl Machine for Bft {
             Phase::Forked => return self.step_forked(event, out),
             _ => {}
         }
-        self.stirred |= !matches!(
+        self.rules_dirty |= !matches!(
             &event,
             Event::Message {
                 message: Message::Vote(_),
@@ -35,14 +35,14 @@ impl Machine for Bft {
         );
         self.on_event(event, out);
         self.on_deadlines();
-        if self.stirred || self.config.mutant != Mutant::None {
+        if self.rules_dirty || self.config.mutant != Mutant::None {
             self.advance(out);
         } else if self.is_sampled() {
             self.assert_at_rest();
         }
         self.repeat(out);
         for held in self.gate.leak() {
-            self.let_go(held, out);
+            self.release(held, out);
         }
         if let Some(persist) = self.gate.flush() {
             out.push(persist);
@@ -73,7 +73,7 @@ impl Bft {
                 for held in self.gate.release(seq) {
                     // One's own vote may be what shows that the ledger is broken.
                     if !matches!(self.phase, Phase::Forked) {
-                        self.let_go(held, out);
+                        self.release(held, out);
                     }
                 }
             }
@@ -131,7 +131,7 @@ impl Bft {
             self.announced = committed.height;
         }
         self.guard
-            .raise_floor(self.committed.view.max(recovered.silent_upto));
+            .raise_floor(self.committed.view.max(recovered.vote_floor));
         // First of all: what was voted for is kept while the rest is taken up.
         let is_late = self.config.mutant.is(Mutant::BftTakesVotesLast);
         if !is_late {
@@ -210,7 +210,7 @@ impl Bft {
     }
 
     /// Says what was held back until now.
-    pub(super) fn let_go(&mut self, held: Held, out: &mut Outbox<Effect>) {
+    pub(super) fn release(&mut self, held: Held, out: &mut Outbox<Effect>) {
         match held {
             Held::Vote(vote) => {
                 assert!(
@@ -234,7 +234,7 @@ impl Bft {
     /// rule can miss the moment at which its last condition comes true. It is left out
     /// after a vote that brought nothing about, which most of them are.
     pub(super) fn advance(&mut self, out: &mut Outbox<Effect>) {
-        self.stirred = false;
+        self.rules_dirty = false;
         self.commit_ready();
         if !self.has_started() {
             return;
@@ -271,7 +271,7 @@ impl Bft {
         let key = self.config.signer.as_ref().expect("validators have keys");
         self.assert_may_sign(&statement);
         let vote = super::vote::Vote::sign(statement, self.config.chain, me, &**key);
-        self.stirred = true;
+        self.rules_dirty = true;
         self.guard.insert(vote);
         self.gate.record(Record::Vote(vote));
         self.gate.hold(Held::Vote(vote));

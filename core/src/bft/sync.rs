@@ -27,7 +27,7 @@ impl Bft {
             return;
         }
         let is_missing = self.ask_what_is_due(out);
-        self.stirred |= is_missing;
+        self.rules_dirty |= is_missing;
         // Views may have become long by then, and nobody can build on what is missing:
         // it is asked for again at the pace of messages.
         let is_due = self.timers.ask.is_none_or(|due| due <= self.now);
@@ -176,7 +176,7 @@ impl Bft {
         out: &mut Outbox<Effect>,
     ) {
         let (now, pause, epoch) = (self.now, self.config.timing.delta, self.epoch.epoch);
-        self.stirred |= !views.is_empty();
+        self.rules_dirty |= !views.is_empty();
         for &view in views.iter().take(BLOCKS_WANTED_MAX) {
             let round = self.round(view);
             let to = match round.asked_at {

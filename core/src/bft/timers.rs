@@ -119,7 +119,7 @@ impl Bft {
         if !matches!(self.phase, Phase::Running) || self.is_active() {
             return;
         }
-        self.stirred = true;
+        self.rules_dirty = true;
         self.timers.idle = None;
         let leaders = match self.leader_is_silent() {
             true => Span(0),
@@ -218,9 +218,9 @@ impl Bft {
         }
         if self.timers.hold.is_some() && self.has_begun() {
             self.timers.hold = None;
-            self.stirred = true;
+            self.rules_dirty = true;
         }
-        self.stirred |= take_due(&mut self.timers.hold, now);
+        self.rules_dirty |= take_due(&mut self.timers.hold, now);
         let leader_is_late = take_due(&mut self.timers.leader, now);
         let view_is_late = take_due(&mut self.timers.view, now);
         if leader_is_late || view_is_late {

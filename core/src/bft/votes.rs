@@ -34,7 +34,7 @@ impl Bft {
         if statement.epoch != self.epoch.epoch || self.epoch.validators.get(vote.signer).is_none() {
             return;
         }
-        self.hear(from, &statement, out);
+        self.note_activity(from, &statement, out);
         if Some(vote.signer) == self.me || !self.admits(statement.view()) {
             return;
         }
@@ -77,7 +77,7 @@ impl Bft {
             return;
         }
         match self.contradicting(&vote) {
-            Some(evidence) if self.verifies(&vote) => self.accuse([evidence], out),
+            Some(evidence) if self.verifies(&vote) => self.report_equivocation([evidence], out),
             Some(_) => self.reject(),
             None if self.round(vote.statement.view()).keep_spare(vote) => {}
             // The place is taken, perhaps by what its own signer has signed wrongly.
@@ -126,8 +126,8 @@ impl Bft {
     /// S10: what one signer never signs twice. Evidence is given once per view.
     fn look_for_evidence(&mut self, vote: &Vote, out: &mut Outbox<Effect>) {
         let found = self.contradicting(vote);
-        let found = found.or_else(|| self.contradicting_spare(vote));
-        self.accuse(found, out);
+        let found = found.or_else(|| self.contradicting_redundant(vote));
+        self.report_equivocation(found, out);
     }
 
     /// A vote with the verified one of the same signer that it contradicts.
@@ -142,14 +142,14 @@ impl Bft {
     }
 
     /// The same with one that was not verified before.
-    fn contradicting_spare(&self, vote: &Vote) -> Option<Evidence> {
+    fn contradicting_redundant(&self, vote: &Vote) -> Option<Evidence> {
         let round = self.rounds.get(&vote.statement.view())?;
         let mut spare = round.spare(vote.signer);
         spare.find_map(|other| Evidence::of(*vote, *other).filter(|_| self.verifies(other)))
     }
 
     /// Says that somebody lied, once per view.
-    pub(super) fn accuse(
+    pub(super) fn report_equivocation(
         &mut self,
         found: impl IntoIterator<Item = Evidence>,
         out: &mut Outbox<Effect>,
@@ -165,7 +165,7 @@ impl Bft {
                 "S10: whom this validator accuses is convicted"
             );
             let view = evidence.votes()[0].statement.view();
-            if self.round(view).accuse(evidence.culprit()) {
+            if self.round(view).note_equivocation(evidence.culprit()) {
                 out.push(Effect::Evidence(Box::new(evidence)));
             }
         }
@@ -218,7 +218,7 @@ impl Bft {
         if self.contradicts(&cert) || !self.round(statement.view()).keep_cert(cert.clone()) {
             return;
         }
-        self.stirred = true;
+        self.rules_dirty = true;
         let set = &self.epoch.validators;
         assert!(
             set.is_quorum(cert.signers, self.config.mutant) && cert.signers.fits(set),
@@ -232,7 +232,7 @@ impl Bft {
         if self.has_started() {
             self.gate.record(Record::Cert(cert.clone()));
             let found = self.round(statement.view()).contradicted(&cert);
-            self.accuse(found, out);
+            self.report_equivocation(found, out);
         }
         if statement.kind == VoteKind::Finalize {
             let last = self.last_final.as_ref().map(|last| last.statement.view());
@@ -295,7 +295,7 @@ impl Bft {
     /// nobody needs help because of that, and answering each of them with a
     /// certificate would cost more than all votes. Who is really stuck says it again
     /// after a delay, and is then helped.
-    fn hear(&mut self, from: NodeId, statement: &Statement, out: &mut Outbox<Effect>) {
+    fn note_activity(&mut self, from: NodeId, statement: &Statement, out: &mut Outbox<Effect>) {
         if self.epoch.validators.index_of(from).is_none() {
             return;
         }

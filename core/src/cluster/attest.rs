@@ -35,7 +35,7 @@ const ASK_AGAIN: Span = Span::from_millis(300);
 #[derive(Debug, Default, Hash)]
 pub(super) struct Attest {
     last_id: u64,
-    gathering: BTreeMap<PeerRequestId, Gathering>,
+    gathering: BTreeMap<PeerRequestId, SignatureCollection>,
     /// What peers want a share of as soon as it is applied here.
     wanted: BTreeSet<(Index, NodeId, PeerRequestId)>,
     /// The last head that was completed here.
@@ -47,7 +47,7 @@ pub(super) struct Attest {
 
 /// One head, and the shares of it so far.
 #[derive(Debug, Hash)]
-struct Gathering {
+struct SignatureCollection {
     head: LogHead,
     membership: Membership,
     shares: BTreeMap<NodeId, Signature>,
@@ -79,7 +79,7 @@ impl Attest {
     }
 
     pub(super) fn deadline(&self) -> Option<Time> {
-        let due = |made: &Gathering| {
+        let due = |made: &SignatureCollection| {
             let clients = made.clients.iter().map(|client| client.deadline);
             clients.chain([made.ask_at]).min()
         };
@@ -122,7 +122,7 @@ impl Attest {
     }
 }
 
-impl Gathering {
+impl SignatureCollection {
     /// Whose share is still of use.
     fn awaits(&self, node: NodeId) -> bool {
         self.membership.votes(node)
@@ -213,7 +213,7 @@ impl Cluster {
         let base = raft
             .base_at(head.size)
             .expect("the head is of the kept log");
-        let mut made = Gathering {
+        let mut made = SignatureCollection {
             head,
             membership: base.membership,
             shares: BTreeMap::new(),
@@ -231,7 +231,7 @@ impl Cluster {
         self.settle(id, out);
     }
 
-    fn ask_voters(&self, id: PeerRequestId, made: &Gathering, out: &mut Outbox<Effect>) {
+    fn ask_voters(&self, id: PeerRequestId, made: &SignatureCollection, out: &mut Outbox<Effect>) {
         let size = made.head.size;
         let voters = made.membership.members();
         for to in voters.into_iter().filter(|node| made.awaits(*node)) {

@@ -15,7 +15,7 @@ use bytes::Bytes;
 
 use super::state::Cluster;
 use crate::codec::{Decode, Encode};
-use crate::limits::SNAPSHOT_ANNEX_BYTES_MAX;
+use crate::limits::SNAPSHOT_METADATA_BYTES_MAX;
 use crate::proof::{AppliedLog, AppliedTree};
 use crate::raft::{Base, Runs};
 use crate::types::{ClusterId, LogId};
@@ -96,20 +96,20 @@ impl Cluster {
     }
 
     /// What travels along with a snapshot at `base`: empty if it is not known.
-    pub(super) fn log_annex(&mut self, base: &Base) -> Bytes {
+    pub(super) fn log_metadata(&mut self, base: &Base) -> Bytes {
         self.follow_log();
         let sum = self
             .known_log_tree()
             .and_then(|tree| tree.sum_at(base.id, base.chain));
-        let annex = sum.map_or_else(Bytes::new, |sum| sum.to_bytes());
-        assert!(annex.len() <= SNAPSHOT_ANNEX_BYTES_MAX);
-        annex
+        let metadata = sum.map_or_else(Bytes::new, |sum| sum.to_bytes());
+        assert!(metadata.len() <= SNAPSHOT_METADATA_BYTES_MAX);
+        metadata
     }
 }
 
 /// The sum that came along with a snapshot.
-pub(super) fn sum_in(annex: &Bytes) -> Option<AppliedLog> {
-    AppliedLog::from_bytes(annex).ok()
+pub(super) fn sum_in(metadata: &Bytes) -> Option<AppliedLog> {
+    AppliedLog::from_bytes(metadata).ok()
 }
 
 /// The sum at a base: that of the empty log, or the stored one if it belongs

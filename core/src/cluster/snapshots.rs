@@ -113,11 +113,11 @@ impl Cluster {
             frozen.applied(),
             "the snapshot covers what is applied"
         );
-        let annex = self.log_annex(&base);
+        let metadata = self.log_metadata(&base);
         let meta = Box::new(SnapshotMeta {
             base,
             digest: frozen.digest(),
-            annex,
+            metadata,
         });
         self.snapshots.outgoing.insert(peer, frozen);
         self.step_raft(now, raft::Event::SnapshotOpened { peer, meta });
@@ -221,7 +221,7 @@ impl Cluster {
         }
         if let Some(mut ops) = installing.batches.next() {
             if is_switch(&ops) {
-                let sum = log_tree::sum_in(&installing.meta.annex);
+                let sum = log_tree::sum_in(&installing.meta.metadata);
                 ops.push(records::installed_op(&installing.meta.base, sum.as_ref()));
             }
             let seq = self.commit_to_store(ops, Index::ZERO, true, out);
@@ -233,7 +233,7 @@ impl Cluster {
         self.replica = *installing.replica;
         self.storage.stored = self.replica.applied().index;
         assert_eq!(self.replica.applied(), installing.meta.base.id);
-        let sum = log_tree::sum_in(&installing.meta.annex);
+        let sum = log_tree::sum_in(&installing.meta.metadata);
         self.begin_log_tree(&installing.meta.base, sum);
         self.end_watches(out);
         self.step_raft(

@@ -132,7 +132,7 @@ impl Ledger {
             bft.committed().height >= tip.height,
             "G1: what is committed and not durable yet is ahead of the tip"
         );
-        let (epoch, state) = (bft.epoch(), tip.world().epoch());
+        let (epoch, state) = (bft.epoch(), tip.ledger_state().epoch());
         assert_eq!(epoch.epoch, state.epoch, "G1: one epoch");
         assert_eq!(epoch.validators, *state.set(), "G1: one set of validators");
         assert_eq!(epoch.root_height, state.root_height, "G1: one root");

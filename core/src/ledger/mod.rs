@@ -123,11 +123,14 @@ pub use chain::record::{FinalBlock, Head};
 pub use config::Config;
 pub use effect::{Effect, Notice, Run};
 pub use event::{Event, Link, ReadOn, Reader};
-pub use execution::session::Invalid;
-pub use execution::world::{Account, EpochState, ImageEntry, Proposal, SnapshotEntry, World, keys};
+pub use execution::executor::Invalid;
+pub use execution::ledger_state::{
+    Account, EpochState, ImageEntry, LedgerState, Proposal, SnapshotEntry, keys,
+};
 pub use message::Message;
 pub use pool::{Admitted, Arrival, BadSignatures, Pool, Rejection, Share};
 pub use reads::request::{
-    self, AccountView, LaneView, LedgerStatus, Located, Request, Response, TxState, ValidatorsView,
+    self, AccountView, LaneView, LedgerStatus, OperationLocation, Request, Response, TxState,
+    ValidatorsView,
 };
 pub use state::Ledger;

@@ -14,7 +14,7 @@ use super::chain::recovery::Recovery;
 use super::chain::storage::Storage;
 use super::config::Config;
 use super::execution::branch::{Branch, Branches};
-use super::execution::world::World;
+use super::execution::ledger_state::LedgerState;
 use super::pool::Pool;
 use super::reads::Reads;
 use super::state_sync::StateSync;
@@ -350,8 +350,10 @@ impl Ledger {
     }
 
     /// The state after the last final block, once recovery is complete.
-    pub fn world(&self) -> Option<&World> {
-        self.phase.running().map(|running| running.tip().world())
+    pub fn ledger_state(&self) -> Option<&LedgerState> {
+        self.phase
+            .running()
+            .map(|running| running.tip().ledger_state())
     }
 
     /// The place of the last final block.

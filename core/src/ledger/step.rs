@@ -245,7 +245,7 @@ impl Ledger {
         if !is_changed {
             return;
         }
-        let waiting = self.pool.has_ready(running.tip().world());
+        let waiting = self.pool.has_ready(running.tip().ledger_state());
         self.step_bft(bft::Event::Pending { waiting });
     }
 

@@ -18,7 +18,7 @@ impl Raft {
             leader,
             contact,
             election_at,
-            patience,
+            election_timeout,
             campaign,
             lead,
             log,
@@ -35,7 +35,7 @@ impl Raft {
         } = self;
         let mut fingerprint = Fingerprint::new();
         fingerprint.add(&(now, hard, role, leader, contact, election_at));
-        fingerprint.add(&(patience, campaign, lead, log));
+        fingerprint.add(&(election_timeout, campaign, lead, log));
         fingerprint.add(&(commit, handed, applied, gate));
         fingerprint.add(&(staging, repair, halt_reason));
         fingerprint.add(&(flush_wanted, announced, final_epoch));

@@ -26,7 +26,7 @@ pub struct Campaign {
 
 /// An election timeout, and what it was drawn for.
 #[derive(Debug, Clone, Copy, Hash)]
-pub struct Patience {
+pub struct ElectionTimeout {
     term: Term,
     campaign: CampaignId,
     timeout: Span,
@@ -94,9 +94,9 @@ impl Raft {
     pub(super) fn reset_election_timer(&mut self) {
         let (term, campaign) = (self.hard.term, self.campaign.id);
         let drawn = self
-            .patience
+            .election_timeout
             .filter(|drawn| drawn.term == term && drawn.campaign == campaign);
-        let patience = drawn.unwrap_or_else(|| Patience {
+        let election_timeout = drawn.unwrap_or_else(|| ElectionTimeout {
             term,
             campaign,
             timeout: jittered(
@@ -110,8 +110,8 @@ impl Raft {
                 ],
             ),
         });
-        self.patience = Some(patience);
-        self.election_at = self.now.saturating_add(patience.timeout);
+        self.election_timeout = Some(election_timeout);
+        self.election_at = self.now.saturating_add(election_timeout.timeout);
     }
 
     /// The leader was not heard for too long, or the last attempt led nowhere.

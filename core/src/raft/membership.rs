@@ -15,7 +15,7 @@ use crate::types::{NodeId, Time};
 
 /// A hand-over in progress.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Handover {
+pub struct Transfer {
     /// The next leader.
     pub to: NodeId,
     /// When it is given up.
@@ -181,7 +181,7 @@ impl Raft {
         };
         if eligible && lead.transfer.is_none() {
             let until = self.now.saturating_add(self.config.election_timeout_min);
-            lead.transfer = Some(Handover { to, until });
+            lead.transfer = Some(Transfer { to, until });
             self.flush_wanted = true;
         }
     }
@@ -327,13 +327,13 @@ impl Raft {
         assert_eq!(self.role, Role::Leader);
         let lead = self.lead.as_ref().expect("leading");
         let voters = &self.log.membership().voters;
-        let heir = lead
+        let successor = lead
             .peers
             .iter()
             .filter(|peer| voters.binary_search(&peer.id).is_ok())
             .max_by_key(|peer| (peer.matched, core::cmp::Reverse(peer.id)))
             .map(|peer| peer.id);
-        if let Some(to) = heir {
+        if let Some(to) = successor {
             self.send(to, Body::TimeoutNow, out);
         }
         self.become_follower(self.hard.term, None, out);

@@ -191,7 +191,7 @@ impl Raft {
         result: AppendResult,
         out: &mut Outbox<Effect>,
     ) {
-        let Some(current) = self.hear(from, inflight, round, incarnation, out) else {
+        let Some(current) = self.note_activity(from, inflight, round, incarnation, out) else {
             return;
         };
         match result {
@@ -211,7 +211,7 @@ impl Raft {
 
     /// Notes that a follower spoke. `None` if what it says is void; otherwise
     /// whether it answers a message of the present way of feeding.
-    pub(super) fn hear(
+    pub(super) fn note_activity(
         &mut self,
         from: NodeId,
         inflight: InflightId,

@@ -13,7 +13,7 @@ use super::progress::Mode;
 use super::state::Raft;
 use super::types::{Base, SnapshotMeta};
 use crate::limits::{
-    KV_KEY_BYTES_MAX, KV_VALUE_BYTES_MAX, SNAPSHOT_ANNEX_BYTES_MAX, SNAPSHOT_CHUNK_BYTES,
+    KV_KEY_BYTES_MAX, KV_VALUE_BYTES_MAX, SNAPSHOT_CHUNK_BYTES, SNAPSHOT_METADATA_BYTES_MAX,
 };
 use crate::machine::Outbox;
 use crate::mutant::Mutant;
@@ -108,7 +108,7 @@ impl Raft {
             "a snapshot of the future"
         );
         assert!(
-            meta.annex.len() <= SNAPSHOT_ANNEX_BYTES_MAX,
+            meta.metadata.len() <= SNAPSHOT_METADATA_BYTES_MAX,
             "the owner bounds what travels along"
         );
         let base = self.log.base().id.index;
@@ -184,7 +184,7 @@ impl Raft {
         out: &mut Outbox<Effect>,
     ) {
         let last = self.log.last().index;
-        let heard = self.hear(from, inflight, round, incarnation, out);
+        let heard = self.note_activity(from, inflight, round, incarnation, out);
         if heard.is_none() {
             return;
         }
@@ -251,7 +251,8 @@ impl Raft {
         last: bool,
         out: &mut Outbox<Effect>,
     ) {
-        let too_large = data.len() > CHUNK_BYTES_MAX || meta.annex.len() > SNAPSHOT_ANNEX_BYTES_MAX;
+        let too_large =
+            data.len() > CHUNK_BYTES_MAX || meta.metadata.len() > SNAPSHOT_METADATA_BYTES_MAX;
         if too_large || meta.base.membership.broken_rule().is_some() {
             return;
         }

@@ -5,10 +5,10 @@ use alloc::vec::Vec;
 
 use super::config::Config;
 use super::effect::Role;
-use super::election::{Campaign, Patience};
+use super::election::{Campaign, ElectionTimeout};
 use super::event::{Context, PersistSeq};
 use super::log::Log;
-use super::membership::Handover;
+use super::membership::Transfer;
 use super::message::{Incarnation, InflightId, RoundId};
 use super::persist::Gate;
 use super::progress::Progress;
@@ -32,7 +32,7 @@ pub struct Raft {
     /// When to stand for election, unless the leader is heard before.
     pub(super) election_at: Time,
     /// How long the leader may be silent, drawn once per term and attempt.
-    pub(super) patience: Option<Patience>,
+    pub(super) election_timeout: Option<ElectionTimeout>,
     pub(super) campaign: Campaign,
     /// Present exactly while leading.
     pub(super) lead: Option<Lead>,
@@ -67,7 +67,7 @@ pub(super) struct Lead {
     pub round_wanted: bool,
     /// Oldest round first.
     pub reads: VecDeque<PendingRead>,
-    pub transfer: Option<Handover>,
+    pub transfer: Option<Transfer>,
     pub heartbeat_at: Time,
     /// When to check that a quorum was heard.
     pub quorum_at: Time,

@@ -42,7 +42,7 @@ impl Raft {
             leader: None,
             contact: None,
             election_at: now,
-            patience: None,
+            election_timeout: None,
             campaign: Campaign::new(hard.incarnation),
             lead: None,
             commit,

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use crate::codec::{Decode, Encode};
-use crate::limits::{ENTRY_BYTES_MAX, LEARNERS_MAX, SNAPSHOT_ANNEX_BYTES_MAX, VOTERS_MAX};
+use crate::limits::{ENTRY_BYTES_MAX, LEARNERS_MAX, SNAPSHOT_METADATA_BYTES_MAX, VOTERS_MAX};
 use crate::types::{Chain, Index, LogId, NodeId, Term};
 
 /// What an entry is for.
@@ -100,9 +100,9 @@ pub struct SnapshotMeta {
     pub digest: [u8; 32],
     /// What the owner wants to travel along with every snapshot. Raft passes it
     /// on and reads nothing of it; at most
-    /// [`SNAPSHOT_ANNEX_BYTES_MAX`] bytes.
-    #[codec(max = SNAPSHOT_ANNEX_BYTES_MAX)]
-    pub annex: Bytes,
+    /// [`SNAPSHOT_METADATA_BYTES_MAX`] bytes.
+    #[codec(max = SNAPSHOT_METADATA_BYTES_MAX)]
+    pub metadata: Bytes,
 }
 
 /// What a node found on its disk when it started.

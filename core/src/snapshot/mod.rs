@@ -46,18 +46,18 @@
 //! | `tree.rs` | [`Page`], [`Entry`], [`Item`], [`Node`]: one directory entry |
 //! | `attributes.rs` | [`Attributes`]: permissions, owner, times |
 //! | `builder.rs` | [`PageBuilder`]: entries to encoded pages |
-//! | `census.rs` | [`Census`]: what a reader checks over a whole tree |
+//! | `summary.rs` | [`TreeSummary`]: what a reader checks over a whole tree |
 //! | `manifest.rs` | [`Manifest`] |
 //! | `layout.rs` | [`Layout`]: from a place in a stream to pieces of segments |
 //! | `root.rs` | [`segments_root`], [`segment_leaf`]: the Merkle root over segments |
 
 mod attributes;
 mod builder;
-mod census;
 mod id;
 mod layout;
 mod manifest;
 mod root;
+mod summary;
 mod tree;
 
 #[cfg(test)]
@@ -65,9 +65,9 @@ mod tests;
 
 pub use attributes::{Attributes, Timestamp, Xattr};
 pub use builder::PageBuilder;
-pub use census::{BadTree, Census};
 pub use id::{InvalidSegmentId, InvalidSnapshotId, SegmentId, SnapshotId};
 pub use layout::{Layout, OutOfStream, Piece};
 pub use manifest::{Manifest, Omission, Root, SegmentKind, SegmentRef, Totals};
 pub use root::{segment_leaf, segments_root};
+pub use summary::{BadTree, TreeSummary};
 pub use tree::{Entry, Extent, Item, Kind, Node, Page, PageRef, name_is_valid};

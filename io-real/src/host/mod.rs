@@ -29,7 +29,7 @@
 //! | `run.rs` | the task |
 //! | `handle.rs` | [`NodeHandle`], [`Answers`], [`Watch`] |
 //! | `requests.rs` | who waits for which answer |
-//! | `letters.rs` | messages on their way out |
+//! | `outbound.rs` | messages on their way out |
 //! | `volume.rs` | the volumes on their adapters |
 //! | `view.rs` | what clients inside of the process follow all the time |
 //! | `status.rs` | [`HostStatus`], [`HostExit`] |
@@ -37,8 +37,8 @@
 //! | `recorder.rs` | [`Recorder`], the hook of the flight recorder |
 
 mod handle;
-mod letters;
 mod metrics;
+mod outbound;
 mod recorder;
 mod requests;
 mod run;

@@ -15,8 +15,8 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::handle::{Control, HandlePorts, NodeHandle};
-use super::letters::Letters;
 use super::metrics::Counter;
+use super::outbound::OutboundEncoder;
 use super::recorder::Recorder;
 use super::requests::{Ask, Delivery, Requests};
 use super::status::HostExit;
@@ -92,7 +92,7 @@ where
         client,
         recorder,
         requests: Requests::default(),
-        letters: Letters::default(),
+        outbound: OutboundEncoder::default(),
         epoch: Instant::now(),
         now: Time::ZERO,
         clock_due: Instant::now(),
@@ -118,7 +118,7 @@ struct Host<M, N, D, S, C, R> {
     client: HandlePorts,
     recorder: R,
     requests: Requests,
-    letters: Letters,
+    outbound: OutboundEncoder,
     /// Where the machine's time begins.
     epoch: Instant,
     /// The time of the last step: time never goes back.
@@ -471,7 +471,7 @@ where
         let kind = match effect {
             Effect::Send { to, message } => {
                 let network = &mut self.network;
-                self.letters.send(to, message, network, &metrics);
+                self.outbound.send(to, message, network, &metrics);
                 Counter::EffectsSend
             }
             Effect::Reply { id, response } => {

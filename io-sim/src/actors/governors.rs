@@ -178,7 +178,7 @@ impl Governors {
         slot: usize,
         operation: &Operation,
     ) {
-        let Some(world) = furthest(ctx.hosts()).and_then(|ledger| ledger.world()) else {
+        let Some(world) = furthest(ctx.hosts()).and_then(|ledger| ledger.ledger_state()) else {
             return;
         };
         // It counts only under the key by which the present set knows its author.
@@ -206,7 +206,7 @@ impl Governors {
 
 /// Whether what an operation wants is so, as the furthest node knows.
 fn is_in_force<S: Subject>(hosts: &[Host<S>], operation: &Operation) -> bool {
-    let Some(world) = furthest(hosts).and_then(|ledger| ledger.world()) else {
+    let Some(world) = furthest(hosts).and_then(|ledger| ledger.ledger_state()) else {
         return false;
     };
     let member = |node: &NodeId| world.members().iter().find(|one| one.node == *node);

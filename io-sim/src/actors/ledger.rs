@@ -238,7 +238,7 @@ impl LedgerClients {
             }
             Response::Account(view) => {
                 // The view counts what waits at that node, which may never be final.
-                let world = furthest(ctx.hosts()).and_then(Ledger::world);
+                let world = furthest(ctx.hosts()).and_then(Ledger::ledger_state);
                 let known = world.and_then(|world| world.account(&view.id));
                 let next = known.map_or(0, |account| account.next(Lane(0)).0);
                 let one = &mut self.clients[client];

@@ -4,7 +4,7 @@
 use decube_core::node::{Event, Request, Response};
 use decube_core::types::RequestId;
 
-use super::{Happening, MILLI, World};
+use super::{MILLI, SimEvent, World};
 use crate::actors::{Answer, Way};
 use crate::check::Finding;
 use crate::rng::{Domain, Keyed};
@@ -34,7 +34,7 @@ impl<S: Subject> World<S> {
     pub(super) fn call(&mut self, caller: Caller, slot: usize, id: RequestId, request: Request) {
         let at = self.now + self.client_delay(id.0);
         let request = Box::new(request);
-        let happening = Happening::Call {
+        let happening = SimEvent::Call {
             caller,
             slot,
             id,
@@ -62,7 +62,7 @@ impl<S: Subject> World<S> {
     /// A client does not wait any more.
     pub(super) fn cancel_later(&mut self, slot: usize, id: RequestId) {
         let at = self.now + self.client_delay(id.0 ^ CANCEL);
-        self.schedule(at, Happening::Cancel { slot, id });
+        self.schedule(at, SimEvent::Cancel { slot, id });
     }
 
     /// A node hears that nobody waits any more.
@@ -121,7 +121,7 @@ impl<S: Subject> World<S> {
         {
             let at = self.now + self.client_delay(id.0 ^ salt);
             let to = (actor, token);
-            self.schedule(at, Happening::Answer { to, id, answer });
+            self.schedule(at, SimEvent::Answer { to, id, answer });
         }
     }
 

@@ -4,12 +4,12 @@ use decube_core::io::Volume;
 use decube_core::node::Event;
 use decube_core::raft::Role;
 
-use super::{Happening, Host, MILLI, World};
+use super::{Host, MILLI, SimEvent, World};
 use crate::actors::Demand;
 use crate::check::Finding;
 use crate::disk::Disk;
 use crate::plan::{Fault, FaultKind, PartitionShape};
-use crate::shell::Doom;
+use crate::shell::PendingCrash;
 use crate::subject::Subject;
 
 impl<S: Subject> World<S> {
@@ -31,8 +31,8 @@ impl<S: Subject> World<S> {
                     self.network.clog(slot, to, self.now + fault.duration);
                 }
             }
-            FaultKind::Kill => self.doom(slot, false, &fault),
-            FaultKind::PowerLoss => self.doom(slot, true, &fault),
+            FaultKind::Kill => self.pending_crash(slot, false, &fault),
+            FaultKind::PowerLoss => self.pending_crash(slot, true, &fault),
             FaultKind::Blackout => self.blackout(&fault),
             FaultKind::Pause => self.pause(slot, fault.duration),
             FaultKind::Shutdown => {
@@ -52,12 +52,12 @@ impl<S: Subject> World<S> {
             FaultKind::Lies => self.arm_lies(slot, &fault),
             FaultKind::DiskFull => {
                 self.afflict(slot, &fault, |disk| disk.set_full(true));
-                self.schedule(self.now + fault.duration, Happening::End(number));
+                self.schedule(self.now + fault.duration, SimEvent::End(number));
             }
             FaultKind::SlowSync => {
                 let factor = fault.args[1].clamp(1, 1_000);
                 self.afflict(slot, &fault, |disk| disk.slow_down(factor));
-                self.schedule(self.now + fault.duration, Happening::End(number));
+                self.schedule(self.now + fault.duration, SimEvent::End(number));
             }
             FaultKind::Wipe => return self.wipe(slot),
             FaultKind::Rot | FaultKind::Misdirect => self.damage(slot, &fault),
@@ -102,7 +102,7 @@ impl<S: Subject> World<S> {
                 self.tell_later(to, from, false);
             }
         }
-        self.schedule(self.now + fault.duration, Happening::End(number));
+        self.schedule(self.now + fault.duration, SimEvent::End(number));
     }
 
     /// The slots that lead their clusters, as a bit set.
@@ -138,13 +138,13 @@ impl<S: Subject> World<S> {
     }
 
     /// Kills a process: now, or between two effects of its next step.
-    fn doom(&mut self, slot: usize, power: bool, fault: &Fault) {
+    fn pending_crash(&mut self, slot: usize, power: bool, fault: &Fault) {
         if !self.hosts[slot].is_up() {
             return;
         }
         let down = fault.duration;
         if fault.args[1] == 1 && !self.hosts[slot].paused {
-            self.hosts[slot].doom = Some(Doom { power, down });
+            self.hosts[slot].pending_crash = Some(PendingCrash { power, down });
             return;
         }
         self.crash(slot, power);

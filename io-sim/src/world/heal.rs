@@ -98,7 +98,7 @@ impl<S: Subject> World<S> {
             let host = &mut self.hosts[slot];
             let devices = host.devices.values_mut();
             devices.for_each(|device| device.disk.heal());
-            host.doom = None;
+            host.pending_crash = None;
             if self.has_ledger {
                 let back = -host.wall_offset;
                 host.clock.step_wall(back);

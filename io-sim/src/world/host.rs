@@ -17,7 +17,7 @@ use crate::adversary::Liar;
 use crate::clock::Clock;
 use crate::device::Device;
 use crate::disk::Disk;
-use crate::shell::{Doom, Exit};
+use crate::shell::{Exit, PendingCrash};
 use crate::subject::Subject;
 
 /// What a slot is to the others.
@@ -64,7 +64,7 @@ pub struct Host<S: Subject> {
     pub(super) backlog: VecDeque<Event>,
     /// Messages for parts that do not take them now; nothing empty is kept.
     pub(super) inbox: Vec<Waiting>,
-    pub(super) doom: Option<Doom>,
+    pub(super) pending_crash: Option<PendingCrash>,
     /// Requests without an answer, whose they are, and since when the process could have
     /// answered.
     pub(super) open: BTreeMap<RequestId, (Caller, u64)>,
@@ -189,7 +189,7 @@ impl<S: Subject> Host<S> {
             paused: false,
             backlog: VecDeque::new(),
             inbox: Vec::new(),
-            doom: None,
+            pending_crash: None,
             open: BTreeMap::new(),
             connected: Vec::new(),
             wakes: [None; 2],

@@ -102,7 +102,7 @@ pub struct Setup {
 /// Something that will happen. What is large is boxed: the queue moves happenings
 /// about, and most of them carry a message.
 #[derive(Debug, Clone)]
-enum Happening {
+enum SimEvent {
     Deliver {
         slot: usize,
         from: NodeId,
@@ -189,7 +189,7 @@ pub struct World<S: Subject> {
     plan: Vec<Fault>,
     mutant: Mutant,
     now: u64,
-    queue: Queue<Happening>,
+    queue: Queue<SimEvent>,
     hosts: Vec<Host<S>>,
     /// Under which name each of them speaks.
     names: Vec<NodeId>,
@@ -330,14 +330,14 @@ impl<S: Subject> World<S> {
 
     fn prepare(&mut self) {
         for slot in 0..self.hosts.len() {
-            self.schedule(0, Happening::Boot { slot });
+            self.schedule(0, SimEvent::Boot { slot });
             if matches!(self.hosts[slot].part, host::Part::Liar(_)) {
-                self.schedule(MILLI, Happening::Lie { slot });
+                self.schedule(MILLI, SimEvent::Lie { slot });
             }
         }
         self.begin_actors();
         for (number, fault) in self.plan.clone().iter().enumerate() {
-            self.schedule(fault.at, Happening::Begin(number));
+            self.schedule(fault.at, SimEvent::Begin(number));
         }
     }
 
@@ -370,58 +370,58 @@ impl<S: Subject> World<S> {
         }
     }
 
-    fn happen(&mut self, happening: Happening) -> Result<(), Finding> {
+    fn happen(&mut self, happening: SimEvent) -> Result<(), Finding> {
         match happening {
-            Happening::Deliver {
+            SimEvent::Deliver {
                 slot,
                 from,
                 scope,
                 message,
             } => return self.deliver(slot, (from, scope), message),
-            Happening::Wake { slot, process, far } => return self.wake(slot, process, far),
-            Happening::Disk {
+            SimEvent::Wake { slot, process, far } => return self.wake(slot, process, far),
+            SimEvent::Disk {
                 slot,
                 process,
                 volume,
             } => return self.disk_done(slot, process, volume),
-            Happening::Store {
+            SimEvent::Store {
                 slot,
                 process,
                 volume,
             } => return self.store_done(slot, process, volume),
-            Happening::Clock { slot, process } => return self.tell_clock(slot, process),
-            Happening::Peer {
+            SimEvent::Clock { slot, process } => return self.tell_clock(slot, process),
+            SimEvent::Peer {
                 slot,
                 process,
                 peer,
                 up,
             } => return self.tell_peer(slot, process, peer, up),
-            Happening::Boot { slot } => return self.boot(slot),
-            Happening::Resume { slot } => return self.resume(slot),
-            Happening::Call {
+            SimEvent::Boot { slot } => return self.boot(slot),
+            SimEvent::Resume { slot } => return self.resume(slot),
+            SimEvent::Call {
                 caller,
                 slot,
                 id,
                 request,
             } => return self.take_call(caller, slot, id, *request),
-            Happening::Cancel { slot, id } => return self.cancel(slot, id),
-            Happening::Answer { to, id, answer } => return self.answer_actor(to, id, answer),
-            Happening::Actor { actor, token } => return self.wake_actor(actor, token),
-            Happening::Begin(number) => return self.begin_fault(number),
-            Happening::Say { slot, to, message } => self.transmit(slot, to, message),
-            Happening::Lie { slot } => self.lie(slot),
-            Happening::Operator { slot, process } => self.look_after(slot, process),
-            Happening::End(number) => self.end_fault(number),
+            SimEvent::Cancel { slot, id } => return self.cancel(slot, id),
+            SimEvent::Answer { to, id, answer } => return self.answer_actor(to, id, answer),
+            SimEvent::Actor { actor, token } => return self.wake_actor(actor, token),
+            SimEvent::Begin(number) => return self.begin_fault(number),
+            SimEvent::Say { slot, to, message } => self.transmit(slot, to, message),
+            SimEvent::Lie { slot } => self.lie(slot),
+            SimEvent::Operator { slot, process } => self.look_after(slot, process),
+            SimEvent::End(number) => self.end_fault(number),
         }
         Ok(())
     }
 
     /// Queues a happening; times are rounded up to the quantum.
-    fn schedule(&mut self, time: u64, happening: Happening) {
+    fn schedule(&mut self, time: u64, happening: SimEvent) {
         let quantum = self.config.process.quantum_ns.max(1);
         let time = time.max(self.now).next_multiple_of(quantum);
         let tie = match happening {
-            Happening::Wake { .. } => Tie::LAST,
+            SimEvent::Wake { .. } => Tie::LAST,
             _ if quantum == 1 => Tie(0),
             _ => {
                 let draw = self.tie.at(0, self.fresh_draw());

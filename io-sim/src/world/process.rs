@@ -8,7 +8,7 @@ use decube_core::raft::Role;
 use decube_core::types::WallTime;
 
 use super::calls::Caller;
-use super::{Happening, MILLI, World};
+use super::{MILLI, SimEvent, World};
 use crate::check::{Finding, Written};
 use crate::device::Device;
 use crate::shell::{FUTILE_STARTS_MAX, has_marks, new_clock};
@@ -33,7 +33,7 @@ impl<S: Subject> World<S> {
         self.step(slot, Event::Clock { wall })?;
         self.give(slot, Event::Start { used })?;
         let period = self.config.clock.clock_period_ms.max(1) * MILLI;
-        self.schedule(self.now + period, Happening::Clock { slot, process });
+        self.schedule(self.now + period, SimEvent::Clock { slot, process });
         self.announce(slot, true);
         Ok(())
     }
@@ -79,7 +79,7 @@ impl<S: Subject> World<S> {
         host.role = None;
         host.was_joint = false;
         host.connected.clear();
-        host.doom = None;
+        host.pending_crash = None;
         host.wakes = [None; 2];
         host.exits = None;
         host.ready_parts.clear();
@@ -107,7 +107,7 @@ impl<S: Subject> World<S> {
     }
 
     pub(super) fn boot_after(&mut self, slot: usize, down: u64) {
-        self.schedule(self.now + down, Happening::Boot { slot });
+        self.schedule(self.now + down, SimEvent::Boot { slot });
     }
 
     /// A process halted: a supervisor starts it again, for a while. A device that
@@ -133,7 +133,7 @@ impl<S: Subject> World<S> {
     pub(super) fn pause(&mut self, slot: usize, duration: u64) {
         if self.hosts[slot].is_up() && !self.hosts[slot].paused {
             self.hosts[slot].paused = true;
-            self.schedule(self.now + duration, Happening::Resume { slot });
+            self.schedule(self.now + duration, SimEvent::Resume { slot });
         }
     }
 
@@ -165,7 +165,7 @@ impl<S: Subject> World<S> {
         }
         let wall = self.wall(slot);
         let period = self.config.clock.clock_period_ms.max(1) * MILLI;
-        self.schedule(self.now + period, Happening::Clock { slot, process });
+        self.schedule(self.now + period, SimEvent::Clock { slot, process });
         self.give(slot, Event::Clock { wall })?;
         self.answers_in_time(slot)
     }

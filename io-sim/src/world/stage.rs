@@ -8,7 +8,7 @@ use decube_core::node::{Request, Response};
 use decube_core::types::RequestId;
 
 use super::calls::Caller;
-use super::{Coverage, Happening, Host, MILLI, World};
+use super::{Coverage, Host, MILLI, SimEvent, World};
 use crate::actors::{Actor, Answer, Demand, Way};
 use crate::check::Finding;
 use crate::config::LoadSettings;
@@ -180,7 +180,7 @@ impl<S: Subject> Context<'_, S> {
     /// Wakes it at this time.
     pub fn wake_at(&mut self, at: u64, token: u64) {
         let actor = self.actor;
-        self.world.schedule(at, Happening::Actor { actor, token });
+        self.world.schedule(at, SimEvent::Actor { actor, token });
     }
 
     /// Wakes it as soon as what it does in this instant is done.
@@ -216,7 +216,7 @@ impl<S: Subject> Context<'_, S> {
         let id = self.fresh_id();
         let caller = self.caller(Way::Remote, token);
         let request = Box::new(request.into());
-        let happening = Happening::Call {
+        let happening = SimEvent::Call {
             caller,
             slot,
             id,

@@ -6,7 +6,7 @@ use decube_core::node::{Effect, Event, Message};
 use decube_core::part::{Health, Scope};
 use decube_core::types::NodeId;
 
-use super::{Happening, MILLI, World};
+use super::{MILLI, SimEvent, World};
 use crate::check::{Finding, Step, Written};
 use crate::shell::{Exit, StoreTask, guarded, wake_at};
 use crate::subject::Subject;
@@ -84,11 +84,11 @@ impl<S: Subject> World<S> {
         guarded(slot, || subject.step(local, event, &mut out))?;
         self.court.acted(&step_of!(self, slot), out.as_slice())?;
         let cut = self.hosts[slot]
-            .doom
+            .pending_crash
             .filter(|_| !out.is_empty())
-            .map(|doom| {
+            .map(|pending_crash| {
                 let draw = self.crash_point.at(entity, self.events);
-                (draw.index(out.len() + 1), doom)
+                (draw.index(out.len() + 1), pending_crash)
             });
         let mut result = self.notices(slot);
         let mut left = cut.map_or(out.len(), |(point, _)| point);
@@ -108,10 +108,10 @@ impl<S: Subject> World<S> {
         self.look(slot)?;
         self.checkpoint();
         match cut {
-            Some((_, doom)) => {
+            Some((_, pending_crash)) => {
                 self.coverage.boundary_crashes += 1;
-                self.crash(slot, doom.power);
-                self.boot_after(slot, doom.down);
+                self.crash(slot, pending_crash.power);
+                self.boot_after(slot, pending_crash.down);
                 Ok(())
             }
             None => self.after_step(slot),
@@ -163,7 +163,7 @@ impl<S: Subject> World<S> {
         let far = at - self.now > FAR_NS;
         host.wakes[usize::from(far)] = Some(at);
         let process = host.process;
-        self.schedule(at, Happening::Wake { slot, process, far });
+        self.schedule(at, SimEvent::Wake { slot, process, far });
     }
 
     pub(super) fn wake(&mut self, slot: usize, process: u64, far: bool) -> Result<(), Finding> {
@@ -250,7 +250,7 @@ impl<S: Subject> World<S> {
                     // The cluster serves until somebody looks after the machine.
                     self.coverage.parts_halted += 1;
                     let at = self.now + OPERATOR_NS;
-                    self.schedule(at, Happening::Operator { slot, process });
+                    self.schedule(at, SimEvent::Operator { slot, process });
                 } else {
                     host.exits = Some(Exit::Halted(reason));
                 }
@@ -275,7 +275,7 @@ impl<S: Subject> World<S> {
         let process = host.process;
         let disk = &host.device(volume).disk;
         if let Some(at) = disk.completes_at(&self.config.disk, self.now) {
-            let happening = Happening::Disk {
+            let happening = SimEvent::Disk {
                 slot,
                 process,
                 volume,
@@ -322,7 +322,7 @@ impl<S: Subject> World<S> {
             return;
         };
         let at = self.now + takes;
-        let happening = Happening::Store {
+        let happening = SimEvent::Store {
             slot,
             process,
             volume,

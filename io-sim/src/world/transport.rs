@@ -8,7 +8,7 @@ use decube_core::node::Message;
 use decube_core::part::Scope;
 use decube_core::types::NodeId;
 
-use super::{Happening, World};
+use super::{SimEvent, World};
 use crate::check::Finding;
 use crate::fingerprint::message_size;
 use crate::network::Fate;
@@ -99,7 +99,7 @@ impl<S: Subject> World<S> {
         (from, scope): (NodeId, Scope),
         message: Box<Message>,
     ) {
-        let deliver = |message| Happening::Deliver {
+        let deliver = |message| SimEvent::Deliver {
             slot,
             from,
             scope,

@@ -9,8 +9,8 @@ use decube_core::bft::{
 use decube_core::codec::Encode as _;
 use decube_core::crypto::{ChainId, Digest};
 use decube_core::ledger::{
-    FinalBlock, LedgerStatus, Located, OpResult, Operation, Transaction, TxId, ValidatorChange,
-    ValidatorsView,
+    FinalBlock, LedgerStatus, OpResult, Operation, OperationLocation, Transaction, TxId,
+    ValidatorChange, ValidatorsView,
 };
 use decube_core::limits::VALIDATORS_MAX;
 use decube_core::types::{ClusterId, NodeId};
@@ -235,7 +235,7 @@ pub fn transaction(transaction: &Transaction) -> Value {
 }
 
 /// Where a final operation stands, and how it ended.
-pub fn located(located: &Located) -> Value {
+pub fn located(located: &OperationLocation) -> Value {
     json!({
         "block_height": located.height.0,
         "index": located.item,

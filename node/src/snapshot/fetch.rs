@@ -7,8 +7,8 @@ use bytes::{Bytes, BytesMut};
 use decube_core::codec::Decode as _;
 use decube_core::limits::SEGMENT_BYTES;
 use decube_core::snapshot::{
-    BadTree, Census, Entry, Item, Layout, Manifest, Page, PageRef, SegmentId, SegmentKind,
-    SegmentRef, SnapshotId,
+    BadTree, Entry, Item, Layout, Manifest, Page, PageRef, SegmentId, SegmentKind, SegmentRef,
+    SnapshotId, TreeSummary,
 };
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
@@ -231,21 +231,21 @@ async fn fetch<R: Remote>(
 }
 
 /// Reads the pages of a directory entry by entry, and holds the whole tree to the
-/// rules of [`Census`].
+/// rules of [`TreeSummary`].
 pub(super) struct TreeReader<R> {
     pub fetcher: Fetcher<R>,
-    census: Census,
+    summary: TreeSummary,
 }
 
 impl<R: Remote> TreeReader<R> {
     pub(super) fn new(fetcher: Fetcher<R>) -> Self {
-        let census = Census::new(fetcher.layout);
-        Self { fetcher, census }
+        let summary = TreeSummary::new(fetcher.layout);
+        Self { fetcher, summary }
     }
 
     /// Admits an item of the manifest itself.
     pub(super) fn root(&mut self, item: &Item) -> Result<(), FetchError> {
-        Ok(self.census.item(item)?)
+        Ok(self.summary.item(item)?)
     }
 
     /// The entries of one page of a directory, all admitted one by one through
@@ -256,7 +256,7 @@ impl<R: Remote> TreeReader<R> {
         last_name: &mut Option<Bytes>,
         depth: usize,
     ) -> Result<Vec<Entry>, FetchError> {
-        self.census.page(page, depth)?;
+        self.summary.page(page, depth)?;
         let page = self.fetcher.page(page)?;
         if last_name
             .as_ref()
@@ -270,11 +270,11 @@ impl<R: Remote> TreeReader<R> {
 
     /// Admits an entry, in walk order.
     pub(super) fn admit(&mut self, entry: &Entry) -> Result<(), FetchError> {
-        Ok(self.census.item(&entry.item)?)
+        Ok(self.summary.item(&entry.item)?)
     }
 
     /// Checks that the whole tree has come.
     pub(super) fn finish(&self) -> Result<(), FetchError> {
-        Ok(self.census.finish(&self.fetcher.manifest.totals)?)
+        Ok(self.summary.finish(&self.fetcher.manifest.totals)?)
     }
 }

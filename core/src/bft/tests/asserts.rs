@@ -200,7 +200,7 @@ stopped! {
     }
     nobody_elses_vote_waits_here: "D1: nobody else's vote", one_of_four, |keys, solo| {
         let other = keys.vote(keys.leader(1), keys.null(1));
-        solo.bft.let_go(Held::Vote(other), &mut Outbox::new());
+        solo.bft.release(Held::Vote(other), &mut Outbox::new());
     }
     an_own_vote_counts_when_it_is_durable: "D1: an own vote counts", one_of_four, |keys, solo| {
         let vote = keys.vote(solo.me, keys.null(1));
@@ -256,7 +256,7 @@ stopped! {
         let other = keys.vote(keys.leader(1), keys.null(1));
         solo.bft.guard.insert(other);
         solo.bft.guard.set_durable(&other);
-        solo.bft.say_again(&mut Outbox::new());
+        solo.bft.retransmit(&mut Outbox::new());
     }
     a_block_is_judged_after_its_parent: "S3: a block is judged", one_of_four, |keys, solo| {
         let elsewhere = BlockRef { hash: sha256(b"elsewhere"), ..keys.epoch.root() };
@@ -268,11 +268,11 @@ stopped! {
         let blocks = [b"one", b"two"].map(|item| keys.block(1, keys.epoch.root(), &[item]));
         let votes = blocks.map(|block| keys.vote(0, keys.on(VoteKind::Notarize, &block)));
         let forged = Vote { signature: votes[1].signature, ..votes[0] };
-        solo.bft.accuse(Evidence::of(forged, votes[1]), &mut Outbox::new());
+        solo.bft.report_equivocation(Evidence::of(forged, votes[1]), &mut Outbox::new());
     }
     who_comes_back_is_silent_first: "D5: who lost its disk", one_of_four, |_keys, solo| {
         solo.bft.phase = Phase::Rejoining(Rejoin::new(solo.now));
-        solo.bft.let_go(Held::Rejoined, &mut Outbox::new());
+        solo.bft.release(Held::Rejoined, &mut Outbox::new());
     }
     who_is_about_to_come_back_is_silent: "D5: who is about to", one_of_four, |_keys, solo| {
         let mut rejoin = Rejoin::new(solo.now);
@@ -391,7 +391,7 @@ stopped! {
         solo.bft.invariants();
     }
     a_step_leaves_nothing_unwritten: "B3: a step leaves", one_of_four, |_keys, solo| {
-        solo.bft.gate.record(Record::SilentUpto(View(1)));
+        solo.bft.gate.record(Record::VoteFloor(View(1)));
         solo.bft.invariants();
     }
     views_far_ahead_are_not_kept: "B3: views are kept", one_of_four, |_keys, solo| {
@@ -596,7 +596,7 @@ fn a_view_that_is_late_while_the_disk_hangs_is_given_up_afterwards() {
     let keys = four();
     let mut solo = one_of_four(&keys);
     solo.bft.gate = Gate::new(2, Mutant::None);
-    solo.bft.gate.record(Record::SilentUpto(View(1)));
+    solo.bft.gate.record(Record::VoteFloor(View(1)));
     let Some(Effect::Persist { seq, .. }) = solo.bft.gate.flush() else {
         panic!("it is written");
     };
@@ -616,11 +616,11 @@ fn writes_under_way_have_a_bound() {
     let most = PERSISTS_PENDING_MAX;
     let mut last = None;
     for _ in 0..most {
-        gate.record(Record::SilentUpto(View(1)));
+        gate.record(Record::VoteFloor(View(1)));
         last = gate.flush().or(last);
     }
     for _ in 0..3 {
-        gate.record(Record::SilentUpto(View(2)));
+        gate.record(Record::VoteFloor(View(2)));
         assert!(gate.flush().is_none() && gate.is_flushed());
     }
     assert_eq!(gate.pending_len(), most);

@@ -257,7 +257,7 @@ impl Cluster {
                 Record::Vote(vote) => recovered.votes.push(*vote),
                 Record::Block(block) => recovered.blocks.push((**block).clone()),
                 Record::Cert(cert) => recovered.certs.push(cert.clone()),
-                Record::SilentUpto(view) => recovered.silent_upto = *view,
+                Record::VoteFloor(view) => recovered.vote_floor = *view,
             }
         }
         recovered.committed = self.slots[slot].chain.last().map(|last| last.block.place());

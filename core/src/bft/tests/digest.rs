@@ -95,7 +95,7 @@ const CHANGES: &[Change<Bft>] = &[
     }),
     ("rounds: accused", |of| {
         let mut one = Round::default();
-        one.accuse(ValidatorIndex(1));
+        one.note_equivocation(ValidatorIndex(1));
         round(of, one);
     }),
     ("rounds: certificate", |of| {
@@ -116,7 +116,7 @@ const CHANGES: &[Change<Bft>] = &[
         of.guard.insert(keys.vote(0, keys.null(1)));
     }),
     ("gate: record", |of| {
-        of.gate.record(Record::SilentUpto(View(1)))
+        of.gate.record(Record::VoteFloor(View(1)))
     }),
     ("gate: held", |of| of.gate.hold(Held::Rejoined)),
     ("gate: held vote", |of| {
@@ -124,7 +124,7 @@ const CHANGES: &[Change<Bft>] = &[
         of.gate.hold(Held::Vote(keys.vote(0, keys.null(1))));
     }),
     ("gate: pending", |of| {
-        of.gate.record(Record::SilentUpto(View(1)));
+        of.gate.record(Record::VoteFloor(View(1)));
         drop(of.gate.flush());
     }),
     ("timers: leader", |of| of.timers.leader = AT),
@@ -184,7 +184,7 @@ const CHANGES: &[Change<Bft>] = &[
     ("catch up: times", |of| of.catch_up.times = 1),
     ("catch up: when", |of| of.catch_up.last_at = AT),
     ("peers asked", |of| of.peers_asked = 1),
-    ("stirred", |of| of.stirred = true),
+    ("rules_dirty", |of| of.rules_dirty = true),
 ];
 
 #[test]

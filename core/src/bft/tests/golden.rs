@@ -137,6 +137,6 @@ fn records() -> [Record; 4] {
         Record::Vote(vote(VoteKind::Notarize)),
         Record::Block(Arc::new(block())),
         Record::Cert(Proven::assume(cert(VoteKind::Finalize))),
-        Record::SilentUpto(View(number(0x41))),
+        Record::VoteFloor(View(number(0x41))),
     ]
 }

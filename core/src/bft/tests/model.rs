@@ -311,7 +311,7 @@ impl World {
                 Record::Vote(vote) => recovered.votes.push(*vote),
                 Record::Block(block) => recovered.blocks.push((**block).clone()),
                 Record::Cert(cert) => recovered.certs.push(cert.clone()),
-                Record::SilentUpto(_) => {}
+                Record::VoteFloor(_) => {}
             }
         }
         let last = local.chain.last();
@@ -554,7 +554,7 @@ fn essence(record: &Record) -> Vec<u8> {
         Record::Vote(vote) => vote.to_bytes().to_vec(),
         Record::Block(block) => block.hash().0.to_vec(),
         Record::Cert(cert) => cert.statement.to_bytes().to_vec(),
-        Record::SilentUpto(view) => view.to_bytes().to_vec(),
+        Record::VoteFloor(view) => view.to_bytes().to_vec(),
     }
 }
 

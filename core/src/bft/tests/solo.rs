@@ -195,7 +195,7 @@ impl<'a> Solo<'a> {
                 Record::Vote(vote) => recovered.votes.push(*vote),
                 Record::Block(block) => recovered.blocks.push((**block).clone()),
                 Record::Cert(cert) => recovered.certs.push(cert.clone()),
-                Record::SilentUpto(view) => recovered.silent_upto = *view,
+                Record::VoteFloor(view) => recovered.vote_floor = *view,
             }
         }
         self.step(Event::Start(Box::new(recovered)));

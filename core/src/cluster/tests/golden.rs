@@ -302,9 +302,9 @@ fn log_records(table: &mut Table) {
     assert_eq!(key, INSTALLED_KEY);
     table.bytes("installed.key", &key);
     table.bytes("installed.value", &value);
-    let annex = sum.to_bytes();
-    assert_eq!(log_tree::sum_in(&annex), Some(sum));
-    table.bytes("annex", &annex);
+    let metadata = sum.to_bytes();
+    assert_eq!(log_tree::sum_in(&metadata), Some(sum));
+    table.bytes("metadata", &metadata);
 }
 
 /// Kind, index and payload of a record, as the log is asked to keep it. The kind is

@@ -229,7 +229,7 @@ impl Ledger {
         let was_expected = self.is_expected(from, &compact.header);
         if !was_expected {
             // What it rests on may lead into its view.
-            self.on_rest(from, &compact, out);
+            self.on_certificates(from, &compact, out);
             if !self.is_expected(from, &compact.header) {
                 return;
             }
@@ -242,7 +242,7 @@ impl Ledger {
         if let Some(open) = self.assemblies.by_view.get(&view) {
             // Two blocks of one view are a lie: the vote of the second one shows it.
             if open.hash != hash && was_expected {
-                self.on_rest(from, &compact, out);
+                self.on_certificates(from, &compact, out);
             }
             return;
         }
@@ -262,7 +262,7 @@ impl Ledger {
             return self.on_assembled(assembly, out);
         }
         if was_expected {
-            self.on_rest(from, &assembly.compact, out);
+            self.on_certificates(from, &assembly.compact, out);
         }
         let count = u64::try_from(items.len()).expect("at most 8192");
         self.assemblies.asked = self.assemblies.asked.saturating_add(count);
@@ -284,7 +284,7 @@ impl Ledger {
     }
 
     /// What a block says beside its transactions, which is of use without them.
-    fn on_rest(&mut self, from: NodeId, compact: &Compact, out: &mut Outbox<Effect>) {
+    fn on_certificates(&mut self, from: NodeId, compact: &Compact, out: &mut Outbox<Effect>) {
         for cert in compact.skips.iter().chain(&compact.parent) {
             let cert = Box::new(cert.clone());
             self.on_bft_message(from, bft::Message::Cert(cert), out);

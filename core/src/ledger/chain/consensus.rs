@@ -12,10 +12,10 @@ use crate::bft::{self, Block, Committed, EpochStart, Evidence, Header, Height};
 use crate::crypto::Digest;
 use crate::ledger::effect::{Effect, Notice};
 use crate::ledger::execution::branch::{Bad, Branch};
-use crate::ledger::execution::session::following;
+use crate::ledger::execution::executor::following;
 use crate::ledger::message::Message;
 use crate::ledger::pool::{Admitted, Arrival, Rejection};
-use crate::ledger::reads::request::Located;
+use crate::ledger::reads::request::OperationLocation;
 use crate::ledger::state::{Ledger, Parked, Running};
 use crate::ledger_types::{AccountId, Intent, Lane, Operation, TimeMs, TxId};
 use crate::limits::{
@@ -39,7 +39,7 @@ impl Ledger {
                 let epoch = running.bft.epoch().epoch;
                 let has_asked = records
                     .iter()
-                    .any(|one| matches!(one, bft::Record::SilentUpto(_)));
+                    .any(|one| matches!(one, bft::Record::VoteFloor(_)));
                 self.persist(epoch, seq, records);
                 if has_asked {
                     self.note_asked(epoch);
@@ -75,7 +75,7 @@ impl Ledger {
                     send(to, bft::Message::Block(block), out);
                 }
             }
-            bft::Effect::Evidence(evidence) => self.accuse(*evidence),
+            bft::Effect::Evidence(evidence) => self.report_equivocation(*evidence),
             bft::Effect::SafetyViolation { culprits, .. } => {
                 let running = self.phase.running().expect("its validator told it");
                 let reason = fork_reason(&culprits, &running.bft.epoch().validators);
@@ -241,10 +241,10 @@ impl Ledger {
         let history = &self.storage.history;
         self.sync.points.on_final(&branch, &block, history, spacing);
         self.sync.on_block();
-        let world = branch.world();
+        let ledger_state = branch.ledger_state();
         let expired = self
             .pool
-            .on_final(&branch.transactions, world, branch.height);
+            .on_final(&branch.transactions, ledger_state, branch.height);
         self.is_pool_changed = true;
         for transaction in expired {
             self.answer_expired(&transaction, out);
@@ -263,7 +263,7 @@ impl Ledger {
 
     /// The epoch has ended: on with the next one.
     pub(in crate::ledger) fn hand_over(&mut self, last: &Branch, header: &Header) {
-        let state = last.world().epoch();
+        let state = last.ledger_state().epoch();
         assert_eq!(
             state.epoch,
             following(header.epoch),
@@ -306,8 +306,8 @@ impl Ledger {
                 bft::Record::Vote(vote) => recovered.votes.push(vote),
                 bft::Record::Block(block) => recovered.blocks.push(Arc::unwrap_or_clone(block)),
                 bft::Record::Cert(cert) => recovered.certs.push(cert),
-                bft::Record::SilentUpto(view) => {
-                    recovered.silent_upto = recovered.silent_upto.max(view);
+                bft::Record::VoteFloor(view) => {
+                    recovered.vote_floor = recovered.vote_floor.max(view);
                     // It has asked already, and may vote behind that view. If more was
                     // lost since, that answer is too old.
                     recovered.lost_disk &= self.storage.head.lost_upto == Some(NOT_ASKED)
@@ -413,7 +413,7 @@ impl Ledger {
     }
 
     /// A validator lied: the proof goes onto the ledger.
-    fn accuse(&mut self, evidence: Evidence) {
+    fn report_equivocation(&mut self, evidence: Evidence) {
         let Some(signer) = self.config.signer.clone() else {
             return;
         };
@@ -429,7 +429,9 @@ impl Ledger {
         let tip = running.tip().clone();
         let key = *signer.public_key();
         let id = AccountId::of(&key);
-        let sequence = self.pool.next_sequence(&id, SYSTEM_LANE, tip.world());
+        let sequence = self
+            .pool
+            .next_sequence(&id, SYSTEM_LANE, tip.ledger_state());
         let intent = Intent {
             chain: self.chain,
             account: id,
@@ -455,7 +457,7 @@ impl Ledger {
         let arrival = Arrival {
             source,
             now: self.now,
-            world: tip.world(),
+            ledger_state: tip.ledger_state(),
             height: tip.height,
         };
         self.pool.admit(bytes, &arrival)
@@ -512,14 +514,14 @@ pub(in crate::ledger) fn send(to: NodeId, message: bft::Message, out: &mut Outbo
 }
 
 /// Where each operation of a block stands.
-fn locate(branch: &Branch) -> Vec<(TxId, Located)> {
+fn locate(branch: &Branch) -> Vec<(TxId, OperationLocation)> {
     let mut results = branch.executed.results.iter();
     let mut located = Vec::new();
     for (item, transaction) in (0_u32..).zip(&branch.transactions) {
         let count = u32::try_from(transaction.intent().count()).expect("at most 256");
         for operation in 0..count {
             let result = results.next().expect("one result for each operation");
-            let place = Located {
+            let place = OperationLocation {
                 height: branch.height,
                 item,
                 operation,

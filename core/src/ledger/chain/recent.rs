@@ -7,7 +7,7 @@ use core::hash::{self, Hasher};
 use super::record::FinalBlock;
 use crate::bft::Height;
 use crate::crypto::Digest;
-use crate::ledger::reads::request::Located;
+use crate::ledger::reads::request::OperationLocation;
 use crate::ledger_types::TxId;
 use crate::limits::{LEDGER_RECENT_BLOCKS_MAX, LEDGER_RECENT_BYTES_MAX};
 
@@ -15,7 +15,7 @@ use crate::limits::{LEDGER_RECENT_BLOCKS_MAX, LEDGER_RECENT_BYTES_MAX};
 #[derive(Debug, Default)]
 pub(in crate::ledger) struct Recent {
     blocks: VecDeque<Arc<FinalBlock>>,
-    located: BTreeMap<TxId, Located>,
+    located: BTreeMap<TxId, OperationLocation>,
     bytes: usize,
 }
 
@@ -37,7 +37,11 @@ impl hash::Hash for Recent {
 
 impl Recent {
     /// Adds the next one; the oldest leave when there are too many.
-    pub(in crate::ledger) fn push(&mut self, block: Arc<FinalBlock>, located: &[(TxId, Located)]) {
+    pub(in crate::ledger) fn push(
+        &mut self,
+        block: Arc<FinalBlock>,
+        located: &[(TxId, OperationLocation)],
+    ) {
         let last = self.blocks.back().map(|last| last.height());
         assert!(
             last.is_none_or(|last| block.height() == last.next()),
@@ -85,7 +89,7 @@ impl Recent {
     }
 
     /// Where an operation stands.
-    pub(in crate::ledger) fn locate(&self, id: &TxId) -> Option<Located> {
+    pub(in crate::ledger) fn locate(&self, id: &TxId) -> Option<OperationLocation> {
         self.located.get(id).copied()
     }
 }

@@ -6,9 +6,9 @@
 //! | `s` + key | the state |
 //! | `b` + height | [`FinalBlock`], from the base on |
 //! | `h` + height | [`Header`] |
-//! | `t` + operation | [`Located`] |
+//! | `t` + operation | [`OperationLocation`] |
 //! | `e` + epoch | [`EpochEnd`]: how it handed over |
-//! | `Y` | [`Point`](crate::ledger::state_sync::Point): the state that is being fetched |
+//! | `Y` | [`StateCheckpoint`](crate::ledger::state_sync::StateCheckpoint): the state that is being fetched |
 //! | `y` + key | what has come of it |
 //! | `x` + tile | tiles of the tree over all blocks |
 //!

@@ -14,8 +14,8 @@ use crate::codec::Decode as _;
 use crate::io::{Io, Read};
 use crate::ledger::effect::Effect;
 use crate::ledger::execution::branch::{Branch, Branches};
-use crate::ledger::execution::session::Executed;
-use crate::ledger::execution::world::{Changes, World};
+use crate::ledger::execution::executor::Executed;
+use crate::ledger::execution::ledger_state::{Changes, LedgerState};
 use crate::ledger::reads::Purpose;
 use crate::ledger::state::{Ledger, Phase, Running};
 use crate::limits::{STORE_PAGE_BYTES, STORE_READ_BYTES_MAX};
@@ -186,8 +186,8 @@ impl Ledger {
     /// Block 0, and the store that begins with it.
     fn first_branch(&mut self, out: &mut Outbox<Effect>) -> Branch {
         let genesis = self.config.genesis.clone();
-        let world = World::genesis(&genesis).expect("checked at the construction");
-        let branch = Branch::genesis(genesis.hash(), genesis.time, world);
+        let ledger_state = LedgerState::genesis(&genesis).expect("checked at the construction");
+        let branch = Branch::genesis(genesis.hash(), genesis.time, ledger_state);
         self.storage.tip = BlockRef {
             hash: branch.hash,
             ..BlockRef::default()
@@ -225,7 +225,7 @@ impl Ledger {
     }
 
     fn enter(&mut self, tip: Arc<Branch>, out: &mut Outbox<Effect>) {
-        let state = tip.world().epoch();
+        let state = tip.ledger_state().epoch();
         let start = EpochStart {
             epoch: state.epoch,
             root_height: state.root_height,
@@ -253,14 +253,14 @@ fn branch_of(head: &Head, pairs: Vec<(Bytes, Bytes)>) -> Option<Branch> {
     let pairs = pairs
         .into_iter()
         .map(|(key, value)| (key.slice(1..), value));
-    let world = World::load(pairs).ok()?;
-    (world.root() == head.state).then(|| Branch {
+    let ledger_state = LedgerState::load(pairs).ok()?;
+    (ledger_state.root() == head.state).then(|| Branch {
         hash: head.place.hash,
         height: head.place.height,
         time: head.time,
         history: head.history.clone(),
         executed: Executed {
-            world,
+            ledger_state,
             changes: Changes::new(),
             results: Vec::new(),
             results_root: head.results_root,

@@ -16,7 +16,7 @@ use crate::crypto::Digest;
 use crate::io::Io;
 use crate::ledger::effect::Effect;
 use crate::ledger::execution::branch::Branch;
-use crate::ledger::reads::request::Located;
+use crate::ledger::reads::request::OperationLocation;
 use crate::ledger::state::Ledger;
 use crate::ledger_types::TxId;
 use crate::limits::{LEDGER_STORE_LAG_MAX, LEDGER_SYNC_BLOCKS};
@@ -230,7 +230,7 @@ impl Ledger {
         &mut self,
         block: &Arc<FinalBlock>,
         branch: &Branch,
-        located: &[(TxId, Located)],
+        located: &[(TxId, OperationLocation)],
         out: &mut Outbox<Effect>,
     ) {
         let header = block.block.header();
@@ -252,7 +252,7 @@ impl Ledger {
         if header.content.ends_epoch {
             let end = EpochEnd {
                 finality: block.finality(),
-                next: (**branch.world().epoch().set()).clone(),
+                next: (**branch.ledger_state().epoch().set()).clone(),
             };
             ops.push(put(epoch_key(header.epoch), &end));
         }
@@ -276,7 +276,7 @@ impl Ledger {
 
     /// Gives block 0 to the store, with the state that it stands for.
     pub(in crate::ledger) fn store_genesis(&mut self, branch: &Branch, out: &mut Outbox<Effect>) {
-        let entries = branch.world().tree().iter();
+        let entries = branch.ledger_state().tree().iter();
         let mut ops: Vec<StoreOp> = entries
             .map(|entry| StoreOp::Put {
                 key: state_key(entry.key),
@@ -305,7 +305,7 @@ impl Ledger {
             results_root: branch.executed.results_root,
             epoch_root: self.storage.epoch_root,
             history: branch.history.clone(),
-            state: branch.world().root(),
+            state: branch.ledger_state().root(),
             base: self.storage.pruning.base(),
         };
         assert_eq!(head.place.hash, branch.hash, "the head is the tip");

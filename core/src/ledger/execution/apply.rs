@@ -5,8 +5,10 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use super::session::{Session, following};
-use super::world::{EpochState, ImageEntry, Proposal, SnapshotEntry, expect, keys, proposals_in};
+use super::executor::{BlockExecutor, following};
+use super::ledger_state::{
+    EpochState, ImageEntry, Proposal, SnapshotEntry, expect, keys, proposals_in,
+};
 use crate::bft::{Evidence, Signers, ValidatorSet};
 use crate::codec::{Decode, Encode};
 use crate::crypto::{Digest, sha256};
@@ -18,7 +20,7 @@ use crate::limits::{LEDGER_BLOCK_EVIDENCE_MAX, LEDGER_PROPOSALS_MAX, VALIDATORS_
 use crate::mutant::Mutant;
 use crate::types::NodeId;
 
-impl Session<'_> {
+impl BlockExecutor<'_> {
     pub(in crate::ledger) fn execute(
         &mut self,
         transaction: &Checked,
@@ -299,7 +301,7 @@ impl Session<'_> {
 /// The set that votes after an epoch that ends with a block on this state. What
 /// the block itself changes comes into force one epoch later, so that the header
 /// can name the set before the block is executed.
-pub fn next_set(before: &super::world::World) -> ValidatorSet {
+pub fn next_set(before: &super::ledger_state::LedgerState) -> ValidatorSet {
     normalise(before.members()).expect("kept so by every change")
 }
 

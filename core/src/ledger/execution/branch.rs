@@ -8,8 +8,8 @@ use core::hash::{self, Hasher};
 use bytes::Bytes;
 
 use super::apply::next_set;
-use super::session::{Executed, Place, Session, ends_epoch};
-use super::world::World;
+use super::executor::{BlockExecutor, Executed, Place, ends_epoch};
+use super::ledger_state::LedgerState;
 use crate::bft::{Block, BlockRef, Commitments, Content, Header, Height};
 use crate::crypto::{ChainId, Digest, SharedVerifier};
 use crate::ledger::pool::Pool;
@@ -71,14 +71,14 @@ impl hash::Hash for Branches {
 /// node has computed.
 impl hash::Hash for Branch {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        hash::Hash::hash(&(self.hash, self.executed.world.root()), state);
+        hash::Hash::hash(&(self.hash, self.executed.ledger_state.root()), state);
     }
 }
 
 /// By what the header will say, which commits to the transactions.
 impl hash::Hash for Built {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        let root = self.executed.world.root();
+        let root = self.executed.ledger_state.root();
         hash::Hash::hash(&(self.parent, self.commitments, root), state);
     }
 }
@@ -100,7 +100,11 @@ pub(in crate::ledger) enum Bad {
 
 impl Branch {
     /// Block 0.
-    pub(in crate::ledger) fn genesis(hash: Digest, time: TimeMs, world: World) -> Self {
+    pub(in crate::ledger) fn genesis(
+        hash: Digest,
+        time: TimeMs,
+        ledger_state: LedgerState,
+    ) -> Self {
         let mut history = Frontier::default();
         history.append(LeafHash::assume(hash));
         Self {
@@ -109,7 +113,7 @@ impl Branch {
             time,
             history,
             executed: Executed {
-                world,
+                ledger_state,
                 changes: BTreeMap::new(),
                 results: Vec::new(),
                 results_root: crate::ledger_types::ResultsHead::of(&[]).root(),
@@ -118,27 +122,27 @@ impl Branch {
         }
     }
 
-    pub(in crate::ledger) const fn world(&self) -> &World {
-        &self.executed.world
+    pub(in crate::ledger) const fn ledger_state(&self) -> &LedgerState {
+        &self.executed.ledger_state
     }
 
     /// Whether the epoch ends with a block on this one.
     fn child_ends_epoch(&self) -> bool {
-        ends_epoch(self.world(), self.height.next())
+        ends_epoch(self.ledger_state(), self.height.next())
     }
 
     /// What the header of a child says, but for its items and its time.
     fn commitments(&self, items: Commitments, time: TimeMs) -> Commitments {
-        let world = self.world();
+        let ledger_state = self.ledger_state();
         let ends_epoch = self.child_ends_epoch();
         Commitments {
             time_ms: time.0,
-            parent_state: world.root(),
+            parent_state: ledger_state.root(),
             parent_receipts: self.executed.results_root,
             history: self.history.root(),
-            validators: world.epoch().set().hash(),
+            validators: ledger_state.epoch().set().hash(),
             next_validators: match ends_epoch {
-                true => next_set(world).hash(),
+                true => next_set(ledger_state).hash(),
                 false => Digest::default(),
             },
             ends_epoch,
@@ -215,12 +219,13 @@ impl Branches {
         pool: &mut Pool,
     ) -> Option<Content> {
         let parent = self.get(&parent.hash)?.clone();
-        let mut session = Session::new(parent.world(), self.place(parent.height.next()));
-        let transactions = pool.fill(&mut session);
+        let mut executor =
+            BlockExecutor::new(parent.ledger_state(), self.place(parent.height.next()));
+        let transactions = pool.fill(&mut executor);
         let items: Vec<Bytes> = transactions.iter().map(|one| one.bytes().clone()).collect();
         let time = TimeMs(now.0.max(parent.time.0.saturating_add(1)));
         let commitments = parent.commitments(Commitments::to_items(&items), time);
-        let executed = session.finish(commitments.ends_epoch);
+        let executed = executor.finish(commitments.ends_epoch);
         self.built = Some(Built {
             parent: parent.hash,
             commitments,
@@ -273,11 +278,11 @@ impl Branches {
             return Ok(branch(header, &parent, built.executed, built.transactions));
         }
         let transactions = self.transactions(block, pool)?;
-        let mut session = Session::new(parent.world(), self.place(header.height));
+        let mut executor = BlockExecutor::new(parent.ledger_state(), self.place(header.height));
         for transaction in &transactions {
-            session.take(transaction).map_err(|_| Bad::Invalid)?;
+            executor.take(transaction).map_err(|_| Bad::Invalid)?;
         }
-        let executed = session.finish(said.ends_epoch);
+        let executed = executor.finish(said.ends_epoch);
         Ok(branch(header, &parent, executed, transactions))
     }
 

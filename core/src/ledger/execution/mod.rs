@@ -2,12 +2,12 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `world.rs` | the state, and what its keys mean |
-//! | `session.rs` | one block: what is charged, what changes |
+//! | `ledger_state.rs` | the state, and what its keys mean |
+//! | `executor.rs` | one block: what is charged, what changes |
 //! | `apply.rs` | one operation |
 //! | `branch.rs` | executed blocks that are not final yet |
 
 mod apply;
 pub(in crate::ledger) mod branch;
-pub(in crate::ledger) mod session;
-pub(in crate::ledger) mod world;
+pub(in crate::ledger) mod executor;
+pub(in crate::ledger) mod ledger_state;

@@ -12,7 +12,7 @@ use alloc::vec::Vec;
 use super::shares::Origin;
 use super::{Pool, Queue};
 use crate::crypto::Digest;
-use crate::ledger::execution::session::{Invalid, Session};
+use crate::ledger::execution::executor::{BlockExecutor, Invalid};
 use crate::ledger_types::{AccountId, Checked};
 use crate::limits::LEDGER_TURN_BYTES;
 
@@ -69,7 +69,10 @@ impl Turns {
 
 impl Pool {
     /// Fills a block.
-    pub(in crate::ledger) fn fill(&mut self, session: &mut Session<'_>) -> Vec<Arc<Checked>> {
+    pub(in crate::ledger) fn fill(
+        &mut self,
+        executor: &mut BlockExecutor<'_>,
+    ) -> Vec<Arc<Checked>> {
         let mut taken = Vec::new();
         let mut gone = Vec::new();
         let mut turns = self.turns();
@@ -78,7 +81,7 @@ impl Pool {
                 let earned = turns.earned.entry(origin).or_default();
                 *earned = earned.saturating_add(LEDGER_TURN_BYTES);
                 while let Some((mut turn, hash, bytes)) = turns.next(self, origin) {
-                    match self.take(session, hash, &mut turn, &mut gone) {
+                    match self.take(executor, hash, &mut turn, &mut gone) {
                         Taken::Yes => {
                             self.last_served = (origin, turn.account);
                             taken.push(self.by_hash[&hash].transaction.clone());
@@ -99,13 +102,13 @@ impl Pool {
     /// Puts one transaction into the block, if it has a place there.
     fn take(
         &self,
-        session: &mut Session<'_>,
+        executor: &mut BlockExecutor<'_>,
         hash: Digest,
         turn: &mut Turn,
         gone: &mut Vec<Digest>,
     ) -> Taken {
         let transaction = &self.by_hash[&hash].transaction;
-        match session.take(transaction) {
+        match executor.take(transaction) {
             Ok(()) => return Taken::Yes,
             Err(Invalid::Full) => return Taken::BlockFull,
             Err(Invalid::Gap(..) | Invalid::NewAccounts | Invalid::Quota) => {

@@ -15,12 +15,12 @@
 //! | `rate.rs` | how fast they may come |
 //! | `shares.rs` | how much may wait |
 //! | `fill.rs` | whose turn it is in a block |
-//! | `known_keys.rs` | keys that need no square root again |
+//! | `key_cache.rs` | keys that need no square root again |
 
 mod bad_signatures;
 mod digest;
 mod fill;
-mod known_keys;
+mod key_cache;
 mod rate;
 mod rejection;
 mod shares;
@@ -33,24 +33,23 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use super::execution::session::Invalid;
-use super::execution::world::World;
+use super::execution::executor::Invalid;
+use super::execution::ledger_state::LedgerState;
 use crate::bft::Height;
 use crate::crypto::{ChainId, Digest, SharedVerifier};
-use crate::ledger_types::{
-    AccountId, Checked, Intent, Lane, Param, Sequence, Transaction, TxError, TxId,
-};
+use crate::ledger_types::{AccountId, Checked, Intent, Lane, Sequence, Transaction, TxError, TxId};
 use crate::limits::{
     LEDGER_LANE_GAP_MAX, LEDGER_LANES_MAX, LEDGER_POOL_ACCOUNT_BYTES_MAX, LEDGER_POOL_BYTES_MAX,
 };
 use crate::merkle::LeafHash;
 use crate::types::{ClusterId, NodeId, Time};
-use known_keys::KnownKeys;
+use key_cache::KeyCache;
 
 use rate::{Rates, Sender};
 use shares::{Origin, Shares};
 
 pub use bad_signatures::BadSignatures;
+use rejection::check_validity;
 pub use rejection::{Rejection, Share};
 
 /// The pool.
@@ -77,7 +76,7 @@ pub struct Pool {
     /// Transactions that had to make room for those of others.
     evicted: u64,
     /// Keys of transactions that were taken in.
-    keys: KnownKeys,
+    keys: KeyCache,
 }
 
 #[derive(Debug)]
@@ -97,7 +96,7 @@ pub struct Arrival<'a> {
     /// The time.
     pub now: Time,
     /// The state after the last final block.
-    pub world: &'a World,
+    pub ledger_state: &'a LedgerState,
     /// Its height.
     pub height: Height,
 }
@@ -140,7 +139,7 @@ impl Pool {
             last_served: (None, AccountId([0; 20])),
             bad_signatures: BadSignatures::default(),
             evicted: 0,
-            keys: KnownKeys::new(),
+            keys: KeyCache::new(),
         }
     }
 
@@ -214,8 +213,13 @@ impl Pool {
     }
 
     /// The sequence that follows what is final and what waits, without a gap.
-    pub(super) fn next_sequence(&self, id: &AccountId, lane: Lane, world: &World) -> Sequence {
-        let account = world.account(id);
+    pub(super) fn next_sequence(
+        &self,
+        id: &AccountId,
+        lane: Lane,
+        state: &LedgerState,
+    ) -> Sequence {
+        let account = state.account(id);
         let next = account.map_or(Sequence(0), |account| account.next(lane));
         let queue = self.accounts.get(id);
         queue.map_or(next, |queue| queue.end_of_run(lane, next))
@@ -248,11 +252,14 @@ impl Pool {
             });
         }
         let Arrival {
-            source, now, world, ..
+            source,
+            now,
+            ledger_state: state,
+            ..
         } = *arrival;
         let transaction = self.decode(&bytes)?;
         let intent = transaction.intent();
-        self.read_members(world);
+        self.read_members(state);
         let origin = self.clusters.get(&source).copied();
         let sender = Sender {
             account: intent.account,
@@ -262,8 +269,8 @@ impl Pool {
         };
         self.rates.check(&sender, now)?;
         self.check_room(intent.account, origin, bytes.len())?;
-        check_validity(intent, world, arrival.height)?;
-        self.check_place(&transaction, world)?;
+        check_validity(intent, state, arrival.height)?;
+        self.check_place(&transaction, state)?;
         self.rates.take_from_cluster(&sender, now);
         let checked = match transaction.verify(bytes, &*self.verifier) {
             Ok(checked) => Arc::new(checked),
@@ -291,11 +298,11 @@ impl Pool {
     }
 
     /// Learns which node belongs to which cluster.
-    fn read_members(&mut self, world: &World) {
-        let list = world.raw(super::execution::world::keys::MEMBERS);
+    fn read_members(&mut self, state: &LedgerState) {
+        let list = state.raw(super::execution::ledger_state::keys::MEMBERS);
         if list.is_some_and(|list| *list != self.members) {
             self.members = list.cloned().unwrap_or_default();
-            let members = world.members().iter();
+            let members = state.members().iter();
             self.clusters = members.map(|one| (one.node, one.cluster)).collect();
         }
     }
@@ -343,9 +350,9 @@ impl Pool {
     }
 
     /// Whether it can follow what is final and what waits.
-    fn check_place(&self, transaction: &Transaction, world: &World) -> Result<(), Rejection> {
+    fn check_place(&self, transaction: &Transaction, state: &LedgerState) -> Result<(), Rejection> {
         let intent = transaction.intent();
-        let account = world.account(&intent.account);
+        let account = state.account(&intent.account);
         let owns = match &account {
             Some(account) => account.key == transaction.key().to_compressed(),
             None => AccountId::of(transaction.key()) == intent.account,
@@ -452,21 +459,21 @@ impl Pool {
     pub(super) fn on_final(
         &mut self,
         transactions: &[Arc<Checked>],
-        world: &World,
+        state: &LedgerState,
         height: Height,
     ) -> Vec<Arc<Checked>> {
         for transaction in transactions {
             self.remove(&transaction.hash());
-            self.drop_used(transaction.intent(), world);
+            self.drop_used(transaction.intent(), state);
         }
         self.drop_expired(height)
     }
 
     /// The state has changed by more than one block.
-    pub(super) fn on_jump(&mut self, world: &World, height: Height) -> Vec<Arc<Checked>> {
+    pub(super) fn on_jump(&mut self, state: &LedgerState, height: Height) -> Vec<Arc<Checked>> {
         let mut used = Vec::new();
         for (id, queue) in &self.accounts {
-            let Some(account) = world.account(id) else {
+            let Some(account) = state.account(id) else {
                 continue;
             };
             let is_used = |place: &(Lane, Sequence)| place.1 < account.next(place.0);
@@ -489,11 +496,11 @@ impl Pool {
     }
 
     /// Drops what waits at places of the lane that are used now.
-    fn drop_used(&mut self, intent: &Intent, world: &World) {
+    fn drop_used(&mut self, intent: &Intent, state: &LedgerState) {
         let Some(queue) = self.accounts.get(&intent.account) else {
             return;
         };
-        let account = world.account(&intent.account);
+        let account = state.account(&intent.account);
         let next = account.map_or(Sequence(0), |account| account.next(intent.lane));
         let used = queue
             .lanes
@@ -503,9 +510,9 @@ impl Pool {
     }
 
     /// Whether something waits that could be in the next block.
-    pub(super) fn has_ready(&self, world: &World) -> bool {
+    pub(super) fn has_ready(&self, state: &LedgerState) -> bool {
         self.accounts.iter().any(|(id, queue)| {
-            let account = world.account(id);
+            let account = state.account(id);
             let next = |lane| {
                 let account = account.as_ref();
                 account.map_or(Sequence(0), |account| account.next(lane))
@@ -582,17 +589,4 @@ impl Queue {
 fn end_of(intent: &Intent) -> Sequence {
     let end = intent.next_sequence();
     end.expect("checked when it was decoded")
-}
-
-fn check_validity(intent: &Intent, world: &World, height: Height) -> Result<(), Rejection> {
-    if intent.valid_until <= height {
-        return Err(Invalid::Expired(intent.valid_until).into());
-    }
-    let most = height
-        .0
-        .saturating_add(world.params().get(Param::ValidBlocks));
-    if intent.valid_until.0 > most {
-        return Err(Rejection::ValidTooLong(Height(most)));
-    }
-    Ok(())
 }

@@ -1,8 +1,9 @@
 //! Why a transaction was not taken, and when to try again.
 
 use crate::bft::Height;
-use crate::ledger::execution::session::Invalid;
-use crate::ledger_types::TxError;
+use crate::ledger::execution::executor::Invalid;
+use crate::ledger::execution::ledger_state::LedgerState;
+use crate::ledger_types::{Intent, Param, TxError};
 use crate::types::Span;
 
 /// Why a transaction was not taken.
@@ -125,4 +126,22 @@ impl Rejection {
             } => "rate_cluster",
         }
     }
+}
+
+/// Whether the block after this height may take a transaction by the last one that it names.
+pub(super) fn check_validity(
+    intent: &Intent,
+    state: &LedgerState,
+    height: Height,
+) -> Result<(), Rejection> {
+    if intent.valid_until <= height {
+        return Err(Invalid::Expired(intent.valid_until).into());
+    }
+    let most = height
+        .0
+        .saturating_add(state.params().get(Param::ValidBlocks));
+    if intent.valid_until.0 > most {
+        return Err(Rejection::ValidTooLong(Height(most)));
+    }
+    Ok(())
 }

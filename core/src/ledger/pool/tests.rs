@@ -14,9 +14,10 @@ use crate::bft::Height;
 use crate::codec::Encode as _;
 use crate::crypto::fake::FakeAuthority;
 use crate::crypto::{SharedVerifier, Signer as _};
-use crate::ledger::execution::session::{Place, Session};
+use crate::ledger::execution::executor::{BlockExecutor, Place};
 use crate::ledger::{
-    AccountId, Genesis, Intent, Lane, Member, Name, Operation, Params, Sequence, TimeMs, World,
+    AccountId, Genesis, Intent, Lane, LedgerState, Member, Name, Operation, Params, Sequence,
+    TimeMs,
 };
 use crate::limits::*;
 use crate::merkle::LeafHash;
@@ -26,7 +27,7 @@ use crate::types::{ClusterId, NodeId, Span, Time};
 struct Setup {
     authority: FakeAuthority,
     genesis: Genesis,
-    world: World,
+    ledger_state: LedgerState,
     pool: Pool,
     now: Time,
     clusters: Vec<NodeId>,
@@ -53,7 +54,7 @@ impl Setup {
         };
         let verifier = SharedVerifier::new(authority.verifier());
         Self {
-            world: World::genesis(&genesis).expect("a genesis"),
+            ledger_state: LedgerState::genesis(&genesis).expect("a genesis"),
             pool: Pool::new(ME, genesis.chain(), verifier),
             clusters: members.iter().map(|member| member.node).collect(),
             now: Time(1_000),
@@ -85,7 +86,7 @@ impl Setup {
         let arrival = Arrival {
             source,
             now: self.now,
-            world: &self.world,
+            ledger_state: &self.ledger_state,
             height: Height(0),
         };
         let admitted = self.pool.admit(bytes, &arrival);
@@ -118,14 +119,14 @@ impl Setup {
             height: Height(1),
             verifier: SharedVerifier::new(self.authority.verifier()),
         };
-        let mut session = Session::new(&self.world, place);
-        let taken = self.pool.fill(&mut session);
+        let mut executor = BlockExecutor::new(&self.ledger_state, place);
+        let taken = self.pool.fill(&mut executor);
         let line = |one: &Arc<crate::ledger_types::Checked>| {
             let intent = one.intent();
             (intent.account, intent.sequence.0, one.bytes().len())
         };
         let taken: Vec<_> = taken.iter().map(line).collect();
-        self.world = session.finish(false).world;
+        self.ledger_state = executor.finish(false).ledger_state;
         taken
     }
 
@@ -207,7 +208,9 @@ fn the_last_of_a_lane_makes_room_first() {
     setup.flood(STRANGER, 50_000);
     assert!(setup.pool.evicted() > 0);
     let account = setup.account(0);
-    let next = setup.pool.next_sequence(&account, Lane(0), &setup.world);
+    let next = setup
+        .pool
+        .next_sequence(&account, Lane(0), &setup.ledger_state);
     let left = setup.pool.accounts.get(&account).unwrap().lanes.len();
     assert!(next.0 < count, "something left");
     assert_eq!(
@@ -489,10 +492,12 @@ fn runs_are_what_waits_without_a_gap() {
         }
         setup.pause();
         let next = (0..).find(|place| !waiting.contains_key(place)).unwrap();
-        let found = setup.pool.next_sequence(&account, Lane(0), &setup.world);
+        let found = setup
+            .pool
+            .next_sequence(&account, Lane(0), &setup.ledger_state);
         assert_eq!(found.0, next);
         let is_ready = waiting.contains_key(&0);
-        assert_eq!(setup.pool.has_ready(&setup.world), is_ready);
+        assert_eq!(setup.pool.has_ready(&setup.ledger_state), is_ready);
     }
 }
 

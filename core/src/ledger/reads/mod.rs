@@ -37,7 +37,7 @@ use crate::merkle::{LeafHash, LeafIndex, Tree, TreeSize};
 use crate::proof::ledger::{Checkpoint, EpochEnd, Extension, OutcomeProof, Past, Receipt};
 use crate::store::Page;
 use crate::types::{NodeId, RequestId};
-use request::{Located, Response, TxState};
+use request::{OperationLocation, Response, TxState};
 use requests::Again;
 
 /// Reads that are under way.
@@ -62,7 +62,7 @@ pub(in crate::ledger) enum Purpose {
     /// Where an operation stands.
     Locate(Question),
     /// The block of an operation and the one after it.
-    Blocks(Question, Located),
+    Blocks(Question, OperationLocation),
     /// Where an operation of a refused transaction stands, if it is final.
     Again(Box<Again>),
     /// A block for a client.
@@ -240,13 +240,13 @@ impl Ledger {
                 }
             }
             Purpose::Staged => self.on_staged(pairs, out),
-            Purpose::Locate(question) => match decode_all::<Located>(&pairs).as_deref() {
+            Purpose::Locate(question) => match decode_all::<OperationLocation>(&pairs).as_deref() {
                 Some([located]) => self.located(question, *located, out),
                 Some(_) => reply(question.request, Response::NotFound, out),
                 None => reply(question.request, Response::Unavailable, out),
             },
             Purpose::Again(again) => {
-                let found = decode_all::<Located>(&pairs).and_then(|mut all| all.pop());
+                let found = decode_all::<OperationLocation>(&pairs).and_then(|mut all| all.pop());
                 self.on_looked_up_again(*again, found, out);
             }
             Purpose::Blocks(question, located) => match decode_all::<FinalBlock>(&pairs) {
@@ -317,7 +317,12 @@ impl Ledger {
         }
     }
 
-    fn located(&mut self, question: Question, located: Located, out: &mut Outbox<Effect>) {
+    fn located(
+        &mut self,
+        question: Question,
+        located: OperationLocation,
+        out: &mut Outbox<Effect>,
+    ) {
         if question.proof.is_none() {
             let state = TxState::Final(located);
             return reply(question.request, Response::Transaction(state), out);
@@ -343,7 +348,7 @@ impl Ledger {
     fn prove(
         &mut self,
         question: Question,
-        located: Located,
+        located: OperationLocation,
         blocks: &[Arc<FinalBlock>],
         out: &mut Outbox<Effect>,
     ) {
@@ -448,7 +453,7 @@ fn complete(proof: Proof, epochs: Vec<EpochEnd>) -> Response {
 /// filled in when the tiles are read.
 fn receipt(
     id: TxId,
-    located: Located,
+    located: OperationLocation,
     blocks: &[Arc<FinalBlock>],
     head: Option<&Arc<FinalBlock>>,
 ) -> Option<Receipt> {

@@ -10,7 +10,7 @@ use crate::bft::{Epoch, Header, Height, ValidatorSet, View};
 use crate::codec::{Decode, Encode};
 use crate::crypto::{ChainId, Digest};
 use crate::ledger::chain::record::FinalBlock;
-use crate::ledger::execution::world::{Proposal, SnapshotEntry};
+use crate::ledger::execution::ledger_state::{Proposal, SnapshotEntry};
 use crate::ledger::pool::Rejection;
 use crate::ledger_types::{AccountId, Lane, Member, Name, Outcome, Params, Sequence, TxId};
 use crate::limits::LEDGER_TX_BYTES_MAX;
@@ -171,12 +171,12 @@ pub enum TxState {
     /// It waits for a block.
     Pending,
     /// It is final.
-    Final(Located),
+    Final(OperationLocation),
 }
 
 /// Where a final operation stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Encode, Decode)]
-pub struct Located {
+pub struct OperationLocation {
     /// The block.
     pub height: Height,
     /// Which transaction of the block.

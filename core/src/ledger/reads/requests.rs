@@ -7,7 +7,8 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use super::request::{
-    AccountView, LaneView, LedgerStatus, Located, Request, Response, TxState, ValidatorsView,
+    AccountView, LaneView, LedgerStatus, OperationLocation, Request, Response, TxState,
+    ValidatorsView,
 };
 use super::{HeadAsk, ProofAsk, Purpose, Question, reply};
 use crate::bft::Height;
@@ -16,8 +17,8 @@ use crate::ledger::chain::record::{
 };
 use crate::ledger::effect::Effect;
 use crate::ledger::execution::branch::Branch;
-use crate::ledger::execution::session::Invalid;
-use crate::ledger::execution::world::World;
+use crate::ledger::execution::executor::Invalid;
+use crate::ledger::execution::ledger_state::LedgerState;
 use crate::ledger::pool::Rejection;
 use crate::ledger::state::{Ledger, Phase, Running};
 use crate::ledger_types::{AccountId, Checked, Param, Sequence, TxId};
@@ -38,11 +39,11 @@ pub(in crate::ledger) struct Again {
     /// How many of them are known to be final.
     known: usize,
     /// Where the first one stands.
-    first: Option<Located>,
+    first: Option<OperationLocation>,
 }
 
 impl Again {
-    const fn note(&mut self, located: Located) {
+    const fn note(&mut self, located: OperationLocation) {
         self.known += 1;
         if self.first.is_none() {
             self.first = Some(located);
@@ -86,12 +87,12 @@ impl Ledger {
                 let range = only(header_key(height));
                 self.read(Purpose::Header(id), range, STORE_READ_BYTES_MAX, out);
             }
-            Request::Validators => reply(id, validators(running.tip().world()), out),
+            Request::Validators => reply(id, validators(running.tip().ledger_state()), out),
             Request::Account { id: account } => {
                 reply(id, self.account(account, running.tip()), out)
             }
             Request::Snapshot { id: name } => {
-                let found = running.tip().world().snapshot(&name);
+                let found = running.tip().ledger_state().snapshot(&name);
                 let response = found.map_or(Response::NotFound, |entry| {
                     Response::Snapshot(Box::new(entry))
                 });
@@ -196,7 +197,7 @@ impl Ledger {
     pub(in crate::ledger) fn on_looked_up_again(
         &mut self,
         mut again: Again,
-        found: Option<Located>,
+        found: Option<OperationLocation>,
         out: &mut Outbox<Effect>,
     ) {
         match found {
@@ -250,18 +251,18 @@ impl Ledger {
     }
 
     fn account(&self, id: AccountId, tip: &Branch) -> Response {
-        let world = tip.world();
-        let account = world.account(&id);
+        let ledger_state = tip.ledger_state();
+        let account = ledger_state.account(&id);
         let mut lanes = self.pool.lanes(&id);
         lanes.extend(account.iter().flat_map(|account| account.lanes.keys()));
         let next = |lane| LaneView {
             lane,
-            next: self.pool.next_sequence(&id, lane, world),
+            next: self.pool.next_sequence(&id, lane, ledger_state),
             next_final: account
                 .as_ref()
                 .map_or(Sequence(0), |account| account.next(lane)),
         };
-        let blocks = world.params().get(Param::ValidBlocks);
+        let blocks = ledger_state.params().get(Param::ValidBlocks);
         Response::Account(AccountView {
             id,
             exists: account.is_some(),
@@ -285,7 +286,7 @@ impl Ledger {
             hash: tip.hash,
             base: self.storage.pruning.base(),
             stuck_below: self.stuck_below(),
-            state: tip.world().root(),
+            state: tip.ledger_state().root(),
             time_ms: tip.time.0,
             is_validator: bft.validator().is_some(),
             is_voting: bft.validator().is_some() && bft.is_running() && !bft.is_silent(),
@@ -305,7 +306,7 @@ impl Ledger {
     /// Operations are final: whoever waits for one is told.
     pub(in crate::ledger) fn answer_final(
         &mut self,
-        located: &[(TxId, Located)],
+        located: &[(TxId, OperationLocation)],
         out: &mut Outbox<Effect>,
     ) {
         for (id, place) in located {
@@ -383,14 +384,14 @@ impl Ledger {
     }
 }
 
-fn validators(world: &World) -> Response {
-    let epoch = world.epoch();
+fn validators(ledger_state: &LedgerState) -> Response {
+    let epoch = ledger_state.epoch();
     Response::Validators(Box::new(ValidatorsView {
         epoch: epoch.epoch,
         root_height: epoch.root_height,
         set: epoch.set().clone(),
-        members: world.members().to_vec(),
-        proposals: world.proposals(),
-        params: world.params().clone(),
+        members: ledger_state.members().to_vec(),
+        proposals: ledger_state.proposals(),
+        params: ledger_state.params().clone(),
     }))
 }

@@ -6,16 +6,16 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use super::message::{Chunk, Point, SyncMessage};
+use super::message::{Chunk, StateCheckpoint, SyncMessage};
 use super::serve::send;
-use super::staging::{chunk_ops, point_ops};
+use super::staging::{checkpoint_ops, chunk_ops};
 use crate::bft::Epoch;
 use crate::codec::Encode as _;
 use crate::crypto::{Digest, Verifier};
 use crate::ledger::chain::history::History;
 use crate::ledger::chain::record::epoch_key;
 use crate::ledger::effect::Effect;
-use crate::ledger::execution::session::following;
+use crate::ledger::execution::executor::following;
 use crate::ledger::state::Ledger;
 use crate::limits::{
     LEDGER_FETCH_FAILURES_MAX, LEDGER_FETCH_OUTSIDERS_MAX, LEDGER_FETCH_SHUNNED_MAX,
@@ -56,14 +56,14 @@ pub(super) struct Root {
 #[derive(Debug, Hash)]
 enum Stage {
     Epochs,
-    Point,
+    Checkpoint,
     Chunks(Box<Loading>),
 }
 
 /// A state that is being fetched: all entries up to the last one.
 #[derive(Debug, Hash)]
 pub(super) struct Loading {
-    pub(super) point: Point,
+    pub(super) checkpoint: StateCheckpoint,
     pub(super) tree: StateTree,
     pub(super) last: Option<KeyHash>,
     /// Whether what is here was read from the disk, and no chunk has shown since that
@@ -103,9 +103,9 @@ impl Fetch {
 
 impl Loading {
     /// A state of which nothing is here.
-    pub(super) const fn new(point: Point) -> Self {
+    pub(super) const fn new(checkpoint: StateCheckpoint) -> Self {
         Self {
-            point,
+            checkpoint,
             tree: StateTree::new(),
             last: None,
             is_read: false,
@@ -114,7 +114,7 @@ impl Loading {
 
     /// Takes a chunk, if it continues what is here and leads to the proven root.
     pub(super) fn take(&mut self, chunk: &Chunk) -> bool {
-        if chunk.block != self.point.block.hash() || chunk.after != self.last {
+        if chunk.block != self.checkpoint.block.hash() || chunk.after != self.last {
             return false;
         }
         let mut before = self.last;
@@ -146,7 +146,7 @@ impl Loading {
 
     /// The root that the state has to have.
     pub(super) const fn root(&self) -> Digest {
-        self.point.child.header.content.parent_state
+        self.checkpoint.child.header.content.parent_state
     }
 
     pub(super) fn is_complete(&self) -> bool {
@@ -198,9 +198,9 @@ impl Ledger {
             Stage::Epochs => SyncMessage::AskEpochs {
                 from: fetch.newest().epoch.epoch(),
             },
-            Stage::Point => SyncMessage::AskPoint { above },
+            Stage::Checkpoint => SyncMessage::AskCheckpoint { above },
             Stage::Chunks(loading) => SyncMessage::AskChunk {
-                block: loading.point.block.hash(),
+                block: loading.checkpoint.block.hash(),
                 after: loading.last,
             },
         };
@@ -279,7 +279,7 @@ impl Ledger {
         let is_question = matches!(
             message,
             SyncMessage::AskEpochs { .. }
-                | SyncMessage::AskPoint { .. }
+                | SyncMessage::AskCheckpoint { .. }
                 | SyncMessage::AskChunk { .. }
         );
         if is_question {
@@ -291,10 +291,12 @@ impl Ledger {
         };
         match (message, &fetch.stage) {
             (SyncMessage::Epochs(ends), Stage::Epochs) => self.on_ends(&ends, out),
-            (SyncMessage::Point(point), Stage::Point) => self.on_point(*point, out),
+            (SyncMessage::Checkpoint(checkpoint), Stage::Checkpoint) => {
+                self.on_checkpoint(*checkpoint, out)
+            }
             (SyncMessage::Chunk(chunk), Stage::Chunks(_)) => self.on_chunk(*chunk, out),
             (SyncMessage::Gone { block }, Stage::Chunks(loading))
-                if loading.point.block.hash() == block =>
+                if loading.checkpoint.block.hash() == block =>
             {
                 self.on_gone(out);
             }
@@ -329,7 +331,7 @@ impl Ledger {
             let fetch = self.sync.fetch.as_mut().expect("just used");
             let was_told = fetch.told_all.filter(|(peer, _)| *peer == fetch.peer);
             fetch.told_all = Some(was_told.unwrap_or((fetch.peer, false)));
-            fetch.stage = Stage::Point;
+            fetch.stage = Stage::Checkpoint;
             if self.resume_staged() {
                 return self.after_chunk(out);
             }
@@ -343,25 +345,25 @@ impl Ledger {
             return false;
         };
         let (present, tip) = (running.bft.epoch().epoch, self.storage.tip.height);
-        let is_useful = |point: &Point| {
-            point.block.height > tip
-                && epoch_after(point) > present
-                && is_proven(fetch, point, &*self.config.verifier)
+        let is_useful = |checkpoint: &StateCheckpoint| {
+            checkpoint.block.height > tip
+                && epoch_after(checkpoint) > present
+                && is_proven(fetch, checkpoint, &*self.config.verifier)
         };
         let staged = self.sync.staged.take();
-        let Some(staged) = staged.filter(|staged| is_useful(&staged.0.point)) else {
+        let Some(staged) = staged.filter(|staged| is_useful(&staged.0.checkpoint)) else {
             return false;
         };
         fetch.stage = Stage::Chunks(Box::new(staged.0));
         true
     }
 
-    fn on_point(&mut self, point: Point, out: &mut Outbox<Effect>) {
+    fn on_checkpoint(&mut self, checkpoint: StateCheckpoint, out: &mut Outbox<Effect>) {
         let (Some(running), Some(fetch)) = (self.phase.running(), &mut self.sync.fetch) else {
             return;
         };
         let (present, tip) = (running.bft.epoch().epoch, self.storage.tip.height);
-        if point.child.header.epoch > fetch.newest().epoch.epoch() {
+        if checkpoint.child.header.epoch > fetch.newest().epoch.epoch() {
             // An epoch has ended meanwhile, or another peer has told of fewer.
             let told = fetch.told_all.filter(|(peer, _)| *peer == fetch.peer);
             if let Some((_, true)) = told {
@@ -371,17 +373,17 @@ impl Ledger {
             fetch.stage = Stage::Epochs;
             return self.ask_sync(out);
         }
-        if !is_proven(fetch, &point, &*self.config.verifier) {
+        if !is_proven(fetch, &checkpoint, &*self.config.verifier) {
             return self.ask_another(true, out);
         }
-        let behind = point.block.height.0.saturating_sub(tip.0);
+        let behind = checkpoint.block.height.0.saturating_sub(tip.0);
         let is_stalled = self.sync.unanswered >= LEDGER_FETCH_STALLED;
-        let is_later = epoch_after(&point) > present && behind > 0;
+        let is_later = epoch_after(&checkpoint) > present && behind > 0;
         if !is_later || !(is_stalled || behind > self.config.fetch_behind) {
             return self.give_up_fetch();
         }
-        let ops = point_ops(&point);
-        fetch.stage = Stage::Chunks(Box::new(Loading::new(point)));
+        let ops = checkpoint_ops(&checkpoint);
+        fetch.stage = Stage::Chunks(Box::new(Loading::new(checkpoint)));
         fetch.failures = 0;
         self.commit_to_store(ops, false, out);
         self.ask_sync(out);
@@ -392,7 +394,7 @@ impl Ledger {
         let Stage::Chunks(loading) = &mut fetch.stage else {
             return;
         };
-        if chunk.after != loading.last || chunk.block != loading.point.block.hash() {
+        if chunk.after != loading.last || chunk.block != loading.checkpoint.block.hash() {
             // An earlier answer that came twice or late.
             return;
         }
@@ -420,7 +422,7 @@ impl Ledger {
         let Stage::Chunks(loading) = fetch.stage else {
             unreachable!("just seen")
         };
-        let Some(root) = root_of(&fetch.trusted, &loading.point) else {
+        let Some(root) = root_of(&fetch.trusted, &loading.checkpoint) else {
             return;
         };
         self.install(*loading, root, out);
@@ -433,9 +435,9 @@ impl Ledger {
             return;
         };
         if let Stage::Chunks(loading) = &mut fetch.stage {
-            let point = loading.point.clone();
-            let ops = point_ops(&point);
-            **loading = Loading::new(point);
+            let checkpoint = loading.checkpoint.clone();
+            let ops = checkpoint_ops(&checkpoint);
+            **loading = Loading::new(checkpoint);
             self.commit_to_store(ops, false, out);
         }
         self.ask_sync(out);
@@ -458,35 +460,39 @@ impl Ledger {
     }
 }
 
-/// The epoch of the blocks behind a point's.
-pub(super) fn epoch_after(point: &Point) -> Epoch {
-    match point.block.content.ends_epoch {
-        true => following(point.block.epoch),
-        false => point.block.epoch,
+/// The epoch of the blocks behind a checkpoint's.
+pub(super) fn epoch_after(checkpoint: &StateCheckpoint) -> Epoch {
+    match checkpoint.block.content.ends_epoch {
+        true => following(checkpoint.block.epoch),
+        false => checkpoint.block.epoch,
     }
 }
 
-/// Whether state, history and block of a point are what a final block commits to.
-fn is_proven(fetch: &Fetch, point: &Point, verifier: &(impl Verifier + ?Sized)) -> bool {
-    let Some(root) = fetch.trusted.get(&point.child.header.epoch) else {
+/// Whether state, history and block of a checkpoint are what a final block commits to.
+fn is_proven(
+    fetch: &Fetch,
+    checkpoint: &StateCheckpoint,
+    verifier: &(impl Verifier + ?Sized),
+) -> bool {
+    let Some(root) = fetch.trusted.get(&checkpoint.child.header.epoch) else {
         return false;
     };
-    let child = &point.child.header;
-    let follows = child.parent == point.block.hash()
-        && point.block.height.0.checked_add(1) == Some(child.height.0)
-        && epoch_after(point) == child.epoch
-        && point.history.size().0 == child.height.0
-        && point.history.root() == child.content.history
-        && History::fetched(&point.history.head(), &point.tiles).is_some();
-    follows && point.child.verify(&root.epoch, verifier).is_ok()
+    let child = &checkpoint.child.header;
+    let follows = child.parent == checkpoint.block.hash()
+        && checkpoint.block.height.0.checked_add(1) == Some(child.height.0)
+        && epoch_after(checkpoint) == child.epoch
+        && checkpoint.history.size().0 == child.height.0
+        && checkpoint.history.root() == child.content.history
+        && History::fetched(&checkpoint.history.head(), &checkpoint.tiles).is_some();
+    follows && checkpoint.child.verify(&root.epoch, verifier).is_ok()
 }
 
-/// The block that the epoch behind a point rests on: itself, if it ends one.
-fn root_of(trusted: &BTreeMap<Epoch, Root>, point: &Point) -> Option<Digest> {
-    if point.block.content.ends_epoch {
-        return Some(point.block.hash());
+/// The block that the epoch behind a checkpoint rests on: itself, if it ends one.
+fn root_of(trusted: &BTreeMap<Epoch, Root>, checkpoint: &StateCheckpoint) -> Option<Digest> {
+    if checkpoint.block.content.ends_epoch {
+        return Some(checkpoint.block.hash());
     }
-    trusted.get(&point.block.epoch).map(|root| root.hash)
+    trusted.get(&checkpoint.block.epoch).map(|root| root.hash)
 }
 
 /// Keys and values of a chunk, as the store takes them.

@@ -16,8 +16,8 @@ use crate::ledger::chain::recent::Recent;
 use crate::ledger::chain::record::{block_key, end_of, header_key, state_key, tile_key};
 use crate::ledger::effect::{Effect, Notice};
 use crate::ledger::execution::branch::{Branch, Branches};
-use crate::ledger::execution::session::Executed;
-use crate::ledger::execution::world::{Changes, World};
+use crate::ledger::execution::executor::Executed;
+use crate::ledger::execution::ledger_state::{Changes, LedgerState};
 use crate::ledger::reads::request::Response;
 use crate::ledger::state::{Inner, Ledger, Parked};
 use crate::ledger_types::TimeMs;
@@ -38,18 +38,20 @@ impl Ledger {
             loading.is_complete(),
             "only what was proven replaces the state"
         );
-        let Loading { point, tree, .. } = loading;
+        let Loading {
+            checkpoint, tree, ..
+        } = loading;
         let Some(running) = self.phase.running() else {
             return;
         };
         let present = running.bft.epoch().epoch;
-        let (block, epoch) = (point.block, epoch_after(&point));
+        let (block, epoch) = (checkpoint.block, epoch_after(&checkpoint));
         if block.height <= self.storage.tip.height || epoch <= present {
             // Blocks have brought the node further in the meantime.
             self.commit_to_store(clear_ops(), false, out);
             return;
         }
-        let Ok(world) = World::of(tree) else {
+        let Ok(ledger_state) = LedgerState::of(tree) else {
             return self.halt(
                 "the state that a quorum has signed does not decode: this node runs another \
                  version than the others",
@@ -57,7 +59,7 @@ impl Ledger {
             );
         };
         assert_eq!(
-            world.epoch().epoch,
+            ledger_state.epoch().epoch,
             epoch,
             "the state is of its block's epoch"
         );
@@ -65,26 +67,26 @@ impl Ledger {
             hash: block.hash(),
             height: block.height,
             time: TimeMs(block.content.time_ms),
-            history: point.history,
+            history: checkpoint.history,
             executed: Executed {
-                world,
+                ledger_state,
                 changes: Changes::new(),
                 results: Vec::new(),
-                results_root: point.child.header.content.parent_receipts,
+                results_root: checkpoint.child.header.content.parent_receipts,
             },
             transactions: Vec::new(),
         });
         self.storage.tip = block.place();
         self.storage.epoch_root = epoch_root;
-        let history = History::fetched(&branch.history.head(), &point.tiles);
-        self.storage.history = history.expect("checked when the point came");
+        let history = History::fetched(&branch.history.head(), &checkpoint.tiles);
+        self.storage.history = history.expect("checked when the checkpoint came");
         self.storage.pruning = Pruning::resume(block.height.next());
-        let mut ops = replacing_ops(branch.world().tree());
+        let mut ops = replacing_ops(branch.ledger_state().tree());
         ops.push(StoreOp::Put {
             key: header_key(block.height),
             value: block.to_bytes(),
         });
-        ops.extend(point.tiles.iter().map(|tile| StoreOp::Put {
+        ops.extend(checkpoint.tiles.iter().map(|tile| StoreOp::Put {
             key: tile_key(tile.id()),
             value: tile.to_bytes(),
         }));
@@ -109,7 +111,7 @@ impl Ledger {
         self.sync.staged = None;
         self.sync.on_block();
         self.sync.installed = self.sync.installed.saturating_add(1);
-        let state = branch.world().epoch();
+        let state = branch.ledger_state().epoch();
         let (epoch, root_height) = (state.epoch, state.root_height);
         let start = EpochStart {
             epoch,
@@ -121,7 +123,7 @@ impl Ledger {
         let mut recovered = self.recovered_of(epoch, lost_disk);
         recovered.committed = (branch.height > root_height).then_some(self.storage.tip);
         self.begin_epoch(start, recovered);
-        let expired = self.pool.on_jump(branch.world(), branch.height);
+        let expired = self.pool.on_jump(branch.ledger_state(), branch.height);
         for transaction in expired {
             self.answer_expired(&transaction, out);
         }

@@ -30,13 +30,13 @@ pub enum SyncMessage {
     Epochs(#[codec(max = LEDGER_SYNC_EPOCHS_MAX)] Vec<EpochEnd>),
     /// Which state, of a block above this height, can be fetched?
     #[codec(tag = 2)]
-    AskPoint {
+    AskCheckpoint {
         /// The height.
         above: Height,
     },
     /// A state that can be fetched.
     #[codec(tag = 3)]
-    Point(Box<Point>),
+    Checkpoint(Box<StateCheckpoint>),
     /// The entries of a state behind a place.
     #[codec(tag = 4)]
     AskChunk {
@@ -58,7 +58,7 @@ pub enum SyncMessage {
 
 /// A block and the proof of the state after it: the header of the next block.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Encode, Decode)]
-pub struct Point {
+pub struct StateCheckpoint {
     /// The header of the block.
     pub block: Header,
     /// That the next one is final.

@@ -49,7 +49,7 @@ mod message;
 mod serve;
 mod staging;
 
-pub use message::{Chunk, Point, SyncMessage};
+pub use message::{Chunk, StateCheckpoint, SyncMessage};
 
 pub(super) use serve::answer_ends;
 

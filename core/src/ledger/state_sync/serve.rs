@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use super::message::{Chunk, Point, SyncMessage};
+use super::message::{Chunk, StateCheckpoint, SyncMessage};
 use crate::bft::{Epoch, Header, Height};
 use crate::codec::Encode as _;
 use crate::crypto::Digest;
@@ -79,9 +79,9 @@ impl Points {
     }
 
     /// The newest one that is proven.
-    fn newest(&self) -> Option<Point> {
+    fn newest(&self) -> Option<StateCheckpoint> {
         self.kept.iter().rev().find_map(|kept| {
-            Some(Point {
+            Some(StateCheckpoint {
                 block: kept.block,
                 child: kept.child.clone()?,
                 history: kept.branch.history.clone(),
@@ -92,7 +92,7 @@ impl Points {
 
     fn state(&self, block: &Digest) -> Option<&StateTree> {
         let kept = self.kept.iter().find(|kept| kept.branch.hash == *block)?;
-        Some(kept.branch.world().tree())
+        Some(kept.branch.ledger_state().tree())
     }
 }
 
@@ -105,7 +105,7 @@ impl Ledger {
     ) {
         match question {
             SyncMessage::AskEpochs { from } => self.read_ends_for(to, from, out),
-            SyncMessage::AskPoint { above } => self.serve_point(to, above, out),
+            SyncMessage::AskCheckpoint { above } => self.serve_checkpoint(to, above, out),
             SyncMessage::AskChunk { block, after } => {
                 let state = self.sync.points.state(&block);
                 let found = state.and_then(|state| chunk(state, block, after));
@@ -119,10 +119,10 @@ impl Ledger {
         }
     }
 
-    fn serve_point(&self, to: NodeId, above: Height, out: &mut Outbox<Effect>) {
+    fn serve_checkpoint(&self, to: NodeId, above: Height, out: &mut Outbox<Effect>) {
         let newest = self.sync.points.newest();
-        if let Some(point) = newest.filter(|point| point.block.height > above) {
-            send(to, SyncMessage::Point(Box::new(point)), out);
+        if let Some(checkpoint) = newest.filter(|checkpoint| checkpoint.block.height > above) {
+            send(to, SyncMessage::Checkpoint(Box::new(checkpoint)), out);
         }
     }
 

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::StateSync;
 use super::fetch::{Loading, Pairs};
-use super::message::Point;
+use super::message::StateCheckpoint;
 use crate::codec::{Decode as _, Encode as _};
 use crate::ledger::chain::record::{STAGED_POINT_KEY, end_of, only, staged_key};
 use crate::ledger::effect::Effect;
@@ -23,11 +23,11 @@ use crate::store::StoreOp;
 pub(super) struct Staged(pub(super) Loading);
 
 /// Begins with another state: what there was of an earlier one goes.
-pub(super) fn point_ops(point: &Point) -> Vec<StoreOp> {
+pub(super) fn checkpoint_ops(checkpoint: &StateCheckpoint) -> Vec<StoreOp> {
     let mut ops = clear_ops();
     ops.push(StoreOp::Put {
         key: Bytes::from_static(STAGED_POINT_KEY),
-        value: point.to_bytes(),
+        value: checkpoint.to_bytes(),
     });
     ops
 }
@@ -68,7 +68,7 @@ impl Ledger {
         self.read(Purpose::Staged, range, 1, out);
     }
 
-    /// A page of it. The point comes first, then its entries. A damaged page is as
+    /// A page of it. The checkpoint comes first, then its entries. A damaged page is as
     /// good as none: what is there leads to the proven root in the end, or is dropped.
     pub(in crate::ledger) fn on_staged(
         &mut self,
@@ -81,11 +81,11 @@ impl Ledger {
         };
         let from = match &mut self.sync.staged {
             None => {
-                let Ok(point) = Point::from_bytes(value) else {
+                let Ok(checkpoint) = StateCheckpoint::from_bytes(value) else {
                     self.sync.is_ready = true;
                     return;
                 };
-                if point.block.height <= self.storage.tip.height {
+                if checkpoint.block.height <= self.storage.tip.height {
                     // The node has come further without it.
                     self.sync.is_ready = true;
                     self.commit_to_store(clear_ops(), false, out);
@@ -93,7 +93,7 @@ impl Ledger {
                 }
                 self.sync.keep(Loading {
                     is_read: true,
-                    ..Loading::new(point)
+                    ..Loading::new(checkpoint)
                 });
                 staged_key(&[])
             }

@@ -215,13 +215,16 @@ pub fn node_of_later_epoch(is_last: bool) -> (Ledger, bft::Header) {
             world.checker.is_final(&id)
         });
         let ledger = cluster.ledger(0);
-        let (state, tip) = (ledger.world().unwrap().epoch(), ledger.tip().unwrap());
+        let (state, tip) = (
+            ledger.ledger_state().unwrap().epoch(),
+            ledger.tip().unwrap(),
+        );
         if state.epoch > Epoch(0) && (state.root_height == tip.height) == is_last {
             break;
         }
     }
     let ledger = cluster.slots[0].machine.take().expect("it runs");
-    let epoch = ledger.world().unwrap().epoch().epoch;
+    let epoch = ledger.ledger_state().unwrap().epoch().epoch;
     let header = bft::Header {
         epoch: Epoch(epoch.0 - 1),
         ..crate::golden::samples::header()
@@ -269,8 +272,8 @@ backwards! {
     }
     what_is_final_stays: "G3: what is final stays", |ledger| {
         let genesis = ledger.config.genesis.clone();
-        let world = World::genesis(&genesis).unwrap();
-        let first = Branch::genesis(genesis.hash(), genesis.time, world);
+        let ledger_state = LedgerState::genesis(&genesis).unwrap();
+        let first = Branch::genesis(genesis.hash(), genesis.time, ledger_state);
         let verifier = ledger.config.verifier.clone();
         let branches = Branches::new(ledger.chain, verifier, Arc::new(first));
         parts(ledger).branches = branches;

@@ -7,9 +7,9 @@ use alloc::vec::Vec;
 use super::{Branch, Branches, Built, branch};
 use crate::bft::{Block, BlockRef, Header, Height, View};
 use crate::crypto::{Digest, SharedVerifier, sha256};
-use crate::ledger::execution::session::Executed;
+use crate::ledger::execution::executor::Executed;
 use crate::ledger::pool::Pool;
-use crate::ledger::{TimeMs, World};
+use crate::ledger::{LedgerState, TimeMs};
 use crate::ledger_types::tests::golden::genesis;
 use crate::limits::BLOCKS_OPEN_MAX;
 use crate::types::NodeId;
@@ -20,7 +20,7 @@ fn verifier() -> SharedVerifier {
 
 fn executed() -> Executed {
     Executed {
-        world: World::genesis(&genesis()).expect("a genesis"),
+        ledger_state: LedgerState::genesis(&genesis()).expect("a genesis"),
         changes: BTreeMap::new(),
         results: Vec::new(),
         results_root: Digest::default(),
@@ -30,8 +30,8 @@ fn executed() -> Executed {
 /// Block 0 and nothing on it.
 fn first() -> Branches {
     let genesis = genesis();
-    let world = World::genesis(&genesis).expect("a genesis");
-    let tip = Branch::genesis(genesis.hash(), genesis.time, world);
+    let ledger_state = LedgerState::genesis(&genesis).expect("a genesis");
+    let tip = Branch::genesis(genesis.hash(), genesis.time, ledger_state);
     Branches::new(genesis.chain(), verifier(), Arc::new(tip))
 }
 

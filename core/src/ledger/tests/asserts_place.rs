@@ -12,8 +12,8 @@ use crate::ledger::chain::history::{History, HistoryImage};
 use crate::ledger::chain::pruning::Pruning;
 use crate::ledger::chain::record::{HEAD_KEY, Head, only};
 use crate::ledger::execution::branch::{Branch, Branches};
-use crate::ledger::execution::session::Executed;
-use crate::ledger::execution::world::{Changes, EpochState, Rules};
+use crate::ledger::execution::executor::Executed;
+use crate::ledger::execution::ledger_state::{Changes, EpochState, Rules};
 use crate::ledger::reads::Purpose;
 use crate::ledger::{Event, Ledger};
 use crate::limits::STORE_READ_BYTES_MAX;
@@ -24,7 +24,7 @@ use crate::types::{NodeId, RequestId, Time};
 /// The tip once more, in an epoch that rests on it and that may be changed.
 fn stand(ledger: &mut Ledger, change: impl FnOnce(&mut EpochState, &mut EpochStart)) {
     let tip = parts(ledger).tip().clone();
-    let rules = tip.world().rules();
+    let rules = tip.ledger_state().rules();
     let mut state = (*rules.epoch).clone();
     let mut start = parts(ledger).bft.epoch().clone();
     state.root_height = tip.height;
@@ -34,9 +34,9 @@ fn stand(ledger: &mut Ledger, change: impl FnOnce(&mut EpochState, &mut EpochSta
         epoch: Arc::new(state),
         ..rules.clone()
     };
-    let world = tip.world().with(&Changes::new(), rules);
+    let ledger_state = tip.ledger_state().with(&Changes::new(), rules);
     let executed = Executed {
-        world,
+        ledger_state,
         ..tip.executed.clone()
     };
     let mut branch = copy_of(&tip);

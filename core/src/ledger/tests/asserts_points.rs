@@ -6,7 +6,7 @@ use crate::crypto::Digest;
 use crate::golden::samples;
 use crate::ledger::state_sync::fetch::Loading;
 use crate::ledger::tests::asserts::{node, parts};
-use crate::ledger::tests::golden::point;
+use crate::ledger::tests::golden::checkpoint;
 use crate::limits::LEDGER_POINTS_KEPT;
 use crate::machine::Outbox;
 
@@ -29,7 +29,7 @@ fn states_to_be_fetched_are_bounded() {
 #[test]
 #[should_panic(expected = "only what was proven replaces the state")]
 fn only_what_was_proven_replaces_the_state() {
-    let loading = Loading::new(point());
+    let loading = Loading::new(checkpoint());
     node().install(loading, Digest::default(), &mut Outbox::new());
 }
 
@@ -37,12 +37,12 @@ fn only_what_was_proven_replaces_the_state() {
 #[should_panic(expected = "the state is of its block's epoch")]
 fn a_state_is_of_the_epoch_of_its_block() {
     let mut ledger = node();
-    let mut loading = Loading::new(point());
-    loading.tree = parts(&mut ledger).tip().world().tree().clone();
-    let point = &mut loading.point;
-    point.child.header.content.parent_state = loading.tree.root();
-    point.block.height = Height(1 << 40);
-    point.block.epoch = Epoch(9);
-    point.block.content.ends_epoch = false;
+    let mut loading = Loading::new(checkpoint());
+    loading.tree = parts(&mut ledger).tip().ledger_state().tree().clone();
+    let checkpoint = &mut loading.checkpoint;
+    checkpoint.child.header.content.parent_state = loading.tree.root();
+    checkpoint.block.height = Height(1 << 40);
+    checkpoint.block.epoch = Epoch(9);
+    checkpoint.block.content.ends_epoch = false;
     ledger.install(loading, Digest::default(), &mut Outbox::new());
 }

@@ -146,7 +146,7 @@ impl Setting for Nodes {
             Notice::Final(block) => self.on_final(at, slot, &block),
             Notice::Replaced { at: height } => {
                 let ledger = slot.machine();
-                let (tip, state) = (ledger.tip().unwrap(), ledger.world().unwrap().root());
+                let (tip, state) = (ledger.tip().unwrap(), ledger.ledger_state().unwrap().root());
                 assert_eq!(tip.height, height);
                 self.checker.on_fetched(at, tip, state);
             }
@@ -180,7 +180,7 @@ impl Nodes {
         // Several blocks of one step are announced together: the state is that of
         // the last one.
         let is_last = ledger.tip().unwrap().height == block.height();
-        let state = is_last.then(|| ledger.world().unwrap().root());
+        let state = is_last.then(|| ledger.ledger_state().unwrap().root());
         self.checker.on_final(at, block, state);
         let header = block.block.header();
         if header.content.ends_epoch {
@@ -283,7 +283,7 @@ impl Cluster {
             proposer: leader,
             content: Commitments {
                 time_ms,
-                parent_state: parent.world().root(),
+                parent_state: parent.ledger_state().root(),
                 parent_receipts: parent.executed.results_root,
                 history: parent.history.root(),
                 validators: set.hash(),
@@ -340,7 +340,11 @@ impl Cluster {
     }
 
     pub fn epoch(&self, slot: usize) -> Epoch {
-        self.ledger(slot).world().expect("recovered").epoch().epoch
+        self.ledger(slot)
+            .ledger_state()
+            .expect("recovered")
+            .epoch()
+            .epoch
     }
 
     /// Heals everything and requires that a new note becomes final everywhere.

@@ -20,7 +20,7 @@ use crate::ledger::chain::record::{
     header_key, location_key, staged_key, state_key, tile_key,
 };
 use crate::ledger::chain::storage::{base_record, head_record};
-use crate::ledger::state_sync::{Chunk, Point, SyncMessage};
+use crate::ledger::state_sync::{Chunk, StateCheckpoint, SyncMessage};
 use crate::ledger::*;
 use crate::ledger_types::tests::golden as types;
 use crate::merkle::{KeyHash, StateStep, Tile, TileId, TreeSize};
@@ -34,7 +34,7 @@ fn golden_bytes() {
     table.rows(messages());
     table.row(&compact());
     table.rows(sync_messages());
-    table.row(&point());
+    table.row(&checkpoint());
     table.row(&chunk());
     table.rows(requests());
     table.also("open", &Request::Block { height: None });
@@ -81,10 +81,10 @@ fn sync_messages() -> [SyncMessage; 7] {
             from: Epoch(number(0x11)),
         },
         SyncMessage::Epochs(vec![epoch_end()]),
-        SyncMessage::AskPoint {
+        SyncMessage::AskCheckpoint {
             above: Height(number(0x21)),
         },
-        SyncMessage::Point(Box::new(point())),
+        SyncMessage::Checkpoint(Box::new(checkpoint())),
         SyncMessage::AskChunk {
             block,
             after: Some(KeyHash(digest(0x31))),
@@ -94,8 +94,8 @@ fn sync_messages() -> [SyncMessage; 7] {
     ]
 }
 
-pub(in crate::ledger) fn point() -> Point {
-    Point {
+pub(in crate::ledger) fn checkpoint() -> StateCheckpoint {
+    StateCheckpoint {
         block: header(),
         child: finality(),
         history: frontier(),
@@ -206,7 +206,7 @@ fn stored(table: &mut Table) {
         state: digest(0x41),
         base: Height(number(0x51)),
     });
-    table.row(&Located {
+    table.row(&OperationLocation {
         height: Height(number(0x01)),
         item: small(0x11),
         operation: small(0x21),
@@ -241,7 +241,7 @@ fn logged(table: &mut Table) {
     let silent = bft::View(number(0x11));
     let entry = LogRecord {
         epoch: Epoch(number(0x01)),
-        record: bft::Record::SilentUpto(silent),
+        record: bft::Record::VoteFloor(silent),
     };
     table.row(&entry);
     let voted = LogRecord {

@@ -8,7 +8,7 @@ use alloc::vec;
 use crate::bft::{Epoch, Height};
 use crate::golden::Table;
 use crate::golden::samples::{digest, key, node, number, tiny, validators_of};
-use crate::ledger::execution::world::encode_list;
+use crate::ledger::execution::ledger_state::encode_list;
 use crate::ledger::*;
 use crate::ledger_types::tests::golden::{account_id, genesis, member, name, snapshot_record};
 
@@ -70,10 +70,10 @@ fn state_keys(table: &mut Table) {
     table.bytes("state_key.account", &keys::account(&account_id()));
     table.bytes("state_key.snapshot", &keys::snapshot(&name()));
     table.bytes("state_key.image", &keys::image(&name()));
-    let world = World::genesis(&genesis()).expect("a good beginning");
-    for (place, entry) in world.tree().iter().enumerate() {
+    let ledger_state = LedgerState::genesis(&genesis()).expect("a good beginning");
+    for (place, entry) in ledger_state.tree().iter().enumerate() {
         table.bytes(&format!("genesis_state.{place}.key"), entry.key);
         table.bytes(&format!("genesis_state.{place}.value"), entry.value);
     }
-    table.bytes("genesis_state.root", &world.root().0);
+    table.bytes("genesis_state.root", &ledger_state.root().0);
 }

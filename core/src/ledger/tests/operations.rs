@@ -10,7 +10,7 @@ use crate::bft::{
 use crate::codec::Encode as _;
 use crate::crypto::fake::{FakeAuthority, FakeSigner};
 use crate::crypto::{ChainId, SharedVerifier, Signer as _, sha256};
-use crate::ledger::execution::session::{Executed, Place, Session, ends_epoch};
+use crate::ledger::execution::executor::{BlockExecutor, Executed, Place, ends_epoch};
 use crate::ledger::*;
 use crate::types::ClusterId;
 
@@ -18,7 +18,7 @@ use crate::types::ClusterId;
 struct Chain {
     authority: FakeAuthority,
     id: ChainId,
-    world: World,
+    ledger_state: LedgerState,
     height: Height,
 }
 
@@ -41,7 +41,7 @@ impl Chain {
         };
         Self {
             id: genesis.chain(),
-            world: World::genesis(&genesis).unwrap(),
+            ledger_state: LedgerState::genesis(&genesis).unwrap(),
             authority,
             height: Height(0),
         }
@@ -78,26 +78,30 @@ impl Chain {
     /// operations ended.
     fn block(&mut self, list: &[Checked]) -> (Vec<Result<(), Invalid>>, Vec<Outcome>) {
         self.height = self.height.next();
-        let world = self.world.clone();
+        let ledger_state = self.ledger_state.clone();
         let place = Place {
             chain: self.id,
             height: self.height,
             verifier: SharedVerifier::new(self.authority.verifier()),
         };
-        let ends = ends_epoch(&world, self.height);
-        let mut session = Session::new(&world, place);
-        let taken = list.iter().map(|one| session.take(one)).collect();
-        let Executed { world, results, .. } = session.finish(ends);
+        let ends = ends_epoch(&ledger_state, self.height);
+        let mut executor = BlockExecutor::new(&ledger_state, place);
+        let taken = list.iter().map(|one| executor.take(one)).collect();
+        let Executed {
+            ledger_state,
+            results,
+            ..
+        } = executor.finish(ends);
         // What was decoded once is what the map says.
-        let read = World::of(world.tree().clone()).unwrap();
-        assert_eq!(world.rules(), read.rules());
-        self.world = world;
+        let read = LedgerState::of(ledger_state.tree().clone()).unwrap();
+        assert_eq!(ledger_state.rules(), read.rules());
+        self.ledger_state = ledger_state;
         (taken, results.iter().map(|result| result.outcome).collect())
     }
 
     /// One operation of an account, in a block of its own.
     fn run(&mut self, number: u64, operation: Operation) -> Outcome {
-        let account = self.world.account(&self.account(number));
+        let account = self.ledger_state.account(&self.account(number));
         let next = account.map_or(0, |account| account.next(Lane(0)).0);
         let signed = self.sign(self.intent(number, next, vec![operation]), number);
         let (taken, outcomes) = self.block(&[signed]);
@@ -123,7 +127,7 @@ fn snapshot(id: &str) -> Operation {
 fn snapshots_belong_to_who_registered_them() {
     let mut chain = Chain::new();
     assert_eq!(chain.run(10, snapshot("a/s")), Outcome::Done);
-    let entry = chain.world.snapshot(&name("a/s")).unwrap();
+    let entry = chain.ledger_state.snapshot(&name("a/s")).unwrap();
     assert_eq!(
         (entry.account, entry.height),
         (chain.account(10), Height(1))
@@ -147,7 +151,7 @@ fn images_are_moved_on_by_their_owner_alone() {
     assert_eq!(chain.run(11, image("x")), Outcome::NotOwner);
     assert_eq!(chain.run(10, image("2")), Outcome::Done);
     assert_eq!(
-        chain.world.image(&name("app")).unwrap().digest,
+        chain.ledger_state.image(&name("app")).unwrap().digest,
         sha256(b"2")
     );
 }
@@ -238,7 +242,7 @@ fn blocks_and_accounts_have_their_bounds() {
     );
     assert_eq!(chain.block(&bundles[3..]).0, [Err(Invalid::Quota)]);
     chain.block(&[]);
-    assert_eq!(chain.world.epoch().epoch, Epoch(1));
+    assert_eq!(chain.ledger_state.epoch().epoch, Epoch(1));
     assert_eq!(
         chain.block(&bundles[3..]).0,
         [Ok(())],
@@ -270,12 +274,12 @@ fn validators_decide_by_saying_the_same() {
         "that is another one"
     );
     assert_eq!(chain.run(1, change(9)), Outcome::Approved);
-    assert_eq!(chain.world.proposals().len(), 2);
+    assert_eq!(chain.ledger_state.proposals().len(), 2);
     assert_eq!(chain.run(2, change(9)), Outcome::Done);
-    assert_eq!(chain.world.params().get(Param::EpochBlocks), 9);
-    assert_eq!(chain.world.proposals().len(), 1);
+    assert_eq!(chain.ledger_state.params().get(Param::EpochBlocks), 9);
+    assert_eq!(chain.ledger_state.proposals().len(), 1);
 
-    let members = chain.world.members().to_vec();
+    let members = chain.ledger_state.members().to_vec();
     let remove = |node| Operation::Validator(ValidatorChange::Remove { node });
     assert_eq!(
         chain.run(0, remove(chain.signer(20).public_key().node_id())),
@@ -285,10 +289,10 @@ fn validators_decide_by_saying_the_same() {
     for number in 0..3 {
         chain.run(number, remove(leaves));
     }
-    assert_eq!(chain.world.members().len(), members.len() - 1);
-    assert!(ends_epoch(&chain.world, chain.height.next()));
+    assert_eq!(chain.ledger_state.members().len(), members.len() - 1);
+    assert!(ends_epoch(&chain.ledger_state, chain.height.next()));
     chain.block(&[]);
-    assert_eq!(chain.world.epoch().set().len(), 3);
+    assert_eq!(chain.ledger_state.epoch().set().len(), 3);
     assert_eq!(
         chain.run(3, change(7)),
         Outcome::NotValidator,
@@ -300,7 +304,12 @@ fn validators_decide_by_saying_the_same() {
 fn who_lies_is_convicted_once_and_votes_no_more() {
     let mut chain = Chain::new();
     let key = *chain.signer(2).public_key();
-    let place = chain.world.epoch().set().index_of(key.node_id()).unwrap();
+    let place = chain
+        .ledger_state
+        .epoch()
+        .set()
+        .index_of(key.node_id())
+        .unwrap();
     let vote = |chain: &Chain, number: u64, text: &str| {
         let block = BlockRef {
             view: View(5),
@@ -333,9 +342,16 @@ fn who_lies_is_convicted_once_and_votes_no_more() {
     assert_eq!(chain.run(10, proven.clone()), Outcome::Done);
     assert_eq!(chain.run(11, proven.clone()), Outcome::AlreadyConvicted);
     chain.block(&[]);
-    assert_eq!(chain.world.epoch().set().len(), 3);
+    assert_eq!(chain.ledger_state.epoch().set().len(), 3);
     assert_eq!(chain.run(11, proven.clone()), Outcome::AlreadyConvicted);
-    assert!(chain.world.epoch().set().index_of(key.node_id()).is_none());
+    assert!(
+        chain
+            .ledger_state
+            .epoch()
+            .set()
+            .index_of(key.node_id())
+            .is_none()
+    );
     assert_ne!(place, ValidatorIndex(u16::MAX));
 }
 

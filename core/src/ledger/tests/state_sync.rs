@@ -286,9 +286,9 @@ fn who_promises_later_epochs_without_proof_is_left() {
             Message::Sync(SyncMessage::Epochs(_)) if from != 2 => {
                 Message::Sync(SyncMessage::Epochs(Vec::new()))
             }
-            Message::Sync(SyncMessage::Point(mut point)) if from != 2 => {
-                point.child.header.epoch = Epoch(1_000_000);
-                Message::Sync(SyncMessage::Point(point))
+            Message::Sync(SyncMessage::Checkpoint(mut checkpoint)) if from != 2 => {
+                checkpoint.child.header.epoch = Epoch(1_000_000);
+                Message::Sync(SyncMessage::Checkpoint(checkpoint))
             }
             other => other,
         })
@@ -331,8 +331,8 @@ fn lied_to(seed: u64, tamper: fn(usize, usize, Message) -> Option<Message>) {
     until_there(&mut cluster, NEW);
     assert_eq!(cluster.ledger(NEW).states_fetched(), 1);
     assert_eq!(
-        cluster.ledger(NEW).world().unwrap().root(),
-        cluster.ledger(0).world().unwrap().root()
+        cluster.ledger(NEW).ledger_state().unwrap().root(),
+        cluster.ledger(0).ledger_state().unwrap().root()
     );
 }
 
@@ -366,13 +366,13 @@ lies! {
 fn a_forged_point_or_end_of_an_epoch_is_refused() {
     lied_to(60, |from, _, message| {
         Some(match message {
-            Message::Sync(SyncMessage::Point(mut point)) if from != 2 => {
+            Message::Sync(SyncMessage::Checkpoint(mut checkpoint)) if from != 2 => {
                 match from {
-                    0 => point.child.header.content.parent_state = sha256(b"mine"),
-                    1 => point.block.content.time_ms += 1,
-                    _ => drop(point.history.append(crate::merkle::LeafHash::of(b"x"))),
+                    0 => checkpoint.child.header.content.parent_state = sha256(b"mine"),
+                    1 => checkpoint.block.content.time_ms += 1,
+                    _ => drop(checkpoint.history.append(crate::merkle::LeafHash::of(b"x"))),
                 };
-                Message::Sync(SyncMessage::Point(point))
+                Message::Sync(SyncMessage::Checkpoint(checkpoint))
             }
             other => other,
         })

@@ -11,7 +11,7 @@ use super::cluster::{Cluster, Knobs};
 use crate::bft::{Epoch, Height};
 use crate::codec::{Decode, Encode};
 use crate::crypto::{Digest, sha256};
-use crate::ledger::state_sync::{Chunk, Point, SyncMessage};
+use crate::ledger::state_sync::{Chunk, StateCheckpoint, SyncMessage};
 use crate::ledger::*;
 use crate::limits::*;
 use crate::merkle::{KeyHash, LeafHash, StateStep, TileWriter};
@@ -57,8 +57,8 @@ fn messages() -> Vec<SyncMessage> {
         SyncMessage::AskEpochs { from: Epoch(7) },
         SyncMessage::Epochs(Vec::new()),
         SyncMessage::Epochs(ends),
-        SyncMessage::AskPoint { above: Height(9) },
-        SyncMessage::Point(Box::new(Point {
+        SyncMessage::AskCheckpoint { above: Height(9) },
+        SyncMessage::Checkpoint(Box::new(StateCheckpoint {
             block: *block.block.header(),
             child: child.finality(),
             history,

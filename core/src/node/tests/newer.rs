@@ -193,7 +193,7 @@ fn a_snapshot_with_an_unknown_module_stops_the_node_and_is_not_installed() {
     let meta = Box::new(SnapshotMeta {
         base,
         digest: frozen.digest(),
-        annex: Bytes::new(),
+        metadata: Bytes::new(),
     });
     let body = Body::Snapshot {
         inflight: InflightId(1),

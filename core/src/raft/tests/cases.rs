@@ -459,14 +459,14 @@ fn a_transfer_is_quick_and_refuses_clients_meanwhile() {
     let mut cluster = Cluster::new(3, 46);
     let leader = cluster.elect();
     cluster.run(Span::from_millis(300));
-    let heir = cluster.another(leader);
-    cluster.event(leader, Event::Transfer { to: heir });
+    let successor = cluster.another(leader);
+    cluster.event(leader, Event::Transfer { to: successor });
     let (write, read) = (cluster.propose(leader, b"late"), cluster.read(leader));
     let refused = Some(Refusal::Transferring);
     assert_eq!(cluster.refusal(leader, write), refused);
     assert_eq!(cluster.refusal(leader, read), refused, "etcd: reads too");
     let quick = cluster.run_until(Span::from_millis(100), |cluster| {
-        cluster.ready_leader() == Some(heir)
+        cluster.ready_leader() == Some(successor)
     });
     assert!(quick);
 }
@@ -476,9 +476,9 @@ fn a_transfer_is_quick_and_refuses_clients_meanwhile() {
 fn a_transfer_has_a_timeout() {
     let mut cluster = Cluster::new(3, 47);
     let leader = cluster.elect();
-    let heir = cluster.another(leader);
-    cluster.crash(heir);
-    cluster.event(leader, Event::Transfer { to: heir });
+    let successor = cluster.another(leader);
+    cluster.crash(successor);
+    cluster.event(leader, Event::Transfer { to: successor });
     cluster.run(Span::from_millis(700));
     let context = cluster.propose(leader, b"after");
     assert!(cluster.proposed(leader, context).is_some());

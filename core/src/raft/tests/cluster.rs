@@ -524,7 +524,7 @@ impl Cluster {
         let meta = alloc::boxed::Box::new(SnapshotMeta {
             base,
             digest: state.digest(),
-            annex: Bytes::new(),
+            metadata: Bytes::new(),
         });
         let node = self.nodes.get_mut(&at).expect("a known node");
         node.frozen.insert(peer, state);

@@ -7,7 +7,7 @@ use alloc::vec;
 use super::cluster::id;
 use super::solo::Solo;
 use crate::crypto::tests::fingerprint::{Change, each_shows, equals_show_equal};
-use crate::raft::membership::Handover;
+use crate::raft::membership::Transfer;
 use crate::raft::progress::{Mode, Progress};
 use crate::raft::repair::Repair;
 use crate::raft::snapshot::Sending;
@@ -75,7 +75,7 @@ const CHANGES: &[Change<Raft>] = &[
     ("leader", |of| of.leader = Some(id(2))),
     ("contact", |of| of.contact = Some(Time(9))),
     ("election", |of| of.election_at = Time(9)),
-    ("patience", |of| of.patience = None),
+    ("election_timeout", |of| of.election_timeout = None),
     ("campaign", |of| of.campaign.id = CampaignId(9)),
     ("campaign: transfer", |of| of.campaign.transfer = true),
     ("campaign: granted", |of| of.campaign.granted = vec![id(2)]),
@@ -130,7 +130,7 @@ const CHANGES: &[Change<Raft>] = &[
     ("lead: transfer", |of| {
         leads(of, |one| {
             let until = Time(1);
-            one.transfer = Some(Handover { to: id(2), until });
+            one.transfer = Some(Transfer { to: id(2), until });
         });
     }),
     ("lead: heartbeat", |of| {

@@ -119,7 +119,7 @@ fn bodies() -> impl Strategy<Value = Body> {
                         membership,
                     },
                     digest: [0; 32],
-                    annex: bytes::Bytes::new(),
+                    metadata: bytes::Bytes::new(),
                 }),
                 chunk,
                 data: Bytes::from_static(b"data"),

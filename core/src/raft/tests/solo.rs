@@ -324,7 +324,7 @@ impl Solo {
         let meta = alloc::boxed::Box::new(SnapshotMeta {
             base,
             digest: [7; 32],
-            annex: Bytes::from_static(b"annex"),
+            metadata: Bytes::from_static(b"metadata"),
         });
         let body = Body::Snapshot {
             inflight: InflightId(1),

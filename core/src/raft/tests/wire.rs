@@ -141,7 +141,7 @@ fn bodies() -> impl Strategy<Value = Body> {
                 meta: alloc::boxed::Box::new(SnapshotMeta {
                     base,
                     digest,
-                    annex: data.slice(..data.len().min(9)),
+                    metadata: data.slice(..data.len().min(9)),
                 }),
                 chunk,
                 data,

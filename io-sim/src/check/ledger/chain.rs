@@ -141,7 +141,7 @@ impl LedgerChecker {
             let message = format!("block {height} tells another state of its parent");
             return Err(("I12 one state", message));
         }
-        let world = ledger.world().expect("it announces a block");
+        let world = ledger.ledger_state().expect("it announces a block");
         if ledger.tip().is_none_or(|tip| tip.height != height) {
             return Ok(());
         }
@@ -157,7 +157,7 @@ impl LedgerChecker {
 
     /// The members after the last of the blocks that one step announces.
     fn on_convictions(&mut self, height: Height, ledger: &Ledger) -> Result<(), Finding> {
-        let world = ledger.world().expect("it announces a block");
+        let world = ledger.ledger_state().expect("it announces a block");
         let is_last = ledger.tip().is_some_and(|tip| tip.height == height);
         let listed = world.tree().get(keys::MEMBERS);
         let is_old = height <= self.chain.highest || self.chain.members.as_ref() == listed;

@@ -29,7 +29,7 @@ use std::sync::Arc;
 use decube_core::bft::{self, Cert, Epoch, Height, Statement, ValidatorIndex, ValidatorSet, Vote};
 use decube_core::crypto::fake::FakeVerifier;
 use decube_core::crypto::{ChainId, Signature, Verifier as _};
-use decube_core::ledger::{Genesis, Ledger, Located, Message, TxId};
+use decube_core::ledger::{Genesis, Ledger, Message, OperationLocation, TxId};
 use decube_core::types::NodeId;
 
 use crate::check::Finding;
@@ -190,7 +190,7 @@ impl LedgerChecker {
 
     /// A client was told that an operation is final. That may come before the first
     /// announcement of the block: what a node says to different ears has no order.
-    pub fn acknowledged(&mut self, id: TxId, place: Located) -> Result<(), Finding> {
+    pub fn acknowledged(&mut self, id: TxId, place: OperationLocation) -> Result<(), Finding> {
         self.acknowledged.insert(id, place.height);
         self.told.push(id);
         match self.chain.height_of(&id) {

@@ -10,7 +10,7 @@ use crate::fingerprint::message_size;
 use crate::network::{Fate, ppm};
 use crate::rng::{Domain, Keyed};
 use crate::subject::Subject;
-use crate::world::Happening;
+use crate::world::SimEvent;
 
 /// What the delays of notices of the transport are drawn with.
 const NOTICE: u64 = 1 << 58;
@@ -88,7 +88,7 @@ impl<S: Subject> World<S> {
         let process = self.hosts[slot].process;
         let salt = self.fresh_draw() ^ NOTICE;
         let at = self.now + self.client_delay(salt);
-        let happening = Happening::Peer {
+        let happening = SimEvent::Peer {
             slot,
             process,
             peer,

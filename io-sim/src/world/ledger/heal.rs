@@ -33,7 +33,7 @@ impl<S: Subject> World<S> {
     /// Some who stay dead for ever: never so many that liars, the dead and those who
     /// ask their way back are a third of the validators, now or after the epoch.
     pub(in crate::world) fn choose_dead_validators(&self) -> Vec<usize> {
-        let Some(world) = furthest(&self.hosts).and_then(Ledger::world) else {
+        let Some(world) = furthest(&self.hosts).and_then(Ledger::ledger_state) else {
             return Vec::new();
         };
         let members = world.members();

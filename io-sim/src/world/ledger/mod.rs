@@ -28,7 +28,7 @@ use decube_core::ledger::{Genesis, Ledger, Member, Param, Params, TimeMs, normal
 use decube_core::types::{ClusterId, NodeId};
 
 use super::host::{Host, Part};
-use super::{Happening, MILLI, World};
+use super::{MILLI, SimEvent, World};
 use crate::adversary::Liar;
 use crate::clock::WALL_EPOCH_NS;
 use crate::config::{SimConfig, TopologySettings};
@@ -190,13 +190,13 @@ pub(crate) fn furthest<S: Subject>(hosts: &[Host<S>]) -> Option<&Ledger> {
     let honest = hosts.iter().filter(|host| host.is_honest());
     let running = honest.filter_map(|host| host.ledger());
     running
-        .filter(|ledger| ledger.world().is_some())
+        .filter(|ledger| ledger.ledger_state().is_some())
         .max_by_key(|ledger| ledger.tip().map(|tip| tip.height))
 }
 
 /// The validators as the furthest node knows them.
 pub(crate) fn members<S: Subject>(hosts: &[Host<S>]) -> Option<Vec<Member>> {
-    Some(furthest(hosts)?.world()?.members().to_vec())
+    Some(furthest(hosts)?.ledger_state()?.members().to_vec())
 }
 
 /// Everybody who lies.

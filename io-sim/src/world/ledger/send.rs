@@ -6,7 +6,7 @@ use decube_core::node::{Event, Message};
 use decube_core::part::Scope;
 use decube_core::types::NodeId;
 
-use super::{Happening, MILLI, World};
+use super::{MILLI, SimEvent, World};
 use crate::adversary::{Liar, Lie, Scene, twins};
 use crate::check::Finding;
 use crate::rng::{Domain, Keyed};
@@ -123,7 +123,7 @@ impl<S: Subject> World<S> {
         let draw = Keyed::new(self.seed, Domain::Liar).at(1 << 41, number);
         self.schedule(
             self.now + pause / 2 + draw.below(pause),
-            Happening::Lie { slot },
+            SimEvent::Lie { slot },
         );
     }
 
@@ -162,7 +162,7 @@ impl<S: Subject> World<S> {
                 self.transmit(slot, to, message);
                 continue;
             }
-            self.schedule(self.now + after, Happening::Say { slot, to, message });
+            self.schedule(self.now + after, SimEvent::Say { slot, to, message });
         }
     }
 }

@@ -2,7 +2,9 @@
 
 use decube_core::bft::{Epoch, Header, Height, ValidatorIndex, View};
 use decube_core::crypto::{ChainId, Digest};
-use decube_core::ledger::{LedgerStatus, Located, Outcome, Request, Response, TxId, TxState};
+use decube_core::ledger::{
+    LedgerStatus, OperationLocation, Outcome, Request, Response, TxId, TxState,
+};
 use decube_core::merkle::TreeSize;
 use decube_core::node::PartId;
 use decube_core::part::Health as PartHealth;
@@ -96,7 +98,7 @@ async fn pruned_blocks_are_gone_and_it_is_said_what_is_kept() {
                 .contains("from 100 on")
         );
     }
-    let place = Located {
+    let place = OperationLocation {
         height: Height(5),
         item: 0,
         operation: 0,

@@ -33,11 +33,11 @@ fn message(size: u64) -> Message {
 
 #[test]
 fn a_message_to_several_is_encoded_once_and_another_one_anew() {
-    let (mut letters, mut network) = (Letters::default(), Kept::default());
+    let (mut outbound, mut network) = (OutboundEncoder::default(), Kept::default());
     let metrics = Metrics::default();
     let peers = [1, 2, 3].map(NodeId);
     for (to, size) in [(peers[0], 7), (ABSENT, 7), (peers[1], 7), (peers[2], 8)] {
-        letters.send(to, message(size), &mut network, &metrics);
+        outbound.send(to, message(size), &mut network, &metrics);
     }
     let Kept(sent) = network;
     assert_eq!(sent.iter().map(|(to, _)| *to).collect::<Vec<_>>(), peers);

@@ -11,12 +11,12 @@ use crate::limits::LEDGER_KEYS_KEPT;
 
 /// The keys, in two generations: when the young one is full, the old one is forgotten.
 #[derive(Debug, Default)]
-pub(in crate::ledger) struct KnownKeys {
+pub(in crate::ledger) struct KeyCache {
     young: BTreeMap<[u8; 33], PublicKey>,
     old: BTreeMap<[u8; 33], PublicKey>,
 }
 
-impl KnownKeys {
+impl KeyCache {
     /// No keys.
     pub(in crate::ledger) const fn new() -> Self {
         Self {
@@ -50,5 +50,5 @@ impl KnownKeys {
 }
 
 #[cfg(test)]
-#[path = "../tests/known_keys.rs"]
+#[path = "../tests/key_cache.rs"]
 mod tests;

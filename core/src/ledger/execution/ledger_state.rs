@@ -20,7 +20,7 @@ use crate::types::NodeId;
 
 /// The state after some block.
 #[derive(Debug, Clone, Default)]
-pub struct World {
+pub struct LedgerState {
     tree: StateTree,
     rules: Rules,
 }
@@ -147,7 +147,7 @@ pub mod keys {
 #[error("the ledger's state is damaged: {0}")]
 pub struct WorldError(pub &'static str);
 
-impl World {
+impl LedgerState {
     /// The state before the first block.
     ///
     /// # Errors
@@ -165,12 +165,12 @@ impl World {
             put(keys::PARAMS, genesis.params.to_bytes()),
             put(keys::MEMBERS, encode_list(&members)),
         ]);
-        let world = Self::load(
+        let ledger_state = Self::load(
             changes
                 .into_iter()
                 .filter_map(|(key, value)| Some((key, value?))),
         );
-        Ok(world.expect("just encoded"))
+        Ok(ledger_state.expect("just encoded"))
     }
 
     /// The state that these pairs are.

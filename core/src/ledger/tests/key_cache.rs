@@ -14,13 +14,13 @@ fn a_key_that_signs_stays_and_others_go() {
     let keys: Vec<PublicKey> = (0..3)
         .map(|number| *authority.signer(number).public_key())
         .collect();
-    let mut known = KnownKeys::new();
+    let mut known = KeyCache::new();
     known.note(&keys[0]);
     known.note(&keys[1]);
     assert_eq!(known.find(&keys[0].to_compressed()), Some(keys[0]));
     assert_eq!(known.find(&keys[2].to_compressed()), None);
     // A generation of others comes; the encodings are made up.
-    let fill = |known: &mut KnownKeys, from: u8| {
+    let fill = |known: &mut KeyCache, from: u8| {
         while known.young.len() < LEDGER_KEYS_KEPT / 2 {
             let mut encoded = [from; 33];
             encoded[..8].copy_from_slice(&known.young.len().to_be_bytes());
@@ -67,7 +67,7 @@ fn transactions_decode_alike_whether_their_key_is_known() {
         operations: alloc::vec![operation],
     };
     let bytes = intent.sign(&signer).to_bytes();
-    let mut known = KnownKeys::new();
+    let mut known = KeyCache::new();
     known.note(&key);
     let asked = core::cell::Cell::new(0);
     let find = |encoded: &[u8; 33]| {
@@ -100,9 +100,9 @@ fn transactions_decode_alike_whether_their_key_is_known() {
 
 #[test]
 #[should_panic(expected = "G2: keys of those who have signed lately")]
-fn known_keys_are_bounded() {
+fn the_key_cache_is_bounded() {
     let key = *FakeAuthority::new(1).signer(0).public_key();
-    let mut known = KnownKeys::new();
+    let mut known = KeyCache::new();
     for number in (0_u64..).take(LEDGER_KEYS_KEPT) {
         let mut encoded = [1; 33];
         encoded[..8].copy_from_slice(&number.to_be_bytes());

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use super::world::{Account, Changes, Rules, World, encode_list, keys};
+use super::ledger_state::{Account, Changes, LedgerState, Rules, encode_list, keys};
 use crate::bft::{Epoch, Height};
 use crate::codec::Encode;
 use crate::crypto::{ChainId, Digest, SharedVerifier};
@@ -57,9 +57,9 @@ pub struct Place {
 
 /// A block under execution.
 #[derive(Debug)]
-pub struct Session<'a> {
+pub struct BlockExecutor<'a> {
     pub(in crate::ledger) place: Place,
-    world: &'a World,
+    ledger_state: &'a LedgerState,
     /// As they are now.
     pub(in crate::ledger) rules: Rules,
     changes: Changes,
@@ -75,7 +75,7 @@ pub struct Session<'a> {
 #[derive(Debug, Clone)]
 pub struct Executed {
     /// The state after it.
-    pub world: World,
+    pub ledger_state: LedgerState,
     /// What changed.
     pub changes: Changes,
     /// How each of its operations ended.
@@ -84,13 +84,13 @@ pub struct Executed {
     pub results_root: Digest,
 }
 
-impl<'a> Session<'a> {
+impl<'a> BlockExecutor<'a> {
     /// Begins a block on this state.
-    pub fn new(world: &'a World, place: Place) -> Self {
+    pub fn new(ledger_state: &'a LedgerState, place: Place) -> Self {
         Self {
             place,
-            world,
-            rules: world.rules().clone(),
+            ledger_state,
+            rules: ledger_state.rules().clone(),
             changes: Changes::new(),
             accounts: BTreeMap::new(),
             results: Vec::new(),
@@ -124,7 +124,7 @@ impl<'a> Session<'a> {
 
     /// The account as it is after this transaction, if it may be taken.
     fn admit(&self, transaction: &Checked) -> Result<Account, Invalid> {
-        let (intent, params) = (transaction.intent(), self.world.params());
+        let (intent, params) = (transaction.intent(), self.ledger_state.params());
         let full = self.items >= params.get(Param::BlockItems)
             || self.bytes.saturating_add(transaction.size()) > params.get(Param::BlockBytes);
         if full {
@@ -151,7 +151,7 @@ impl<'a> Session<'a> {
 
     /// Counts the transaction against what an epoch gives an account.
     fn charge(&self, account: &mut Account, transaction: &Checked) -> Result<(), Invalid> {
-        let (params, epoch) = (self.world.params(), self.world.epoch().epoch);
+        let (params, epoch) = (self.ledger_state.params(), self.ledger_state.epoch().epoch);
         if account.epoch != epoch {
             (account.epoch, account.operations, account.bytes) = (epoch, 0, 0);
         }
@@ -165,13 +165,13 @@ impl<'a> Session<'a> {
     }
 
     fn exists(&self, id: &AccountId) -> bool {
-        self.accounts.contains_key(id) || self.world.raw(&keys::account(id)).is_some()
+        self.accounts.contains_key(id) || self.ledger_state.raw(&keys::account(id)).is_some()
     }
 
     /// An account as it is now.
     pub(in crate::ledger) fn account(&self, id: &AccountId) -> Option<Account> {
         let changed = self.accounts.get(id).cloned();
-        changed.or_else(|| self.world.account(id))
+        changed.or_else(|| self.ledger_state.account(id))
     }
 
     pub(in crate::ledger) fn put_account(&mut self, id: AccountId, account: Account) {
@@ -179,15 +179,15 @@ impl<'a> Session<'a> {
     }
 
     /// The state before the block.
-    pub(in crate::ledger) const fn before(&self) -> &World {
-        self.world
+    pub(in crate::ledger) const fn before(&self) -> &LedgerState {
+        self.ledger_state
     }
 
     /// A value as it is now.
     pub(in crate::ledger) fn get(&self, key: &[u8]) -> Option<&Bytes> {
         match self.changes.get(key) {
             Some(changed) => changed.as_ref(),
-            None => self.world.raw(key),
+            None => self.ledger_state.raw(key),
         }
     }
 
@@ -217,7 +217,7 @@ impl<'a> Session<'a> {
             self.begin_epoch();
         }
         Executed {
-            world: self.world.with(&self.changes, self.rules),
+            ledger_state: self.ledger_state.with(&self.changes, self.rules),
             changes: self.changes,
             results_root: ResultsHead::of(&self.results).root(),
             results: self.results,
@@ -246,7 +246,7 @@ fn follow(account: &mut Account, intent: &Intent) -> Result<(), Invalid> {
 /// Whether a block at this height is the last one of its epoch. It depends on the
 /// state before the block alone, so that it is known before anything in the block
 /// is executed.
-pub fn ends_epoch(before: &World, height: Height) -> bool {
+pub fn ends_epoch(before: &LedgerState, height: Height) -> bool {
     let epoch = before.epoch();
     let age = height.0.saturating_sub(epoch.root_height.0);
     age >= before.params().get(Param::EpochBlocks) || epoch.change_is_due

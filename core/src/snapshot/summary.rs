@@ -9,7 +9,7 @@ use crate::limits::TREE_DEPTH_MAX;
 /// writes: pages or data used twice (a small snapshot that unfolds into endless
 /// files), links to files that did not come yet, totals that do not add up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Census {
+pub struct TreeSummary {
     totals: Totals,
     layout: Layout,
     link_groups: u64,
@@ -42,7 +42,7 @@ pub enum BadTree {
     TotalsDiffer,
 }
 
-impl Census {
+impl TreeSummary {
     /// Begins before the first root.
     pub fn new(layout: Layout) -> Self {
         Self {

@@ -12,12 +12,12 @@ use crate::ports::Network;
 /// Encodes messages. One that goes to several peers in a row is encoded once: to
 /// compare it costs less than to write it again, and a block goes to all validators.
 #[derive(Debug, Default)]
-pub(super) struct Letters {
+pub(super) struct OutboundEncoder {
     /// The last one, kept until the next: at most one message's worth of memory.
     last: Option<(Message, Bytes)>,
 }
 
-impl Letters {
+impl OutboundEncoder {
     /// Sends a message, or counts it as dropped.
     pub(super) fn send(
         &mut self,
@@ -50,5 +50,5 @@ impl Letters {
 }
 
 #[cfg(test)]
-#[path = "tests/letters.rs"]
+#[path = "tests/outbound.rs"]
 mod tests;
