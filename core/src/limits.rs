@@ -246,18 +246,18 @@ pub const LEDGER_LANE_GAP_MAX: u64 = 64;
 pub const LEDGER_POOL_BYTES_MAX: usize = 64 << 20;
 /// Bytes of those of one account.
 pub const LEDGER_POOL_ACCOUNT_BYTES_MAX: usize = 16 << 20;
-/// Signed transactions that one account may hand in per second, on the average.
+/// Signed transactions that one account may submit per second, on the average.
 pub const LEDGER_ACCOUNT_TXS_PER_SECOND: u64 = 5_000;
 /// Bytes of them.
 pub const LEDGER_ACCOUNT_BYTES_PER_SECOND: u64 = 4 << 20;
-/// Signed transactions that the nodes of one cluster may hand in per second, on the
+/// Signed transactions that the nodes of one cluster may submit per second, on the
 /// average: more than one core verifies.
 pub const LEDGER_CLUSTER_TXS_PER_SECOND: u64 = 20_000;
 /// Bytes of them.
 pub const LEDGER_CLUSTER_BYTES_PER_SECOND: u64 = 16 << 20;
 /// Bad signatures per second for which one node is listened to, on the average.
 pub const LEDGER_BAD_SIGNATURES_PER_SECOND: u64 = 16;
-/// Nodes that the status names for the bad signatures that they handed in.
+/// Nodes that the status names for the bad signatures that they submitted.
 pub const LEDGER_BAD_SOURCES_NAMED: usize = 128;
 /// Nodes whose bad signatures are held to that rate at once. To keep so many busy takes
 /// more bad signatures per second than one core verifies.

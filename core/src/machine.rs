@@ -2,7 +2,7 @@
 //!
 //! A machine is total and synchronous. Everything that happens to it is an
 //! [`Event`](Machine::Event); everything it wants done is an
-//! [`Effect`](Machine::Effect). Time and randomness are handed in. Two machines
+//! [`Effect`](Machine::Effect). Time and randomness are passed in. Two machines
 //! built from the same configuration and fed the same events at the same times
 //! produce the same effects in the same order, on every platform: that is what
 //! makes a seed, or a recorded production run, replayable.

@@ -42,7 +42,7 @@ pub enum Mutant {
     MembershipAtCommit,
     /// An installed snapshot keeps the old membership (openraft #1808).
     SnapshotKeepsMembership,
-    /// A log that begins anew behind a snapshot takes over what was durable of the
+    /// A log that begins again behind a snapshot takes over what was durable of the
     /// log before it (found by `raft-reconfig` seed 1203).
     ResetKeepsDurable,
     /// Recovery takes damage before the synced mark for a torn tail and goes on.
@@ -77,7 +77,7 @@ pub enum Mutant {
     BftSkipsUnchecked,
     /// Votes for different blocks of one view are added up.
     BftTallyIgnoresBlock,
-    /// What rests on a bad block is judged anew (commonware #4438).
+    /// What rests on a bad block is judged again (commonware #4438).
     BftBuildsOnInvalid,
     /// Only the certified block is committed (tempo #1477).
     BftCommitsCertifiedOnly,
@@ -187,7 +187,7 @@ pub enum Mutant {
     /// A request that waits for a leader gets a new deadline with each change of it.
     ClusterRenewsDeadlines,
     /// A read that was passed on is refused when its leader is lost, in the words of a node
-    /// that can not serve (found by a test with processes).
+    /// that cannot serve (found by a test with processes).
     ClusterRefusesLostReads,
     /// What a validator could not do while its disk hung, to give up a late view or to
     /// propose, is not done afterwards (found by `platform` seed 6).

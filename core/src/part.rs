@@ -178,10 +178,10 @@ pub trait Part:
     /// The node that it is of.
     fn node(&self) -> NodeId;
 
-    /// Whom it wants to be connected to. Told anew by [`Effect::Peers`].
+    /// Whom it wants to be connected to. Told again by [`Effect::Peers`].
     fn peers(&self) -> BTreeSet<NodeId>;
 
-    /// How it is. Told anew by [`Effect::Health`].
+    /// How it is. Told again by [`Effect::Health`].
     fn health(&self) -> Health;
 
     /// Whether it takes messages and requests. One whose volume is behind does not:

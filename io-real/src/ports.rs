@@ -29,7 +29,7 @@ use crate::inbox::NetworkInbox;
 /// Carries messages between nodes. It may lose, duplicate and reorder them; it
 /// must never deliver one under the name of a node that did not send it.
 pub trait Network: Send + 'static {
-    /// Queues a message for a peer and returns at once. A message that can not
+    /// Queues a message for a peer and returns at once. A message that cannot
     /// be queued is dropped: the protocols above repeat what matters.
     fn send(&mut self, to: NodeId, message: Bytes) -> Result<(), Dropped>;
 

@@ -5,7 +5,7 @@
 //! the two fast libraries, ring is the one that the transports link already.
 //!
 //! ring accepts both forms of `s`, as ECDSA does. That the system accepts one is
-//! settled before: a [`Signature`] with a high `s` can not exist. The tests run
+//! settled before: a [`Signature`] with a high `s` cannot exist. The tests run
 //! the Wycheproof vectors through both verifiers and compare every verdict.
 
 use decube_core::crypto::{PublicKey, Signature, Verifier, VerifyError};

@@ -1,6 +1,6 @@
 //! Clocks that disagree.
 //!
-//! A node sees two clocks. The monotonic one starts anew with each process and
+//! A node sees two clocks. The monotonic one starts again with each process and
 //! runs a little fast or slow; it never goes back. The wall clock is data: it has
 //! an offset that an operator, or a time server, moves back and forth.
 

@@ -26,7 +26,7 @@ pub(crate) struct Device {
     pub(crate) is_used: bool,
     /// Its contents were damaged: its part may rightly halt.
     pub(crate) damaged: bool,
-    /// The operation whose failure its part can not survive.
+    /// The operation whose failure its part cannot survive.
     fatal: Option<FileOpId>,
     /// That failure was reported: the part must halt in this step.
     pub(crate) must_halt: bool,

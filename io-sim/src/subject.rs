@@ -74,7 +74,7 @@ pub trait Subject: Machine<Event = Event, Effect = Effect> + Sized {
     /// A digest of the replicated state as applied, if it is cheap to have.
     fn state_digest(&self) -> Option<u64>;
 
-    /// Encodes a message and decodes it again; an error if it is too long, can not be
+    /// Encodes a message and decodes it again; an error if it is too long, cannot be
     /// decoded, or comes out as another one.
     fn over_the_wire(message: &Message, mutant: Mutant) -> Result<(), String>;
 
@@ -146,7 +146,7 @@ impl Subject for Node {
             }
             Ok(decoded) if decoded == *message => Ok(()),
             Ok(decoded) => Err(format!("{message:?} arrives as {decoded:?}")),
-            Err(error) => Err(format!("{message:?} can not be decoded: {error}")),
+            Err(error) => Err(format!("{message:?} cannot be decoded: {error}")),
         }
     }
 

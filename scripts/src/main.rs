@@ -3,6 +3,7 @@
 mod graph;
 mod modules;
 mod tidy;
+mod words;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -13,7 +14,7 @@ The project's own tools.
 Usage: cargo xtask COMMAND
 
 Commands:
-  tidy     Check the style rules that neither rustfmt nor clippy knows
+  tidy     Check the style rules that neither rustfmt nor clippy knows, and words
   graph    Check which package, and which module of core, uses which, and print it
   stats    Print sizes: files, functions, asserts, comments
   help     Print this text

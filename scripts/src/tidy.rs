@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::words;
+
 const FILE_LINES_MAX: usize = 600;
 const TEST_FILE_LINES_MAX: usize = 1000;
 const FUNCTION_LINES_MAX: usize = 70;
@@ -39,7 +41,7 @@ const BANNED_IN_CORE: &[(&str, &str)] = &[
     (concat!("Hash", "Set"), "iteration order: use BTreeSet"),
     (concat!("std", "::time"), "time is an argument"),
     (concat!("System", "Time"), "time is an argument"),
-    (concat!("thread", "_rng"), "randomness is handed in"),
+    (concat!("thread", "_rng"), "randomness is passed in"),
     (concat!("thread", "_local!"), "no state outside the machine"),
     (concat!("static ", "mut "), "no state outside the machine"),
     (concat!(": f", "32"), "no floats in decisions"),
@@ -95,6 +97,7 @@ pub fn check(root: &Path) -> Result<(), String> {
         check_banned(file, &mut errors);
         check_functions(file, &mut errors);
     }
+    words::check(root, &mut errors)?;
     for folder in PROTOCOL_FOLDERS {
         for name in PROTOCOL_FILES {
             if !root.join(folder).join(name).is_file() {
@@ -172,31 +175,35 @@ fn asserts(text: &str) -> usize {
 }
 
 fn rust_files(root: &Path) -> Result<Vec<File>, String> {
+    let files = files_named(root, &["rs"])?.into_iter();
+    Ok(files.map(|(path, text)| File { path, text }).collect())
+}
+
+/// Path, from the root, and text of all files whose names end like one of these.
+pub fn files_named(root: &Path, endings: &[&str]) -> Result<Vec<(String, String)>, String> {
     let mut paths = Vec::new();
-    walk(root, &mut paths).map_err(|error| format!("{}: {error}", root.display()))?;
+    walk(root, endings, &mut paths).map_err(|error| format!("{}: {error}", root.display()))?;
     paths.sort();
     let read = |path: PathBuf| {
         let text = std::fs::read_to_string(&path)
             .map_err(|error| format!("{}: {error}", path.display()))?;
         let relative = path.strip_prefix(root).unwrap_or(&path);
-        Ok(File {
-            path: relative.display().to_string(),
-            text,
-        })
+        Ok((relative.display().to_string(), text))
     };
     paths.into_iter().map(read).collect()
 }
 
-fn walk(folder: &Path, found: &mut Vec<PathBuf>) -> std::io::Result<()> {
+fn walk(folder: &Path, endings: &[&str], found: &mut Vec<PathBuf>) -> std::io::Result<()> {
     for entry in std::fs::read_dir(folder)? {
         let entry = entry?;
         let name = entry.file_name();
         let path = entry.path();
+        let ending = path.extension().and_then(|extension| extension.to_str());
         if entry.file_type()?.is_dir() {
             if !SKIPPED.iter().any(|skipped| name == *skipped) {
-                walk(&path, found)?;
+                walk(&path, endings, found)?;
             }
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
+        } else if ending.is_some_and(|ending| endings.contains(&ending)) {
             found.push(path);
         }
     }

@@ -1,4 +1,4 @@
-//! The swarm: fixed seeds first, then fresh ones, which each run of the tests draws anew.
+//! The swarm: fixed seeds first, then fresh ones, which each run of the tests draws again.
 //!
 //! | variable | effect |
 //! |---|---|

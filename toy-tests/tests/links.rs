@@ -83,7 +83,7 @@ impl Ended {
     }
 }
 
-/// A validator alone with its toy; a client hands in transactions and adds numbers.
+/// A validator alone with its toy; a client submits transactions and adds numbers.
 fn run(from: &Beginning<'_>, plan: Plan) -> Ended {
     let mut world = World::new();
     world.slow = plan.slow;

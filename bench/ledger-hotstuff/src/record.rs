@@ -28,7 +28,7 @@ impl Record {
         inner.waits.extend(wait);
     }
 
-    /// Begins anew, and returns the waits of all blocks so far.
+    /// Begins again, and returns the waits of all blocks so far.
     pub fn take(&self) -> Vec<Duration> {
         std::mem::take(&mut self.0.lock().expect("no panics").waits)
     }

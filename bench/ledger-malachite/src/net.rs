@@ -416,7 +416,7 @@ impl Net {
         let height = Height(self.nodes[node].decided.len() as u64 + 1);
         let after = Timeouts::default().duration_for(timeout);
         let due = self.now + Span(u64::try_from(after.as_nanos()).expect("a short time"));
-        // One that is set again begins anew.
+        // One that is set again begins again.
         let timeouts = &mut self.nodes[node].timeouts;
         timeouts.retain(|(set, _)| *set != timeout);
         timeouts.push((timeout, due));

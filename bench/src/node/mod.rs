@@ -22,7 +22,7 @@ pub struct Settings {
     /// A log is cut when it holds this many applied entries more than that.
     pub cut_every: u64,
     /// Whether election timeouts are real (500 to 1000 ms), or so long that a
-    /// busy machine can not disturb a measurement.
+    /// busy machine cannot disturb a measurement.
     pub elections: bool,
 }
 

@@ -15,7 +15,7 @@ use crate::limits::VIEWS_KEPT;
 use crate::machine::Outbox;
 use crate::mutant::Mutant;
 
-/// Why a block can not be followed down to the committed one.
+/// Why a block cannot be followed down to the committed one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Gap {
     /// A block on the way is not here.
@@ -166,7 +166,7 @@ impl Bft {
         self.gives_up = false;
     }
 
-    /// Forgets what can not matter any more. Certificates of the last views are
+    /// Forgets what cannot matter any more. Certificates of the last views are
     /// kept, to help those who are behind and to see a contradiction.
     fn forget_settled(&mut self) {
         let height = self.committed.height;

@@ -123,7 +123,7 @@ pub(super) fn form_of_lie(a: &Statement, b: &Statement) -> Option<Form> {
     }
 }
 
-/// Whether two certificates can not both exist unless a third of the power lies.
+/// Whether two certificates cannot both exist unless a third of the power lies.
 pub fn contradict(one: &Proven, other: &Proven) -> bool {
     let (a, b) = (&one.statement, &other.statement);
     if a.epoch != b.epoch {
@@ -149,7 +149,7 @@ fn undercuts(last: &Statement, later: &Statement) -> bool {
         && later.block.height <= last.block.height
 }
 
-/// Who is guilty of a fork: hand in the certificates of both chains (those that
+/// Who is guilty of a fork: pass the certificates of both chains (those that
 /// certify blocks, and those that skip views), of as many honest validators as can be
 /// asked. One of them may hold too few. Each culprit comes once.
 pub fn forensics<'a>(certs: impl IntoIterator<Item = &'a Proven>) -> Vec<Evidence> {

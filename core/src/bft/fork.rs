@@ -33,7 +33,7 @@ pub(super) struct Fork {
 }
 
 impl Bft {
-    /// Whether this certificate and what is known can not both be: the ledger is
+    /// Whether this certificate and what is known cannot both be: the ledger is
     /// broken. The node tells what it has and votes no more.
     pub(super) fn contradicts(&mut self, cert: &Proven) -> bool {
         let mut certs = self.excluded_by(cert);
@@ -50,7 +50,7 @@ impl Bft {
         true
     }
 
-    /// Certificates that can not be beside this one, with what was said in their view.
+    /// Certificates that cannot be beside this one, with what was said in their view.
     fn excluded_by(&self, cert: &Proven) -> Vec<Proven> {
         let view = cert.statement.view();
         let excluded = |kept: &&Proven| evidence::contradict(kept, cert);

@@ -16,7 +16,7 @@
 //! Two quorums share an honest validator. It notarises one block per view, so at
 //! most one block of a view is certified. It never both gives up and finalises a
 //! view, so a finalised view has no nullification, and whatever is built later
-//! can not skip it: it rests on that block. Everything depends on what an honest
+//! cannot skip it: it rests on that block. Everything depends on what an honest
 //! validator never signs; that is `guard.rs`, and nothing else makes a vote.
 //!
 //! # Deviations from the paper
@@ -60,7 +60,7 @@
 //! | D3 | a final block and its finalization | its [`Effect::Commit`] |
 //! | D4 | the application's data | the owner's business; it tells by [`Recovered::committed`] |
 //! | D5 | the view up to which a validator that lost its disk is silent | its first vote |
-//! | D6 | own votes, certificates and open blocks of the epoch | are handed in again at the start |
+//! | D6 | own votes, certificates and open blocks of the epoch | are taken up again at the start |
 //!
 //! [`Effect::Persist`] names a batch, [`Event::Persisted`] confirms it, and the
 //! gate (`gate.rs`) says what waited for it. A failed write halts the ledger.

@@ -97,7 +97,7 @@ impl Bft {
             return;
         };
         if parent.hash != self.builds_on {
-            // A certificate came in the meantime: it is built anew, on that block.
+            // A certificate came in the meantime: it is built again, on that block.
             self.building = None;
             return;
         }
@@ -227,7 +227,7 @@ impl Bft {
         let hash = block.hash();
         let header = block.header();
         if header.height > self.committed.height && self.has_room() {
-            // Only now: what can not be kept would be asked for again at once.
+            // Only now: what cannot be kept would be asked for again at once.
             self.wanted.remove(&hash);
             self.blocks.entry(hash).or_insert(Known {
                 block: Arc::new(block),

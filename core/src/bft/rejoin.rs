@@ -1,7 +1,7 @@
 //! Coming back after the loss of the disk.
 //!
 //! A validator that forgot its votes could vote twice. It asks the others where
-//! they are and never votes again up to a view that it can not have reached. A
+//! they are and never votes again up to a view that it cannot have reached. A
 //! validator enters a view `v` by a certificate of `v - 1`, which at least one
 //! third of the power, all honest, signed in that view. Any quorum of answers
 //! contains one of those, and it can prove the certificate by which it entered

@@ -107,7 +107,7 @@ impl Bft {
         }
     }
 
-    /// C4: own votes as they are, never signed anew, and the entry certificate.
+    /// C4: own votes as they are, never signed again, and the entry certificate.
     /// Who has no vote to show asks for help in words.
     pub(super) fn retransmit(&mut self, out: &mut Outbox<Effect>) {
         if self.config.mutant.is(Mutant::BftRepeatsNothing) {
@@ -140,7 +140,7 @@ impl Bft {
         }
     }
 
-    /// Another validator, drawn anew each time. Taking turns would be a trap: who asks
+    /// Another validator, drawn again each time. Taking turns would be a trap: who asks
     /// as many questions per pause as there are others puts the same question to the
     /// same one for ever, and that one may be down.
     pub(super) fn next_peer(&mut self) -> ValidatorIndex {

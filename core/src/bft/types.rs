@@ -1,4 +1,4 @@
-//! Numbers of the ledger as types of their own: a view can not be passed for a
+//! Numbers of the ledger as types of their own: a view cannot be passed for a
 //! height.
 
 use alloc::collections::BTreeMap;

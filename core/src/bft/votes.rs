@@ -204,7 +204,7 @@ impl Bft {
         verdict.ok().map(|()| Proven::assume(cert.clone()))
     }
 
-    /// Whether a certificate can not teach anything: everything up to a later
+    /// Whether a certificate cannot teach anything: everything up to a later
     /// view is final. Contradictions are still wanted while their view is kept.
     fn is_behind(&self, statement: &Statement) -> bool {
         let last = self.final_place().view;

@@ -51,7 +51,7 @@ struct SignatureCollection {
     head: LogHead,
     membership: Membership,
     shares: BTreeMap<NodeId, Signature>,
-    /// Voters that can not sign it, or signed something else.
+    /// Voters that cannot sign it, or signed something else.
     declined: BTreeSet<NodeId>,
     clients: Vec<Client>,
     ask_at: Time,
@@ -312,7 +312,7 @@ impl Cluster {
         self.settle(id, out);
     }
 
-    /// Answers the clients of a gathering if it has succeeded or can not succeed.
+    /// Answers the clients of a gathering if it has succeeded or cannot succeed.
     fn settle(&mut self, id: PeerRequestId, out: &mut Outbox<Effect>) {
         let made = self.attest.gathering.get(&id).expect("the caller has it");
         let complete = made.is_complete().then(|| made.attested());

@@ -20,7 +20,7 @@ pub struct Config {
     /// nodes of a new cluster must be given the same, and a node that joins
     /// later an empty one.
     pub bootstrap: Membership,
-    /// This life of the process: drawn anew at each start.
+    /// This life of the process: drawn again at each start.
     pub process: ProcessNonce,
     /// Raft's own.
     pub raft: raft::Config,
@@ -49,7 +49,7 @@ pub struct Config {
 }
 
 impl Config {
-    /// The defaults for a node. The seed of every random choice is drawn anew at each
+    /// The defaults for a node. The seed of every random choice is drawn again at each
     /// start, so that it names the process as well.
     pub fn new(id: NodeId, cluster: ClusterId, bootstrap: Membership, seed: u64) -> Self {
         Self {

@@ -2,7 +2,7 @@
 //!
 //! A node that meets a command of a module that its version does not have halts. So a
 //! leader switches a module on only if every voter has it, and makes a voter only of a
-//! node that has every module that is on. It asks the nodes for each such request anew
+//! node that has every module that is on. It asks the nodes for each such request again
 //! and forgets what they said with it: a node may be started again with another version.
 //!
 //! Of a switch and a change of the voters in one log the second sees the first, whoever

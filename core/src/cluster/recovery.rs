@@ -233,7 +233,7 @@ impl Cluster {
             &mut self.raft_out,
         );
         self.queue.extend(self.raft_out.drain().map(Inner::Raft));
-        // Raft may have begun its log anew: behind an installed state, or empty.
+        // Raft may have begun its log again: behind an installed state, or empty.
         let base = raft.base().clone();
         self.raft = Some(raft);
         let sum = match base.id == self.storage.base.id {

@@ -117,7 +117,7 @@ pub enum Response {
     /// What a watch reports.
     #[codec(tag = 11)]
     Changed(Changes),
-    /// The watch can not begin (or go on): its history is gone. List the keys
+    /// The watch cannot begin (or go on): its history is gone. List the keys
     /// and watch from the revision of the list.
     #[codec(tag = 3)]
     Compacted {
@@ -134,7 +134,7 @@ pub enum Response {
     /// [`verify_log_proof`](crate::proof::verify_log_proof).
     #[codec(tag = 9)]
     LogProof(Box<LogProof>),
-    /// This node can not prove the entries asked for: they are compacted, or not
+    /// This node cannot prove the entries asked for: they are compacted, or not
     /// applied yet.
     #[codec(tag = 10)]
     NoLogProof {

@@ -141,7 +141,7 @@ impl Cluster {
         );
     }
 
-    /// Takes a chunk of a leader's snapshot; the first one begins anew.
+    /// Takes a chunk of a leader's snapshot; the first one begins again.
     pub(super) fn stage_snapshot(
         &mut self,
         now: Time,

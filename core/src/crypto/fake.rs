@@ -9,12 +9,12 @@
 //!   those of the nodes that it has corrupted.
 //! - [`FakeVerifier`] says yes or no, nothing else. Everybody may hold it.
 //!
-//! **Why an adversary can not forge inside the simulator.** The adversary is code
+//! **Why an adversary cannot forge inside the simulator.** The adversary is code
 //! that acts through these types. To make an accepted signature for a key whose
 //! signer it does not hold, it has to produce 500 bits of a keyed hash under a
 //! secret that no method returns, prints, encodes or compares except as a whole.
 //! The keyed bytes carry the message's length in front of the message, so a known
-//! signature can not be extended to a longer message. What is left is guessing.
+//! signature cannot be extended to a longer message. What is left is guessing.
 //! A signature of one key, message or run is never valid for another.
 //!
 //! Public keys are real P-256 keys, so that decoding, node ids and certificates

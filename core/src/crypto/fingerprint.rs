@@ -10,7 +10,7 @@ use xxhash_rust::xxh3::Xxh3;
 const GATHERED_BYTES: usize = 4096;
 
 /// XXH3, 128 bits wide, over what `#[derive(Hash)]` names: a state that derives it is
-/// covered to its last field, and a new field can not be forgotten. Numbers enter
+/// covered to its last field, and a new field cannot be forgotten. Numbers enter
 /// big-endian and sizes as `u64`, so that platforms agree.
 ///
 /// It is no commitment and never leaves the node: what derives `Hash` may change, and nobody

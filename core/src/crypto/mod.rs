@@ -15,7 +15,7 @@
 //!   high `s` exist at the HTTP edge only and are normalised there.
 //! - C2: nothing is signed but a [`Preimage`]: domain tag, scope (cluster or
 //!   chain), then fields of fixed width or with a length in front. Bytes signed
-//!   for one purpose or one cluster can not be replayed for another.
+//!   for one purpose or one cluster cannot be replayed for another.
 //! - C3: signing is deterministic (RFC 6979), so a run replays byte for byte.
 //! - C4: secret keys are never encoded by [`crate::codec`], print as `[REDACTED]`
 //!   and are wiped when dropped.

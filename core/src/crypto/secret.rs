@@ -29,7 +29,7 @@ impl SecretKey {
             .map_err(|_| KeyError::SecretOutOfRange)
     }
 
-    /// Derives a key from 32 bytes of entropy that the shell hands in. Equal
+    /// Derives a key from 32 bytes of entropy that the shell supplies. Equal
     /// entropy gives the equal key, so entropy must be used once. Candidates out
     /// of range are skipped, not reduced, so that the key is uniform.
     pub fn from_entropy(entropy: &SecretBytes) -> Self {

@@ -9,7 +9,7 @@
 //! A row that changes is a change of the format: nodes of two versions would not
 //! understand each other, and what is on disk could not be read any more. If that is
 //! what is wanted, `DECUBE_GOLDEN=write cargo test -p core --lib golden` writes the
-//! tables anew.
+//! tables again.
 
 extern crate std;
 
@@ -134,7 +134,7 @@ impl Table {
         complaints.extend(left.map(|name| format!("{name} has a row and no sample")));
         assert!(
             complaints.is_empty(),
-            "{} rows of {} do not hold; {MODE}=write writes them anew\n{}",
+            "{} rows of {} do not hold; {MODE}=write writes them again\n{}",
             complaints.len(),
             path.display(),
             complaints.join("\n")

@@ -100,7 +100,7 @@ pub enum Op {
         /// How long it lasts without renewal, in log time.
         ttl: Span,
     },
-    /// Begins a lease's time anew.
+    /// Begins a lease's time again.
     #[codec(tag = 5)]
     LeaseRenew {
         /// The lease.

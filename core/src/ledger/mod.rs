@@ -73,7 +73,7 @@
 //!
 //! # Adversary
 //! Validators with less than a third of the power lie. Clients are hostile: whatever
-//! can be refused without a signature check is refused before it, and who hands in
+//! can be refused without a signature check is refused before it, and who submits
 //! bad signatures is counted. The node's own disk may lose what was not synced; a
 //! hole in the log counts as a lost disk.
 //!

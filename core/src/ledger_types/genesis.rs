@@ -52,7 +52,7 @@ impl Genesis {
     /// Checks it and works out the first set of validators.
     ///
     /// # Errors
-    /// See [`GenesisError`]: the ledger can not begin so.
+    /// See [`GenesisError`]: the ledger cannot begin so.
     pub fn validators(&self) -> Result<ValidatorSet, GenesisError> {
         if !(1..=LEDGER_CHAIN_NAME_BYTES_MAX).contains(&self.name.len()) {
             return Err(GenesisError::Name);

@@ -117,7 +117,7 @@ pub enum ValidatorChange {
 }
 
 /// A new key, with the signature by it that shows that its owner wants this. A
-/// key that somebody else holds can not be registered: its votes would count for
+/// key that somebody else holds cannot be registered: its votes would count for
 /// whoever claims it first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 pub struct KeyProof {
@@ -167,7 +167,7 @@ impl Name {
 
 impl KeyProof {
     /// What the new key signs: the account or node that it is for, so that a proof
-    /// can not be used for another.
+    /// cannot be used for another.
     pub fn preimage(chain: ChainId, owner: KeyOwner, key: &PublicKey) -> Preimage {
         let preimage = Preimage::new(Domain::KeyProof, Scope::Chain(chain));
         let preimage = match owner {

@@ -3,7 +3,7 @@
 //! A transaction holds one operation or a bundle of up to
 //! [`LEDGER_TX_OPERATIONS_MAX`], under one signature over the root of the RFC 6962
 //! tree of its operations. It names ledger, account, lane, sequence and the last
-//! height that may take it, all of them signed, so it can not be replayed
+//! height that may take it, all of them signed, so it cannot be replayed
 //! elsewhere, later or twice. (The whitepaper signs the payload alone.)
 
 use alloc::vec::Vec;

@@ -9,7 +9,7 @@ use crate::crypto::Digest;
 /// The right edge of a tree: the roots of the complete subtrees that the size's
 /// binary digits name, largest first. It is all that appending needs, so a node
 /// that compacts its log keeps 32 bytes per bit of the size instead of the
-/// leaves. It can not make proofs; a [`super::Tree`] that begins behind it can.
+/// leaves. It cannot make proofs; a [`super::Tree`] that begins behind it can.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Hash)]
 pub struct Frontier {
     size: TreeSize,

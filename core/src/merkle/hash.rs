@@ -6,7 +6,7 @@ use crate::codec::{Decode, Encode};
 use crate::crypto::{Digest, Hasher, sha256};
 
 /// The hash of a leaf. It is a type of its own so that an inner node or a root
-/// can not be handed to a verifier as if it were a leaf.
+/// cannot be handed to a verifier as if it were a leaf.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LeafHash(Digest);
 

@@ -3,8 +3,8 @@
 //! An inner node is `SHA-256(left ‖ right)` without a prefix, and the last node
 //! of an odd level is paired with itself. As printed, `VerifyMerkleProof` accepts
 //! an inner node or the root itself for a leaf, a leaf at every position that is
-//! congruent to its own, and can not tell `[a, b, c]` from `[a, b, c, c]`
-//! (the shape of CVE-2012-2459). The format can not be made sound by itself, so
+//! congruent to its own, and cannot tell `[a, b, c]` from `[a, b, c, c]`
+//! (the shape of CVE-2012-2459). The format cannot be made sound by itself, so
 //! the missing facts are bound from outside:
 //!
 //! - a [`PlainRoot`] knows the number of its leaves and comes only from this

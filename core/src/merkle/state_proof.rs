@@ -85,7 +85,7 @@ pub struct ProvenAbsence {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum StateProofError {
     /// The bits do not descend from the leaf up, as they do in every tree.
-    #[error("bit {bit} can not stand above bit {below}")]
+    #[error("bit {bit} cannot stand above bit {below}")]
     BitOrder {
         /// The lower node's bit.
         below: u8,

@@ -18,7 +18,7 @@
 //! part recovers the request is kept, up to a bound and a time. A part answers each
 //! request exactly once; a stream is any number of parts of an answer before that. A
 //! client that has cancelled is told nothing more, and its request stays open until the
-//! part has answered: what is under way can not be called back, and counts as open work.
+//! part has answered: what is under way cannot be called back, and counts as open work.
 //! Only a request that still waits for its part to recover is forgotten at once. When a
 //! part ends, what is still open with it is answered here.
 //!

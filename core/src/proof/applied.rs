@@ -3,7 +3,7 @@
 //! A voter feeds every entry to an [`AppliedLog`] when the state machine has
 //! applied it, in order, and signs [`AppliedLog::head`] when a head is due. The
 //! head is a function of the log alone, so all voters sign the same bytes, and an
-//! honest voter can not sign two heads of one size, whatever it forgets.
+//! honest voter cannot sign two heads of one size, whatever it forgets.
 //!
 //! **Persistence.** The sum belongs to the applied state: it is stored with it,
 //! in one batch, and travels inside a state snapshot. It takes at most 2 KiB.

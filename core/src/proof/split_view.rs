@@ -1,10 +1,10 @@
 //! Evidence that a cluster showed two histories.
 //!
 //! Two heads of one size that differ speak for themselves. For heads of different
-//! sizes the missing consistency proof can not be shown, but its opposite can: a
+//! sizes the missing consistency proof cannot be shown, but its opposite can: a
 //! consistency proof from *another* root of the older size to the newer head says
 //! what the newer log has at that size, and it is not what the older head has. A
-//! newer head whose term or membership can not follow the older one's in any log
+//! newer head whose term or membership cannot follow the older one's in any log
 //! speaks for itself, too.
 //!
 //! Anybody can check the evidence offline, and nobody can make it against an
@@ -20,7 +20,7 @@ use crate::crypto::{Digest, Verifier};
 use crate::merkle::{Consistency, MerkleError, TreeHead};
 use crate::types::NodeId;
 
-/// Two signed heads of one cluster that can not both be true.
+/// Two signed heads of one cluster that cannot both be true.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct SplitView {
     /// The head of the smaller log, or either of two of one size.

@@ -179,7 +179,7 @@ pub enum Effect {
         /// For whom.
         peer: NodeId,
     },
-    /// Stage a chunk of an incoming snapshot; chunk 0 begins anew. After the
+    /// Stage a chunk of an incoming snapshot; chunk 0 begins again. After the
     /// last one check the digest, replace the state durably, and answer
     /// `SnapshotInstalled` or `SnapshotRefused`.
     SnapshotStage {

@@ -90,7 +90,7 @@ impl Raft {
         self.leader.is_some() && recent
     }
 
-    /// Waits for the leader anew. The timeout is drawn once per term and attempt.
+    /// Waits for the leader again. The timeout is drawn once per term and attempt.
     pub(super) fn reset_election_timer(&mut self) {
         let (term, campaign) = (self.hard.term, self.campaign.id);
         let drawn = self

@@ -34,7 +34,7 @@ pub struct Incoming {
 
 /// What an Append has to do with the follower's log.
 enum Fit {
-    /// It can not be true of any log, or contradicts itself: ignored.
+    /// It cannot be true of any log, or contradicts itself: ignored.
     Malformed,
     /// `prev` is not in the log. Where it may be.
     Gap(LogId),

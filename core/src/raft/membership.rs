@@ -274,7 +274,7 @@ impl Raft {
         self.flush_wanted = true;
     }
 
-    /// Why a change can not begin.
+    /// Why a change cannot begin.
     fn refuse_change(&self, target: &Membership) -> Option<Refusal> {
         if let Some(reason) = self.refuse_proposal(0) {
             return Some(reason);

@@ -186,7 +186,7 @@ pub enum AppendResult {
         /// Where to try next.
         hint: LogId,
     },
-    /// The follower can not take entries now (full, or no window); it is alive.
+    /// The follower cannot take entries now (full, or no window); it is alive.
     #[codec(tag = 2)]
     Busy,
 }
@@ -206,7 +206,7 @@ pub enum SnapshotResult {
         /// The follower's log equals the leader's up to here.
         upto: Index,
     },
-    /// The content did not have the digest promised: begin anew.
+    /// The content did not have the digest promised: begin again.
     #[codec(tag = 2)]
     Refused,
 }

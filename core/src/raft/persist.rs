@@ -4,7 +4,7 @@
 //! Writes complete in order. Each one in flight remembers how far the log is
 //! durable once it completes; a truncation lowers that of all writes in flight
 //! at once, so that a completion can never vouch for an entry that was replaced
-//! meanwhile (the ABA of etcd's asynchronous storage). A log that begins anew lowers
+//! meanwhile (the ABA of etcd's asynchronous storage). A log that begins again lowers
 //! it to nothing: what was durable was durable in another log.
 
 use core::hash::{Hash, Hasher};
@@ -25,7 +25,7 @@ use crate::types::{Index, NodeId};
 /// Messages that may wait for a write; a message beyond is dropped, as if lost.
 pub const HELD_MAX: usize = 4096;
 
-/// How far the commit index may go before it is written anew. A restart that finds
+/// How far the commit index may go before it is written again. A restart that finds
 /// an older one hears of the rest from the leader.
 const COMMIT_LAG_MAX: u64 = 256;
 

@@ -123,7 +123,7 @@ impl Progress {
     }
 
     /// Starts over from `next`, one message at a time. Answers to messages
-    /// before `fresh` can not rewind it again.
+    /// before `fresh` cannot rewind it again.
     pub fn probe_from(&mut self, next: Index, fresh: InflightId, waiting: bool) {
         assert!(fresh >= self.floor);
         self.next = next.max(self.matched.next());
@@ -133,7 +133,7 @@ impl Progress {
         self.inflight_bytes = 0;
     }
 
-    /// The follower's log began anew: what it acknowledged is void.
+    /// The follower's log began again: what it acknowledged is void.
     pub fn renew(&mut self, incarnation: Incarnation, next: Index, fresh: InflightId) {
         self.matched = Index::ZERO;
         self.incarnation = Some(incarnation);

@@ -1,4 +1,4 @@
-//! Majorities. Sorted anew each time: a structure that is kept sorted in place
+//! Majorities. Sorted again each time: a structure that is kept sorted in place
 //! has lost its order and committed without a quorum before (openraft #1802).
 
 use super::types::Membership;

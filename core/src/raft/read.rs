@@ -61,7 +61,7 @@ impl Raft {
         }
     }
 
-    /// Why a read can not be taken now.
+    /// Why a read cannot be taken now.
     fn refuse_read(&self) -> Option<Refusal> {
         if let Some(reason) = self.refuse_service() {
             return Some(reason);

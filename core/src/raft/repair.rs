@@ -46,7 +46,7 @@ pub(super) struct Found {
     pub log: Log,
     /// Up to where the disk holds the log, or what it replaces.
     pub durable: Index,
-    /// Set if the log begins anew behind an installed state, which the disk does
+    /// Set if the log begins again behind an installed state, which the disk does
     /// not know yet.
     pub begins_anew: bool,
     pub applied: Index,
@@ -112,7 +112,7 @@ pub(super) fn examine(config: &Config, recovered: Recovered) -> Found {
     }
     let promised = promised.max(hard.commit).max(applied.index);
     let state_lost = applied.index < log.base().id.index;
-    // The store syncs an installed state before the log begins anew behind it. A
+    // The store syncs an installed state before the log begins again behind it. A
     // crash in between leaves the old log, which may hold other entries.
     let of_this_log = log.term_at(applied.index) == Some(applied.term);
     let missing = state_lost || !of_this_log || promised > log.last().index;

@@ -300,7 +300,7 @@ impl Raft {
         }
     }
 
-    /// Why a command can not be taken now.
+    /// Why a command cannot be taken now.
     pub(super) fn refuse_proposal(&self, bytes: usize) -> Option<Refusal> {
         if bytes > ENTRY_BYTES_MAX {
             return Some(Refusal::TooLarge);

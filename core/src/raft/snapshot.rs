@@ -346,12 +346,12 @@ impl Raft {
     }
 
     /// The chunk that would continue what is staged. A later message with chunk 0
-    /// means that the leader opened its snapshot anew.
+    /// means that the leader opened its snapshot again.
     fn next_chunk(&self, incoming: &Incoming, meta: &SnapshotMeta, chunk: u64) -> u64 {
         match &self.staging {
             Some(staging) if *staging.meta == *meta => {
-                let anew = chunk == 0 && incoming.inflight > staging.incoming.inflight;
-                if anew { 0 } else { staging.next }
+                let again = chunk == 0 && incoming.inflight > staging.incoming.inflight;
+                if again { 0 } else { staging.next }
             }
             _ => 0,
         }
@@ -367,7 +367,7 @@ impl Raft {
             self.gate.mark_base();
         } else {
             // The disk hangs, and entries up to the base wait to be written. They are not
-            // needed any more: the log begins anew on disk, with what follows them.
+            // needed any more: the log begins again on disk, with what follows them.
             self.gate.mark_reset(at);
         }
     }

@@ -31,7 +31,7 @@ pub trait Module: Clone + Debug {
     fn owner(op: &Self::Op) -> ModuleId;
 
     /// Whether image keys that begin with this byte are the module's. Forever: what
-    /// a byte stands for can not change while a state holds it.
+    /// a byte stands for cannot change while a state holds it.
     fn owns_space(space: u8) -> bool;
 
     /// Whether encoded operations and outcomes that begin with this byte are the

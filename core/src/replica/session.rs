@@ -157,7 +157,7 @@ impl Sessions {
         assert!(stored.is_some(), "every session is stored");
     }
 
-    /// Begins a session's time anew and forgets the answers up to `confirmed`.
+    /// Begins a session's time again and forgets the answers up to `confirmed`.
     fn touch(&mut self, ctx: &mut Ctx<'_>, session: SessionId, confirmed: u64) {
         let record = self.records.get_mut(&session);
         let record = record.expect("the caller has seen the session");

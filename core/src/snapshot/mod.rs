@@ -29,7 +29,7 @@
 //!
 //! **Invariants.**
 //! - F1 every accepted manifest and page re-encodes to the same bytes.
-//! - F2 names hold no `/` and no NUL and are not `.` or `..`: a tree can not
+//! - F2 names hold no `/` and no NUL and are not `.` or `..`: a tree cannot
 //!   point outside of itself.
 //! - F3 every place in a stream that an accepted tree names is checked against
 //!   the stream's length before it is read ([`Layout::pieces`]).

@@ -18,8 +18,8 @@ pub fn segments_root(segments: &[SegmentRef]) -> [u8; 32] {
 }
 
 /// The leaf of a segment: `SHA-256(0x00 ‖ index ‖ length ‖ id)` with big-endian
-/// 64-bit numbers. A proof for one place can not be passed off for another, and a
-/// segment can not be presented with another length.
+/// 64-bit numbers. A proof for one place cannot be passed off for another, and a
+/// segment cannot be presented with another length.
 pub fn segment_leaf(index: LeafIndex, segment: &SegmentRef) -> LeafHash {
     let mut data = [0; LEAF_BYTES];
     data[..8].copy_from_slice(&index.0.to_be_bytes());

@@ -28,7 +28,7 @@ pub trait Harness {
 
     /// Ends a store as a crash would, losing as much as the harness can make it
     /// lose of what was not synced, and opens the same place again. `None` if
-    /// the harness can not simulate a crash.
+    /// the harness cannot simulate a crash.
     fn crash(&mut self, store: Self::Store) -> Option<Self::Store>;
 }
 
@@ -231,7 +231,7 @@ pub fn reopening_keeps_everything<H: Harness>(harness: &mut H) {
     let mut store = harness.reopen(store);
     let expected = pairs(&[("a", "1"), ("b", "2")]);
     assert_eq!(scan_all(&store, 1 << 20), expected);
-    // Sequence numbers begin anew with each start of a node.
+    // Sequence numbers begin again with each start of a node.
     commit(&mut store, 1, vec![put("c", "3")], false);
     let store = harness.reopen(store);
     assert_eq!(get(&store, b"c"), Some(Bytes::from_static(b"3")));

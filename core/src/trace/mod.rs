@@ -136,12 +136,12 @@ impl Trace {
     pub fn to_text(&self) -> String {
         let mut text = format!("M format dct/{VERSION}\n");
         for record in &self.records {
-            writeln!(text, "{record}").expect("writing to a string can not fail");
+            writeln!(text, "{record}").expect("writing to a string cannot fail");
         }
         if let Some(digest) = &self.digest {
             let check: [u8; 32] = Sha256::digest(text.as_bytes()).into();
             writeln!(text, "E {} {}", Hex(digest), Hex(&check))
-                .expect("writing to a string can not fail");
+                .expect("writing to a string cannot fail");
         }
         text
     }

@@ -1,4 +1,4 @@
-//! Ids, times and quantities as newtypes: a term can not be passed for an index.
+//! Ids, times and quantities as newtypes: a term cannot be passed for an index.
 
 mod ids;
 mod modules;

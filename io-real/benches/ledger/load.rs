@@ -1,5 +1,5 @@
-//! Clients in a closed loop: each hands in a signed transaction, waits until it is
-//! final, and hands in the next. Everything is signed before the clock runs.
+//! Clients in a closed loop: each submits a signed transaction, waits until it is
+//! final, and submits the next. Everything is signed before the clock runs.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -31,7 +31,7 @@ pub struct Load {
     pub clients: usize,
 }
 
-/// Clients with what they will hand in.
+/// Clients with what they will submit.
 pub struct Clients {
     load: Load,
     signed: Vec<Vec<Bytes>>,

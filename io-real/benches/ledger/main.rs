@@ -126,7 +126,7 @@ fn measure(row: &str, load: Load, is_alone: bool, length: Duration) {
         each(cpu.of("peers")),
     );
     let ran_out = running.stop();
-    assert!(!ran_out, "the clients had enough to hand in");
+    assert!(!ran_out, "the clients had enough to submit");
     nodes.stop(runtime);
 }
 

@@ -214,7 +214,7 @@ impl Temporary {
 
 impl Drop for Temporary {
     fn drop(&mut self) {
-        // After publishing the name is gone. What can not be removed now is swept
+        // After publishing the name is gone. What cannot be removed now is swept
         // when the store is opened.
         let _ = fs::remove_file(&self.path);
     }

@@ -70,7 +70,7 @@ impl BlobStore {
     /// Opens the store in a directory, which is made if it does not exist, and
     /// clears what an earlier crash left. Blocks.
     pub fn open(root: impl Into<PathBuf>, config: BlobConfig) -> Result<Self, BlobError> {
-        assert!(config.writes_max > 0, "a store that can not be written");
+        assert!(config.writes_max > 0, "a store that cannot be written");
         let root = root.into();
         fs::create_dir_all(&root).map_err(BlobError::disk("create", &root))?;
         let lock = lock(&root)?;
@@ -147,7 +147,7 @@ impl Inner {
     /// The lock over the blobs whose names begin like this one.
     pub(super) fn shard(&self, id: &SegmentId) -> MutexGuard<'_, Shard> {
         let shard = &self.shards[usize::from(id.0[0])];
-        // A panic elsewhere can not leave a shard half-changed: it only remembers
+        // A panic elsewhere cannot leave a shard half-changed: it only remembers
         // which directories are synced.
         shard
             .lock()

@@ -87,7 +87,7 @@ pub fn read_key(path: &Path) -> Result<SecretKey, DataDirError> {
 /// Makes a fresh key and writes it to a file that did not exist.
 ///
 /// # Errors
-/// The file exists, or can not be written.
+/// The file exists, or cannot be written.
 pub fn create_key(path: &Path) -> Result<SecretKey, DataDirError> {
     if path.try_exists().map_err(io_error(path))? {
         return Err(io_error(path)(io::ErrorKind::AlreadyExists.into()));

@@ -47,7 +47,7 @@ pub struct DataDir {
     _lock: DirLock,
 }
 
-/// Why a data directory can not be used. Nothing in it was changed.
+/// Why a data directory cannot be used. Nothing in it was changed.
 #[derive(Debug, thiserror::Error)]
 pub enum DataDirError {
     /// Another process uses it.
@@ -215,7 +215,7 @@ impl<F: FileSystem> FileSystem for Marking<F> {
             let text = b"a record was made durable in this volume\n";
             if let Err(error) = durable::write_file(mark, text, 0o600) {
                 let place = mark.display();
-                self.said = Some(format!("the mark {place} can not be written: {error}"));
+                self.said = Some(format!("the mark {place} cannot be written: {error}"));
                 return FileResult::Failed(FileError::Io);
             }
             self.mark = None;

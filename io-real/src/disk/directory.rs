@@ -204,7 +204,7 @@ fn reserve(file: &File, len: u64) -> io::Result<()> {
     use rustix::io::Errno;
     match fallocate(file, FallocateFlags::empty(), 0, len) {
         Ok(()) => Ok(()),
-        // Some file systems can not reserve; a sparse file works everywhere and
+        // Some file systems cannot reserve; a sparse file works everywhere and
         // only makes a full disk show later, as a failed write.
         Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => file.set_len(len),
         Err(error) => Err(error.into()),

@@ -73,8 +73,8 @@ impl What {
         }
     }
 
-    /// Whether a log does not go on after it has failed: one that can not be read is
-    /// repaired, and what can not be removed stays.
+    /// Whether a log does not go on after it has failed: one that cannot be read is
+    /// repaired, and what cannot be removed stays.
     const fn is_vital(self) -> bool {
         !matches!(self, Self::ReadFile(_) | Self::Remove(_))
     }

@@ -50,7 +50,7 @@ pub struct Replay {
     /// Events taken.
     pub steps: u64,
     /// Events whose effects, and those of all events before, were compared with
-    /// the recording. The last event before a cut can not be.
+    /// the recording. The last event before a cut cannot be.
     pub confirmed: u64,
     /// Effects of all events.
     pub effects: u64,
@@ -80,7 +80,7 @@ pub enum ReplayEnd {
 /// Why a replay did not reach the end.
 #[derive(Debug, thiserror::Error)]
 pub enum ReplayError {
-    /// The files can not be read.
+    /// The files cannot be read.
     #[error("{path}: {source}")]
     Io {
         /// Which.
@@ -255,7 +255,7 @@ impl<M: Machine<Event = Event, Effect = Effect>> Player<M> {
             Ok(length) => length,
             // The longest varint has ten bytes; a shorter rest may be a torn one.
             Err(_) if bytes.len() < 10 => return Ok(None),
-            Err(_) => return Err(self.damaged(path, "its length can not be read")),
+            Err(_) => return Err(self.damaged(path, "its length cannot be read")),
         };
         if length > body.len() {
             return Ok(None);
@@ -264,7 +264,7 @@ impl<M: Machine<Event = Event, Effect = Effect>> Player<M> {
         *bytes = body;
         record
             .map(Some)
-            .map_err(|_| self.damaged(path, "it can not be decoded"))
+            .map_err(|_| self.damaged(path, "it cannot be decoded"))
     }
 
     /// Takes a record that is no header; tells whether the replay ends with it.
@@ -322,7 +322,7 @@ impl<M: Machine<Event = Event, Effect = Effect>> Player<M> {
         }
         self.check(step.effects_before)?;
         let event = Event::from_bytes(&step.event);
-        let event = event.map_err(|_| self.damaged(path, "the event can not be decoded"))?;
+        let event = event.map_err(|_| self.damaged(path, "the event cannot be decoded"))?;
         let now = Time(step.now_nanos);
         if now < self.replay.last {
             return Err(self.damaged(path, "time goes back"));

@@ -15,7 +15,7 @@
 //!   and the engine's own limit is so far away that it is never met.
 //!
 //! The bindings offer no way to go on after an error in the background (a table
-//! that can not be written), so that the first one is final, even where the engine
+//! that cannot be written), so that the first one is final, even where the engine
 //! would still take writes.
 
 use std::path::Path;
@@ -30,7 +30,7 @@ use rocksdb::{
 
 /// Memory for blocks that are read.
 const CACHE_BYTES: usize = 256 << 20;
-/// Bytes of batches after which a table is written and the log begins anew.
+/// Bytes of batches after which a table is written and the log begins again.
 pub(super) const LOG_BYTES: u64 = 64 << 20;
 /// What a change costs in memory and log beyond its bytes, counted generously.
 const OP_OVERHEAD_BYTES: u64 = 128;

@@ -8,7 +8,7 @@
 //! DECUBE_OLD_DATA=write cargo test -p io-real --test cluster old_data
 //! ```
 //!
-//! Write it anew only when a release gives up the format before, and say so there. The
+//! Write it again only when a release gives up the format before, and say so there. The
 //! secrets in it are of no other node.
 
 use std::fs;

@@ -1,4 +1,4 @@
-//! Clients of the ledger: each has an account, hands in one transaction after the
+//! Clients of the ledger: each has an account, submits one transaction after the
 //! other through any node, and repeats the very same bytes until they are final.
 //!
 //! What a client does is drawn by client and number, so that a trace can list it and
@@ -35,7 +35,7 @@ const GENERATION_BITS: u64 = 40;
 enum State {
     /// It thinks, or waits to try again.
     Idle,
-    /// It has handed in its transaction.
+    /// It has submitted its transaction.
     Submitted(RequestId),
     /// It asks where its account stands: its last try may have been in vain.
     Asking(RequestId),

@@ -1,7 +1,7 @@
 //! Those who lie on the ledger: a [`Liar`] is an honest process whose words are changed on
 //! their way out, by a list of behaviours; twins are two honest processes with one key.
 //!
-//! A liar holds its own key and what it has heard, nothing else, so it can not forge a
+//! A liar holds its own key and what it has heard, nothing else, so it cannot forge a
 //! vote of somebody else (see [`decube_core::crypto::fake`]). Each behaviour is an
 //! [`Adversary`] and one bit of
 //! [`strategies`](crate::config::AdversarySettings::strategies), so that a minimiser can

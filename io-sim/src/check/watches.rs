@@ -4,7 +4,7 @@
 //! A watcher goes on at the next node from the revision behind the last one that it
 //! saw. So what it saw is whole from where it began to its last change: every write
 //! that was acknowledged with a revision in between must be among it. Where a node
-//! has forgotten the past, the watcher begins anew and vouches only for what
+//! has forgotten the past, the watcher begins again and vouches only for what
 //! follows.
 
 use std::collections::BTreeMap;

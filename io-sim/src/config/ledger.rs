@@ -159,7 +159,7 @@ impl SimConfig {
         }
         if s.coin() {
             // Who lacks a block that all others have pruned fetches a state, so one is to
-            // be had: an operator can not choose fewer blocks than lie between two states.
+            // be had: an operator cannot choose fewer blocks than lie between two states.
             let least = self.ledger.point_blocks.max(4);
             self.ledger.retain_blocks = s.magnitude(4, 64).max(least);
         }

@@ -8,7 +8,7 @@
 //!
 //! Damage to what was synced (bit rot, a read or a write that went elsewhere, a
 //! sync that lied) is applied within the world's fault budget, and only to sectors
-//! that later syncs have left behind: the very last ones can not be told from a
+//! that later syncs have left behind: the very last ones cannot be told from a
 //! torn tail by any log, so no single node can survive their loss.
 
 mod file;

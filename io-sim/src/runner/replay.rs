@@ -28,7 +28,7 @@ pub struct ReplayReport {
     pub mismatch: Option<String>,
 }
 
-/// Why a trace can not be run.
+/// Why a trace cannot be run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ReplayError {
     /// The text is no trace.

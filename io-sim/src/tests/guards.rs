@@ -54,7 +54,7 @@ fn what_may_happen_is_accepted() {
         rule(&[(1, lease(1, 0)), (2, revoked), (3, gone), (4, lease(4, 1))]),
         None
     );
-    // Taken, taken again by the same lease, given back, taken anew.
+    // Taken, taken again by the same lease, given back, taken again.
     let again = [
         (2, taken(1, 2)),
         (3, taken(1, 2)),

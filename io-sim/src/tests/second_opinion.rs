@@ -2,7 +2,7 @@
 //! comes with the model checker `stateright`.
 //!
 //! There each operation runs on a thread of its own, because a thread with a call
-//! that never returns can not call again. A call without an answer stays in
+//! that never returns cannot call again. A call without an answer stays in
 //! flight: the tester may place it anywhere after its invocation, or nowhere.
 
 use stateright::semantics::{ConsistencyTester as _, LinearizabilityTester, SequentialSpec};

@@ -24,12 +24,12 @@ fn a_power_loss_keeps_a_prefix_of_whole_batches() {
         let mut store = SimStore::new(seed, 1);
         for seq in 1..=10 {
             let batch = put(seq, &format!("k{seq:02}"), seq == 4);
-            store.commit(&batch).expect("it can not fail");
+            store.commit(&batch).expect("it cannot fail");
         }
         store.crash(true);
         let pairs = store
             .scan(b"", None, 1 << 20)
-            .expect("it can not fail")
+            .expect("it cannot fail")
             .pairs;
         assert_eq!(pairs.len() % 2, 0, "no half of a batch");
         let kept = pairs.len() / 2;
@@ -52,10 +52,10 @@ fn a_power_loss_keeps_a_prefix_of_whole_batches() {
 #[test]
 fn the_end_of_a_process_loses_nothing() {
     let mut store = SimStore::new(1, 1);
-    store.commit(&put(1, "k", false)).expect("it can not fail");
+    store.commit(&put(1, "k", false)).expect("it cannot fail");
     store.crash(false);
     assert_eq!(
-        store.get(b"k/a").expect("it can not fail"),
+        store.get(b"k/a").expect("it cannot fail"),
         Some(Bytes::from("1"))
     );
 }
@@ -66,7 +66,7 @@ fn scans_are_ordered_bounded_and_never_empty_without_need() {
     for seq in 1..=5 {
         store
             .commit(&put(seq, &format!("k{seq}"), false))
-            .expect("it can not fail");
+            .expect("it cannot fail");
     }
     let remove = StoreBatch {
         seq: StoreSeq(6),
@@ -81,17 +81,17 @@ fn scans_are_ordered_bounded_and_never_empty_without_need() {
         ],
         sync: false,
     };
-    store.commit(&remove).expect("it can not fail");
+    store.commit(&remove).expect("it cannot fail");
     let all = store
         .scan(b"", None, 1 << 20)
-        .expect("it can not fail")
+        .expect("it cannot fail")
         .pairs;
     let keys: Vec<&[u8]> = all.iter().map(|(key, _)| key.as_ref()).collect();
     assert_eq!(keys, [&b"k1/a"[..], b"k1/b", b"k4/a", b"k4/b", b"k5/b"]);
     assert_eq!(
         store
             .scan(b"k1/b", Some(b"k4/b"), 1 << 20)
-            .expect("it can not fail")
+            .expect("it cannot fail")
             .pairs
             .len(),
         2
@@ -99,7 +99,7 @@ fn scans_are_ordered_bounded_and_never_empty_without_need() {
     assert_eq!(
         store
             .scan(b"k4", None, 1)
-            .expect("it can not fail")
+            .expect("it cannot fail")
             .pairs
             .len(),
         1

@@ -15,7 +15,7 @@ const SEED: u64 = 1;
 pub struct Faults {
     /// Those that never start.
     pub crashed: BTreeSet<usize>,
-    /// When every other validator can not hear the rest, and the rest not it: from and
+    /// When every other validator cannot hear the rest, and the rest not it: from and
     /// to, since the beginning. Neither side may be a quorum.
     pub partition: Option<(Span, Span)>,
     /// Of a million messages, so many are lost.

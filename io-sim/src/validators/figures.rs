@@ -147,7 +147,7 @@ impl Validators {
         (0..self.setup.count).map(arrival).collect()
     }
 
-    /// Waits of clients that hand in something at each living validator again and
+    /// Waits of clients that submit something at each living validator again and
     /// again. It is in the first block whose leader had heard of it.
     fn clients(&self, tracks: &[&Track]) -> Vec<u64> {
         let mut waits = Vec::new();

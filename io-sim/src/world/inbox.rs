@@ -9,7 +9,7 @@ use super::{Host, World};
 use crate::subject::Subject;
 
 /// Messages that the transport of a node keeps for one of its parts. What comes then is
-/// lost: its senders can not get rid of it, and drop what is oldest of their own.
+/// lost: its senders cannot get rid of it, and drop what is oldest of their own.
 pub const INBOX_MAX: usize = 1024;
 
 /// What waits for a part.

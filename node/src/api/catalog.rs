@@ -297,7 +297,7 @@ impl Entry {
             let key = String::from_utf8_lossy(&pair.key);
             ApiError::new(
                 Code::Internal,
-                format!("the stored entry {key:?} can not be read"),
+                format!("the stored entry {key:?} cannot be read"),
             )
         };
         let value: Value = serde_json::from_slice(&pair.value).map_err(|_| broken())?;

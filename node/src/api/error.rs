@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 pub enum Code {
     /// The request is not well formed.
     InvalidRequest,
-    /// An id or a key can not be used.
+    /// An id or a key cannot be used.
     InvalidId,
     /// The query `q` is not well formed.
     InvalidQuery,
@@ -146,7 +146,7 @@ pub const ERRORS: &[About] = &[
     about(Code::AlreadyExists, "already-exists", StatusCode::CONFLICT, "CONFLICT", None,
         "There is something under this id already. Nothing was changed."),
     about(Code::PreconditionFailed, "precondition-failed", StatusCode::PRECONDITION_FAILED, "CONFLICT", None,
-        "If-Match or If-None-Match does not hold. Nothing was changed. Read again and decide anew."),
+        "If-Match or If-None-Match does not hold. Nothing was changed. Read again and decide again."),
     about(Code::RangeNotSatisfiable, "range-not-satisfiable", StatusCode::RANGE_NOT_SATISFIABLE,
         "INVALID_REQUEST", None,
         "The range begins behind the end of the content."),
@@ -155,7 +155,7 @@ pub const ERRORS: &[About] = &[
     about(Code::BodyIncomplete, "request/incomplete", StatusCode::BAD_REQUEST, "INVALID_REQUEST", None,
         "The body ended too early or stood still for too long. Nothing was stored; send it again."),
     about(Code::NoSession, "session/unknown", StatusCode::GONE, "NOT_FOUND", None,
-        "The session expired or never was. Whether its last unanswered change happened can not be told from this answer."),
+        "The session expired or never was. Whether its last unanswered change happened cannot be told from this answer."),
     about(Code::AnswerGone, "session/answer-gone", StatusCode::CONFLICT, "CONFLICT", None,
         "The client confirmed this answer as received before; it is not kept any more."),
     about(Code::NoLease, "lease/unknown", StatusCode::NOT_FOUND, "NOT_FOUND", None,
@@ -177,7 +177,7 @@ pub const ERRORS: &[About] = &[
     about(Code::ChangeInProgress, "raft/change-in-progress", StatusCode::CONFLICT, "CONFLICT", Some(1000),
         "A membership change is in progress. Nothing was done; try again when it is complete."),
     about(Code::LogCompacted, "log/compacted", StatusCode::GONE, "NOT_FOUND", None,
-        "The log does not hold this entry any more, so it can not be proven here. Another node may keep more of the log; fetch proofs soon after the write."),
+        "The log does not hold this entry any more, so it cannot be proven here. Another node may keep more of the log; fetch proofs soon after the write."),
     about(Code::NotApplied, "log/not-applied", StatusCode::NOT_FOUND, "NOT_FOUND", Some(500),
         "This node has not applied this entry: it follows more slowly, or there is no such entry. Try again or ask the node that took the write."),
     about(Code::NoMajority, "log/no-majority", StatusCode::SERVICE_UNAVAILABLE, "SERVICE_UNAVAILABLE", Some(1000),
@@ -185,11 +185,11 @@ pub const ERRORS: &[About] = &[
     about(Code::VotersUnknown, "log/voters-unknown", StatusCode::SERVICE_UNAVAILABLE, "SERVICE_UNAVAILABLE", Some(1000),
         "This node has not met all voters since it started. Start the ones that are named, try again, or ask another node."),
     about(Code::TxRejected, "ledger/tx-rejected", StatusCode::UNPROCESSABLE_ENTITY, "INVALID_REQUEST", None,
-        "The ledger does not take this transaction, and nothing of it happened. `reason` says why: a used sequence, a bad signature, another ledger. Sign it anew and hand it in again."),
+        "The ledger does not take this transaction, and nothing of it happened. `reason` says why: a used sequence, a bad signature, another ledger. Sign it again and hand it in again."),
     about(Code::LedgerFull, "ledger/full", StatusCode::TOO_MANY_REQUESTS, "RATE_LIMITED", Some(1000),
         "Too many transactions wait for a block, or they come too fast: those of all, of this account or of this cluster; `reason` says which. Nothing was taken; try again after Retry-After."),
     about(Code::LedgerNotFinal, "ledger/not-final", StatusCode::GATEWAY_TIMEOUT, "TIMEOUT", Some(1000),
-        "The transaction was taken and is not final yet. Ask for its hash, or hand in the same bytes again: it happens at most once. If this lasts, more than a third of the validators can not be reached."),
+        "The transaction was taken and is not final yet. Ask for its hash, or submit the same bytes again: it happens at most once. If this lasts, more than a third of the validators cannot be reached."),
     about(Code::LedgerPruned, "ledger/pruned", StatusCode::GONE, "NOT_FOUND", None,
         "The block is final, and this node keeps the transactions of later blocks only: those from `base` on (gcl.retain_blocks). Of earlier ones it keeps headers, the places and outcomes of operations, the tree over all blocks and how epochs handed over. Ask a node that keeps all blocks."),
     about(Code::LedgerUnavailable, "ledger/unavailable", StatusCode::SERVICE_UNAVAILABLE,

@@ -207,7 +207,7 @@ pub fn check_id(id: &str) -> ApiResult<()> {
     };
     Err(ApiError::new(
         Code::InvalidId,
-        format!("the id {id:?} can not be used: {refusal}"),
+        format!("the id {id:?} cannot be used: {refusal}"),
     ))
 }
 

@@ -82,7 +82,7 @@ pub struct Gateway {
     pub limits: ApiLimits,
     /// The names.
     pub info: NodeInfo,
-    /// Signs what clients hand in unsigned, if the node has an account.
+    /// Signs what clients submit unsigned, if the node has an account.
     pub edge: Option<Edge>,
     pub(super) http: HttpMetrics,
     pub(super) requests: Arc<Semaphore>,

@@ -353,7 +353,7 @@ pub async fn follow(State(gateway): State<Shared>, params: Params) -> ApiResult<
     let blocks = gateway.backend.blocks();
     let mut stopping = gateway.stopping.subscribe();
     let stopped = async move {
-        // The gateway outlives its streams, so waiting can not fail.
+        // The gateway outlives its streams, so waiting cannot fail.
         let _ = stopping.wait_for(|stopping| *stopping).await;
     };
     let events = stream::unfold((blocks, permit), |(mut blocks, permit)| async move {

@@ -2,7 +2,7 @@
 //! its way into the canonical signed form.
 //!
 //! Its signature covers the payload alone: it binds neither ledger nor order, so it
-//! can be replayed, and it can not be a signature of the ledger. This node puts the
+//! can be replayed, and it cannot be a signature of the ledger. This node puts the
 //! document as it is into a transaction of its own account. What the user signed
 //! stays readable on the ledger; what orders it is the node's word.
 

@@ -107,7 +107,7 @@ impl Manifest {
         read().ok_or_else(|| {
             ApiError::new(
                 Code::Internal,
-                "the stored manifest of the object can not be read",
+                "the stored manifest of the object cannot be read",
             )
         })
     }

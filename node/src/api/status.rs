@@ -126,7 +126,7 @@ pub async fn remove_member(
         return Err(ApiError::not_found("member", &id.to_string()));
     }
     if target.voters.is_empty() {
-        return Err(ApiError::invalid("the last voter can not be removed"));
+        return Err(ApiError::invalid("the last voter cannot be removed"));
     }
     change(&gateway, target).await
 }

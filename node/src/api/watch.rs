@@ -58,7 +58,7 @@ pub async fn start(
         .data(json!({"revision": revision.0}).to_string());
     let mut stopping = gateway.stopping.subscribe();
     let stopped = async move {
-        // The gateway outlives its watches, so waiting can not fail.
+        // The gateway outlives its watches, so waiting cannot fail.
         let _ = stopping.wait_for(|stopping| *stopping).await;
     };
     let events = changes.flat_map(|item| stream::iter(events(item)));

@@ -95,7 +95,7 @@ impl Client {
         request.headers_mut().insert(HOST, host);
         for (name, value) in headers {
             let value = HeaderValue::from_str(value)
-                .map_err(|_| Failure::new(USAGE, format!("{name} can not be {value:?}")))?;
+                .map_err(|_| Failure::new(USAGE, format!("{name} cannot be {value:?}")))?;
             request
                 .headers_mut()
                 .insert(HeaderName::from_static(name), value);
@@ -123,7 +123,7 @@ impl Client {
         };
         let failure = Failure::new(
             UNAVAILABLE,
-            format!("can not reach {}: {reason}", self.authority),
+            format!("cannot reach {}: {reason}", self.authority),
         );
         Err(failure.hint(
             "is a node running there? `decube dev` starts a cluster, --api names another node",

@@ -326,7 +326,7 @@ fn introduce(args: &DevArgs, running: &[(u16, Running)], data: &Path) {
 }
 
 async fn stop_all(running: Vec<(u16, Running)>) -> Outcome {
-    // All at once: a node that is alone can not hand leadership over.
+    // All at once: a node that is alone cannot hand leadership over.
     let stops = running.into_iter().map(|(_, node)| node.stop());
     let exits = futures::future::join_all(stops).await;
     exits.into_iter().try_for_each(ended)

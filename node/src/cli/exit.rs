@@ -16,7 +16,7 @@ pub const NOT_FOUND: u8 = 3;
 pub const CONFLICT: u8 = 4;
 /// Not allowed.
 pub const FORBIDDEN: u8 = 5;
-/// The cluster can not be reached or did not answer; may be retried.
+/// The cluster cannot be reached or did not answer; may be retried.
 pub const UNAVAILABLE: u8 = 6;
 /// Bytes are not what they must be.
 pub const INTEGRITY: u8 = 7;

@@ -138,7 +138,7 @@ async fn put(args: PutArgs) -> Outcome {
     let value = if args.value == "-" {
         let mut bytes = Vec::new();
         let read = std::io::stdin().lock().read_to_end(&mut bytes);
-        read.map_err(|error| Failure::new(FAILED, format!("can not read the value: {error}")))?;
+        read.map_err(|error| Failure::new(FAILED, format!("cannot read the value: {error}")))?;
         bytes
     } else {
         args.value.into_bytes()

@@ -247,7 +247,7 @@ fn show_status(status: &Value) -> Outcome {
     let field = |name: &str| cell(&status[name]);
     if !status["stuck_below"].is_null() {
         output::note(&format!(
-            "this node can not catch up: no validator has whole blocks below {}",
+            "this node cannot catch up: no validator has whole blocks below {}",
             field("stuck_below")
         ));
     }

@@ -154,7 +154,7 @@ impl ConfigSource {
     fn layers(&self) -> Result<crate::config::Layers, Failure> {
         crate::config::Layers::of_process(self.config.clone(), self.set.clone()).map_err(|error| {
             let file = self.config.as_deref().unwrap_or(Path::new("")).display();
-            Failure::new(exit::USAGE, format!("can not read {file}: {error}"))
+            Failure::new(exit::USAGE, format!("cannot read {file}: {error}"))
         })
     }
 }

@@ -66,7 +66,7 @@ pub fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build();
-    runtime.map_err(|error| Failure::new(FAILED, format!("can not start the runtime: {error}")))
+    runtime.map_err(|error| Failure::new(FAILED, format!("cannot start the runtime: {error}")))
 }
 
 /// A node that did not start.

@@ -100,7 +100,7 @@ async fn put(id: &str, file: PathBuf, if_absent: bool, remote: &Remote) -> Outco
         (None, Box::new(tokio::io::stdin()))
     } else {
         let failed =
-            |error| Failure::new(FAILED, format!("can not read {}: {error}", file.display()));
+            |error| Failure::new(FAILED, format!("cannot read {}: {error}", file.display()));
         let source = tokio::fs::File::open(&file).await.map_err(failed)?;
         let length = source.metadata().await.map_err(failed)?.len();
         (Some(length), Box::new(source))
@@ -251,7 +251,7 @@ impl Sink {
             }),
             Err(error) => Err(Failure::new(
                 FAILED,
-                format!("can not write {}: {error}", partial.display()),
+                format!("cannot write {}: {error}", partial.display()),
             )),
         }
     }
@@ -262,7 +262,7 @@ impl Sink {
             Self::File { file, partial, .. } => file.write_all(piece).map_err(|error| {
                 Failure::new(
                     FAILED,
-                    format!("can not write {}: {error}", partial.display()),
+                    format!("cannot write {}: {error}", partial.display()),
                 )
             }),
         }
@@ -280,7 +280,7 @@ impl Sink {
                     .sync_all()
                     .and_then(|()| std::fs::rename(partial, path));
                 done.map_err(|error| {
-                    Failure::new(FAILED, format!("can not write {}: {error}", path.display()))
+                    Failure::new(FAILED, format!("cannot write {}: {error}", path.display()))
                 })
             }
         }

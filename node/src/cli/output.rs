@@ -29,7 +29,7 @@ pub fn raw(bytes: &[u8]) -> Outcome {
         // A reader that has seen enough is no failure.
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Failure::new(
             FAILED,
-            format!("can not write the result: {error}"),
+            format!("cannot write the result: {error}"),
         )),
         _ => Ok(()),
     }

@@ -1,4 +1,4 @@
-//! Signing and handing in transactions.
+//! Signing and submitting transactions.
 
 use std::path::{Path, PathBuf};
 
@@ -60,7 +60,7 @@ pub fn make(path: &Path) -> Result<decube_core::crypto::SecretKey, Failure> {
 }
 
 /// Signs operations and hands them in: what the node answers. Others may use the
-/// same account; whose place is taken signs anew.
+/// same account; whose place is taken signs again.
 pub async fn submit(
     client: &Client,
     account: &Account,

@@ -338,12 +338,12 @@ fn found(report: &RunReport) -> Outcome {
 fn write_trace(path: Option<&Path>, report: &RunReport) -> Outcome {
     let Some(path) = path else { return Ok(()) };
     std::fs::write(path, runner::record(report).to_text())
-        .map_err(|error| Failure::new(FAILED, format!("can not write {}: {error}", path.display())))
+        .map_err(|error| Failure::new(FAILED, format!("cannot write {}: {error}", path.display())))
 }
 
 fn read(path: &Path) -> Result<String, Failure> {
     std::fs::read_to_string(path)
-        .map_err(|error| Failure::new(USAGE, format!("can not read {}: {error}", path.display())))
+        .map_err(|error| Failure::new(USAGE, format!("cannot read {}: {error}", path.display())))
 }
 
 fn speed(total: &SwarmReport, began: Instant) -> String {

@@ -152,9 +152,8 @@ pub fn content(path: &Path) -> Result<Vec<u8>, Failure> {
         }
         std::io::Result::Ok(text)
     };
-    let text = read().map_err(|error| {
-        Failure::new(USAGE, format!("can not read {}: {error}", path.display()))
-    })?;
+    let text = read()
+        .map_err(|error| Failure::new(USAGE, format!("cannot read {}: {error}", path.display())))?;
     match u64::try_from(text.len()).is_ok_and(|bytes| bytes <= DOCUMENT_BYTES_MAX) {
         true => Ok(text),
         false => Err(Failure::new(

@@ -114,11 +114,8 @@ fn shown(ms: u64) -> String {
 /// Reads whom to trust, and judges how old that trust is.
 pub fn trust_of(text: &[u8], period_ms: Option<u64>, at_ms: u64) -> Result<Trust, Failure> {
     let trust = trust::read(text).map_err(|error| {
-        Failure::new(
-            USAGE,
-            format!("the trust document can not be used: {error}"),
-        )
-        .hint("`decube ledger genesis` prints the genesis of a running ledger")
+        Failure::new(USAGE, format!("the trust document cannot be used: {error}"))
+            .hint("`decube ledger genesis` prints the genesis of a running ledger")
     })?;
     let epoch = &trust.epoch;
     let Some(period_ms) = period_ms.filter(|ms| !epoch.is_fresh(TimeMs(at_ms), *ms)) else {

@@ -30,7 +30,7 @@ impl Layers {
             Some(path) => Some((path.display().to_string(), std::fs::read_to_string(&path)?)),
             None => None,
         };
-        // A variable that is not valid text can not be one of ours.
+        // A variable that is not valid text cannot be one of ours.
         let env = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .collect();
@@ -295,7 +295,7 @@ impl Gather {
                         .insert(key.path, (Value::Secret(secret), origin));
                 }
                 Err(error) => {
-                    let message = format!("`{}_file`: can not read {file}: {error}", key.path);
+                    let message = format!("`{}_file`: cannot read {file}: {error}", key.path);
                     self.errors.push(Diagnostic::new(origin, message));
                 }
             }

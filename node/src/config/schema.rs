@@ -319,7 +319,7 @@ pub const KEYS: &[Key] = &[
         .about("The time between two blocks when nobody waits for one."),
     key("gcl.retain_blocks", count(0, u64::MAX), Some("0")).about(
         "How many final blocks are kept with their transactions, at least 1024; 0 for all. Keep \
-         all on some nodes: who begins anew needs every block.",
+         all on some nodes: who begins again needs every block.",
     ),
     key("gcl.endpoints", Kind::List, None)
         .about("Nodes of the global consensus layer.")

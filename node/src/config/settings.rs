@@ -273,7 +273,7 @@ impl Settings {
 }
 
 /// Typed access. Kinds and defaults are fixed by the table, so a value of another
-/// kind can not occur; a test builds the settings from defaults alone.
+/// kind cannot occur; a test builds the settings from defaults alone.
 struct Read<'a> {
     resolved: &'a Resolved,
 }

@@ -58,7 +58,7 @@ fn genesis_text(settings: &Settings) -> Result<Option<String>, LaunchError> {
     };
     let text = std::fs::read_to_string(path);
     text.map(Some).map_err(|error| LaunchError::System {
-        what: format!("gcl.genesis: can not read {}", path.display()),
+        what: format!("gcl.genesis: cannot read {}", path.display()),
         reason: error.to_string(),
     })
 }

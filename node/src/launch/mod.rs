@@ -56,13 +56,13 @@ pub use log::start_log;
 /// Why a node could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum LaunchError {
-    /// The data directory can not be used.
+    /// The data directory cannot be used.
     #[error(transparent)]
     Data(#[from] DataDirError),
-    /// The segments can not be used.
+    /// The segments cannot be used.
     #[error("segments: {0}")]
     Blobs(#[from] BlobError),
-    /// The transport can not start.
+    /// The transport cannot start.
     #[error(transparent)]
     Network(#[from] NetworkError),
     /// A part of the operating system refused.
@@ -73,7 +73,7 @@ pub enum LaunchError {
         /// What it said.
         reason: String,
     },
-    /// This build can not do what the configuration asks.
+    /// This build cannot do what the configuration asks.
     #[error("{0}")]
     Unsupported(String),
 }
@@ -356,7 +356,7 @@ fn recorder(
     let journal = JournalConfig::bounded(directory, settings.record.bytes_max);
     let started = JournalRecorder::start(&journal, config);
     started.map(Some).map_err(|error| LaunchError::System {
-        what: format!("record.dir: can not record into {}", directory.display()),
+        what: format!("record.dir: cannot record into {}", directory.display()),
         reason: error.to_string(),
     })
 }
@@ -398,7 +398,7 @@ fn server_config(settings: &Settings) -> ServerConfig {
 }
 
 async fn bind(key: &str, address: &str) -> Result<TcpListener, LaunchError> {
-    let what = || format!("{key}: can not listen on {address}");
+    let what = || format!("{key}: cannot listen on {address}");
     let address = resolve(key, address)?;
     TcpListener::bind(address)
         .await
@@ -410,7 +410,7 @@ async fn bind(key: &str, address: &str) -> Result<TcpListener, LaunchError> {
 
 fn resolve(key: &str, address: &str) -> Result<SocketAddr, LaunchError> {
     socket_addr(address).map_err(|error| LaunchError::System {
-        what: format!("{key}: {address} can not be looked up"),
+        what: format!("{key}: {address} cannot be looked up"),
         reason: error.to_string(),
     })
 }

@@ -15,7 +15,7 @@ pub enum GenesisFileError {
     /// It is no JSON.
     #[error("not JSON: {0}")]
     Json(#[from] serde_json::Error),
-    /// Something in it can not be read.
+    /// Something in it cannot be read.
     #[error(transparent)]
     Document(#[from] DocumentError),
     /// It makes no ledger.

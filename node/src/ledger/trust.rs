@@ -28,10 +28,10 @@ pub enum TrustError {
     /// It is no JSON.
     #[error("not JSON: {0}")]
     Json(#[from] serde_json::Error),
-    /// A kept epoch that can not be read.
+    /// A kept epoch that cannot be read.
     #[error(transparent)]
     Document(#[from] DocumentError),
-    /// A genesis that can not be used.
+    /// A genesis that cannot be used.
     #[error(transparent)]
     Genesis(#[from] GenesisFileError),
 }

@@ -36,7 +36,7 @@ pub fn describe(entry: &ProofEntry) -> String {
 }
 
 fn unreadable(len: usize) -> String {
-    format!("{len} bytes that this version can not read")
+    format!("{len} bytes that this version cannot read")
 }
 
 fn command(command: &Command) -> String {

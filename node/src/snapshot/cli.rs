@@ -34,7 +34,7 @@ pub struct DecubSnapshot {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 there is no such snapshot, 4 the name
-is taken, 6 the node can not be reached (may be retried), 7 damaged, 9 incomplete:
+is taken, 6 the node cannot be reached (may be retried), 7 damaged, 9 incomplete:
 files could not be stored, 130 interrupted.
 
 Examples:
@@ -80,7 +80,7 @@ enum Command {
     /// means the directory behind the link.
     ///
     /// Files that change while they are read are read again, up to three times.
-    /// If one keeps changing or can not be read, it is named, nothing is
+    /// If one keeps changing or cannot be read, it is named, nothing is
     /// registered, and the exit code is 9. An interrupted command leaves nothing
     /// visible; run it again and what was uploaded is reused.
     Create {

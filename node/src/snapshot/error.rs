@@ -52,7 +52,7 @@ pub enum SnapshotError {
     Interrupted,
 }
 
-/// Why stored bytes can not be used.
+/// Why stored bytes cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
     /// A segment is missing, or its bytes are not what its name says.

@@ -48,7 +48,7 @@ pub(super) async fn open<R: Remote>(
         return Err(damaged(format!("its manifest {hash} has other bytes")));
     }
     let manifest = Manifest::from_bytes(&bytes)
-        .map_err(|error| damaged(format!("its manifest can not be read: {error}")))?;
+        .map_err(|error| damaged(format!("its manifest cannot be read: {error}")))?;
     if manifest.id != *id {
         return Err(damaged(format!("its manifest belongs to {}", manifest.id)));
     }

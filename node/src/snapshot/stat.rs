@@ -11,7 +11,7 @@ use rustix::io::Errno;
 /// The fields of a `stat` call that identify a state of a file: two equal values
 /// before and after a read mean, as far as the system can tell, that the content
 /// did not change in between. (A write within one tick of the system's clock after
-/// another can not be told from it.)
+/// another cannot be told from it.)
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct FileStat {
     pub device: u64,

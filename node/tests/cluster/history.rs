@@ -24,7 +24,7 @@ pub enum What {
     Read(String, u64),
 }
 
-/// Checks the history of one key; the error tells what can not be.
+/// Checks the history of one key; the error tells what cannot be.
 pub fn check(operations: &[Operation]) -> Result<(), String> {
     let mut written: BTreeMap<&str, &Operation> = BTreeMap::new();
     for operation in operations {

@@ -117,7 +117,7 @@ pub struct Cluster {
     queue: BTreeMap<(Time, u64), Item>,
     next_item: u64,
     random: u64,
-    /// Pairs of slots that can not hear each other, in this direction.
+    /// Pairs of slots that cannot hear each other, in this direction.
     pub cut: BTreeSet<(usize, usize)>,
     pub pool: BTreeSet<Bytes>,
     pub messages: u64,

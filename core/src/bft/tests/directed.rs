@@ -105,7 +105,7 @@ pub fn what_one_validator_waits_for_wakes_the_others(mutant: Mutant) {
     }
 }
 
-/// C4. All votes of a view are lost, and nobody can vote anew.
+/// C4. All votes of a view are lost, and nobody can vote again.
 pub fn what_was_lost_is_said_again(mutant: Mutant) {
     let mut cluster = still_world(3, mutant);
     (0..4).for_each(|slot| isolate(&mut cluster, slot));

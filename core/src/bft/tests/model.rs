@@ -25,7 +25,7 @@
 //! - Repetition, help and questions are left out: what they bring is in the
 //!   network already. Proposals travel without certificates for the same reason.
 //!
-//! The laws are about what is signed, and are stated here anew: one block per view
+//! The laws are about what is signed, and are stated here again: one block per view
 //! can be notarised, no view can be given up and finalised, all that can be final
 //! lies on one chain, and no honest validator signs what contradicts itself.
 
@@ -111,7 +111,7 @@ struct World {
     /// Blocks of the liar, as bits.
     lies: u64,
     statements: Vec<Statement>,
-    /// For each statement, those that can not be certified beside it.
+    /// For each statement, those that cannot be certified beside it.
     excluded: Vec<u64>,
     locals: Vec<Local>,
     known: BTreeMap<Digest, u32>,
@@ -206,7 +206,7 @@ impl World {
         number
     }
 
-    /// Whether these two can not both be certified.
+    /// Whether these two cannot both be certified.
     fn excludes(&self, one: &Statement, other: &Statement) -> bool {
         let same_view = one.view() == other.view();
         match (one.kind, other.kind) {

@@ -175,7 +175,7 @@ impl<'a> Solo<'a> {
         solo
     }
 
-    /// Starts it anew from its disk.
+    /// Starts it again from its disk.
     pub fn restart(&mut self, lost_disk: bool) {
         self.bft = machine(self.keys, self.me, self.mutant);
         if lost_disk {

@@ -50,7 +50,7 @@ enum StoreImage {
 pub(in crate::ledger) const DAMAGED: &str = "the state of the ledger is damaged: stop \
                                              the node, remove the store of the ledger and \
                                              keep its log; the node then fetches the blocks \
-                                             anew";
+                                             again";
 const UNKNOWN_RECORDS: &str = "the log of the ledger holds records that this version does not \
                                understand: start the node with the version that wrote them";
 

@@ -151,7 +151,7 @@ impl LedgerState {
     /// The state before the first block.
     ///
     /// # Errors
-    /// The ledger can not begin so.
+    /// The ledger cannot begin so.
     pub fn genesis(genesis: &Genesis) -> Result<Self, GenesisError> {
         let epoch = EpochState {
             validators: Some(Arc::new(genesis.validators()?)),

@@ -1,4 +1,4 @@
-//! Who has handed in transactions with bad signatures, for operators.
+//! Who has submitted transactions with bad signatures, for operators.
 //!
 //! Names cost nothing: whoever connects under fresh keys again and again has as many as
 //! it likes. So only the worst are named, and the others are counted together. Who hands
@@ -43,7 +43,7 @@ impl BadSignatures {
         );
     }
 
-    /// The worst nodes, and how many each has handed in since it was named.
+    /// The worst nodes, and how many each has submitted since it was named.
     pub const fn named(&self) -> &BTreeMap<NodeId, u64> {
         &self.named
     }

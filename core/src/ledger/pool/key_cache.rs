@@ -31,7 +31,7 @@ impl KeyCache {
         found.copied()
     }
 
-    /// Remembers the key of a signature that was verified: who has not signed can not
+    /// Remembers the key of a signature that was verified: who has not signed cannot
     /// drive others out.
     pub(in crate::ledger) fn note(&mut self, key: &PublicKey) {
         let encoded = key.to_compressed();

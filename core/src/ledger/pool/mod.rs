@@ -2,16 +2,16 @@
 //!
 //! Everything that can be refused without a signature check is refused before it.
 //! The pool is bounded in bytes, and so is what each account and each cluster takes
-//! up: one of them can not keep the others out. When it is full, whoever takes up
+//! up: one of them cannot keep the others out. When it is full, whoever takes up
 //! the most makes room for who takes up less. How fast transactions come is bounded
-//! for each account and cluster, and a node that hands in bad signatures is soon not
+//! for each account and cluster, and a node that submits bad signatures is soon not
 //! listened to. There are no fees and no replacement: who comes first is served
 //! first within its lane, and clusters and accounts take turns.
 //!
 //! | file | holds |
 //! |---|---|
 //! | `rejection.rs` | why a transaction is not taken |
-//! | `bad_signatures.rs` | who has handed in bad signatures |
+//! | `bad_signatures.rs` | who has submitted bad signatures |
 //! | `rate.rs` | how fast they may come |
 //! | `shares.rs` | how much may wait |
 //! | `fill.rs` | whose turn it is in a block |
@@ -111,7 +111,7 @@ struct Queue {
     bytes: usize,
 }
 
-/// What became of a transaction that was handed in.
+/// What became of a transaction that was submitted.
 #[derive(Debug, Clone)]
 pub struct Admitted {
     /// The transaction.
@@ -168,7 +168,7 @@ impl Pool {
         self.get(self.by_id.get(id)?)
     }
 
-    /// Who has handed in transactions with bad signatures.
+    /// Who has submitted transactions with bad signatures.
     pub const fn bad_signatures(&self) -> &BadSignatures {
         &self.bad_signatures
     }
@@ -454,7 +454,7 @@ impl Pool {
         }
     }
 
-    /// A block is final: what it holds, and what can not come in any more, leaves.
+    /// A block is final: what it holds, and what cannot come in any more, leaves.
     /// Gives back what expired.
     pub(super) fn on_final(
         &mut self,

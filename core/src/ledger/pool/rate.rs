@@ -97,7 +97,7 @@ fn make_room<K: Ord + Copy>(meters: &mut BTreeMap<K, Meter>, key: &K, most: usiz
 pub(super) struct Rates {
     accounts: BTreeMap<AccountId, Meter>,
     clusters: BTreeMap<Option<ClusterId>, Meter>,
-    /// Nodes that have handed in bad signatures.
+    /// Nodes that have submitted bad signatures.
     liars: BTreeMap<NodeId, Meter>,
 }
 
@@ -157,7 +157,7 @@ impl Rates {
         meter.take(sender.bytes, ACCOUNT, now);
     }
 
-    /// Somebody handed in a bad signature.
+    /// Somebody submitted a bad signature.
     pub(super) fn take_from_liar(&mut self, node: NodeId, now: Time) {
         self.liars.retain(|_, meter| meter.is_open(now));
         make_room(&mut self.liars, &node, LEDGER_LIARS_MAX, now);

@@ -62,7 +62,7 @@ pub enum Share {
     Account,
     /// That of the cluster by which the transaction came.
     Cluster,
-    /// That of the node by which it came: it has handed in bad signatures.
+    /// That of the node by which it came: it has submitted bad signatures.
     Peer,
 }
 

@@ -150,7 +150,7 @@ pub enum Response {
     /// See [`LedgerStatus`].
     Status(Box<LedgerStatus>),
     /// The node has fetched the state after this block instead of executing all blocks
-    /// up to it: who follows asks for those that it missed, and follows anew.
+    /// up to it: who follows asks for those that it missed, and follows again.
     Replaced {
         /// The block.
         at: Height,
@@ -279,7 +279,7 @@ pub struct LedgerStatus {
     pub bodies_asked: u64,
     /// Messages that broke a rule.
     pub rejected: u64,
-    /// The nodes that handed in the most transactions with bad signatures, and how many.
+    /// The nodes that submitted the most transactions with bad signatures, and how many.
     pub bad_signatures: Vec<(NodeId, u64)>,
     /// How many came by other nodes.
     pub bad_signatures_of_others: u64,

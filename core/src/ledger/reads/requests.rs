@@ -348,7 +348,7 @@ impl Ledger {
         }
     }
 
-    /// A transaction can not become final any more.
+    /// A transaction cannot become final any more.
     pub(in crate::ledger) fn answer_expired(
         &mut self,
         transaction: &Checked,

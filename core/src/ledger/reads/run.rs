@@ -1,4 +1,4 @@
-//! Final blocks for other parts of the node, from the store: what a notice can not be
+//! Final blocks for other parts of the node, from the store: what a notice cannot be
 //! relied on for.
 //!
 //! A part that follows the ledger keeps in its own volume up to which block it has taken.

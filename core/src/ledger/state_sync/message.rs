@@ -48,7 +48,7 @@ pub enum SyncMessage {
     /// Some of them.
     #[codec(tag = 5)]
     Chunk(Box<Chunk>),
-    /// This state can not be fetched here, or not any more.
+    /// This state cannot be fetched here, or not any more.
     #[codec(tag = 6)]
     Gone {
         /// The block.

@@ -363,7 +363,7 @@ fn an_old_answer_that_is_trusted_is_seen() {
     assert!(cluster.ledger(2).bft().unwrap().is_running());
 }
 
-/// One of four is down each time, another one, and all start anew in between: who
+/// One of four is down each time, another one, and all start again in between: who
 /// missed the last blocks gets them from nodes that have them only in their stores.
 #[test]
 fn any_three_of_four_go_on_after_every_restart() {

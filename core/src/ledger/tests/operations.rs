@@ -169,7 +169,7 @@ fn an_account_goes_on_with_its_new_key() {
     let with_new = chain.sign(chain.intent(10, 1, vec![note("new")]), 11);
     let (taken, _) = chain.block(&[old, with_new]);
     assert_eq!(taken, [Err(Invalid::WrongKey), Ok(())]);
-    // The consent was for that account: another one can not use it.
+    // The consent was for that account: another one cannot use it.
     let stolen = chain.intent(12, 0, vec![rotate]).sign(&chain.signer(12));
     assert_eq!(chain.check(&stolen), Err(TxError::BadKeyProof));
 }

@@ -222,7 +222,7 @@ fn a_crash_in_the_middle_costs_little_of_what_was_fetched() {
     }
     assert!(
         resumed > begun_anew,
-        "{resumed} went on, {begun_anew} began anew"
+        "{resumed} went on, {begun_anew} began again"
     );
 }
 

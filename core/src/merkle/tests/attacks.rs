@@ -60,7 +60,7 @@ fn an_inner_node_is_no_leaf() {
         smaller.verify(&tree.head(), &LeafHash::assume(inner)),
         Err(other)
     );
-    // And honest data can not hash to an inner node at all.
+    // And honest data cannot hash to an inner node at all.
     let mut forged_data = [0; 64];
     forged_data[..32].copy_from_slice(&left.0);
     forged_data[32..].copy_from_slice(&right.0);

@@ -30,7 +30,7 @@
 //! **Adversary.** Writes every byte of a proof, holds the keys of less than a third
 //! of the power of every epoch that is followed. A client that was away for longer
 //! than validators are answerable for their keys has to take its set from where it
-//! trusts anew ([`TrustedEpoch::is_fresh`]): old keys may have been stolen since.
+//! trusts again ([`TrustedEpoch::is_fresh`]): old keys may have been stolen since.
 //!
 //! | file | holds |
 //! |---|---|

@@ -262,7 +262,7 @@ fn a_proof_of_another_cluster_does_not_move() {
     ));
 }
 
-/// Even a lying majority can not have terms go down: the verifier sees it.
+/// Even a lying majority cannot have terms go down: the verifier sees it.
 #[test]
 fn lies_of_a_majority_that_show_are_refused() {
     let mut fixture = Fixture::new(3, 0);
@@ -351,7 +351,7 @@ fn bounds_are_checked_before_any_signature() {
     ));
 }
 
-/// An inner node of the log tree can not stand for an entry: an entry's hash is
+/// An inner node of the log tree cannot stand for an entry: an entry's hash is
 /// always computed from its fields.
 #[test]
 fn an_entry_hash_is_never_taken_from_the_proof() {

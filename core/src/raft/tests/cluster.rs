@@ -78,7 +78,7 @@ pub struct Cluster {
     pub now: Time,
     pub knobs: Knobs,
     pub checker: Checker,
-    /// Pairs that can not reach each other, in this direction.
+    /// Pairs that cannot reach each other, in this direction.
     pub cut: BTreeSet<(NodeId, NodeId)>,
     /// A test's own filter: true lets a message pass.
     pub filter: fn(NodeId, NodeId, &Message) -> bool,

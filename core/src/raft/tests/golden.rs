@@ -67,7 +67,7 @@ fn meta() -> SnapshotMeta {
     SnapshotMeta {
         base: base(),
         digest: counted(0x01),
-        metadata: blob("annex"),
+        metadata: blob("\x61nnex"),
     }
 }
 

@@ -185,7 +185,7 @@ fn an_entry_with_a_wrong_chain_on_disk_counts_as_damage() {
 }
 
 /// A state was installed and synced, and the node crashed before its log began
-/// anew behind it: what the old log holds was given up long ago.
+/// again behind it: what the old log holds was given up long ago.
 #[test]
 fn a_state_that_is_not_of_this_log_commits_nothing() {
     // Ahead of the log, inside it with another term, and a log whose tail is lost.
@@ -217,7 +217,7 @@ fn a_state_that_is_not_of_this_log_commits_nothing() {
 }
 
 /// The same with the base of the installed state at hand: nothing is lost, so the
-/// log begins anew behind it, and the node takes part at once.
+/// log begins again behind it, and the node takes part at once.
 #[test]
 fn an_installed_state_that_its_log_did_not_follow_is_followed_now() {
     let base = |term, index| Base {

@@ -17,7 +17,7 @@ use super::frame;
 use super::shared::Shared;
 
 /// The version of the protocols behind the hello. Versions differ only when old
-/// and new can not talk at all; smaller changes negotiate inside.
+/// and new cannot talk at all; smaller changes negotiate inside.
 pub(super) const VERSION: u16 = 3;
 /// More than any hello needs.
 const HELLO_BYTES_MAX: usize = 512;

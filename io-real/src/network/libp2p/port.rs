@@ -43,19 +43,19 @@ pub struct Libp2pConfig {
     pub foreign: BTreeSet<NodeId>,
 }
 
-/// Why the transport can not start.
+/// Why the transport cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum NetworkError {
-    /// An address can not be listened on.
-    #[error("can not listen on {address}: {reason}")]
+    /// An address cannot be listened on.
+    #[error("cannot listen on {address}: {reason}")]
     Listen {
         /// The address.
         address: SocketAddr,
         /// What the system said.
         reason: String,
     },
-    /// The transport key can not be used.
-    #[error("the transport key can not be used: {0}")]
+    /// The transport key cannot be used.
+    #[error("the transport key cannot be used: {0}")]
     Keys(String),
 }
 
@@ -176,7 +176,7 @@ impl Network for Libp2p {
             }
         }
         for node in cut_off {
-            // The links can not say it themselves when they are cut off. A host whose
+            // The links cannot say it themselves when they are cut off. A host whose
             // queue is full learns it from the membership that it announced.
             let gone = NetworkEvent::Down(self.shared.peer(node));
             let _ = self.shared.events.try_send(gone);

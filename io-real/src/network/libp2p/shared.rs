@@ -53,7 +53,7 @@ struct Peers {
     /// The last certificate that each peer proved.
     certified: BTreeMap<NodeId, Certified>,
     /// Who answered last at a node's address. Only a hint where a connection may
-    /// be: each stream proves anew who is there.
+    /// be: each stream proves again who is there.
     answered: BTreeMap<NodeId, PeerId>,
     /// Held by the one task that dials a node, so that many transfers to a node
     /// share a connection instead of opening one each.
@@ -127,7 +127,7 @@ impl Shared {
         let node = cert.node_key.node_id();
         {
             let mut peers = self.peers();
-            // Before the costly check, so that strangers can not make this node
+            // Before the costly check, so that strangers cannot make this node
             // work.
             if !peers.wanted.contains(&node) && !peers.addresses.contains_key(&node) {
                 bump(&self.counters.strangers);

@@ -27,7 +27,7 @@ pub(super) enum Command {
         peer: Option<PeerId>,
         /// Where to dial if there is no connection.
         address: Option<Multiaddr>,
-        /// The peer, or why it can not be reached.
+        /// The peer, or why it cannot be reached.
         reply: oneshot::Sender<Result<PeerId, String>>,
     },
     /// Close all connections to a peer.
@@ -185,7 +185,7 @@ fn build(keypair: Keypair) -> Result<Swarm<Behaviour>, NetworkError> {
             ping: ping::Behaviour::default(),
             streams: libp2p_stream::Behaviour::new(),
         })
-        .expect("building the behaviour can not fail")
+        .expect("building the behaviour cannot fail")
         .with_swarm_config(|config| config.with_idle_connection_timeout(SILENCE_MAX))
         .with_connection_timeout(HANDSHAKE_MAX)
         .build();

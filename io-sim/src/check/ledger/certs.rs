@@ -83,7 +83,7 @@ impl LedgerChecker {
     }
 }
 
-/// Whether two statements on one view can not both be certified.
+/// Whether two statements on one view cannot both be certified.
 fn clashes(one: &Statement, other: &Statement) -> bool {
     use VoteKind::{Finalize, Nullify};
     match (one.kind, other.kind) {

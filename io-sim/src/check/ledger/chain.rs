@@ -207,7 +207,7 @@ impl LedgerChecker {
             next: (*set).clone(),
         };
         if let Err(error) = trusted.follow(&end, &self.verifier) {
-            return wrong(format!("a light client can not follow to {epoch}: {error}"));
+            return wrong(format!("a light client cannot follow to {epoch}: {error}"));
         }
         self.chain.trusted.insert(epoch, trusted);
         Ok(())

@@ -6,7 +6,7 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `mod.rs` | who validates, who lies, and who can not be counted on |
+//! | `mod.rs` | who validates, who lies, and who cannot be counted on |
 //! | `config.rs` | what a node's part in the ledger is built from |
 //! | `send.rs` | messages, and whom of two twins one hears |
 //! | `budget.rs` | how much may fail at once |
@@ -205,7 +205,7 @@ fn lying_nodes<S: Subject>(hosts: &[Host<S>]) -> Vec<NodeId> {
     liars.map(|host| host.node).collect()
 }
 
-/// Who can not be counted on: everybody who lies, honest nodes that lost their disk
+/// Who cannot be counted on: everybody who lies, honest nodes that lost their disk
 /// and do not vote yet, machines that are gone or may end, and those that are not there
 /// yet.
 fn faulty_nodes<S: Subject>(hosts: &[Host<S>]) -> Vec<NodeId> {

@@ -133,7 +133,7 @@ async fn ids_that_can_not_be_used_are_refused_with_the_reason() {
             .refused(400, "request/invalid-id");
         assert_eq!(
             problem["detail"],
-            format!("the id {id:?} can not be used: {reason}")
+            format!("the id {id:?} cannot be used: {reason}")
         );
     }
     api.get("/catalog/snapshots/a%3Ab")

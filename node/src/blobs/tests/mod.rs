@@ -93,7 +93,7 @@ async fn too_few_copies_are_an_error_with_reasons() {
     let error = fixture
         .write(b"hello")
         .await
-        .expect_err("three copies can not be made");
+        .expect_err("three copies cannot be made");
     let BlobError::TooFewCopies {
         copies: 2,
         wanted: 3,

@@ -16,7 +16,7 @@ use super::packer::{Packer, Stopped};
 pub(super) enum ContentError {
     /// It changed while it was read; another attempt may succeed.
     Changed,
-    /// It can not be read.
+    /// It cannot be read.
     Failed(String),
     /// The upload stopped.
     Stopped,
@@ -54,7 +54,7 @@ pub(super) fn read_content(
     Ok(extents)
 }
 
-/// Where a file has data. A file system that can not tell has data everywhere.
+/// Where a file has data. A file system that cannot tell has data everywhere.
 fn extents(file: &File, stat: &FileStat) -> Result<Vec<Extent>, ContentError> {
     let whole = Extent {
         start: 0,

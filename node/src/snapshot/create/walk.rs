@@ -60,7 +60,7 @@ pub(super) struct Walker {
 enum Failure {
     /// The file changed while it was read.
     Changed,
-    /// It can not be stored, for a reason.
+    /// It cannot be stored, for a reason.
     Failed(String),
     /// The upload stopped, or the user did.
     Stopped,
@@ -87,7 +87,7 @@ impl Walker {
         }
     }
 
-    /// Walks all sources. A source that can not be stored at all is left out of
+    /// Walks all sources. A source that cannot be stored at all is left out of
     /// the roots and listed.
     pub(super) fn run(mut self, sources: &[Source]) -> Result<Walked, Stopped> {
         let mut roots = Vec::new();

@@ -97,7 +97,7 @@ impl Remote for HttpRemote {
         let stated = response.headers().get(header::CONTENT_LENGTH);
         let stated = stated.and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
         match response.status() {
-            // Bytes of another length can not have this name; send them again, the
+            // Bytes of another length cannot have this name; send them again, the
             // node will sort it out.
             StatusCode::OK => Ok(stated == Some(length)),
             StatusCode::NOT_FOUND => Ok(false),

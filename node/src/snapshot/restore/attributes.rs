@@ -33,7 +33,7 @@ pub(super) fn set_open(
     refused.0
 }
 
-/// Sets everything on a name that can not be opened without side effects: a pipe,
+/// Sets everything on a name that cannot be opened without side effects: a pipe,
 /// a socket, a device, or a link, which has no permissions of its own.
 pub(super) fn set_named(
     directory: BorrowedFd<'_>,

@@ -46,7 +46,7 @@ impl Target {
 
     fn stage(wanted: &Path) -> Result<Self, SnapshotError> {
         let Some(name) = wanted.file_name() else {
-            let text = format!("{} can not be created", wanted.display());
+            let text = format!("{} cannot be created", wanted.display());
             return Err(SnapshotError::Usage(text));
         };
         let parent = match wanted.parent() {
@@ -86,7 +86,7 @@ impl Target {
         };
         let renamed = renameat_with(CWD, staging, CWD, &self.wanted, RenameFlags::NOREPLACE);
         match renamed {
-            // Some file systems can not promise that; an empty directory in the
+            // Some file systems cannot promise that; an empty directory in the
             // way would be replaced, a full one never is.
             Err(Errno::INVAL | Errno::NOSYS) => fs::rename(staging, &self.wanted)
                 .map_err(SnapshotError::disk("rename to", &self.wanted))?,

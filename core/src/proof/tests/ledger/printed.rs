@@ -75,7 +75,7 @@ pub struct LogProof {
     pub checksum: Digest,
 }
 
-/// Computes the checksum anew and compares it with the one in the proof.
+/// Computes the checksum again and compares it with the one in the proof.
 pub fn verify_log_proof(proof: &LogProof) -> bool {
     checksum(&proof.entries) == proof.checksum
 }

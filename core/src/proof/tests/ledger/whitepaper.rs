@@ -70,7 +70,7 @@ fn flaw_01_one_signer_listed_three_times_is_one_signer() {
     let verifier = &chain.verifier;
     assert!(printed::verify_commit_proof(&forged, &anything(), verifier));
 
-    // Signers are a set over the trusted validators: the same one twice can not be
+    // Signers are a set over the trusted validators: the same one twice cannot be
     // written down, and a signature in the place of another one is not that one's.
     let thrice = |cert: &mut Cert| cert.signatures = vec![cert.signatures[0]; 3];
     let refused = verify(&chain, &with(&chain, thrice));

@@ -1,0 +1,71 @@
+//! Words that are not the field's, and what stands for them (`docs/src/reference/glossary.md`).
+
+use std::path::Path;
+
+use crate::tidy::files_named;
+
+/// Where the words themselves stand.
+const OWN_PATH: &str = "scripts/src/words.rs";
+
+/// What must not stand in code or documentation, as whole words, and what to write.
+const REFUSED: &[(&str, &str)] = &[
+    ("can not", "cannot"),
+    ("anew", "again"),
+    ("hand in", "submit"),
+    ("hands in", "submits"),
+    ("handed in", "submitted"),
+    ("Letters", "OutboundEncoder"),
+    ("KnownKeys", "KeyCache"),
+    ("stirred", "rules_dirty"),
+    ("Footing", "ParentJustification"),
+    ("SilentUpto", "VoteFloor"),
+    ("let_go", "release"),
+    ("say_again", "retransmit"),
+    ("Handover", "Transfer"),
+    ("heir", "successor"),
+    ("annex", "snapshot metadata"),
+    ("Located", "OperationLocation"),
+    ("Gathering", "SignatureCollection"),
+    ("Happening", "SimEvent"),
+    ("Doom", "PendingCrash"),
+    ("Census", "TreeSummary"),
+    ("Patience", "ElectionTimeout"),
+];
+
+/// Adds a complaint for each place.
+pub fn check(root: &Path, errors: &mut Vec<String>) -> Result<(), String> {
+    for (path, text) in files_named(root, &["rs", "md"])? {
+        if path == OWN_PATH {
+            continue;
+        }
+        for (number, line) in text.lines().enumerate() {
+            let found = REFUSED.iter().filter(|(word, _)| has_word(line, word));
+            errors.extend(found.map(|(word, better)| {
+                format!("{path}:{}: `{word}`: write `{better}`", number + 1)
+            }));
+        }
+    }
+    Ok(())
+}
+
+/// Whether a line has this word, with no part of a name beside it.
+fn has_word(line: &str, word: &str) -> bool {
+    let is_of_name = |found: Option<char>| found.is_some_and(|c| c.is_alphanumeric() || c == '_');
+    line.match_indices(word).any(|(at, _)| {
+        let (before, behind) = (&line[..at], &line[at + word.len()..]);
+        !is_of_name(before.chars().next_back()) && !is_of_name(behind.chars().next())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::has_word;
+
+    #[test]
+    fn words_are_whole() {
+        assert!(has_word("what can not be", "can not"));
+        assert!(has_word("Doom", "Doom"));
+        assert!(!has_word("Doomed, DoomsDay, a_Doom", "Doom"));
+        assert!(!has_word("can nothing", "can not"));
+    }
+}
