@@ -50,7 +50,7 @@ impl Cluster {
         self.commit_to_store(ops, upto, false, out);
         self.step_raft(now, raft::Event::Applied { upto });
         self.answer_reads(out);
-        self.answer_head_requests(out);
+        self.answer_head_requests(now, out);
     }
 
     fn apply_one(

@@ -36,6 +36,8 @@ const ASK_AGAIN: Span = Span::from_millis(300);
 pub(super) struct Attest {
     last_id: u64,
     gathering: BTreeMap<PeerRequestId, SignatureCollection>,
+    /// Clients that asked before this node knew the head of what it has applied.
+    early: Vec<Early>,
     /// What peers want a share of as soon as it is applied here.
     wanted: BTreeSet<(Index, NodeId, PeerRequestId)>,
     /// The last head that was completed here.
@@ -64,6 +66,15 @@ struct Client {
     deadline: Time,
 }
 
+/// A client whose question waits until there is a head: a node that has just started, or
+/// repairs its log, has applied less than it will.
+#[derive(Debug, Hash)]
+struct Early {
+    id: RequestId,
+    request: Request,
+    deadline: Time,
+}
+
 /// What a client wants the head for.
 #[derive(Debug, Clone, Copy, Hash)]
 enum Goal {
@@ -75,7 +86,7 @@ impl Attest {
     /// Clients that wait.
     pub(super) fn open(&self) -> usize {
         let clients = self.gathering.values().map(|made| made.clients.len());
-        clients.fold(0, usize::saturating_add)
+        clients.fold(self.early.len(), usize::saturating_add)
     }
 
     pub(super) fn deadline(&self) -> Option<Time> {
@@ -83,7 +94,8 @@ impl Attest {
             let clients = made.clients.iter().map(|client| client.deadline);
             clients.chain([made.ask_at]).min()
         };
-        self.gathering.values().filter_map(due).min()
+        let early = self.early.iter().map(|early| early.deadline);
+        self.gathering.values().filter_map(due).chain(early).min()
     }
 
     /// Shares that contradicted this node's own log, or did not verify.
@@ -98,6 +110,7 @@ impl Attest {
             made.clients.retain(|client| client.id != id);
         }
         self.gathering.retain(|_, made| !made.clients.is_empty());
+        self.early.retain(|early| early.id != id);
         self.open() < before
     }
 
@@ -118,7 +131,9 @@ impl Attest {
     pub(super) fn take_clients(&mut self) -> impl Iterator<Item = RequestId> + use<> {
         let gathering = core::mem::take(&mut self.gathering);
         let clients = gathering.into_values().flat_map(|made| made.clients);
-        clients.map(|client| client.id)
+        let early = core::mem::take(&mut self.early).into_iter();
+        let early = early.map(|early| early.id);
+        clients.map(|client| client.id).chain(early)
     }
 }
 
@@ -158,28 +173,52 @@ impl Cluster {
         &mut self,
         now: Time,
         id: RequestId,
-        request: &Request,
+        request: Request,
         out: &mut Outbox<Effect>,
     ) {
-        self.follow_log();
-        let Some(head) = self.head_at(self.replica.applied().index) else {
-            return reply(id, Response::Refused(Refusal::HeadUnsigned), out);
-        };
-        let goal = match request {
-            Request::ProveLog { first, count } => {
-                let Some(last) = self.provable(*first, *count) else {
-                    return reply(id, self.no_log_proof(), out);
-                };
-                Goal::Entries {
-                    first: *first,
-                    last,
-                }
-            }
-            _ => Goal::Head,
-        };
         if self.requests_open() >= REQUESTS_OPEN_MAX {
             return reply(id, Response::Refused(Refusal::Busy), out);
         }
+        let deadline = now.saturating_add(self.config.request_timeout);
+        self.attest.early.push(Early {
+            id,
+            request,
+            deadline,
+        });
+        self.serve_early(now, out);
+    }
+
+    /// Serves those that wait for a head, once there is one.
+    fn serve_early(&mut self, now: Time, out: &mut Outbox<Effect>) {
+        if self.attest.early.is_empty() {
+            return;
+        }
+        self.follow_log();
+        let head = self.head_at(self.replica.applied().index);
+        for early in core::mem::take(&mut self.attest.early) {
+            match head {
+                Some(head) => self.attest_under(now, head, &early, out),
+                // Without a tree there is none before the next snapshot.
+                None if early.deadline <= now || self.log_tree.is_none() => {
+                    reply(early.id, Response::Refused(Refusal::HeadUnsigned), out);
+                }
+                None => self.attest.early.push(early),
+            }
+        }
+    }
+
+    /// A client is answered under this head, as soon as enough voters have signed it.
+    fn attest_under(&mut self, now: Time, head: LogHead, early: &Early, out: &mut Outbox<Effect>) {
+        let id = early.id;
+        let goal = match early.request {
+            Request::ProveLog { first, count } => {
+                let Some(last) = self.provable(first, count) else {
+                    return reply(id, self.no_log_proof(), out);
+                };
+                Goal::Entries { first, last }
+            }
+            _ => Goal::Head,
+        };
         // A head that is no older than what the client may have seen serves it.
         let serves = |old: &LogHead| match goal {
             Goal::Head => *old == head,
@@ -195,7 +234,7 @@ impl Cluster {
         let client = Client {
             id,
             goal,
-            deadline: now.saturating_add(self.config.request_timeout),
+            deadline: early.deadline,
         };
         let mut gathering = self.attest.gathering.values_mut();
         match gathering.find(|made| serves(&made.head)) {
@@ -268,8 +307,9 @@ impl Cluster {
         }
     }
 
-    /// More is applied: answers the peers that waited for it.
-    pub(super) fn answer_head_requests(&mut self, out: &mut Outbox<Effect>) {
+    /// More is applied: answers the peers and the clients that waited for it.
+    pub(super) fn answer_head_requests(&mut self, now: Time, out: &mut Outbox<Effect>) {
+        self.serve_early(now, out);
         let applied = self.replica.applied().index;
         while let Some(&(size, from, id)) = self.attest.wanted.first()
             && size <= applied
@@ -335,6 +375,7 @@ impl Cluster {
 
     /// Asks silent voters again, and gives clients up whose time is over.
     pub(super) fn drive_attest(&mut self, now: Time, out: &mut Outbox<Effect>) {
+        self.serve_early(now, out);
         if self.attest.deadline().is_none_or(|due| due > now) {
             return;
         }

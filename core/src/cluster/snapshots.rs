@@ -243,7 +243,7 @@ impl Cluster {
             },
         );
         self.answer_reads(out);
-        self.answer_head_requests(out);
+        self.answer_head_requests(now, out);
     }
 
     /// The snapshot jumps over revisions that watchers never saw.

@@ -247,7 +247,7 @@ impl Cluster {
             Request::Watch { from, to, since } => self.watch(id, from, to, since, out),
             Request::FollowStatus => self.follow_status(id, out),
             request @ (Request::LogHead | Request::ProveLog { .. }) => {
-                self.on_attest(now, id, &request, out);
+                self.on_attest(now, id, request, out);
             }
             request => {
                 let deadline = now.saturating_add(self.config.request_timeout);

@@ -21,7 +21,7 @@ use crate::limits::{LOG_PROOF_ENTRIES_MAX, MESSAGE_BYTES_MAX};
 use crate::proof::{LogProof, Payload, ProvenEntries, SignedHead, TrustedVoters, verify_log_proof};
 use crate::raft::{Membership, Refusal};
 use crate::replica::Command;
-use crate::types::{Index, NodeId, PeerRequestId, ProcessNonce, Span};
+use crate::types::{Index, LogId, NodeId, PeerRequestId, ProcessNonce, Span};
 
 fn said(from: NodeId, message: Message) -> Event {
     Event::Message {
@@ -218,6 +218,52 @@ fn a_restarted_node_proves_what_it_proved_before() {
     let more = fill(&mut cluster, leader, 60);
     let proof = proof_of(cluster.ask(leader, prove(more, 1)));
     check(&cluster, &proof);
+}
+
+/// All start again at once: nobody knows what is committed before there is a leader. A
+/// question that comes in between waits for that, and is not refused as if too few had
+/// signed (found by a test with processes).
+#[test]
+fn who_asks_a_node_that_has_just_started_waits_for_what_it_applies() {
+    let mut cluster = cluster(with_keys);
+    let leader = cluster.elect();
+    let at = cluster.follower_of(leader);
+    let last = Index(1);
+    cluster.run_until("an entry", |cluster| {
+        let raft = cluster.part(at).raft();
+        raft.is_some_and(|raft| raft.last().index == last)
+    });
+    for id in cluster.nodes() {
+        cluster.restart(id);
+    }
+    cluster.run_until("the log is read", |cluster| {
+        cluster.part(at).raft().is_some()
+    });
+    assert_eq!(cluster.part(at).replica().applied(), LogId::default());
+    let asked = [prove(last, 1), Request::LogHead].map(|what| cluster.request(at, what));
+    let gone = cluster.request(at, Request::LogHead);
+    cluster.step(at, Event::Cancel { id: gone });
+    assert_eq!(cluster.node(at).requests_open(), 2);
+    assert!(cluster.leader().is_none());
+    cluster.run_until("answers", |cluster| {
+        asked.iter().all(|id| cluster.replies.contains_key(id))
+    });
+    let proof = proof_of(cluster.replies[&asked[0]].clone());
+    check(&cluster, &proof);
+    head_of(cluster.replies[&asked[1]].clone());
+    assert!(!cluster.replies.contains_key(&gone));
+    // Without a leader they wait as long as any request.
+    for id in cluster.nodes() {
+        cluster.restart(id);
+    }
+    cluster.cut.extend(cluster.nodes());
+    cluster.run_until("the log is read", |cluster| {
+        cluster.part(at).raft().is_some()
+    });
+    let before = cluster.now;
+    let response = cluster.ask(at, prove(last, 1));
+    assert_eq!(response, Response::Refused(Refusal::HeadUnsigned));
+    assert!(cluster.now.saturating_since(before) >= Span::from_secs(4));
 }
 
 #[test]
