@@ -178,13 +178,14 @@ impl Governors {
         slot: usize,
         operation: &Operation,
     ) {
-        let Some(world) = furthest(ctx.hosts()).and_then(|ledger| ledger.ledger_state()) else {
+        let Some(ledger_state) = furthest(ctx.hosts()).and_then(|ledger| ledger.ledger_state())
+        else {
             return;
         };
         // It counts only under the key by which the present set knows its author.
-        let signer = ctx.hosts()[slot].key_in(world.epoch().set()).clone();
+        let signer = ctx.hosts()[slot].key_in(ledger_state.epoch().set()).clone();
         let account = AccountId::of(signer.public_key());
-        let known = world.account(&account);
+        let known = ledger_state.account(&account);
         let lane = Lane(1);
         let next = known.map_or(Sequence(0), |one| one.next(lane));
         let intent = Intent {
@@ -206,12 +207,12 @@ impl Governors {
 
 /// Whether what an operation wants is so, as the furthest node knows.
 fn is_in_force<S: Subject>(hosts: &[Host<S>], operation: &Operation) -> bool {
-    let Some(world) = furthest(hosts).and_then(|ledger| ledger.ledger_state()) else {
+    let Some(ledger_state) = furthest(hosts).and_then(|ledger| ledger.ledger_state()) else {
         return false;
     };
-    let member = |node: &NodeId| world.members().iter().find(|one| one.node == *node);
+    let member = |node: &NodeId| ledger_state.members().iter().find(|one| one.node == *node);
     match operation {
-        Operation::Param { param, value } => world.params().get(*param) == *value,
+        Operation::Param { param, value } => ledger_state.params().get(*param) == *value,
         Operation::Validator(ValidatorChange::Add { node, .. }) => member(node).is_some(),
         Operation::Validator(ValidatorChange::Remove { node }) => member(node).is_none(),
         Operation::Validator(ValidatorChange::SetWeight { node, weight }) => {

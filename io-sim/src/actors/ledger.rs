@@ -238,8 +238,8 @@ impl LedgerClients {
             }
             Response::Account(view) => {
                 // The view counts what waits at that node, which may never be final.
-                let world = furthest(ctx.hosts()).and_then(Ledger::ledger_state);
-                let known = world.and_then(|world| world.account(&view.id));
+                let ledger_state = furthest(ctx.hosts()).and_then(Ledger::ledger_state);
+                let known = ledger_state.and_then(|ledger_state| ledger_state.account(&view.id));
                 let next = known.map_or(0, |account| account.next(Lane(0)).0);
                 let one = &mut self.clients[client];
                 let over = one

@@ -222,8 +222,8 @@ impl Mind {
     /// A transaction of the liar's own account.
     pub(super) fn transaction(&self, scene: &Scene<'_>, operation: Operation) -> node::Message {
         let account = AccountId::of(self.key.public_key());
-        let world = scene.ledger.ledger_state();
-        let known = world.and_then(|world| world.account(&account));
+        let ledger_state = scene.ledger.ledger_state();
+        let known = ledger_state.and_then(|ledger_state| ledger_state.account(&account));
         let next = known.map_or(Sequence(0), |account| account.next(Lane(0)));
         let height = scene.ledger.tip().map_or(Height(0), |tip| tip.height);
         let intent = Intent {

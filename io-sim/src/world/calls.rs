@@ -34,13 +34,13 @@ impl<S: Subject> World<S> {
     pub(super) fn call(&mut self, caller: Caller, slot: usize, id: RequestId, request: Request) {
         let at = self.now + self.client_delay(id.0);
         let request = Box::new(request);
-        let happening = SimEvent::Call {
+        let event = SimEvent::Call {
             caller,
             slot,
             id,
             request,
         };
-        self.schedule(at, happening);
+        self.schedule(at, event);
     }
 
     /// A request arrives.

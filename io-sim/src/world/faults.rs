@@ -31,8 +31,8 @@ impl<S: Subject> World<S> {
                     self.network.clog(slot, to, self.now + fault.duration);
                 }
             }
-            FaultKind::Kill => self.pending_crash(slot, false, &fault),
-            FaultKind::PowerLoss => self.pending_crash(slot, true, &fault),
+            FaultKind::Kill => self.arm_crash(slot, false, &fault),
+            FaultKind::PowerLoss => self.arm_crash(slot, true, &fault),
             FaultKind::Blackout => self.blackout(&fault),
             FaultKind::Pause => self.pause(slot, fault.duration),
             FaultKind::Shutdown => {
@@ -138,7 +138,7 @@ impl<S: Subject> World<S> {
     }
 
     /// Kills a process: now, or between two effects of its next step.
-    fn pending_crash(&mut self, slot: usize, power: bool, fault: &Fault) {
+    fn arm_crash(&mut self, slot: usize, power: bool, fault: &Fault) {
         if !self.hosts[slot].is_up() {
             return;
         }

@@ -1,7 +1,7 @@
 //! The simulated world: nodes with all their volumes, network, clocks, clients and faults
 //! in one queue of virtual time.
 //!
-//! There is no thread, no task and no clock: the world takes the next happening
+//! There is no thread, no task and no clock: the world takes the next event
 //! from its queue, lets one node take one step, carries the step's effects out in
 //! order, and lets the checkers look. A run is a pure function of its
 //! [`Setup`], so equal setups give equal digests on every machine.
@@ -359,19 +359,19 @@ impl<S: Subject> World<S> {
 
     /// Lets the next thing happen.
     fn advance(&mut self) {
-        let (time, happening) = self.queue.pop().expect("there is a next time");
+        let (time, event) = self.queue.pop().expect("there is a next time");
         assert!(time >= self.now, "time does not run backwards");
         if time > self.now {
             self.now = time;
             self.steps_now = 0;
         }
-        if let Err((checker, message)) = self.happen(happening) {
+        if let Err((checker, message)) = self.happen(event) {
             self.violate(checker, message);
         }
     }
 
-    fn happen(&mut self, happening: SimEvent) -> Result<(), Finding> {
-        match happening {
+    fn happen(&mut self, event: SimEvent) -> Result<(), Finding> {
+        match event {
             SimEvent::Deliver {
                 slot,
                 from,
@@ -416,11 +416,11 @@ impl<S: Subject> World<S> {
         Ok(())
     }
 
-    /// Queues a happening; times are rounded up to the quantum.
-    fn schedule(&mut self, time: u64, happening: SimEvent) {
+    /// Queues an event; times are rounded up to the quantum.
+    fn schedule(&mut self, time: u64, event: SimEvent) {
         let quantum = self.config.process.quantum_ns.max(1);
         let time = time.max(self.now).next_multiple_of(quantum);
-        let tie = match happening {
+        let tie = match event {
             SimEvent::Wake { .. } => Tie::LAST,
             _ if quantum == 1 => Tie(0),
             _ => {
@@ -428,7 +428,7 @@ impl<S: Subject> World<S> {
                 Tie(u16::try_from(draw.below(1 << 15)).expect("15 bits"))
             }
         };
-        self.queue.push(time, tie, happening);
+        self.queue.push(time, tie, event);
     }
 
     /// The number of a draw that belongs to nothing else.

@@ -216,13 +216,13 @@ impl<S: Subject> Context<'_, S> {
         let id = self.fresh_id();
         let caller = self.caller(Way::Remote, token);
         let request = Box::new(request.into());
-        let happening = SimEvent::Call {
+        let event = SimEvent::Call {
             caller,
             slot,
             id,
             request,
         };
-        self.world.schedule(self.world.now, happening);
+        self.world.schedule(self.world.now, event);
         id
     }
 

@@ -275,12 +275,12 @@ impl<S: Subject> World<S> {
         let process = host.process;
         let disk = &host.device(volume).disk;
         if let Some(at) = disk.completes_at(&self.config.disk, self.now) {
-            let happening = SimEvent::Disk {
+            let event = SimEvent::Disk {
                 slot,
                 process,
                 volume,
             };
-            self.schedule(at, happening);
+            self.schedule(at, event);
         }
     }
 
@@ -322,12 +322,12 @@ impl<S: Subject> World<S> {
             return;
         };
         let at = self.now + takes;
-        let happening = SimEvent::Store {
+        let event = SimEvent::Store {
             slot,
             process,
             volume,
         };
-        self.schedule(at, happening);
+        self.schedule(at, event);
     }
 
     pub(super) fn store_done(

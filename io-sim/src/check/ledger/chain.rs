@@ -141,11 +141,11 @@ impl LedgerChecker {
             let message = format!("block {height} tells another state of its parent");
             return Err(("I12 one state", message));
         }
-        let world = ledger.ledger_state().expect("it announces a block");
+        let ledger_state = ledger.ledger_state().expect("it announces a block");
         if ledger.tip().is_none_or(|tip| tip.height != height) {
             return Ok(());
         }
-        let state = world.root();
+        let state = ledger_state.root();
         let first = *self.chain.states.entry(height).or_insert(state);
         if first != state {
             let message =
@@ -157,15 +157,15 @@ impl LedgerChecker {
 
     /// The members after the last of the blocks that one step announces.
     fn on_convictions(&mut self, height: Height, ledger: &Ledger) -> Result<(), Finding> {
-        let world = ledger.ledger_state().expect("it announces a block");
+        let ledger_state = ledger.ledger_state().expect("it announces a block");
         let is_last = ledger.tip().is_some_and(|tip| tip.height == height);
-        let listed = world.tree().get(keys::MEMBERS);
+        let listed = ledger_state.tree().get(keys::MEMBERS);
         let is_old = height <= self.chain.highest || self.chain.members.as_ref() == listed;
         if !is_last || is_old {
             return Ok(());
         }
         self.chain.members = listed.cloned();
-        for member in world.members() {
+        for member in ledger_state.members() {
             if !member.is_jailed || self.chain.convicted.contains(&member.node) {
                 continue;
             }

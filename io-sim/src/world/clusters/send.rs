@@ -88,13 +88,13 @@ impl<S: Subject> World<S> {
         let process = self.hosts[slot].process;
         let salt = self.fresh_draw() ^ NOTICE;
         let at = self.now + self.client_delay(salt);
-        let happening = SimEvent::Peer {
+        let event = SimEvent::Peer {
             slot,
             process,
             peer,
             up,
         };
-        self.schedule(at, happening);
+        self.schedule(at, event);
     }
 
     pub(in crate::world) fn tell_peer(

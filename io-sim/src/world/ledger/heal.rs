@@ -33,14 +33,14 @@ impl<S: Subject> World<S> {
     /// Some who stay dead for ever: never so many that liars, the dead and those who
     /// ask their way back are a third of the validators, now or after the epoch.
     pub(in crate::world) fn choose_dead_validators(&self) -> Vec<usize> {
-        let Some(world) = furthest(&self.hosts).and_then(Ledger::ledger_state) else {
+        let Some(ledger_state) = furthest(&self.hosts).and_then(Ledger::ledger_state) else {
             return Vec::new();
         };
-        let members = world.members();
+        let members = ledger_state.members();
         let mut draw = Keyed::new(self.seed, Domain::Heal).at(0, 0);
         let mut dead = Vec::new();
         if draw.coin()
-            || !world.proposals().is_empty()
+            || !ledger_state.proposals().is_empty()
             || self.config.operators.reconfigurations > 0
         {
             return dead;
