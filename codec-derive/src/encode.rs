@@ -106,9 +106,24 @@ fn puts(fields: &[Field], values: &[TokenStream]) -> TokenStream {
             Some(with) => quote!(#with),
             None => quote!(::decube_core::codec::Encode),
         };
-        quote!(#module::encode(#value, writer);)
+        let assert = fits(field, value);
+        quote!(#assert #module::encode(#value, writer);)
     });
     quote!(#(#puts)*)
+}
+
+/// What was written has to be read again, by oneself after a restart or by others: a value
+/// over its bound stops whoever writes it, before it becomes damage on a disk.
+fn fits(field: &Field, value: &TokenStream) -> Option<TokenStream> {
+    let Field { of, max, label, .. } = field;
+    let max = max.as_ref()?;
+    let broken = format!("`{label}` is within its bound when it is written");
+    Some(quote! {
+        writer.assert_fits(
+            <#of as ::decube_core::codec::DecodeBounded<_>>::fits(#value, #max),
+            #broken,
+        );
+    })
 }
 
 /// The bytes that these fields take behind so many others.

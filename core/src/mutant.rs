@@ -81,6 +81,10 @@ pub enum Mutant {
     BftBuildsOnInvalid,
     /// Only the certified block is committed (tempo #1477).
     BftCommitsCertifiedOnly,
+    /// What is committed is proven by the highest finalization, however far above it is.
+    BftProvesByLastFinal,
+    /// The certificate of an answer to catch up is not written.
+    BftSyncForgetsCert,
     /// Certificates are not checked in answers to catch up (ava #188).
     BftSyncUnchecked,
     /// Who is stuck in an old view is not helped (rule S12).
@@ -235,7 +239,7 @@ pub enum Mutant {
 
 impl Mutant {
     /// All planted bugs.
-    pub const ALL: [Self; 97] = [
+    pub const ALL: [Self; 99] = [
         Self::VoteNotDurable,
         Self::VoteForgottenInTerm,
         Self::CommitOldTerm,
@@ -270,6 +274,8 @@ impl Mutant {
         Self::BftTallyIgnoresBlock,
         Self::BftBuildsOnInvalid,
         Self::BftCommitsCertifiedOnly,
+        Self::BftProvesByLastFinal,
+        Self::BftSyncForgetsCert,
         Self::BftSyncUnchecked,
         Self::BftHelpsNobody,
         Self::BftRepeatsNothing,

@@ -1,17 +1,19 @@
 //! S9: what is final is committed, parent first, once each.
 
 use alloc::boxed::Box;
+use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::block::{Block, Header};
+use super::cert::Proven;
 use super::effect::{Committed, Effect, Record};
 use super::gate::Held;
 use super::state::{Bft, Phase};
 use super::types::View;
 use super::vote::VoteKind;
 use crate::crypto::Digest;
-use crate::limits::VIEWS_KEPT;
+use crate::limits::{PATH_HEADERS_MAX, VIEWS_KEPT};
 use crate::machine::Outbox;
 use crate::mutant::Mutant;
 
@@ -35,7 +37,7 @@ impl Bft {
         if !self.has_started() || last.view <= self.committed.view {
             return;
         }
-        let mut chain = match self.chain_down_from(last.hash) {
+        let chain = match self.chain_down_from(last.hash) {
             Ok(chain) => chain,
             Err(Gap::Missing) => return,
             Err(Gap::Elsewhere) => {
@@ -46,27 +48,50 @@ impl Bft {
                 return self.break_off(alloc::vec![finalization], Vec::new());
             }
         };
-        let headers: Vec<Header> = chain
-            .iter()
-            .rev()
-            .map(|hash| *self.blocks[hash].block.header())
-            .collect();
+        let Some(mut ready) = self.with_nearest_certs(&chain, &finalization) else {
+            return;
+        };
         if self.config.mutant.is(Mutant::BftCommitsCertifiedOnly) {
-            chain.truncate(1);
+            ready.drain(..ready.len().saturating_sub(1));
         }
-        let offset = headers.len() - chain.len();
-        for (place, hash) in chain.iter().rev().enumerate() {
+        for committed in ready {
             if self.has_ended() {
                 return;
             }
-            let block = self.blocks[hash].block.clone();
-            let path = headers.iter().skip(offset + place + 1).copied().collect();
-            self.commit(Committed {
-                block,
-                path,
-                finalization: finalization.clone(),
-            });
+            self.commit(committed);
         }
+    }
+
+    /// These final blocks in ascending order, each with the headers up to the first one at
+    /// or above it that has a certificate of its own; the last one has this. A node that
+    /// starts may have thousands of blocks to commit, and how far each is from its
+    /// certificate is what the disk, proofs and light clients have to bear. Nothing if
+    /// that is too far for one of them: they are asked for by height then, and come with
+    /// certificates.
+    fn with_nearest_certs(&self, chain: &[Digest], last: &Proven) -> Option<Vec<Committed>> {
+        let mut nearest = last.clone();
+        let mut path: VecDeque<Header> = VecDeque::new();
+        let mut ready = VecDeque::new();
+        for hash in chain {
+            let block = &self.blocks[hash].block;
+            let place = block.place();
+            let own = self.cert(place.view, VoteKind::Finalize);
+            let is_far = self.config.mutant.is(Mutant::BftProvesByLastFinal);
+            if let Some(own) = own.filter(|own| own.statement.block == place && !is_far) {
+                nearest = own.clone();
+                path.clear();
+            }
+            if path.len() > PATH_HEADERS_MAX && !is_far {
+                return None;
+            }
+            ready.push_front(Committed {
+                block: block.clone(),
+                path: path.iter().copied().collect(),
+                finalization: nearest.clone(),
+            });
+            path.push_front(*block.header());
+        }
+        Some(ready.into())
     }
 
     /// The blocks from this one down to the child of the committed one.
@@ -115,6 +140,10 @@ impl Bft {
         assert!(
             statement.kind == VoteKind::Finalize && statement.block == certified,
             "S9: what is committed is finalised, or what rests on it is"
+        );
+        assert!(
+            committed.path.len() <= PATH_HEADERS_MAX,
+            "what is committed can be proven to a light client"
         );
     }
 

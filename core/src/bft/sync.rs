@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 
 use super::block::{Block, Header};
 use super::cert::{Cert, Proven};
-use super::effect::{Committed, Effect};
+use super::effect::{Committed, Effect, Record};
 use super::message::{FinalBlocks, Message, Status};
 use super::state::{Asked, Bft, Verdict};
 use super::types::{Epoch, Height, ValidatorIndex, View};
@@ -78,7 +78,9 @@ impl Bft {
         let present = u64::try_from(self.final_hashes().len()).expect("at most 256");
         let gap = last.height.0.checked_sub(self.committed.height.0)?;
         let is_far = gap.saturating_sub(present) > CATCH_UP_GAP;
-        is_far.then(|| self.committed.height.next())
+        // All of it may be here, and too far below its certificate.
+        let is_unproven = gap > PATH_HEADERS_MAX as u64;
+        (is_far || is_unproven).then(|| self.committed.height.next())
     }
 
     /// The blocks that are here, from the highest final one down to the first gap
@@ -309,6 +311,10 @@ impl Bft {
             self.accept(proven.clone(), false, out);
         } else if self.contradicts(&proven) {
             return None;
+        } else if !self.config.mutant.is(Mutant::BftSyncForgetsCert) {
+            // D3: these blocks are proven by it after a crash as well, and not by one that
+            // is thousands of blocks above them.
+            self.gate.record(Record::Cert(proven.clone()));
         }
         Some(proven)
     }

@@ -134,6 +134,10 @@ macro_rules! tuples {
             ) -> Result<Self, DecodeError> {
                 Ok(($($part::decode_bounded(reader, max.$place, field)?,)+))
             }
+
+            fn fits(&self, max: ($($bound,)+)) -> bool {
+                $(self.$place.fits(max.$place))&&+
+            }
         }
     )+};
 }
@@ -151,6 +155,10 @@ impl<T: Decode> DecodeBounded<()> for T {
         _: &'static Field,
     ) -> Result<Self, DecodeError> {
         T::decode(reader)
+    }
+
+    fn fits(&self, (): ()) -> bool {
+        true
     }
 }
 
@@ -210,6 +218,10 @@ impl<T: DecodeBounded<usize>> DecodeBounded<usize> for Option<T> {
     ) -> Result<Self, DecodeError> {
         option(reader, |reader| T::decode_bounded(reader, max, field))
     }
+
+    fn fits(&self, max: usize) -> bool {
+        self.as_ref().is_none_or(|value| value.fits(max))
+    }
 }
 
 impl<T: DecodeBounded<(M, N)>, M, N> DecodeBounded<(M, N)> for Option<T> {
@@ -219,6 +231,10 @@ impl<T: DecodeBounded<(M, N)>, M, N> DecodeBounded<(M, N)> for Option<T> {
         field: &'static Field,
     ) -> Result<Self, DecodeError> {
         option(reader, |reader| T::decode_bounded(reader, max, field))
+    }
+
+    fn fits(&self, max: (M, N)) -> bool {
+        self.as_ref().is_none_or(|value| value.fits(max))
     }
 }
 
@@ -254,6 +270,10 @@ impl DecodeBounded<usize> for Bytes {
     ) -> Result<Self, DecodeError> {
         reader.blob(max, field)
     }
+
+    fn fits(&self, max: usize) -> bool {
+        self.len() <= max
+    }
 }
 
 impl Encode for String {
@@ -273,6 +293,10 @@ impl DecodeBounded<usize> for String {
         field: &'static Field,
     ) -> Result<Self, DecodeError> {
         reader.text(max, field).map(Self::from)
+    }
+
+    fn fits(&self, max: usize) -> bool {
+        self.len() <= max
     }
 }
 
@@ -304,6 +328,10 @@ impl<T: Decode> DecodeBounded<usize> for Vec<T> {
     ) -> Result<Self, DecodeError> {
         reader.seq(max, field)
     }
+
+    fn fits(&self, max: usize) -> bool {
+        self.len() <= max
+    }
 }
 
 impl<T: DecodeBounded<M>, M: Copy> DecodeBounded<(usize, M)> for Vec<T> {
@@ -313,6 +341,10 @@ impl<T: DecodeBounded<M>, M: Copy> DecodeBounded<(usize, M)> for Vec<T> {
         field: &'static Field,
     ) -> Result<Self, DecodeError> {
         reader.list(count, field, |reader| T::decode_bounded(reader, max, field))
+    }
+
+    fn fits(&self, (count, max): (usize, M)) -> bool {
+        self.len() <= count && self.iter().all(|item| item.fits(max))
     }
 }
 
@@ -340,6 +372,10 @@ impl<T: Decode + Ord> DecodeBounded<usize> for BTreeSet<T> {
         } else {
             Err(DecodeError::Invalid { what: field.name })
         }
+    }
+
+    fn fits(&self, max: usize) -> bool {
+        self.len() <= max
     }
 }
 
@@ -372,6 +408,10 @@ impl<K: Decode + Ord, V: Decode> DecodeBounded<usize> for BTreeMap<K, V> {
         } else {
             Err(DecodeError::Invalid { what: field.name })
         }
+    }
+
+    fn fits(&self, max: usize) -> bool {
+        self.len() <= max
     }
 }
 

@@ -8,7 +8,8 @@
 //!
 //! Decoders are total: they check each length against what is left of the input
 //! and against the caller's limit *before* allocating, and return
-//! [`DecodeError`]; no input can make them panic.
+//! [`DecodeError`]; no input can make them panic. Encoders keep the same bounds, by an
+//! assert: what could not be read again is never written.
 //!
 //! | file | holds |
 //! |---|---|
@@ -39,7 +40,7 @@
 //! assert_eq!(bytes[..], *b"\x07\0\0\0\x04word");
 //! assert_eq!(Word::from_bytes(&bytes), Ok(Word::Text("word".into())));
 //!
-//! let error = Word::from_bytes(&Word::Text("words".into()).to_bytes()).unwrap_err();
+//! let error = Word::from_slice(b"\x07\0\0\0\x05words").unwrap_err();
 //! assert_eq!(error.to_string(), "length 5 of `Text` in word is over the limit 4");
 //! ```
 //!

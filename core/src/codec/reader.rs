@@ -42,6 +42,10 @@ pub trait DecodeBounded<M>: Sized {
         max: M,
         field: &'static Field,
     ) -> Result<Self, DecodeError>;
+
+    /// Whether it is within this bound. Encoders assert it: what no decoder takes is never
+    /// written.
+    fn fits(&self, max: M) -> bool;
 }
 
 /// A field, as errors name it.

@@ -31,19 +31,45 @@ pub trait Encode {
 #[derive(Debug, Default, Clone)]
 pub struct Writer {
     buffer: Vec<u8>,
+    /// Writes what is over its bound as well, for tests of decoders.
+    #[cfg(test)]
+    is_lax: bool,
 }
 
 impl Writer {
     /// An empty writer.
     pub const fn new() -> Self {
-        Self { buffer: Vec::new() }
+        Self {
+            buffer: Vec::new(),
+            #[cfg(test)]
+            is_lax: false,
+        }
+    }
+
+    /// The encoding of a value that may be over its bounds.
+    #[cfg(test)]
+    pub(crate) fn lax<T: Encode>(value: &T) -> Bytes {
+        let mut writer = Self::new();
+        writer.is_lax = true;
+        value.encode(&mut writer);
+        writer.into_bytes()
     }
 
     /// An empty writer with room for `bytes`.
     pub fn with_capacity(bytes: usize) -> Self {
         Self {
             buffer: Vec::with_capacity(bytes),
+            #[cfg(test)]
+            is_lax: false,
         }
+    }
+
+    /// Panics if a value is over the bound of its field: who makes one has broken an
+    /// invariant, and what no decoder takes must not reach a disk or a peer.
+    pub fn assert_fits(&self, fits: bool, broken: &'static str) {
+        #[cfg(test)]
+        let fits = fits || self.is_lax;
+        assert!(fits, "{broken}");
     }
 
     /// Appends one byte.

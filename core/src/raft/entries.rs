@@ -136,6 +136,10 @@ impl DecodeBounded<usize> for Entries {
     ) -> Result<Self, DecodeError> {
         Vec::decode_bounded(reader, max, field).map(Self::from)
     }
+
+    fn fits(&self, max: usize) -> bool {
+        self.len() <= max
+    }
 }
 
 impl fmt::Debug for Entries {

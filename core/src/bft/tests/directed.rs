@@ -3,14 +3,16 @@
 //! promise that it names.
 
 use alloc::boxed::Box;
+use alloc::sync::Arc;
 use alloc::vec;
+use alloc::vec::Vec;
 
 use super::cluster::{Cluster, Knobs};
 use super::solo::{DELTA, Keys, Solo};
 use crate::bft::state::Verdict;
 use crate::bft::*;
 use crate::crypto::Digest;
-use crate::limits::BLOCKS_OPEN_MAX;
+use crate::limits::{BLOCKS_OPEN_MAX, PATH_HEADERS_MAX};
 use crate::machine::Machine as _;
 use crate::mutant::Mutant;
 use crate::types::Span;
@@ -52,8 +54,122 @@ holds! {
     final_blocks_have_to_follow_each_other,
     an_answer_that_comes_twice_is_taken_once,
     ancestors_come_before_descendants,
+    what_is_committed_late_has_the_nearest_certificate,
+    what_was_fetched_keeps_its_certificates,
+    what_is_too_far_from_its_certificate_is_fetched,
     powers_near_the_limit_add_up,
     a_signer_outside_of_the_set_is_refused,
+}
+
+/// S9. The disk has more final blocks that the application has not seen than a proof may
+/// have headers; every third one has a finalization.
+pub fn what_is_committed_late_has_the_nearest_certificate(mutant: Mutant) {
+    let (keys, me) = four();
+    let mut solo = Solo::new(&keys, me, mutant);
+    let (blocks, certs) = long_chain(&keys, me);
+    for block in blocks {
+        let cert = (block.header().view.0 % 3 == 0).then(|| &certs[block.header().view.0 as usize]);
+        solo.log.extend(cert.cloned().map(Record::Cert));
+        solo.log.push(Record::Block(Arc::new(block)));
+    }
+    solo.restart(false);
+    assert_eq!(
+        solo.commits.len(),
+        certs.len() / 3 * 3,
+        "S9: it has them all"
+    );
+    for committed in &solo.commits {
+        let view = committed.block.header().view.0;
+        let certified = committed.finalization.statement.view().0;
+        let distance = usize::try_from(certified - view).unwrap();
+        assert_eq!(distance, committed.path.len());
+        assert!(distance < 3, "I16: the nearest certificate");
+    }
+}
+
+/// D3. Each answer to catch up is written with its certificate.
+pub fn what_was_fetched_keeps_its_certificates(mutant: Mutant) {
+    let (keys, me) = four();
+    let mut solo = Solo::new(&keys, me, mutant);
+    let from = keys.without(&[me])[0];
+    let (blocks, certs) = long_chain(&keys, me);
+    solo.hear_cert(from, certs.last().unwrap().to_cert());
+    for run in blocks.chunks(8) {
+        let last = run.last().unwrap().header().view.0 as usize;
+        let answer = FinalBlocks {
+            blocks: run.to_vec(),
+            path: vec![],
+            finalization: certs[last].to_cert(),
+        };
+        solo.hear(from, Message::Blocks(Box::new(answer)));
+    }
+    assert_eq!(solo.commits.len(), blocks.len());
+    // The store did not get that far.
+    solo.commits.clear();
+    solo.restart(false);
+    assert_eq!(
+        solo.commits.len(),
+        blocks.len(),
+        "D3: it has what they need"
+    );
+    let is_near = |one: &Committed| one.path.len() < 8;
+    assert!(
+        solo.commits.iter().all(is_near),
+        "D3: with what proves each"
+    );
+}
+
+/// S9. The disk has them all, and one finalization only: damage took the others.
+pub fn what_is_too_far_from_its_certificate_is_fetched(mutant: Mutant) {
+    let (keys, me) = four();
+    let mut solo = Solo::new(&keys, me, mutant);
+    let (blocks, certs) = long_chain(&keys, me);
+    solo.log.push(Record::Cert(certs.last().unwrap().clone()));
+    let all = blocks
+        .iter()
+        .cloned()
+        .map(|block| Record::Block(Arc::new(block)));
+    solo.log.extend(all);
+    solo.restart(false);
+    assert!(
+        solo.commits.is_empty(),
+        "no light client takes a path that long"
+    );
+    let asks = |(_, message): &(_, Message)| matches!(message, Message::AskBlocks { .. });
+    assert!(
+        solo.sent.iter().any(asks),
+        "it asks for those with certificates"
+    );
+    let answer = FinalBlocks {
+        blocks: blocks[..8].to_vec(),
+        path: vec![],
+        finalization: certs[8].to_cert(),
+    };
+    let from = keys.without(&[me])[0];
+    solo.hear(from, Message::Blocks(Box::new(answer)));
+    assert_eq!(
+        solo.commits.len(),
+        blocks.len(),
+        "S9: and goes on from there"
+    );
+}
+
+/// A few more blocks than a proof may have headers, one per view, and the finalization of
+/// each by its view. There is none of view 0.
+fn long_chain(keys: &Keys, me: u16) -> (Vec<Block>, Vec<Proven>) {
+    let others = keys.without(&[me]);
+    let mut parent = keys.epoch.root();
+    let mut blocks = Vec::new();
+    let mut certs = vec![Proven::assume(keys.cert(&others, keys.null(1)))];
+    let views = u64::try_from(PATH_HEADERS_MAX).unwrap() + 8;
+    for view in 1..=views {
+        let block = keys.block(view, parent, &[]);
+        let statement = keys.on(VoteKind::Finalize, &block);
+        certs.push(Proven::assume(keys.cert(&others, statement)));
+        parent = block.place();
+        blocks.push(block);
+    }
+    (blocks, certs)
 }
 
 /// A world without idle blocks, so that only what somebody says moves it.

@@ -1,5 +1,7 @@
 //! What the macro writes: each shape, each attribute, and each way to be refused.
 
+extern crate std;
+
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::{String, ToString as _};
 use alloc::sync::Arc;
@@ -9,7 +11,7 @@ use core::fmt::Debug;
 
 use bytes::Bytes;
 
-use crate::codec::{Decode, DecodeError, Encode, are_distinct, total};
+use crate::codec::{Decode, DecodeError, Encode, Writer, are_distinct, total};
 
 const TEXT_BYTES_MAX: usize = 4;
 const LAST: u8 = 0xf0;
@@ -135,7 +137,7 @@ fn is_written_as<T: Encode + Decode + Debug + PartialEq>(value: &T, bytes: &[u8]
 }
 
 fn refused<T: Encode + Decode + Debug>(value: &T) -> DecodeError {
-    T::from_bytes(&value.to_bytes()).expect_err("over a bound")
+    T::from_bytes(&Writer::lax(value)).expect_err("over a bound")
 }
 
 const fn too_long(field: &'static str, length: usize, limit: usize) -> DecodeError {
@@ -353,4 +355,62 @@ fn every_claimed_length_is_held_against_its_bound() {
         };
         assert_eq!(named, field);
     }
+}
+
+#[test]
+#[should_panic = "`Fields.list` is within its bound when it is written"]
+fn what_is_over_its_bound_is_not_written() {
+    let long = ShapeOfWord::Fields {
+        list: vec![0; 3],
+        number: 0,
+    };
+    let _ = long.to_bytes();
+}
+
+#[test]
+fn whoever_writes_keeps_exactly_the_bounds_of_who_reads() {
+    let long = Bytes::from_static(b"1234");
+    let none = Bounds::default;
+    let bytes = long.clone();
+    let over = [
+        Bounds { bytes, ..none() },
+        Bounds {
+            maybe: Some(long.clone()),
+            ..none()
+        },
+        Bounds {
+            list: vec![Bytes::new(); 3],
+            ..none()
+        },
+        Bounds {
+            list: vec![Bytes::new(), long.clone()],
+            ..none()
+        },
+        Bounds {
+            pairs: vec![(long, 0)],
+            ..none()
+        },
+        Bounds {
+            set: [1, 2, 3].into(),
+            ..none()
+        },
+        Bounds {
+            map: [(1, 1), (2, 2), (3, 3)].into(),
+            ..none()
+        },
+    ];
+    for over in over {
+        let written = std::panic::catch_unwind(|| over.to_bytes());
+        assert!(written.is_err(), "{over:?}");
+    }
+    let short = Bytes::from_static(b"123");
+    let full = Bounds {
+        bytes: short.clone(),
+        maybe: Some(short.clone()),
+        list: vec![short.clone(); 2],
+        pairs: vec![(short, 0)],
+        set: [1, 2].into(),
+        map: [(1, 1), (2, 2)].into(),
+    };
+    assert_eq!(Bounds::from_bytes(&full.to_bytes()), Ok(full));
 }

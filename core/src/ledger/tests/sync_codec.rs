@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use super::cluster::{Cluster, Knobs};
 use crate::bft::{Epoch, Height};
-use crate::codec::{Decode, Encode};
+use crate::codec::{Decode, Encode, Writer};
 use crate::crypto::{Digest, sha256};
 use crate::ledger::state_sync::{Chunk, StateCheckpoint, SyncMessage};
 use crate::ledger::*;
@@ -161,7 +161,7 @@ fn a_chunk_keeps_its_bounds() {
             pairs: pairs.collect(),
             path: vec![step; path],
         }));
-        SyncMessage::from_bytes(&message.to_bytes()).is_ok()
+        SyncMessage::from_bytes(&Writer::lax(&message)).is_ok()
     };
     assert!(chunk(LEDGER_CHUNK_PAIRS_MAX, 0, STATE_PATH_MAX));
     assert!(!chunk(LEDGER_CHUNK_PAIRS_MAX + 1, 0, 0));
