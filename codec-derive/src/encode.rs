@@ -18,7 +18,7 @@ pub fn implementation(input: &Input) -> TokenStream {
         .map(|version| quote!(.saturating_add(::decube_core::codec::Encode::size_hint(&#version))));
     let size = fixed_size(input);
     let inline = input.inline();
-    let (put, sum) = match &input.shape {
+    let Bodies { put, sum, bounds } = match &input.shape {
         Shape::Structure(fields) => of_structure(fields),
         Shape::Enum(variants) => of_enum(variants),
     };
@@ -40,6 +40,10 @@ pub fn implementation(input: &Input) -> TokenStream {
                     ::core::option::Option::Some(size) => size,
                     ::core::option::Option::None => (#sum)#version_size,
                 }
+            }
+
+            fn is_bounded(&self) -> bool {
+                #bounds
             }
         }
     }
@@ -64,7 +68,14 @@ fn fixed_size(input: &Input) -> TokenStream {
     }
 }
 
-fn of_structure(fields: &[Field]) -> (TokenStream, TokenStream) {
+/// What the methods do with the fields.
+struct Bodies {
+    put: TokenStream,
+    sum: TokenStream,
+    bounds: TokenStream,
+}
+
+fn of_structure(fields: &[Field]) -> Bodies {
     let members: Vec<_> = fields
         .iter()
         .map(|field| {
@@ -72,30 +83,57 @@ fn of_structure(fields: &[Field]) -> (TokenStream, TokenStream) {
             quote!(&self.#member)
         })
         .collect();
-    let put = puts(fields, &members);
-    let sum = sum(0, fields, &members);
-    (put, sum)
+    Bodies {
+        put: puts(fields, &members),
+        sum: sum(0, fields, &members),
+        bounds: bounds(fields, &members),
+    }
 }
 
-fn of_enum(variants: &[Variant]) -> (TokenStream, TokenStream) {
-    let arms = variants.iter().map(|variant| {
-        let Variant { name, tag, fields } = variant;
+fn of_enum(variants: &[Variant]) -> Bodies {
+    let (mut puts_of, mut sums, mut bounds_of) = (Vec::new(), Vec::new(), Vec::new());
+    for Variant { name, tag, fields } in variants {
         let members = fields.iter().map(|field| &field.member);
         let variables: Vec<_> = fields.iter().map(|field| &field.variable).collect();
         let values: Vec<_> = variables.iter().map(|variable| quote!(#variable)).collect();
         let put = puts(fields, &values);
         let sum = sum(1, fields, &values);
+        let bounds = bounds(fields, &values);
         let pattern = quote!(Self::#name { #(#members: #variables),* });
-        (
-            quote!(#pattern => { writer.u8(#tag); #put }),
-            quote!(#pattern => #sum),
-        )
+        puts_of.push(quote!(#pattern => { writer.u8(#tag); #put }));
+        sums.push(quote!(#pattern => #sum));
+        bounds_of.push(quote!(#pattern => #bounds));
+    }
+    Bodies {
+        put: quote!(match self { #(#puts_of,)* }),
+        sum: quote!(match self { #(#sums,)* }),
+        bounds: quote!(match self { #(#bounds_of,)* }),
+    }
+}
+
+/// Whether these fields are within their bounds, each and what is in it.
+fn bounds(fields: &[Field], values: &[TokenStream]) -> TokenStream {
+    let bounds = fields.iter().zip(values).map(|(field, value)| {
+        let (inner, own) = (inner(field, value), within(field, value));
+        let own = own.map(|own| quote!(&& #own));
+        quote!(&& #inner #own)
     });
-    let (puts, sums): (Vec<_>, Vec<_>) = arms.unzip();
-    (
-        quote!(match self { #(#puts,)* }),
-        quote!(match self { #(#sums,)* }),
-    )
+    quote!(true #(#bounds)*)
+}
+
+/// Whether what is in a field is within its bounds; code of its own is trusted.
+fn inner(field: &Field, value: &TokenStream) -> TokenStream {
+    match &field.with {
+        Some(_) => quote!({ let _ = #value; true }),
+        None => quote!(::decube_core::codec::Encode::is_bounded(#value)),
+    }
+}
+
+/// Whether a field is within the bound that it has, if it has one.
+fn within(field: &Field, value: &TokenStream) -> Option<TokenStream> {
+    let Field { of, max, .. } = field;
+    let max = max.as_ref()?;
+    Some(quote!(<#of as ::decube_core::codec::DecodeBounded<_>>::fits(#value, #max)))
 }
 
 /// The statements that write these fields. Each is a call of what the type has: nothing is
@@ -115,15 +153,9 @@ fn puts(fields: &[Field], values: &[TokenStream]) -> TokenStream {
 /// What was written has to be read again, by oneself after a restart or by others: a value
 /// over its bound stops whoever writes it, before it becomes damage on a disk.
 fn fits(field: &Field, value: &TokenStream) -> Option<TokenStream> {
-    let Field { of, max, label, .. } = field;
-    let max = max.as_ref()?;
-    let broken = format!("`{label}` is within its bound when it is written");
-    Some(quote! {
-        writer.assert_fits(
-            <#of as ::decube_core::codec::DecodeBounded<_>>::fits(#value, #max),
-            #broken,
-        );
-    })
+    let within = within(field, value)?;
+    let broken = format!("`{}` is within its bound when it is written", field.label);
+    Some(quote!(writer.assert_fits(#within, #broken);))
 }
 
 /// The bytes that these fields take behind so many others.

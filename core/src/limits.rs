@@ -58,6 +58,8 @@ pub const SECTOR_BYTES: usize = 512;
 
 /// Bytes of a user's key.
 pub const KV_KEY_BYTES_MAX: usize = 4 << 10;
+/// Bytes of the end of a range of keys: that of one key alone is the key and a zero.
+pub const KV_RANGE_END_BYTES_MAX: usize = KV_KEY_BYTES_MAX + 1;
 /// Bytes of a user's value.
 pub const KV_VALUE_BYTES_MAX: usize = 512 << 10;
 /// Bytes of all keys and values together; writes are refused above.
@@ -82,6 +84,8 @@ pub const KV_SESSION_TTL_SECS_MAX: u64 = 24 * 3600;
 pub const KV_LEASES_MAX: usize = 100_000;
 /// Keys bound to one lease.
 pub const KV_LEASE_KEYS_MAX: usize = 10_000;
+/// Changes of one revision: each operation of a transaction may delete a range.
+pub const KV_CHANGES_MAX: usize = KV_TXN_OPS_MAX * KV_RANGE_PAIRS_MAX;
 /// Seconds that a lease may live at most without renewal.
 pub const KV_LEASE_TTL_SECS_MAX: u64 = 365 * 24 * 3600;
 
@@ -412,6 +416,7 @@ const _: () = assert!(
     "the sum of a log fits what travels along with a snapshot"
 );
 const _: () = assert!(KV_KEY_BYTES_MAX + KV_VALUE_BYTES_MAX + 1024 <= ENTRY_BYTES_MAX);
+const _: () = assert!(KV_LEASE_KEYS_MAX <= KV_CHANGES_MAX);
 const _: () =
     assert!(KV_RANGE_BYTES_MAX + KV_VALUE_BYTES_MAX + KV_KEY_BYTES_MAX < MESSAGE_BYTES_MAX);
 const _: () = assert!(

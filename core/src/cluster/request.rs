@@ -7,7 +7,9 @@ use core::hash::{Hash, Hasher};
 
 use crate::codec::{Decode, Encode};
 use crate::kv::{Answer, Change, Outcome, Query};
-use crate::limits::{KV_KEY_BYTES_MAX, KV_RANGE_PAIRS_MAX, LEARNERS_MAX, VOTERS_MAX};
+use crate::limits::{
+    KV_CHANGES_MAX, KV_KEY_BYTES_MAX, KV_RANGE_END_BYTES_MAX, LEARNERS_MAX, VOTERS_MAX,
+};
 use crate::proof::{LogProof, SignedHead};
 use crate::raft::{Membership, Refusal, Role};
 use crate::replica::Command;
@@ -50,7 +52,7 @@ pub enum Request {
         #[codec(max = KV_KEY_BYTES_MAX)]
         from: bytes::Bytes,
         /// The first key not wanted.
-        #[codec(max = KV_KEY_BYTES_MAX)]
+        #[codec(max = KV_RANGE_END_BYTES_MAX)]
         to: Option<bytes::Bytes>,
         /// The first revision wanted; 0 for "from now on".
         since: Revision,
@@ -201,6 +203,6 @@ pub struct Status {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Encode, Decode)]
 pub struct Changes {
     /// The changes.
-    #[codec(max = KV_RANGE_PAIRS_MAX)]
+    #[codec(max = KV_CHANGES_MAX)]
     pub changes: Vec<Change>,
 }

@@ -389,6 +389,10 @@ impl Part for Cluster {
         Response::Refused(raft::Refusal::Busy)
     }
 
+    fn too_large() -> Response {
+        Response::Refused(raft::Refusal::TooLarge)
+    }
+
     fn unknown() -> Response {
         Response::Unknown
     }

@@ -116,6 +116,10 @@ macro_rules! tuples {
             fn size_hint(&self) -> usize {
                 0_usize$(.saturating_add(self.$place.size_hint()))+
             }
+
+            fn is_bounded(&self) -> bool {
+                $(self.$place.is_bounded())&&+
+            }
         }
 
         impl<$($part: Decode),+> Decode for ($($part,)+) {
@@ -175,6 +179,10 @@ macro_rules! pointers {
             fn size_hint(&self) -> usize {
                 (**self).size_hint()
             }
+
+            fn is_bounded(&self) -> bool {
+                (**self).is_bounded()
+            }
         }
 
         impl<T: Decode> Decode for $pointer<T> {
@@ -201,6 +209,10 @@ impl<T: Encode> Encode for Option<T> {
     fn size_hint(&self) -> usize {
         let inner = self.as_ref().map_or(0, T::size_hint);
         inner.saturating_add(1)
+    }
+
+    fn is_bounded(&self) -> bool {
+        self.as_ref().is_none_or(T::is_bounded)
     }
 }
 
@@ -308,6 +320,10 @@ impl<T: Encode> Encode for [T] {
     fn size_hint(&self) -> usize {
         size_of_all(self.len(), self)
     }
+
+    fn is_bounded(&self) -> bool {
+        self.iter().all(T::is_bounded)
+    }
 }
 
 impl<T: Encode> Encode for Vec<T> {
@@ -317,6 +333,10 @@ impl<T: Encode> Encode for Vec<T> {
 
     fn size_hint(&self) -> usize {
         size_of_all(self.len(), self)
+    }
+
+    fn is_bounded(&self) -> bool {
+        self.iter().all(T::is_bounded)
     }
 }
 
@@ -358,6 +378,10 @@ impl<T: Encode> Encode for BTreeSet<T> {
     fn size_hint(&self) -> usize {
         size_of_all(self.len(), self)
     }
+
+    fn is_bounded(&self) -> bool {
+        self.iter().all(T::is_bounded)
+    }
 }
 
 impl<T: Decode + Ord> DecodeBounded<usize> for BTreeSet<T> {
@@ -393,6 +417,11 @@ impl<K: Encode, V: Encode> Encode for BTreeMap<K, V> {
         let keys = size_of_all(self.len(), self.keys());
         let values = size_of_all(self.len(), self.values());
         keys.saturating_add(values).saturating_sub(LENGTH_BYTES)
+    }
+
+    fn is_bounded(&self) -> bool {
+        self.iter()
+            .all(|(key, value)| key.is_bounded() && value.is_bounded())
     }
 }
 

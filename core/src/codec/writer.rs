@@ -19,6 +19,13 @@ pub trait Encode {
     /// copy several times. Wrong does no harm.
     fn size_hint(&self) -> usize;
 
+    /// Whether every list and byte string in it is within its bound: whoever takes a value
+    /// from outside that did not come through a decoder asks first, for
+    /// [`Encode::encode`] panics on one that is not.
+    fn is_bounded(&self) -> bool {
+        true
+    }
+
     /// The canonical encoding as one buffer.
     fn to_bytes(&self) -> Bytes {
         let mut writer = Writer::with_capacity(self.size_hint());

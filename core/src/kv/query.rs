@@ -7,7 +7,10 @@ use bytes::Bytes;
 
 use super::command::{FencingToken, LeaseId};
 use crate::codec::{Decode, Encode};
-use crate::limits::{KV_KEY_BYTES_MAX, KV_LEASE_KEYS_MAX, KV_RANGE_PAIRS_MAX, KV_VALUE_BYTES_MAX};
+use crate::limits::{
+    KV_KEY_BYTES_MAX, KV_LEASE_KEYS_MAX, KV_RANGE_END_BYTES_MAX, KV_RANGE_PAIRS_MAX,
+    KV_VALUE_BYTES_MAX,
+};
 use crate::replica::LogTime;
 use crate::types::Revision;
 
@@ -28,7 +31,7 @@ pub enum Query {
         #[codec(max = KV_KEY_BYTES_MAX)]
         from: Bytes,
         /// The first key not wanted.
-        #[codec(max = KV_KEY_BYTES_MAX)]
+        #[codec(max = KV_RANGE_END_BYTES_MAX)]
         to: Option<Bytes>,
         /// At most so many pairs; the server's own limits hold as well.
         limit: u32,

@@ -11,7 +11,7 @@ use super::state::{Clock, Inner, Ledger, Phase};
 use crate::bft::{self, Bft};
 use crate::crypto::SharedSigner;
 use crate::io::{Done, Io};
-use crate::ledger_types::TimeMs;
+use crate::ledger_types::{TimeMs, TxError};
 use crate::machine::{Machine, Outbox};
 use crate::part::{Health, Part, Reason, Scope};
 use crate::types::{NodeId, Span, Time};
@@ -370,6 +370,10 @@ impl Part for Ledger {
 
     fn busy() -> Response {
         Response::Busy
+    }
+
+    fn too_large() -> Response {
+        Response::Rejected(TxError::TooLarge.into())
     }
 
     /// A transaction names its sequence: to hand it in again is safe.

@@ -248,6 +248,14 @@ macro_rules! parts {
                 }
             }
 
+            /// What a client of a part is told whose request is over a bound: nothing was
+            /// done.
+            pub fn too_large(part: PartId) -> Self {
+                match part {
+                    $($(#[cfg($cfg)])? PartId::$Variant => Self::$Variant($Variant::too_large()),)+
+                }
+            }
+
             /// What is told of a change when nobody can say any more what became of it.
             pub(super) fn unknown(part: PartId) -> Self {
                 match part {

@@ -291,6 +291,10 @@ impl Part for Toy {
         Response::Busy
     }
 
+    fn too_large() -> Response {
+        unreachable!("no request of it has a bound")
+    }
+
     fn unknown() -> Response {
         Response::Unknown
     }

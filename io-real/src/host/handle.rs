@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use decube_core::cluster::{self, Changes};
+use decube_core::codec::Encode as _;
 use decube_core::ledger;
 use decube_core::node::{Request, Response};
 use decube_core::raft::Refusal;
@@ -151,11 +152,10 @@ impl NodeHandle {
     /// Dropping the future cancels the request, which does not undo it.
     pub async fn request(&self, request: impl Into<Request>) -> Result<Response, HostGone> {
         let request = request.into();
-        let part = request.part();
         let (answer, answered) = oneshot::channel();
         match self.ask(request, Waiter::Once(answer))? {
-            None => Ok(Response::busy(part)),
-            Some(mut cancel) => {
+            Err(refusal) => Ok(refusal),
+            Ok(mut cancel) => {
                 let response = answered.await.map_err(|_| HostGone);
                 cancel.disarm();
                 response
@@ -183,7 +183,6 @@ impl NodeHandle {
     /// reader, and ends then.
     pub fn stream(&self, request: impl Into<Request>) -> Result<Answers, StreamEnd> {
         let request = request.into();
-        let part = request.part();
         let (sender, queue) = mpsc::channel(STREAM_QUEUE_MAX);
         let end = Arc::new(OnceLock::new());
         let waiter = Waiter::Stream(StreamSender {
@@ -192,8 +191,8 @@ impl NodeHandle {
         });
         match self.ask(request, waiter) {
             Err(HostGone) => Err(StreamEnd::HostGone),
-            Ok(None) => Err(StreamEnd::Answered(Box::new(Response::busy(part)))),
-            Ok(Some(cancel)) => Ok(Answers {
+            Ok(Err(refusal)) => Err(StreamEnd::Answered(Box::new(refusal))),
+            Ok(Ok(cancel)) => Ok(Answers {
                 queue,
                 end,
                 _cancel: cancel,
@@ -256,24 +255,35 @@ impl NodeHandle {
         status.borrow().exit.clone()
     }
 
-    /// Queues a request; nothing if the queue is full.
-    fn ask(&self, request: Request, waiter: Waiter) -> Result<Option<CancelOnDrop>, HostGone> {
+    /// Queues a request, or answers it: it may be over a bound, or the queue full. Bounds
+    /// are checked here because everything behind here writes the request down: the
+    /// recorder, the log, a message to the leader.
+    fn ask(
+        &self,
+        request: Request,
+        waiter: Waiter,
+    ) -> Result<Result<CancelOnDrop, Response>, HostGone> {
+        let part = request.part();
+        if !request.is_bounded() {
+            self.metrics.add(Counter::RequestsRefused, 1);
+            return Ok(Err(Response::too_large(part)));
+        }
         // Ids only have to be unique in this process; order means nothing.
         let id = RequestId(self.next_id.fetch_add(1, Ordering::Relaxed));
-        let queue = self.requests.of(request.part());
+        let queue = self.requests.of(part);
         let ask = Ask {
             id,
             request,
             waiter,
         };
         match queue.try_send(ask) {
-            Ok(()) => Ok(Some(CancelOnDrop {
+            Ok(()) => Ok(Ok(CancelOnDrop {
                 control: self.control.clone(),
                 message: Some(Control::Cancel(id)),
             })),
             Err(mpsc::error::TrySendError::Full(_)) => {
                 self.metrics.add(Counter::RequestsRefused, 1);
-                Ok(None)
+                Ok(Err(Response::busy(part)))
             }
             Err(mpsc::error::TrySendError::Closed(_)) => Err(HostGone),
         }

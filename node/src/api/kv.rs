@@ -154,9 +154,11 @@ pub async fn list(
         None => from,
         Some(cursor) => {
             let key = URL_SAFE_NO_PAD.decode(&cursor).map(Bytes::from);
-            let inside = key
-                .ok()
-                .filter(|key| *key >= from && to.as_ref().is_none_or(|to| key < to));
+            let inside = key.ok().filter(|key| {
+                key.len() <= KV_KEY_BYTES_MAX
+                    && *key >= from
+                    && to.as_ref().is_none_or(|to| key < to)
+            });
             inside.ok_or_else(|| ApiError::invalid("the cursor is not one of this list"))?
         }
     };

@@ -1,14 +1,18 @@
 //! Requests: answers, refusals, and clients that go away.
 
-use decube_core::cluster::Response;
+use bytes::Bytes;
+use decube_core::cluster::{Request, Response};
 use decube_core::io::{FileOp, FileOpId, FileResult};
-use decube_core::limits::REQUESTS_OPEN_MAX;
+use decube_core::kv::{Condition, Op};
+use decube_core::limits::{KV_KEY_BYTES_MAX, KV_VALUE_BYTES_MAX, REQUESTS_OPEN_MAX};
 use decube_core::node::{Event, PartId};
 use decube_core::part::Health;
 use decube_core::raft::Refusal;
+use decube_core::replica::Command;
+use decube_core::types::Revision;
 
 use super::toy::{START, accept, file, health, join_all, reply, start, tick};
-use crate::host::{Counter, HostGone, ORDERS_OPEN_MAX, REQUEST_QUEUE_MAX};
+use crate::host::{Counter, HostGone, ORDERS_OPEN_MAX, REQUEST_QUEUE_MAX, WatchEnd};
 use crate::network::InProcessHub;
 use crate::ports::DiskEvent;
 
@@ -100,6 +104,41 @@ async fn a_full_queue_refuses_at_once() {
             .all(|answer| *answer == Ok(Response::Accepted))
     );
     assert_eq!(rig.handle.cluster(tick()).await, Ok(Response::Accepted));
+}
+
+#[tokio::test]
+async fn what_is_over_a_bound_is_refused_before_anything_writes_it_down() {
+    let rig = start(&InProcessHub::new(), false, |_, event, out| {
+        accept(event, out);
+        None
+    });
+    let put = |key_bytes: usize, value_bytes: usize| {
+        let op = Op::Put {
+            key: vec![b'k'; key_bytes].into(),
+            value: vec![b'v'; value_bytes].into(),
+            condition: Condition::Always,
+            lease: None,
+        };
+        rig.handle.cluster(Request::Write(Command::Once { op }))
+    };
+    let (key, value) = (KV_KEY_BYTES_MAX, KV_VALUE_BYTES_MAX);
+    let too_large = Ok(Response::Refused(Refusal::TooLarge));
+    assert_eq!(put(key + 1, value).await, too_large);
+    assert_eq!(put(key, value + 1).await, too_large);
+    assert_eq!(put(key, value).await, Ok(Response::Accepted));
+    let watch = |from: usize, to: usize| {
+        let bytes = |length: usize| Bytes::from(vec![b'k'; length]);
+        rig.handle.watch(bytes(from), Some(bytes(to)), Revision(0))
+    };
+    let refused = watch(key + 1, key).await.expect_err("over the bound");
+    assert_eq!(refused, WatchEnd::Refused(Refusal::TooLarge));
+    let refused = watch(key, key + 2).await.expect_err("over the bound");
+    assert_eq!(refused, WatchEnd::Refused(Refusal::TooLarge));
+    let seen = rig.events();
+    let asked = seen
+        .iter()
+        .filter(|one| matches!(one, Event::Request { .. }));
+    assert_eq!(asked.count(), 1, "the node hears of none of them");
 }
 
 #[tokio::test]

@@ -2,7 +2,10 @@
 
 use axum::body::Body;
 use axum::http::Request;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use decube_core::cluster::Response;
+use decube_core::limits::KV_KEY_BYTES_MAX;
 use decube_core::raft::Refusal;
 use http_body_util::BodyExt;
 use tower::ServiceExt;
@@ -89,6 +92,10 @@ async fn a_list_is_paged_by_cursor() {
         .json();
     assert_eq!(second["pairs"].as_array().expect("a list").len(), 1);
     assert!(second["next"].is_null());
+    let long = URL_SAFE_NO_PAD.encode(format!("kv/a/{}", "k".repeat(KV_KEY_BYTES_MAX)));
+    api.get(&format!("/v1/kv?prefix=a/&cursor={long}"))
+        .await
+        .refused(400, "request/invalid");
     api.get("/v1/kv?prefix=b/&cursor=YS8z")
         .await
         .refused(400, "request/invalid");
