@@ -278,8 +278,9 @@ pub const VOLUME_SLOW_AFTER: Span = Span::from_secs(5);
 /// Senders whose rates are remembered at once. Each is forgotten as soon as it has
 /// kept its rate, so this takes more accounts than can be verified in a burst.
 pub const LEDGER_METERS_MAX: usize = 131_072;
-/// Bytes that a cluster earns in each round of the turns by which a block is filled.
-pub const LEDGER_TURN_BYTES: usize = 8 << 10;
+/// The quantum of the deficit round robin by which a block is filled: what a cluster may
+/// add in each round.
+pub const LEDGER_QUANTUM_BYTES: usize = 8 << 10;
 /// Leaders' blocks that lack transactions: of the view before the present one, of that
 /// one and of the next.
 pub const LEDGER_ASSEMBLIES_MAX: usize = 3;

@@ -8,7 +8,7 @@
 pub struct Tie(pub u16);
 
 impl Tie {
-    /// After everything else of the instant: wakes, which end a turn.
+    /// After everything else of the instant: wakes, which end an iteration.
     pub const LAST: Self = Self(u16::MAX);
 }
 

@@ -18,7 +18,7 @@ use crate::types::NodeId;
 pub enum Event {
     /// Recovery is done. The first event.
     Start(Box<Recovered>),
-    /// The deadline has come, or a turn of the shell ends.
+    /// The deadline has come, or an iteration of the shell ends.
     Wake,
     /// A message from a peer that the transport has authenticated.
     Message {

@@ -260,8 +260,8 @@ impl Leaders {
 
     /// Who leads a view.
     pub fn of(&self, view: View) -> ValidatorIndex {
-        let turn = view.0.saturating_sub(1) % wide(self.0.len());
-        self.0[usize::try_from(turn).expect("below 128")]
+        let position = view.0.saturating_sub(1) % wide(self.0.len());
+        self.0[usize::try_from(position).expect("below 128")]
     }
 }
 

@@ -122,7 +122,7 @@ impl Cluster {
         }
     }
 
-    /// A turn of the shell ends: the machines emit what they have gathered. Raft
+    /// An iteration of the shell ends: the machines emit what they have gathered. Raft
     /// goes first, because its write is what the log then flushes.
     fn on_wake(&mut self, now: Time, out: &mut Outbox<Effect>) {
         self.expire_requests(now, out);

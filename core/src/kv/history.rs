@@ -20,7 +20,7 @@ pub(super) struct History {
     revisions: usize,
     /// The oldest revision that is complete.
     oldest: Revision,
-    /// How many changes at the end were made in the current turn and not taken.
+    /// How many changes at the end were made in the current iteration and not taken.
     untaken: usize,
 }
 
@@ -64,7 +64,7 @@ impl History {
         assert!(self.untaken <= self.changes.len());
     }
 
-    /// The changes of the current turn, once.
+    /// The changes of the current iteration, once.
     pub(super) fn take_last(&mut self) -> Vec<Change> {
         let first = self.changes.len() - self.untaken;
         self.untaken = 0;

@@ -137,7 +137,7 @@ impl Ledger {
         }
     }
 
-    /// A turn of the shell ends: the machines emit what they have gathered. The
+    /// An iteration of the shell ends: the machines emit what they have gathered. The
     /// consensus goes first, because its write is what the log then flushes.
     fn on_wake(&mut self, out: &mut Outbox<Effect>) {
         let now = self.now;

@@ -1,6 +1,6 @@
 //! Consecutive entries that many hold and nobody copies.
 //!
-//! A leader makes the entries of a turn once; its log, its write and its messages
+//! A leader makes the entries of an iteration once; its log, its write and its messages
 //! to all followers share them, and so do the log, the write and the state
 //! machine of a follower.
 

@@ -21,7 +21,7 @@ const _: () = assert!(size_of::<Event>() <= 128);
 /// What can happen to a Raft node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
-    /// A deadline has come. Also the end of a turn: effects that were gathered
+    /// A deadline has come. Also the end of an iteration: effects that were gathered
     /// (one write, one Append per peer) are emitted now.
     Wake,
     /// A peer said something. Its identity was proven by the transport.

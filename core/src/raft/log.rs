@@ -1,9 +1,9 @@
 //! The kept part of the log, in memory, with the memberships it contains.
 //!
 //! Entries are kept in the runs in which they came: what a leader made in one
-//! turn, what a follower got in one message. Runs are shared with writes,
+//! iteration, what a follower got in one message. Runs are shared with writes,
 //! messages and the state machine ([`Entries`]), so nothing is copied on the way.
-//! A leader gathers the entries of a turn in a tail and closes it with
+//! A leader gathers the entries of an iteration in a tail and closes it with
 //! [`Log::seal`]. A compaction inside a run keeps that one run whole in memory, so
 //! the memory really taken may exceed [`Log::bytes`] by one run.
 

@@ -192,7 +192,7 @@ impl Raft {
         self.flush_wanted |= wanted.is_some_and(|transfer| transfer.to == from);
     }
 
-    /// Says so to the next leader at the end of a turn, repeatedly until it
+    /// Says so to the next leader at the end of an iteration, repeatedly until it
     /// stands or the time is over: the message may be lost.
     pub(super) fn send_timeout_now(&mut self, out: &mut Outbox<Effect>) {
         let last = self.log.last().index;

@@ -29,7 +29,7 @@
 //! - A repairing follower answers with refusals whose hint moves *forward*: it
 //!   makes progress and is not counted.
 //!
-//! # The turn
+//! # The iteration
 //! `step` of an ordinary event only gathers work. If something has to be written
 //! or sent, [`deadline`](crate::machine::Machine::deadline) is now; the owner
 //! drains its inputs and delivers [`Event::Wake`], which emits one
@@ -98,7 +98,7 @@
 //! |---|---|
 //! | `config.rs` `types.rs` `message.rs` `event.rs` `effect.rs` | the vocabulary |
 //! | `state.rs` | the node's state and accessors |
-//! | `step.rs` | construction, routing, the turn, what follows from any event |
+//! | `step.rs` | construction, routing, the iteration, what follows from any event |
 //! | `election.rs` | pre-vote, vote, stickiness, role changes |
 //! | `replication.rs` | leading: proposals, Append, its answers, the commit index |
 //! | `follow.rs` | following: Append received |

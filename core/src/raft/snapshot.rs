@@ -408,7 +408,7 @@ impl Raft {
         if let Some(upto) = upto {
             peer.matched(upto, true);
         }
-        // After a refusal the next heartbeat, not this turn, opens another one.
+        // After a refusal the next heartbeat, not this iteration, opens another one.
         peer.probe_from(next, fresh, upto.is_none());
         out.push(Effect::SnapshotClose { peer: from });
         self.flush_wanted |= upto.is_some();

@@ -1,4 +1,4 @@
-//! Construction, the turn, and the routing of events.
+//! Construction, the iteration, and the routing of events.
 
 use super::config::Config;
 use super::effect::{Effect, Refusal, Role};
@@ -180,7 +180,7 @@ impl Raft {
         }
     }
 
-    /// The end of a turn: one write, and one Append per peer. The Appends do not
+    /// The end of an iteration: one write, and one Append per peer. The Appends do not
     /// wait for the leader's own write (P4).
     fn flush(&mut self, out: &mut Outbox<Effect>) {
         self.flush_wanted = false;

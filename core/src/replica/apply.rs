@@ -38,16 +38,16 @@ impl<M: Module> Replica<M> {
         );
         self.begin(at, ops);
         let now = self.shared.pass_time(envelope.proposed_at);
-        let mut turn = Turn {
+        let mut context = ApplyContext {
             config: self.shared.config,
             ctx: Ctx::new(&mut self.shared, at.index, now, ops, session::owns_space),
             sessions: &mut self.sessions,
             switches: &mut self.switches,
             module: &mut self.module,
         };
-        turn.expire_due();
-        let outcome = match turn.validate(&envelope.command) {
-            Ok(()) => turn.execute(&envelope.command),
+        context.expire_due();
+        let outcome = match context.validate(&envelope.command) {
+            Ok(()) => context.execute(&envelope.command),
             Err(refusal) => refusal,
         };
         self.end(ops);
@@ -101,7 +101,7 @@ impl Shared {
 }
 
 /// An entry with a command, under way.
-struct Turn<'a, M> {
+struct ApplyContext<'a, M> {
     config: Config,
     /// May write what sessions own.
     ctx: Ctx<'a>,
@@ -110,7 +110,7 @@ struct Turn<'a, M> {
     module: &'a mut M,
 }
 
-impl<M: Module> Turn<'_, M> {
+impl<M: Module> ApplyContext<'_, M> {
     /// Ends what is due, by the time it ends and then by id. The work is bounded
     /// only by what there is: holders that end together end in one entry, because
     /// a reader must never see a key outlive its lease.

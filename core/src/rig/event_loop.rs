@@ -265,7 +265,7 @@ impl<S: Setting> Rig<S> {
                 "{what} within {within}: {}",
                 self.describe()
             );
-            self.turn(limit);
+            self.iterate(limit);
         }
     }
 
@@ -282,12 +282,12 @@ impl<S: Setting> Rig<S> {
     /// Runs for so long.
     pub(crate) fn run_for(&mut self, span: Span) {
         let until = self.now + span;
-        while self.turn(until) {}
+        while self.iterate(until) {}
     }
 
     /// The next thing happens: an event, or the wakes that are due. If nothing is to
     /// happen before, it is `until`.
-    fn turn(&mut self, until: Time) -> bool {
+    fn iterate(&mut self, until: Time) -> bool {
         let queued = self.queue.keys().next().map(|(time, _)| *time);
         let wake = self.slots.iter().filter_map(Slot::deadline).min();
         let wake = wake.map(|due| due.max(self.now));

@@ -37,7 +37,7 @@ impl Toy {
         }
     }
 
-    /// Asks for what lies behind the cursor, at the end of a turn: not in the step of a link,
+    /// Asks for what lies behind the cursor, at the end of an iteration: not in the step of a link,
     /// so that links cause nothing without end.
     pub(super) fn ask(&mut self, out: &mut Outbox<Effect>) {
         if let Phase::Running(running) = &mut self.phase

@@ -74,13 +74,13 @@ impl BlobStore {
         mut body: impl AsyncRead + Unpin,
         bytes_max: u64,
     ) -> Result<Stored, BlobError> {
-        let turn = self.inner.writes.clone().acquire_owned().await;
-        let turn = turn.expect("the semaphore is never closed");
+        let permit = self.inner.writes.clone().acquire_owned().await;
+        let permit = permit.expect("the semaphore is never closed");
         let (orders, received) = mpsc::channel(PIECES_MAX);
         let inner = self.inner.clone();
         let writer = tokio::task::spawn_blocking(move || {
-            // The turn ends with the thread's work, even if the caller is gone.
-            let _turn = turn;
+            // The permit is given back with the thread's work, even if the caller is gone.
+            let _permit = permit;
             write_blocking(&inner, expected, received)
         });
         let sent = send_pieces(&mut body, bytes_max, orders).await;

@@ -204,7 +204,7 @@ async fn a_cancelled_put_leaves_nothing_and_frees_its_turn() {
     }
     task.abort();
     assert!(task.await.unwrap_err().is_cancelled());
-    // The only turn is free again once the writer has cleaned up.
+    // The only permit is free again once the writer has cleaned up.
     put(&store, b"next").await;
     assert_eq!(store.list(None, 10).await.unwrap().len(), 1);
     assert!(names(&directory.path().join("tmp")).is_empty());

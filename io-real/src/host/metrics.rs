@@ -95,7 +95,7 @@ impl VolumeMetrics {
 pub struct Metrics {
     counters: [AtomicU64; COUNTERS],
     volumes: [VolumeMetrics; Volume::ALL.len()],
-    /// Events per turn.
+    /// Events per iteration.
     pub turn_events: Histogram,
 }
 

@@ -1,10 +1,10 @@
 //! The task that owns the machine.
 //!
-//! One task calls `step`, and nothing else ever touches the machine. A **turn**
+//! One task calls `step`, and nothing else ever touches the machine. An **iteration**
 //! of the task is: wait for one event, take whatever else is already there (up
 //! to [`EVENTS_PER_TURN_MAX`], round-robin over the sources), and then, if the
 //! machine's deadline has come, wake it. A machine that has gathered work to
-//! flush returns a deadline that has passed, so one turn makes one write and one
+//! flush returns a deadline that has passed, so one iteration makes one write and one
 //! message to each peer however many events it took. The bound keeps a flood of
 //! events from holding a due wake back for ever.
 //!
@@ -56,7 +56,7 @@ pub use run::{HostConfig, Hosted, spawn};
 pub use status::{HostExit, HostStatus, SlowVolume};
 pub use view::{BLOCKS_KEPT, follow_blocks, follow_cluster};
 
-/// Events that one turn takes before a due wake.
+/// Events that one iteration takes before a due wake.
 pub const EVENTS_PER_TURN_MAX: usize = 1024;
 /// Open orders to a volume above which the host takes no new work for its part.
 pub const ORDERS_OPEN_MAX: usize = 4096;

@@ -249,7 +249,7 @@ where
         if self.clock_due <= now {
             self.tell_clock();
         }
-        // `wake_if_due` follows in the same turn.
+        // `wake_if_due` follows in the same iteration.
     }
 
     /// Takes what is already there, one event of each source at a time. Returns

@@ -6,7 +6,7 @@ use decube_core::io::Volume;
 use decube_core::node::PartId;
 use decube_core::part::{Health, Reason};
 
-/// The state of a host, as of the last turn.
+/// The state of a host, as of the last iteration.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct HostStatus {
     /// The health of each part that has told it.

@@ -71,7 +71,7 @@ pub struct Host<S: Subject> {
     /// Of each slot, whether the process wants to be connected to it: none before it has
     /// named any.
     pub(super) connected: Vec<bool>,
-    /// The wakes that are queued: one for the end of the turn and one for a
+    /// The wakes that are queued: one for the end of the iteration and one for a
     /// deadline further away. The second may come too early, and is then queued
     /// again: that is cheaper than one in the queue for each new deadline.
     pub(super) wakes: [Option<u64>; 2],

@@ -32,7 +32,7 @@ pub(super) async fn submit(gateway: &Shared, body: &Part<'_>) -> ApiResult<(Byte
     let mut last = None;
     for _ in 0..ATTEMPTS {
         // One at a time, or they would take each other's place.
-        let _turn = edge.turn.lock().await;
+        let _in_order = edge.in_order.lock().await;
         let bytes = sign(gateway, &edge.account, operation.clone()).await?;
         let request = decube_core::ledger::Request::Submit {
             transaction: bytes.clone(),
@@ -104,7 +104,7 @@ fn verify(
 pub struct Edge {
     /// The node's account.
     pub account: Account,
-    turn: tokio::sync::Mutex<()>,
+    in_order: tokio::sync::Mutex<()>,
 }
 
 impl Edge {
@@ -112,7 +112,7 @@ impl Edge {
     pub fn new(account: Account) -> Self {
         Self {
             account,
-            turn: tokio::sync::Mutex::new(()),
+            in_order: tokio::sync::Mutex::new(()),
         }
     }
 }

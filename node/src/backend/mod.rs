@@ -81,7 +81,7 @@ pub enum WatchEnd {
     Gone,
 }
 
-/// What a node is and knows, as of its last turn.
+/// What a node is and knows, as of its last iteration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Health {
     /// The node.

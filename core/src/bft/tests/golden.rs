@@ -82,8 +82,8 @@ fn sets(table: &mut Table) {
     table.row(&Signers(wide(0x07)));
     table.bytes("validators_hash", &set.hash().0);
     let leaders = Leaders::new(ChainId(wide(1)), Epoch(number(2)), &digest(3), &set);
-    let turns = (1..=6).map(|view| leaders.of(View(view)).0.to_be_bytes());
-    table.bytes("leaders", &turns.collect::<Vec<_>>().concat());
+    let order = (1..=6).map(|view| leaders.of(View(view)).0.to_be_bytes());
+    table.bytes("leaders", &order.collect::<Vec<_>>().concat());
 }
 
 fn messages() -> [Message; 10] {

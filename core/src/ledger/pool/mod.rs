@@ -6,7 +6,7 @@
 //! the most makes room for who takes up less. How fast transactions come is bounded
 //! for each account and cluster, and a node that submits bad signatures is soon not
 //! listened to. There are no fees and no replacement: who comes first is served
-//! first within its lane, and clusters and accounts take turns.
+//! first within its lane, and clusters and accounts are served round robin.
 //!
 //! | file | holds |
 //! |---|---|
@@ -14,7 +14,7 @@
 //! | `bad_signatures.rs` | who has submitted bad signatures |
 //! | `rate.rs` | how fast they may come |
 //! | `shares.rs` | how much may wait |
-//! | `fill.rs` | whose turn it is in a block |
+//! | `fill.rs` | deficit round robin: what goes into a block |
 //! | `key_cache.rs` | keys that need no square root again |
 
 mod bad_signatures;

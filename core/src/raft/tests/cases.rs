@@ -508,7 +508,7 @@ fn a_long_log_is_sent_in_contiguous_pieces() {
     );
 }
 
-/// One write and one Append per peer for a whole turn.
+/// One write and one Append per peer for a whole iteration.
 #[test]
 fn a_turn_writes_once_and_speaks_once_to_each_peer() {
     let mut solo = Solo::new();

@@ -242,7 +242,7 @@ impl Cluster {
         let end = self.now.saturating_add(span);
         while let Some(next) = self.next_time().filter(|next| *next <= end) {
             self.now = self.now.max(next);
-            self.turn();
+            self.iterate();
         }
         self.now = end;
         self.checker
@@ -258,7 +258,7 @@ impl Cluster {
                 return done(self);
             };
             self.now = self.now.max(next);
-            self.turn();
+            self.iterate();
         }
         true
     }
@@ -373,7 +373,7 @@ impl Cluster {
     }
 
     /// Delivers what is due, then wakes who is due.
-    fn turn(&mut self) {
+    fn iterate(&mut self) {
         while let Some(entry) = self.queue.first_entry() {
             if entry.key().0 > self.now {
                 break;

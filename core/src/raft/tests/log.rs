@@ -204,7 +204,7 @@ proptest! {
     }
 }
 
-/// The leader's entries of a turn are one run that everybody shares.
+/// The leader's entries of an iteration are one run that everybody shares.
 #[test]
 fn what_was_made_in_a_turn_is_never_copied() {
     let base = Base::default();

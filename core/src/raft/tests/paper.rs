@@ -210,7 +210,7 @@ fn s5_3_the_leader_appends_a_command_and_sends_it_to_each_server() {
     solo.acknowledged_by(3);
     solo.effects.clear();
     solo.propose(1, b"command");
-    assert!(solo.sent().is_empty(), "the turn is not over");
+    assert!(solo.sent().is_empty(), "the iteration is not over");
     solo.wake();
     for (_, message) in solo.sent() {
         let Body::Append { prev, entries, .. } = message.body else {

@@ -126,7 +126,7 @@ impl Solo {
         }
     }
 
-    /// The end of a turn, without the disk.
+    /// The end of an iteration, without the disk.
     pub fn wake(&mut self) {
         while self
             .raft
@@ -168,7 +168,7 @@ impl Solo {
         self.now = self.now.saturating_add(span);
     }
 
-    /// A peer says something; the turn is completed.
+    /// A peer says something; the iteration is completed.
     pub fn hears(&mut self, from: u128, term: u64, body: Body) {
         self.receives(from, term, body);
         self.settle();

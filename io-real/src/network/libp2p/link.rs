@@ -330,8 +330,8 @@ async fn reach(
 
 /// A connection to a node: the one there is, or a new one to one of its addresses.
 pub(super) async fn connect(shared: &Shared, node: NodeId) -> io::Result<PeerId> {
-    let turn = shared.dialing(node);
-    let _turn = turn.lock().await;
+    let dial_lock = shared.dialing(node);
+    let _dialing = dial_lock.lock().await;
     let known = shared.peer_of(node);
     if let Some(peer) = known
         && let Ok(peer) = ask(shared, Some(peer), None).await

@@ -192,7 +192,7 @@ impl Shared {
         self.peers().answered.insert(node, peer);
     }
 
-    /// The turn to dial a node.
+    /// One connection attempt to a node at a time.
     pub(super) fn dialing(&self, node: NodeId) -> Arc<tokio::sync::Mutex<()>> {
         self.peers().dialing.entry(node).or_default().clone()
     }

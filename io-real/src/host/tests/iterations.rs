@@ -1,4 +1,4 @@
-//! Order and time: what a turn takes, and when the machine is woken.
+//! Order and time: what an iteration takes, and when the machine is woken.
 
 use bytes::Bytes;
 use decube_core::cluster::{self, Request};
@@ -273,7 +273,7 @@ async fn a_part_that_does_not_accept_is_not_spoken_to_and_the_others_are() {
     }
     assert!(!heard(&of_ledger), "its volume is behind");
     rig.accepts.lock().unwrap().insert(PartId::Ledger);
-    // Any turn: parts accept again by something that happens.
+    // Any iteration: parts accept again by something that happens.
     rig.handle.cluster(tick()).await.unwrap();
     while !heard(&of_ledger) {
         tokio::task::yield_now().await;
