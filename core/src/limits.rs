@@ -223,7 +223,7 @@ pub const CATCH_UP_GAP: u64 = 8;
 /// Views before the committed one whose certificates are kept, and before the
 /// present one whose votes are.
 pub const VIEWS_KEPT: u64 = 32;
-/// Views without a word, after which nobody waits for a leader.
+/// Views without a message of its leader, after which nobody waits for a leader.
 pub const VIEWS_SILENT: u64 = 8;
 /// Views whose own votes a stuck validator sends again.
 pub const VIEWS_REPEATED: usize = 8;

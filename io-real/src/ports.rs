@@ -11,7 +11,7 @@
 //! for each order, the core bounds its open orders
 //! ([`PERSISTS_PENDING_MAX`](decube_core::limits::PERSISTS_PENDING_MAX)), and the
 //! host takes no new work from clients and peers for a part while more than
-//! [`ORDERS_OPEN_MAX`](crate::host::ORDERS_OPEN_MAX) orders to its volume are open. What the
+//! [`OPERATIONS_IN_FLIGHT_MAX`](crate::host::OPERATIONS_IN_FLIGHT_MAX) orders to its volume are open. What the
 //! network brings in comes through queues with a bound for each part.
 
 use std::collections::{BTreeMap, BTreeSet};

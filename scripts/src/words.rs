@@ -30,6 +30,16 @@ const REFUSED: &[(&str, &str)] = &[
     ("Doom", "PendingCrash"),
     ("Census", "TreeSummary"),
     ("Patience", "ElectionTimeout"),
+    ("patience", "idle_hold, or what it is the timeout of"),
+    ("orders_open", "operations in flight"),
+    ("ORDERS_OPEN_MAX", "OPERATIONS_IN_FLIGHT_MAX"),
+    ("LEDGER_TURN_BYTES", "LEDGER_QUANTUM_BYTES"),
+    ("spare vote", "redundant vote"),
+    ("sum of the log", "log accumulator"),
+    ("Edge", "DelegatedSigner"),
+    ("at the edge", "at the HTTP API"),
+    ("Commitments::tail", "Commitments::epoch_closing"),
+    ("Message::Base", "Message::EarliestRetained"),
 ];
 
 /// Adds a complaint for each place.

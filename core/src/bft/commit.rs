@@ -159,11 +159,11 @@ impl Bft {
             self.gate.record(Record::Block(committed.block.clone()));
         }
         if is_last {
-            // Blocks behind the end are nothing but their headers. With them the log
+            // Epoch-closing blocks are nothing but their headers. With them the log
             // alone proves that the epoch is over: a start goes on behind it.
-            let tails = committed.path.iter();
-            for tail in tails.filter_map(|header| Block::new(*header, Vec::new())) {
-                self.gate.record(Record::Block(Arc::new(tail)));
+            let closing = committed.path.iter();
+            for block in closing.filter_map(|header| Block::new(*header, Vec::new())) {
+                self.gate.record(Record::Block(Arc::new(block)));
             }
         }
         self.gate.hold(Held::Commit(Box::new(committed)));

@@ -168,12 +168,12 @@ impl Bft {
             "B7: only a view that runs is late"
         );
         assert!(
-            timers.patience.is_none() || is_active,
+            timers.idle_hold.is_none() || is_active,
             "B7: only a view that runs may rest"
         );
         assert!(
-            timers.hold.is_none() || (self.leads() && timers.hold == timers.patience),
-            "B7: only a patient leader holds a block back"
+            timers.hold.is_none() || (self.leads() && timers.hold == timers.idle_hold),
+            "B7: only a leader with an idle hold holds a block back"
         );
         assert!(
             timers.relay.is_none_or(|(_, view)| view < self.view),

@@ -46,7 +46,7 @@
 //! # Epochs
 //! A machine lives for one epoch. The epoch ends with the first final block that
 //! says so ([`Commitments::ends_epoch`]). Blocks on it are empty and say what it
-//! said ([`Commitments::tail`]); they only help to finalise it. When it is
+//! said ([`Commitments::epoch_closing`]); they only help to finalise it. When it is
 //! committed the machine signs nothing more ([`Bft::has_ended`]), and its owner
 //! starts one for the next epoch, with that block as its root and the set that it
 //! named. Votes, certificates and tallies carry their epoch and never mix.

@@ -75,7 +75,7 @@ impl Bft {
         let parent = self.blocks.get(&parent.hash)?.block.header().content;
         parent.ends_epoch.then(|| Content {
             items: Vec::new(),
-            commitments: parent.tail(),
+            commitments: parent.epoch_closing(),
         })
     }
 
@@ -103,7 +103,7 @@ impl Bft {
         }
         if content.items.is_empty() && self.holds_back(&parent) {
             self.building = None;
-            self.timers.hold = self.timers.patience;
+            self.timers.hold = self.timers.idle_hold;
             self.timers.held = self.timers.held.saturating_add(1);
             return;
         }

@@ -25,7 +25,7 @@ pub(super) struct Round {
     /// Votes that say what a certificate says already, as they came from their signers.
     /// They count for nothing, so their signatures are not checked, unless the signer
     /// says something else as well.
-    spare: [BTreeMap<ValidatorIndex, Vote>; 3],
+    redundant: [BTreeMap<ValidatorIndex, Vote>; 3],
     /// Those that evidence has been given of.
     accused: Signers,
     certs: [Option<Proven>; 3],
@@ -39,12 +39,12 @@ impl Hash for Round {
         let Self {
             proposal,
             votes,
-            spare,
+            redundant,
             accused,
             certs,
             asked_at,
         } = self;
-        (proposal, votes, spare, accused, asked_at).hash(state);
+        (proposal, votes, redundant, accused, asked_at).hash(state);
         for cert in certs {
             cert.as_ref().map(|cert| cert.statement).hash(state);
         }
@@ -111,19 +111,21 @@ impl Round {
 
     /// Keeps a vote that was not verified: its signer said it, and a certificate says
     /// the same. Whether it is there now, and not another one.
-    pub(super) fn keep_spare(&mut self, vote: Vote) -> bool {
-        let kept = &mut self.spare[usize::from(vote.statement.kind.tag())];
+    pub(super) fn keep_redundant(&mut self, vote: Vote) -> bool {
+        let kept = &mut self.redundant[usize::from(vote.statement.kind.tag())];
         *kept.entry(vote.signer).or_insert(vote) == vote
     }
 
     /// Keeps a vote that was verified in the place of another one.
-    pub(super) fn replace_spare(&mut self, vote: Vote) {
-        self.spare[usize::from(vote.statement.kind.tag())].insert(vote.signer, vote);
+    pub(super) fn replace_redundant(&mut self, vote: Vote) {
+        self.redundant[usize::from(vote.statement.kind.tag())].insert(vote.signer, vote);
     }
 
     /// Such votes of a signer.
-    pub(super) fn spare(&self, signer: ValidatorIndex) -> impl Iterator<Item = &Vote> {
-        self.spare.iter().filter_map(move |kept| kept.get(&signer))
+    pub(super) fn redundant(&self, signer: ValidatorIndex) -> impl Iterator<Item = &Vote> {
+        self.redundant
+            .iter()
+            .filter_map(move |kept| kept.get(&signer))
     }
 
     /// The votes that a certificate of this view contradicts, each with what its signer
@@ -188,12 +190,12 @@ impl Round {
     /// Gives the memory of votes back, once nothing can come of them.
     pub(super) fn forget_votes(&mut self) {
         self.votes = Default::default();
-        self.spare = Default::default();
+        self.redundant = Default::default();
     }
 
     /// Whether no more votes of a kind are kept than there are validators.
     pub(super) fn fits(&self, validators: usize) -> bool {
-        let mut kept = self.votes.iter().chain(&self.spare);
+        let mut kept = self.votes.iter().chain(&self.redundant);
         kept.all(|votes| votes.len() <= validators) && self.accused.count() <= validators
     }
 

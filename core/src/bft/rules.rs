@@ -287,7 +287,8 @@ impl Bft {
             let parent = self.blocks.get(&header.parent);
             return Some(match parent.map(|parent| parent.block.header().content) {
                 _ if !follows => Verdict::Invalid,
-                Some(parent) if parent.ends_epoch => match header.content == parent.tail() {
+                Some(parent) if parent.ends_epoch => match header.content == parent.epoch_closing()
+                {
                     true => Verdict::Valid,
                     false => Verdict::Invalid,
                 },

@@ -239,7 +239,7 @@ impl Bft {
         if !self.has_started() {
             return;
         }
-        self.rest();
+        self.idle();
         self.ask_application(out);
         let open: alloc::vec::Vec<View> = self.open_views();
         for view in open {

@@ -27,7 +27,7 @@ pub(super) struct Timers {
     pub(super) idle: Option<Time>,
     /// Set while the view runs only because a block is wanted: it may rest again,
     /// and until this time its leader says nothing rather than an empty block.
-    pub(super) patience: Option<Time>,
+    pub(super) idle_hold: Option<Time>,
     /// Until when the leader's empty block is held back.
     pub(super) hold: Option<Time>,
     /// How often one was held back in this view.
@@ -158,7 +158,7 @@ impl Bft {
     pub(super) fn activate_for_content(&mut self) {
         if matches!(self.phase, Phase::Running) && !self.is_active() {
             self.activate();
-            self.timers.patience = Some(self.now.saturating_add(self.delays(1)));
+            self.timers.idle_hold = Some(self.now.saturating_add(self.delays(1)));
         }
     }
 
@@ -172,9 +172,9 @@ impl Bft {
     /// What was wanted is final, and nobody has begun with the next block: there is
     /// no need for one. Whoever knows less than this validator gives the view up,
     /// and by that vote wakes it.
-    pub(super) fn rest(&mut self) {
-        let may_rest = self.timers.patience.is_some() && self.is_active();
-        if may_rest && !self.has_begun() && !self.is_wanted() {
+    pub(super) fn idle(&mut self) {
+        let may_idle = self.timers.idle_hold.is_some() && self.is_active();
+        if may_idle && !self.has_begun() && !self.is_wanted() {
             self.building = None;
             self.sleep();
         }
@@ -189,8 +189,8 @@ impl Bft {
                 .rounds
                 .get(&parent.view)
                 .is_none_or(|round| !round.is_given_up_by_any());
-        let is_patient = self.timers.patience.is_some_and(|until| self.now < until);
-        is_patient && is_calm && !self.has_begun() && self.timers.held < HOLDS_MAX
+        let is_held = self.timers.idle_hold.is_some_and(|until| self.now < until);
+        is_held && is_calm && !self.has_begun() && self.timers.held < HOLDS_MAX
     }
 
     /// Whether the present view has deadlines.

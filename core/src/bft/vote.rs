@@ -1,4 +1,4 @@
-//! Votes: one signed word of one validator on one view.
+//! Votes: one signed statement of one validator about one view.
 
 use super::block::BlockRef;
 use super::types::{Epoch, ValidatorIndex, View};
@@ -52,7 +52,7 @@ impl VoteKind {
 }
 
 impl Statement {
-    /// A word on a block.
+    /// A statement on a block.
     pub fn on(kind: VoteKind, epoch: Epoch, block: BlockRef) -> Self {
         assert!(kind != VoteKind::Nullify, "a view is given up, not a block");
         Self { kind, epoch, block }

@@ -79,10 +79,10 @@ impl Bft {
         match self.contradicting(&vote) {
             Some(evidence) if self.verifies(&vote) => self.report_equivocation([evidence], out),
             Some(_) => self.reject(),
-            None if self.round(vote.statement.view()).keep_spare(vote) => {}
+            None if self.round(vote.statement.view()).keep_redundant(vote) => {}
             // The place is taken, perhaps by what its own signer has signed wrongly.
             None if self.verifies(&vote) => {
-                self.round(vote.statement.view()).replace_spare(vote);
+                self.round(vote.statement.view()).replace_redundant(vote);
             }
             None => self.reject(),
         }
@@ -144,8 +144,8 @@ impl Bft {
     /// The same with one that was not verified before.
     fn contradicting_redundant(&self, vote: &Vote) -> Option<Evidence> {
         let round = self.rounds.get(&vote.statement.view())?;
-        let mut spare = round.spare(vote.signer);
-        spare.find_map(|other| Evidence::of(*vote, *other).filter(|_| self.verifies(other)))
+        let mut redundant = round.redundant(vote.signer);
+        redundant.find_map(|other| Evidence::of(*vote, *other).filter(|_| self.verifies(other)))
     }
 
     /// Says that somebody lied, once per view.

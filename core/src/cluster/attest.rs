@@ -35,7 +35,7 @@ const ASK_AGAIN: Span = Span::from_millis(300);
 #[derive(Debug, Default, Hash)]
 pub(super) struct Attest {
     last_id: u64,
-    gathering: BTreeMap<PeerRequestId, SignatureCollection>,
+    collections: BTreeMap<PeerRequestId, SignatureCollection>,
     /// Clients that asked before this node knew the head of what it has applied.
     early: Vec<Early>,
     /// What peers want a share of as soon as it is applied here.
@@ -85,17 +85,20 @@ enum Goal {
 impl Attest {
     /// Clients that wait.
     pub(super) fn open(&self) -> usize {
-        let clients = self.gathering.values().map(|made| made.clients.len());
+        let clients = self
+            .collections
+            .values()
+            .map(|collection| collection.clients.len());
         clients.fold(self.early.len(), usize::saturating_add)
     }
 
     pub(super) fn deadline(&self) -> Option<Time> {
-        let due = |made: &SignatureCollection| {
-            let clients = made.clients.iter().map(|client| client.deadline);
-            clients.chain([made.ask_at]).min()
+        let due = |collection: &SignatureCollection| {
+            let clients = collection.clients.iter().map(|client| client.deadline);
+            clients.chain([collection.ask_at]).min()
         };
         let early = self.early.iter().map(|early| early.deadline);
-        self.gathering.values().filter_map(due).chain(early).min()
+        self.collections.values().filter_map(due).chain(early).min()
     }
 
     /// Shares that contradicted this node's own log, or did not verify.
@@ -106,10 +109,11 @@ impl Attest {
     /// Forgets a client; whether it waited here.
     pub(super) fn cancel(&mut self, id: RequestId) -> bool {
         let before = self.open();
-        for made in self.gathering.values_mut() {
-            made.clients.retain(|client| client.id != id);
+        for collection in self.collections.values_mut() {
+            collection.clients.retain(|client| client.id != id);
         }
-        self.gathering.retain(|_, made| !made.clients.is_empty());
+        self.collections
+            .retain(|_, collection| !collection.clients.is_empty());
         self.early.retain(|early| early.id != id);
         self.open() < before
     }
@@ -127,10 +131,12 @@ impl Attest {
         }
     }
 
-    /// Takes every gathering apart, for its clients.
+    /// Takes every collection apart, for its clients.
     pub(super) fn take_clients(&mut self) -> impl Iterator<Item = RequestId> + use<> {
-        let gathering = core::mem::take(&mut self.gathering);
-        let clients = gathering.into_values().flat_map(|made| made.clients);
+        let collections = core::mem::take(&mut self.collections);
+        let clients = collections
+            .into_values()
+            .flat_map(|collection| collection.clients);
         let early = core::mem::take(&mut self.early).into_iter();
         let early = early.map(|early| early.id);
         clients.map(|client| client.id).chain(early)
@@ -227,8 +233,8 @@ impl Cluster {
             }
         };
         let complete = self.attest.complete.as_ref();
-        if let Some(made) = complete.filter(|made| serves(&made.signed.head)) {
-            let response = self.attested(goal, made);
+        if let Some(collection) = complete.filter(|collection| serves(&collection.signed.head)) {
+            let response = self.attested(goal, collection);
             return reply(id, response, out);
         }
         let client = Client {
@@ -236,23 +242,23 @@ impl Cluster {
             goal,
             deadline: early.deadline,
         };
-        let mut gathering = self.attest.gathering.values_mut();
-        match gathering.find(|made| serves(&made.head)) {
-            Some(made) => made.clients.push(client),
+        let mut collections = self.attest.collections.values_mut();
+        match collections.find(|collection| serves(&collection.head)) {
+            Some(collection) => collection.clients.push(client),
             None => self.gather(now, head, client, out),
         }
     }
 
     /// Begins to gather shares of a head.
     fn gather(&mut self, now: Time, head: LogHead, client: Client, out: &mut Outbox<Effect>) {
-        if self.attest.gathering.len() >= HEADS_GATHERED_MAX {
+        if self.attest.collections.len() >= HEADS_GATHERED_MAX {
             return reply(client.id, Response::Refused(Refusal::Busy), out);
         }
         let raft = self.raft.as_ref().expect("a running node has a Raft");
         let base = raft
             .base_at(head.size)
             .expect("the head is of the kept log");
-        let mut made = SignatureCollection {
+        let mut collection = SignatureCollection {
             head,
             membership: base.membership,
             shares: BTreeMap::new(),
@@ -261,19 +267,24 @@ impl Cluster {
             ask_at: now.saturating_add(ASK_AGAIN),
         };
         match self.share_at(head.size) {
-            Some(share) => drop(made.shares.insert(self.config.id, share.signature)),
-            None => drop(made.declined.insert(self.config.id)),
+            Some(share) => drop(collection.shares.insert(self.config.id, share.signature)),
+            None => drop(collection.declined.insert(self.config.id)),
         }
         let id = self.attest.next_id(self.config.process);
-        self.ask_voters(id, &made, out);
-        self.attest.gathering.insert(id, made);
+        self.ask_voters(id, &collection, out);
+        self.attest.collections.insert(id, collection);
         self.settle(id, out);
     }
 
-    fn ask_voters(&self, id: PeerRequestId, made: &SignatureCollection, out: &mut Outbox<Effect>) {
-        let size = made.head.size;
-        let voters = made.membership.members();
-        for to in voters.into_iter().filter(|node| made.awaits(*node)) {
+    fn ask_voters(
+        &self,
+        id: PeerRequestId,
+        collection: &SignatureCollection,
+        out: &mut Outbox<Effect>,
+    ) {
+        let size = collection.head.size;
+        let voters = collection.membership.members();
+        for to in voters.into_iter().filter(|node| collection.awaits(*node)) {
             assert_ne!(to, self.config.id, "its own share is there, or declined");
             let message = Message::HeadRequest { id, size };
             out.push(Effect::Send { to, message });
@@ -328,22 +339,22 @@ impl Cluster {
         share: Option<&HeadShare>,
         out: &mut Outbox<Effect>,
     ) {
-        let Some(made) = self.attest.gathering.get_mut(&id) else {
+        let Some(collection) = self.attest.collections.get_mut(&id) else {
             return;
         };
-        if !made.awaits(from) {
+        if !collection.awaits(from) {
             return;
         }
         let key = self.config.voter_keys.get(&from);
         let is_good = |share: &HeadShare| {
             let verifier = &self.config.head_verifier;
             let verify = |key| verifier.verify(key, &share.head.preimage(), &share.signature);
-            share.head == made.head && key.is_none_or(|key| verify(key).is_ok())
+            share.head == collection.head && key.is_none_or(|key| verify(key).is_ok())
         };
         match share {
-            Some(share) if is_good(share) => drop(made.shares.insert(from, share.signature)),
+            Some(share) if is_good(share) => drop(collection.shares.insert(from, share.signature)),
             other => {
-                made.declined.insert(from);
+                collection.declined.insert(from);
                 if other.is_some() {
                     self.attest.disagreements = self.attest.disagreements.saturating_add(1);
                 }
@@ -352,22 +363,22 @@ impl Cluster {
         self.settle(id, out);
     }
 
-    /// Answers the clients of a gathering if it has succeeded or cannot succeed.
+    /// Answers the clients of a collection if it has succeeded or cannot succeed.
     fn settle(&mut self, id: PeerRequestId, out: &mut Outbox<Effect>) {
-        let made = self.attest.gathering.get(&id).expect("the caller has it");
-        let complete = made.is_complete().then(|| made.attested());
-        if complete.is_none() && !made.is_hopeless() {
+        let collection = self.attest.collections.get(&id).expect("the caller has it");
+        let complete = collection.is_complete().then(|| collection.attested());
+        if complete.is_none() && !collection.is_hopeless() {
             return;
         }
-        let made = self.attest.gathering.remove(&id).expect("just seen");
-        for client in made.clients {
+        let collection = self.attest.collections.remove(&id).expect("just seen");
+        for client in collection.clients {
             let response = match &complete {
                 Some(complete) => self.attested(client.goal, complete),
                 None => Response::Refused(Refusal::HeadUnsigned),
             };
             reply(client.id, response, out);
         }
-        let size = |made: &AttestedHead| made.signed.head.size;
+        let size = |collection: &AttestedHead| collection.signed.head.size;
         if complete.as_ref().map(size) >= self.attest.complete.as_ref().map(size) {
             self.attest.complete = complete.or_else(|| self.attest.complete.take());
         }
@@ -379,32 +390,32 @@ impl Cluster {
         if self.attest.deadline().is_none_or(|due| due > now) {
             return;
         }
-        let mut gathering = core::mem::take(&mut self.attest.gathering);
-        for (id, made) in &mut gathering {
-            made.clients.retain(|client| {
+        let mut collections = core::mem::take(&mut self.attest.collections);
+        for (id, collection) in &mut collections {
+            collection.clients.retain(|client| {
                 if client.deadline <= now {
                     reply(client.id, Response::Refused(Refusal::HeadUnsigned), out);
                 }
                 client.deadline > now
             });
-            if !made.clients.is_empty() && made.ask_at <= now {
-                made.ask_at = now.saturating_add(ASK_AGAIN);
-                self.ask_voters(*id, made, out);
+            if !collection.clients.is_empty() && collection.ask_at <= now {
+                collection.ask_at = now.saturating_add(ASK_AGAIN);
+                self.ask_voters(*id, collection, out);
             }
         }
-        gathering.retain(|_, made| !made.clients.is_empty());
-        self.attest.gathering = gathering;
+        collections.retain(|_, collection| !collection.clients.is_empty());
+        self.attest.collections = collections;
     }
 
     /// What a client is answered under a complete head.
-    fn attested(&self, goal: Goal, made: &AttestedHead) -> Response {
+    fn attested(&self, goal: Goal, collection: &AttestedHead) -> Response {
         let (first, last) = match goal {
-            Goal::Head => return Response::LogHead(Box::new(made.clone())),
+            Goal::Head => return Response::LogHead(Box::new(collection.clone())),
             Goal::Entries { first, last } => (first, last),
         };
         let entries = self.proof_entries(first, last);
         let proof = self.known_log_tree().and_then(|tree| {
-            LogProof::prove(tree.tree(), made.signed.clone(), first, entries).ok()
+            LogProof::prove(tree.tree(), collection.signed.clone(), first, entries).ok()
         });
         match proof {
             Some(proof) => Response::LogProof(Box::new(proof)),

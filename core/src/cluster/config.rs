@@ -38,7 +38,7 @@ pub struct Config {
     pub signer: Option<SharedSigner>,
     /// The keys of voters, as far as they are known: a share that does not verify
     /// under its voter's key is dropped. That of another voter is passed on as it
-    /// is; whoever checks the proof has the last word.
+    /// is; who checks the proof decides.
     pub voter_keys: BTreeMap<NodeId, PublicKey>,
     /// Checks shares against `voter_keys`.
     pub head_verifier: SharedVerifier,

@@ -1,14 +1,14 @@
 //! The tree over the applied log: where it begins, how it follows, when it is
 //! not known.
 //!
-//! The tree begins at the base of Raft's log. Its sum there is stored in the
+//! The tree begins at the base of Raft's log. Its accumulator there is stored in the
 //! record of the base and travels along with snapshots; the leaves behind it come
 //! from the kept entries. It may lag behind the state: the state that a node
 //! finds on its disk reaches further than the base, and a log under repair may
-//! lack entries that were applied before. A tree that lags, or whose sum at the
+//! lack entries that were applied before. A tree that lags, or whose accumulator at the
 //! base is not known, says nothing: the node signs no head.
 //!
-//! A snapshot's sum is believed like its state: it must belong to the snapshot's
+//! A snapshot's accumulator is believed like its state: it must belong to the snapshot's
 //! base, and a leader that lies about the rest is outside of Raft's faults.
 
 use bytes::Bytes;
@@ -29,8 +29,8 @@ impl Cluster {
 
     /// Recovery or an installed snapshot: the tree begins at the base.
     pub(super) fn begin_log_tree(&mut self, base: &Base, stored: Option<AppliedLog>) {
-        let sum = sum_of(self.config.cluster, base, stored);
-        self.log_tree = sum.as_ref().map(AppliedTree::after);
+        let accumulator = accumulator_of(self.config.cluster, base, stored);
+        self.log_tree = accumulator.as_ref().map(AppliedTree::after);
         assert!(
             self.log_tree
                 .as_ref()
@@ -78,47 +78,53 @@ impl Cluster {
         assert_eq!(tree.last(), applied);
     }
 
-    /// The log begins at `base` now: the sum to be stored with it, and the tree
+    /// The log begins at `base` now: the accumulator to be stored with it, and the tree
     /// forgets what lies before. A tree that does not reach the base can never
     /// follow any more.
     pub(super) fn move_log_tree(&mut self, base: &Base) -> Option<AppliedLog> {
         self.follow_log();
         let tree = self.log_tree.as_mut()?;
-        let sum = tree.sum_at(base.id, base.chain);
-        match &sum {
-            Some(sum) => {
-                assert_eq!(sum.last(), base.id);
+        let accumulator = tree.sum_at(base.id, base.chain);
+        match &accumulator {
+            Some(accumulator) => {
+                assert_eq!(accumulator.last(), base.id);
                 tree.forget_upto(base.id.index);
             }
             None => self.log_tree = None,
         }
-        sum
+        accumulator
     }
 
     /// What travels along with a snapshot at `base`: empty if it is not known.
     pub(super) fn log_metadata(&mut self, base: &Base) -> Bytes {
         self.follow_log();
-        let sum = self
+        let accumulator = self
             .known_log_tree()
             .and_then(|tree| tree.sum_at(base.id, base.chain));
-        let metadata = sum.map_or_else(Bytes::new, |sum| sum.to_bytes());
+        let metadata = accumulator.map_or_else(Bytes::new, |accumulator| accumulator.to_bytes());
         assert!(metadata.len() <= SNAPSHOT_METADATA_BYTES_MAX);
         metadata
     }
 }
 
-/// The sum that came along with a snapshot.
-pub(super) fn sum_in(metadata: &Bytes) -> Option<AppliedLog> {
+/// The accumulator that came along with a snapshot.
+pub(super) fn accumulator_in(metadata: &Bytes) -> Option<AppliedLog> {
     AppliedLog::from_bytes(metadata).ok()
 }
 
-/// The sum at a base: that of the empty log, or the stored one if it belongs
+/// The accumulator at a base: that of the empty log, or the stored one if it belongs
 /// there.
-fn sum_of(cluster: ClusterId, base: &Base, stored: Option<AppliedLog>) -> Option<AppliedLog> {
+fn accumulator_of(
+    cluster: ClusterId,
+    base: &Base,
+    stored: Option<AppliedLog>,
+) -> Option<AppliedLog> {
     if base.id == LogId::default() {
         return Some(AppliedLog::new(cluster));
     }
-    stored.filter(|sum| {
-        sum.cluster() == cluster && sum.last() == base.id && sum.chain() == base.chain
+    stored.filter(|accumulator| {
+        accumulator.cluster() == cluster
+            && accumulator.last() == base.id
+            && accumulator.chain() == base.chain
     })
 }

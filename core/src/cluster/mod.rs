@@ -18,7 +18,7 @@
 //! | what | where | before |
 //! |---|---|---|
 //! | term, vote, entries, base | write-ahead log, one atomic batch per write of Raft | anything that Raft gates on it |
-//! | the sum of the log up to `base` | in the record of the base, and in snapshots | – |
+//! | the log accumulator up to `base` | in the record of the base, and in snapshots | – |
 //! | the replicated state | the store, one atomic batch per group of applied entries, not synced | – (rebuildable from the log) |
 //! | the state up to `base` | the store, synced | the log is compacted to `base` |
 //! | an installed snapshot, with its base beside it | the store, synced, under a new generation | Raft drops the log before it |

@@ -15,8 +15,8 @@ pub(super) struct BaseRecord {
     /// All entries before this record are void, not only those up to the base.
     pub(super) reset: bool,
     pub(super) base: Base,
-    /// The sum of the log up to the base, if it is known.
-    pub(super) sum: Option<AppliedLog>,
+    /// The log accumulator up to the base, if it is known.
+    pub(super) accumulator: Option<AppliedLog>,
 }
 
 /// A decoded record.
@@ -30,13 +30,13 @@ pub(super) enum Content {
 
 /// The batch of one write of Raft. The hard state comes first: a term is never
 /// younger than the first entry of it (P2), even for a reader of half a batch.
-pub(super) fn batch(seq: WalSeq, persist: &Persist, sum: Option<&AppliedLog>) -> Batch {
+pub(super) fn batch(seq: WalSeq, persist: &Persist, accumulator: Option<&AppliedLog>) -> Batch {
     let mut records = alloc::vec::Vec::with_capacity(persist.append.len().saturating_add(3));
     if let Some(hard_state) = &persist.hard_state {
         records.push(hard_state_record(hard_state));
     }
     if let Some(base) = &persist.base {
-        records.push(base_record(base, sum, persist.reset));
+        records.push(base_record(base, accumulator, persist.reset));
     }
     if let Some(from) = persist.truncate_from {
         records.push(Record {
@@ -63,12 +63,12 @@ pub(super) fn hard_state_record(hard_state: &HardState) -> Record {
 }
 
 /// Where the log begins.
-pub(super) fn base_record(base: &Base, sum: Option<&AppliedLog>, reset: bool) -> Record {
+pub(super) fn base_record(base: &Base, accumulator: Option<&AppliedLog>, reset: bool) -> Record {
     let index = base.id.index.0;
     let payload = BaseRecord {
         base: base.clone(),
         reset,
-        sum: sum.cloned(),
+        accumulator: accumulator.cloned(),
     }
     .to_bytes();
     Record {
@@ -84,11 +84,11 @@ pub(super) const INSTALLED_KEY: &[u8] = &[0x02];
 
 /// Remembers the base of a state beside it, in the batch that puts it into force:
 /// the log follows later, and a crash may come first.
-pub(super) fn installed_op(base: &Base, sum: Option<&AppliedLog>) -> StoreOp {
+pub(super) fn installed_op(base: &Base, accumulator: Option<&AppliedLog>) -> StoreOp {
     let record = BaseRecord {
         base: base.clone(),
         reset: true,
-        sum: sum.cloned(),
+        accumulator: accumulator.cloned(),
     };
     StoreOp::Put {
         key: Bytes::from_static(INSTALLED_KEY),

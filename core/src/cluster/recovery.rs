@@ -182,19 +182,19 @@ impl Cluster {
             self.replica = *replica;
         }
         self.storage.stored = self.replica.applied().index;
-        self.storage.log_sum = replay.sum.take();
+        self.storage.log_accumulator = replay.accumulator.take();
         let mut recovered = match replay.finish(&log, self.replica.applied()) {
             Some(recovered) => recovered,
             None if is_used => return self.halt(LOST, out),
             None => self.bootstrap(now),
         };
-        let mut installed_sum = None;
+        let mut installed_accumulator = None;
         if let Some(record) = installed {
             recovered.installed = Some(record.base);
-            installed_sum = record.sum;
+            installed_accumulator = record.accumulator;
         }
         let cleanup = if store_damaged { wipe_ops() } else { cleanup };
-        self.enter(now, recovered, installed_sum, cleanup, out);
+        self.enter(now, recovered, installed_accumulator, cleanup, out);
     }
 
     /// An empty disk: the log begins with the first members.
@@ -215,7 +215,7 @@ impl Cluster {
         &mut self,
         now: Time,
         recovered: Recovered,
-        installed_sum: Option<AppliedLog>,
+        installed_accumulator: Option<AppliedLog>,
         cleanup: Ops,
         out: &mut Outbox<Effect>,
     ) {
@@ -236,11 +236,11 @@ impl Cluster {
         // Raft may have begun its log again: behind an installed state, or empty.
         let base = raft.base().clone();
         self.raft = Some(raft);
-        let sum = match base.id == self.storage.base.id {
-            true => self.storage.log_sum.clone(),
-            false => installed_sum,
+        let accumulator = match base.id == self.storage.base.id {
+            true => self.storage.log_accumulator.clone(),
+            false => installed_accumulator,
         };
-        self.begin_log_tree(&base, sum);
+        self.begin_log_tree(&base, accumulator);
         self.follow_log();
         self.phase = Phase::Running;
         out.push(Effect::Peers);
@@ -271,8 +271,8 @@ fn after(key: &[u8]) -> Bytes {
 struct Replay {
     hard_state: HardState,
     base: Option<Base>,
-    /// The sum of the log up to the base.
-    sum: Option<AppliedLog>,
+    /// The log accumulator up to the base.
+    accumulator: Option<AppliedLog>,
     entries: BTreeMap<Index, Entry>,
     /// The highest index seen at all.
     highest: Index,
@@ -302,13 +302,20 @@ impl Replay {
         Ok(())
     }
 
-    fn on_base(&mut self, BaseRecord { base, reset, sum }: BaseRecord) {
+    fn on_base(
+        &mut self,
+        BaseRecord {
+            base,
+            reset,
+            accumulator,
+        }: BaseRecord,
+    ) {
         self.highest = self.highest.max(base.id.index);
         if reset || self.mutant.is(Mutant::ClusterLosesBaseEntries) {
             self.entries.clear();
         }
         self.base = Some(base);
-        self.sum = sum;
+        self.accumulator = accumulator;
     }
 
     fn truncate(&mut self, from: Index) {

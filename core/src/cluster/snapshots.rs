@@ -221,8 +221,11 @@ impl Cluster {
         }
         if let Some(mut ops) = installing.batches.next() {
             if is_switch(&ops) {
-                let sum = log_tree::sum_in(&installing.meta.metadata);
-                ops.push(records::installed_op(&installing.meta.base, sum.as_ref()));
+                let accumulator = log_tree::accumulator_in(&installing.meta.metadata);
+                ops.push(records::installed_op(
+                    &installing.meta.base,
+                    accumulator.as_ref(),
+                ));
             }
             let seq = self.commit_to_store(ops, Index::ZERO, true, out);
             let installing = self.snapshots.installing.as_mut().expect("still there");
@@ -233,8 +236,8 @@ impl Cluster {
         self.replica = *installing.replica;
         self.storage.stored = self.replica.applied().index;
         assert_eq!(self.replica.applied(), installing.meta.base.id);
-        let sum = log_tree::sum_in(&installing.meta.metadata);
-        self.begin_log_tree(&installing.meta.base, sum);
+        let accumulator = log_tree::accumulator_in(&installing.meta.metadata);
+        self.begin_log_tree(&installing.meta.base, accumulator);
         self.end_watches(out);
         self.step_raft(
             now,

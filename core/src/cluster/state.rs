@@ -34,7 +34,7 @@ pub struct Cluster {
     pub(super) requests: Requests,
     pub(super) watches: BTreeMap<RequestId, Watch>,
     pub(super) snapshots: Snapshots,
-    /// The tree over the applied log, if its sum at the base is known.
+    /// The tree over the applied log, if its accumulator at the base is known.
     pub(super) log_tree: Option<AppliedTree>,
     pub(super) attest: Attest,
     pub(super) module_checks: ModuleChecks,

@@ -26,8 +26,8 @@ pub(super) struct Storage {
     /// The last term, vote and base written: the head of every new segment.
     pub(super) hard_state: HardState,
     pub(super) base: Base,
-    /// The sum of the log up to the base, if it is known.
-    pub(super) log_sum: Option<AppliedLog>,
+    /// The log accumulator up to the base, if it is known.
+    pub(super) log_accumulator: Option<AppliedLog>,
     /// The last batch given to the store.
     store_seq: StoreSeq,
     /// Batches in the store's hands: number, what they cover, whether synced.
@@ -87,12 +87,12 @@ impl Cluster {
     /// Appends one write of Raft to the log, as one atomic batch.
     pub(super) fn persist(&mut self, now: Time, persist: &Persist) {
         let prune_below = persist.base.as_ref().map(|base| base.id.index.next());
-        let sum = persist
+        let accumulator = persist
             .base
             .as_ref()
             .and_then(|base| self.move_log_tree(base));
         self.append(now, Some(persist.seq), prune_below, |seq| {
-            records::batch(seq, persist, sum.as_ref())
+            records::batch(seq, persist, accumulator.as_ref())
         });
         if persist.hard_state.is_none() && persist.base.is_none() {
             return;
@@ -102,7 +102,7 @@ impl Cluster {
         }
         if let Some(base) = &persist.base {
             self.storage.base = Base::clone(base);
-            self.storage.log_sum = sum;
+            self.storage.log_accumulator = accumulator;
         }
         self.set_wal_head(now);
     }
@@ -145,7 +145,11 @@ impl Cluster {
     fn wal_head(&self) -> Vec<wal::Record> {
         alloc::vec![
             records::hard_state_record(&self.storage.hard_state),
-            records::base_record(&self.storage.base, self.storage.log_sum.as_ref(), false),
+            records::base_record(
+                &self.storage.base,
+                self.storage.log_accumulator.as_ref(),
+                false
+            ),
         ]
     }
 

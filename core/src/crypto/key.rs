@@ -52,7 +52,7 @@ impl PublicKey {
         Ok(key)
     }
 
-    /// For the edge only: reads the uncompressed form `04 ‖ x ‖ y`.
+    /// For the HTTP API only: reads the uncompressed form `04 ‖ x ‖ y`.
     pub fn from_uncompressed(bytes: &[u8; 65]) -> Result<Self, KeyError> {
         if bytes[0] != 0x04 {
             return Err(KeyError::Form);
@@ -62,7 +62,7 @@ impl PublicKey {
         Ok(key)
     }
 
-    /// For the edge only: reads `0x04…` (or bare hexadecimal), uncompressed or
+    /// For the HTTP API only: reads `0x04…` (or bare hexadecimal), uncompressed or
     /// compressed.
     pub fn from_edge_text(text: &str) -> Result<Self, KeyError> {
         let digits = text.strip_prefix("0x").unwrap_or(text);
@@ -73,7 +73,7 @@ impl PublicKey {
         }
     }
 
-    /// For the edge: `0x04` and both coordinates.
+    /// For the HTTP API: `0x04` and both coordinates.
     pub fn to_edge_text(&self) -> String {
         let mut text = String::from("0x");
         text.push_str(&hex::encode(&self.uncompressed));

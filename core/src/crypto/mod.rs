@@ -12,7 +12,7 @@
 //! **Rules.**
 //! - C1: inside the system a signature is 64 bytes `r‖s` with `s <= n/2`, so a
 //!   message and a key have no second encoding of the same signature. DER and
-//!   high `s` exist at the HTTP edge only and are normalised there.
+//!   high `s` exist at the HTTP API only and are normalised there.
 //! - C2: nothing is signed but a [`Preimage`]: domain tag, scope (cluster or
 //!   chain), then fields of fixed width or with a length in front. Bytes signed
 //!   for one purpose or one cluster cannot be replayed for another.
@@ -28,7 +28,7 @@
 //! |---|---|
 //! | `hex.rs` | strict hexadecimal text |
 //! | `hash.rs` | [`Digest`], [`sha256`], [`tagged`], [`Hasher`] |
-//! | `signature.rs` | [`Signature`]: range, low-S, DER at the edge |
+//! | `signature.rs` | [`Signature`]: range, low-S, DER at the HTTP API |
 //! | `key.rs` | [`PublicKey`] and the ids derived from it |
 //! | `secret.rs` | [`SecretKey`], [`SecretBytes`] |
 //! | `sign.rs` | [`Signer`], [`Verifier`] and the portable P-256 implementation |

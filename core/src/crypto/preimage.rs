@@ -20,7 +20,7 @@ pub enum Domain {
     NodeCert,
     /// The log head of [`crate::proof`]: a voter attests the log that it has applied.
     LogHead,
-    /// A vote of [`crate::bft`]: a validator's word on one view of the ledger.
+    /// A vote of [`crate::bft`]: a validator's statement about one view of the ledger.
     Vote,
     /// A transaction of [`crate::ledger`].
     Transaction,

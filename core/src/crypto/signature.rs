@@ -80,7 +80,7 @@ impl Signature {
         Self::from_bytes(bytes)
     }
 
-    /// For the edge only: takes either form of `s` and keeps the low one.
+    /// For the HTTP API only: takes either form of `s` and keeps the low one.
     pub fn normalise(bytes: [u8; 64]) -> Result<Self, SignatureError> {
         match Self::from_bytes(bytes) {
             Err(SignatureError::HighS) => {
@@ -92,7 +92,7 @@ impl Signature {
         }
     }
 
-    /// For the edge only: reads the one DER encoding of a signature with either
+    /// For the HTTP API only: reads the one DER encoding of a signature with either
     /// form of `s` and keeps the low one. BER variants and trailing bytes are
     /// refused.
     pub fn from_der(der: &[u8]) -> Result<Self, SignatureError> {
@@ -103,7 +103,7 @@ impl Signature {
         Self::normalise(any.to_bytes().into())
     }
 
-    /// For the edge only: the DER encoding.
+    /// For the HTTP API only: the DER encoding.
     pub fn to_der(&self) -> Vec<u8> {
         let inner =
             p256::ecdsa::Signature::from_slice(&self.0).expect("the constructor checked the range");
@@ -112,14 +112,14 @@ impl Signature {
         der
     }
 
-    /// For the edge only: `0x` and the DER encoding in hexadecimal.
+    /// For the HTTP API only: `0x` and the DER encoding in hexadecimal.
     pub fn to_der_hex(&self) -> String {
         let mut text = String::from("0x");
         text.push_str(&hex::encode(&self.to_der()));
         text
     }
 
-    /// For the edge only: reads `0x…` or bare hexadecimal of the DER encoding or,
+    /// For the HTTP API only: reads `0x…` or bare hexadecimal of the DER encoding or,
     /// if it is not DER, of the 64 bytes. A pair that reads as both would need
     /// eight fixed bytes inside `r` and `s`, and would then fail to verify.
     pub fn from_edge_text(text: &str) -> Result<Self, SignatureError> {

@@ -10,7 +10,7 @@
 //!   asked for.
 //! - So are those of the store, and a read sees every batch that was given before it.
 //! - Nothing is ordered between the log and the store, or between two volumes.
-//! - Each order is answered once, unless the process ends or the volume has failed.
+//! - Each operation is completed once, unless the process ends or the volume has failed.
 
 mod file;
 

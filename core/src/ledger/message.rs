@@ -31,7 +31,7 @@ pub enum Message {
     /// The answer to who asks for a block that was pruned: the first one that is
     /// kept.
     #[codec(tag = 2)]
-    Base(Height),
+    EarliestRetained(Height),
     /// A leader's block without its transactions.
     #[codec(tag = 4)]
     Compact(Box<Compact>),

@@ -81,7 +81,7 @@ impl Ledger {
                 Message::Bft(message) => self.on_bft_message(from, message, out),
                 Message::Transactions(list) => self.on_pushed(from, list, out),
                 Message::Sync(message) => self.on_sync(from, message, out),
-                Message::Base(base) => self.on_base(from, base, out),
+                Message::EarliestRetained(height) => self.on_earliest_retained(from, height, out),
                 Message::Compact(compact) => self.on_compact(from, *compact, out),
                 Message::AskItems { block, items } => self.on_ask_items(from, block, &items, out),
                 Message::Items { block, items } => self.on_items(from, block, items, out),

@@ -199,7 +199,7 @@ impl Operation {
         }
     }
 
-    /// What it is called at the edge.
+    /// What it is called by the HTTP API.
     pub fn kind(&self) -> &str {
         match self {
             Self::Data { kind, .. } => kind.as_str(),

@@ -78,7 +78,7 @@ impl Outcome {
         matches!(self, Self::Done | Self::Approved)
     }
 
-    /// What it is called at the edge.
+    /// What it is called by the HTTP API.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Done => "done",

@@ -65,7 +65,7 @@ impl Param {
         Self::ProposalBlocks,
     ];
 
-    /// What it is called at the edge.
+    /// What it is called by the HTTP API.
     pub const fn name(self) -> &'static str {
         match self {
             Self::BlockBytes => "block_bytes",

@@ -70,7 +70,7 @@ pub enum Event {
     Io {
         /// The volume.
         volume: Volume,
-        /// What became of which order.
+        /// Which operation completed, and how.
         done: Done,
     },
     /// Stop gracefully, then [`Effect::Stopped`](super::Effect::Stopped).

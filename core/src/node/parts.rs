@@ -198,16 +198,16 @@ macro_rules! parts {
             /// This node.
             pub node: NodeId,
             /// How long a request may wait for a part that recovers.
-            pub patience: Span,
+            pub park_timeout: Span,
             $($(#[doc = $doc])* $(#[cfg($cfg)])? pub $field: Option<$module::Config>,)+
         }
 
         impl Config {
             /// A node without a part so far.
-            pub(super) const fn bare(node: NodeId, patience: Span) -> Self {
+            pub(super) const fn bare(node: NodeId, park_timeout: Span) -> Self {
                 Self {
                     node,
-                    patience,
+                    park_timeout,
                     $($(#[cfg($cfg)])? $field: None,)+
                 }
             }

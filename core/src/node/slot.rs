@@ -23,7 +23,7 @@ pub(super) struct Context<'a> {
     /// Set when the peers of a part have changed.
     pub(super) is_peers_changed: &'a mut bool,
     /// How long a request waits for a part that recovers.
-    pub(super) patience: Span,
+    pub(super) park_timeout: Span,
     pub(super) mutant: Mutant,
     pub(super) out: &'a mut Outbox<Effect>,
 }
@@ -174,7 +174,7 @@ impl<P: InNode> Slot<P> {
         if self.parked.len() >= REQUESTS_PARKED_MAX {
             return cx.reply(id, Response::busy(P::ID));
         }
-        let due = cx.now.saturating_add(cx.patience);
+        let due = cx.now.saturating_add(cx.park_timeout);
         self.parked.push_back((due, id, request));
     }
 

@@ -41,7 +41,7 @@ impl Node {
             clients: &mut self.clients,
             notices: &mut self.notices,
             is_peers_changed: &mut is_peers_changed,
-            patience: self.config.patience,
+            park_timeout: self.config.park_timeout,
             mutant: self.config.mutant(),
             out,
         };

@@ -60,7 +60,7 @@ impl Config {
         assert!(self.heartbeat > Span::ZERO, "a heartbeat takes time");
         assert!(
             self.heartbeat < self.election_timeout_min,
-            "a follower must hear a heartbeat before it loses patience"
+            "a follower must hear a heartbeat before its election timeout"
         );
         assert!((1..=limits::APPEND_ENTRIES_MAX).contains(&self.append_entries_max));
         assert!(self.append_bytes_max <= limits::APPEND_BYTES_MAX);

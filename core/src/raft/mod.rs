@@ -40,7 +40,7 @@
 //! # Persistence
 //! | rule | must be durable | before |
 //! |---|---|---|
-//! | P1 | term and vote, one record | a vote, a candidacy, any word in a new term |
+//! | P1 | term and vote, one record | a vote, a candidacy, any message in a new term |
 //! | P2 | term `t` | the first entry of term `t` (same write at the latest) |
 //! | P3 | entries up to `i`, with their truncation | the acknowledgement of `i` |
 //! | P4 | nothing | a leader's Append; its own match moves when its write is durable |

@@ -193,7 +193,7 @@ impl Raft {
         self.broadcast(out);
     }
 
-    /// A message of a peer, whose identity is proven and whose word is not.
+    /// A message of a peer, whose identity is proven and whose content is not.
     fn on_message(&mut self, from: NodeId, message: &mut Message, out: &mut Outbox<Effect>) {
         if from == self.config.id || !is_sane(message) {
             return;

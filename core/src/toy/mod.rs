@@ -26,7 +26,7 @@
 //! # Persistence
 //! | what | where | before |
 //! |---|---|---|
-//! | the position, with numbers added | the store, synced | an answer, a word to peers, the end of a stop |
+//! | the position, with numbers added | the store, synced | an answer, a message to peers, the end of a stop |
 //! | the position, blocks alone | the store, synced with every eighth block | – (read again from the ledger) |
 //!
 //! Nothing is shown to clients or peers that is not synced.

@@ -50,6 +50,6 @@ pub enum Response {
 pub struct View {
     /// What is durable.
     pub position: Position,
-    /// The last word of each peer that has said something.
+    /// The last report of each peer.
     pub peers: BTreeMap<NodeId, Height>,
 }

@@ -34,7 +34,7 @@ pub struct Stored {
 
 /// What the writing thread is told. A channel that closes before `Finish` means
 /// that the put was cancelled.
-enum Order {
+enum WriterCommand {
     Write(Bytes),
     Finish,
 }
@@ -76,14 +76,14 @@ impl BlobStore {
     ) -> Result<Stored, BlobError> {
         let permit = self.inner.writes.clone().acquire_owned().await;
         let permit = permit.expect("the semaphore is never closed");
-        let (orders, received) = mpsc::channel(PIECES_MAX);
+        let (commands, received) = mpsc::channel(PIECES_MAX);
         let inner = self.inner.clone();
         let writer = tokio::task::spawn_blocking(move || {
             // The permit is given back with the thread's work, even if the caller is gone.
             let _permit = permit;
             write_blocking(&inner, expected, received)
         });
-        let sent = send_pieces(&mut body, bytes_max, orders).await;
+        let sent = send_pieces(&mut body, bytes_max, commands).await;
         let written = writer
             .await
             .expect("the writer neither panics nor is aborted");
@@ -101,7 +101,7 @@ impl BlobStore {
 async fn send_pieces(
     body: &mut (impl AsyncRead + Unpin),
     bytes_max: u64,
-    orders: mpsc::Sender<Order>,
+    commands: mpsc::Sender<WriterCommand>,
 ) -> Result<(), BlobError> {
     let mut total = 0_u64;
     loop {
@@ -116,11 +116,15 @@ async fn send_pieces(
         if total > bytes_max {
             return Err(BlobError::TooLarge { bytes_max });
         }
-        if orders.send(Order::Write(piece.freeze())).await.is_err() {
+        if commands
+            .send(WriterCommand::Write(piece.freeze()))
+            .await
+            .is_err()
+        {
             return Ok(());
         }
         if at_end {
-            let _ = orders.send(Order::Finish).await;
+            let _ = commands.send(WriterCommand::Finish).await;
             return Ok(());
         }
     }
@@ -130,14 +134,14 @@ async fn send_pieces(
 fn write_blocking(
     inner: &Arc<Inner>,
     expected: Option<SegmentId>,
-    mut orders: mpsc::Receiver<Order>,
+    mut commands: mpsc::Receiver<WriterCommand>,
 ) -> Result<Option<Stored>, BlobError> {
     inner.check()?;
     let mut temporary = Temporary::create(inner)?;
     loop {
-        match orders.blocking_recv() {
-            Some(Order::Write(piece)) => temporary.write(inner, &piece)?,
-            Some(Order::Finish) => break,
+        match commands.blocking_recv() {
+            Some(WriterCommand::Write(piece)) => temporary.write(inner, &piece)?,
+            Some(WriterCommand::Finish) => break,
             None => return Ok(None),
         }
     }

@@ -23,7 +23,7 @@ pub trait FileSystem: Send + 'static {
 /// Carries out file operations on a thread of their own, in order.
 #[derive(Debug)]
 pub struct DiskThread {
-    orders: std_mpsc::Sender<(FileOpId, FileOp)>,
+    operations: std_mpsc::Sender<(FileOpId, FileOp)>,
     ended: oneshot::Receiver<()>,
 }
 
@@ -33,11 +33,11 @@ impl DiskThread {
     pub fn start(
         mut files: impl FileSystem,
     ) -> io::Result<(Self, mpsc::UnboundedReceiver<DiskEvent>)> {
-        let (orders, orders_rx) = std_mpsc::channel::<(FileOpId, FileOp)>();
+        let (operations, operations_rx) = std_mpsc::channel::<(FileOpId, FileOp)>();
         let (events, events_rx) = mpsc::unbounded_channel();
         let (end, ended) = oneshot::channel();
         thread::Builder::new().name("wal".into()).spawn(move || {
-            while let Ok((id, op)) = orders_rx.recv() {
+            while let Ok((id, op)) = operations_rx.recv() {
                 let result = files.perform(op);
                 let said = files.said();
                 // A host that is gone needs no answers, but its queued writes
@@ -47,18 +47,18 @@ impl DiskThread {
             drop(files);
             let _ = end.send(());
         })?;
-        Ok((Self { orders, ended }, events_rx))
+        Ok((Self { operations, ended }, events_rx))
     }
 }
 
 impl Disk for DiskThread {
     fn submit(&mut self, id: FileOpId, op: FileOp) {
         // If the thread is gone, the closed channel of events tells the host.
-        let _ = self.orders.send((id, op));
+        let _ = self.operations.send((id, op));
     }
 
     async fn close(self) {
-        drop(self.orders);
+        drop(self.operations);
         // An error means that the thread is gone already.
         let _ = self.ended.await;
     }

@@ -13,8 +13,8 @@ pub enum Counter {
     Events,
     /// Wakes among them.
     Wakes,
-    /// Turns of the host's task.
-    Turns,
+    /// Iterations of the host's task.
+    Iterations,
     /// `Send` effects.
     EffectsSend,
     /// `Reply` effects.
@@ -72,9 +72,9 @@ const VOLUME_COUNTERS: usize = VolumeCounter::StoreReads as usize + 1;
 #[derive(Debug, Default)]
 pub struct VolumeMetrics {
     counters: [AtomicU64; VOLUME_COUNTERS],
-    /// Orders that are not carried out yet.
+    /// Operations in flight.
     open: AtomicU64,
-    /// Time from the order of a sync to its completion, queueing included.
+    /// Time from the request of a sync to its completion, queueing included.
     pub sync_latency: Histogram,
 }
 
@@ -84,7 +84,7 @@ impl VolumeMetrics {
         self.counters[counter as usize].load(Ordering::Relaxed)
     }
 
-    /// Orders that are not carried out yet.
+    /// Operations in flight.
     pub fn open(&self) -> u64 {
         self.open.load(Ordering::Relaxed)
     }

@@ -2,7 +2,7 @@
 //!
 //! One task calls `step`, and nothing else ever touches the machine. An **iteration**
 //! of the task is: wait for one event, take whatever else is already there (up
-//! to [`EVENTS_PER_TURN_MAX`], round-robin over the sources), and then, if the
+//! to [`EVENTS_PER_ITERATION_MAX`], round-robin over the sources), and then, if the
 //! machine's deadline has come, wake it. A machine that has gathered work to
 //! flush returns a deadline that has passed, so one iteration makes one write and one
 //! message to each peer however many events it took. The bound keeps a flood of
@@ -10,9 +10,9 @@
 //!
 //! | source | bound | when the host falls behind |
 //! |---|---|---|
-//! | file and store completions | one per open order | always taken first |
+//! | file and store completions | one per operation in flight | always taken first |
 //! | control (cancel, shutdown) | one per open request, plus the shutdowns | always taken |
-//! | network | a bounded queue for each part | not read for a part that does not accept, or while [`ORDERS_OPEN_MAX`] orders to its volume are open: the sockets push back |
+//! | network | a bounded queue for each part | not read for a part that does not accept, or while [`OPERATIONS_IN_FLIGHT_MAX`] orders to its volume are open: the sockets push back |
 //! | requests | the same, then `REQUESTS_OPEN_MAX` open ones | answered by the part's `busy` |
 //!
 //! Time is nanoseconds since the host began, from tokio's clock, so that a
@@ -57,9 +57,9 @@ pub use status::{HostExit, HostStatus, SlowVolume};
 pub use view::{BLOCKS_KEPT, follow_blocks, follow_cluster};
 
 /// Events that one iteration takes before a due wake.
-pub const EVENTS_PER_TURN_MAX: usize = 1024;
-/// Open orders to a volume above which the host takes no new work for its part.
-pub const ORDERS_OPEN_MAX: usize = 4096;
+pub const EVENTS_PER_ITERATION_MAX: usize = 1024;
+/// Operations in flight to a volume above which the host takes no new work for its part.
+pub const OPERATIONS_IN_FLIGHT_MAX: usize = 4096;
 /// Requests to one part that wait to be taken by the host.
 pub const REQUEST_QUEUE_MAX: usize = 4096;
 /// Parts of an answer that wait for a slow reader before its stream is ended.

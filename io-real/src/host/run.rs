@@ -21,7 +21,7 @@ use super::recorder::Recorder;
 use super::requests::{Ask, Delivery, Requests};
 use super::status::HostExit;
 use super::volume::{VolumeInput, Volumes};
-use super::{EVENTS_PER_TURN_MAX, ORDERS_OPEN_MAX, REQUEST_QUEUE_MAX};
+use super::{EVENTS_PER_ITERATION_MAX, OPERATIONS_IN_FLIGHT_MAX, REQUEST_QUEUE_MAX};
 use crate::inbox::{Look, NetworkInbox, PartSet};
 use crate::ports::{Disk, Network, NetworkEvent, Peer, Ports, StoreQueue, WallClock};
 
@@ -172,7 +172,7 @@ where
             let drained = self.drain();
             self.wake_if_due();
             let metrics = &self.client.metrics;
-            metrics.add(Counter::Turns, 1);
+            metrics.add(Counter::Iterations, 1);
             metrics
                 .turn_events
                 .record(metrics.get(Counter::Events).saturating_sub(events_before));
@@ -184,7 +184,7 @@ where
         self.close().await
     }
 
-    /// Waits for one event. Completions come first, so that open orders shrink
+    /// Waits for one event. Completions come first, so that operations in flight shrink
     /// before new work is taken; the alarm comes last, when nothing else is there.
     async fn wait(&mut self) -> Input {
         let requests = self.takes_requests();
@@ -256,7 +256,7 @@ where
     /// whether every source is empty now.
     fn drain(&mut self) -> bool {
         let mut taken = 1_usize;
-        while taken < EVENTS_PER_TURN_MAX && self.exit.is_none() {
+        while taken < EVENTS_PER_ITERATION_MAX && self.exit.is_none() {
             let before = taken;
             if let Some(input) = self.volumes.try_completion() {
                 self.take(Input::Volume(input));
@@ -299,7 +299,7 @@ where
 
     /// For which parts clients may: one that does not accept answers for itself.
     fn takes_requests(&self) -> PartSet {
-        PartSet::of(|part| self.volumes.orders_open(part.volume()) < ORDERS_OPEN_MAX)
+        PartSet::of(|part| self.volumes.in_flight(part.volume()) < OPERATIONS_IN_FLIGHT_MAX)
     }
 
     fn take(&mut self, input: Input) {
@@ -487,7 +487,7 @@ where
             }
             Effect::Io { volume, io } => {
                 let at = self.instant_of(self.now);
-                self.volumes.order(volume, io, at, &metrics);
+                self.volumes.submit(volume, io, at, &metrics);
                 Counter::EffectsIo
             }
             Effect::Connect { peers } => {

@@ -1,4 +1,4 @@
-//! A volume on its adapters: orders out, completions in.
+//! A volume on its adapters: operations out, completions in.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
@@ -33,17 +33,17 @@ pub(super) enum VolumeInput {
 #[derive(Debug)]
 struct Attached<D, S> {
     ports: VolumePorts<D, S>,
-    /// Open orders to the log, in the order in which they are carried out.
-    files: VecDeque<(FileOpId, Order)>,
+    /// Operations in flight to the log, in the order in which they are carried out.
+    files: VecDeque<(FileOpId, InFlight)>,
     /// The same of the store.
-    store: VecDeque<Order>,
+    store: VecDeque<InFlight>,
     /// The last failure that can stop the part, for people.
     failure: Option<String>,
 }
 
-/// An order that is not carried out yet.
+/// An operation in flight.
 #[derive(Debug)]
-struct Order {
+struct InFlight {
     what: What,
     at: Instant,
 }
@@ -113,16 +113,16 @@ impl<D: Disk, S: StoreQueue> Volumes<D, S> {
     }
 
     /// Orders of a volume that are not carried out yet.
-    pub(super) fn orders_open(&self, volume: Volume) -> usize {
+    pub(super) fn in_flight(&self, volume: Volume) -> usize {
         self.all.get(&volume).map_or(0, Attached::open)
     }
 
-    /// Volumes whose oldest open order is older than `bound`, and that order.
+    /// Volumes whose oldest operation in flight is older than `bound`, and that operation.
     pub(super) fn slow(&self, bound: Duration) -> BTreeMap<Volume, SlowVolume> {
         let oldest = |one: &Attached<D, S>| {
-            let file = one.files.front().map(|(_, order)| order);
+            let file = one.files.front().map(|(_, operation)| operation);
             let each = file.into_iter().chain(one.store.front());
-            let oldest = each.min_by_key(|order| order.at)?;
+            let oldest = each.min_by_key(|operation| operation.at)?;
             let age = oldest.at.elapsed();
             (age > bound).then(|| SlowVolume {
                 operation: oldest.what.to_string(),
@@ -172,25 +172,25 @@ impl<D: Disk, S: StoreQueue> Volumes<D, S> {
         Poll::Pending
     }
 
-    /// Passes an order on, of a step at this time.
-    pub(super) fn order(&mut self, volume: Volume, io: Io, at: Instant, metrics: &Metrics) {
+    /// Passes an operation on, of a step at this time.
+    pub(super) fn submit(&mut self, volume: Volume, io: Io, at: Instant, metrics: &Metrics) {
         let one = self.all.get_mut(&volume);
         let one = one.expect("each part of a node has its volume");
-        let order = |what| Order { what, at };
+        let operation = |what| InFlight { what, at };
         match io {
             Io::File { id, op } => {
                 if let FileOp::Write { data, .. } = &op {
                     metrics.add_of(volume, VolumeCounter::BytesWritten, count(data.len()));
                 }
-                one.files.push_back((id, order(What::of(&op))));
+                one.files.push_back((id, operation(What::of(&op))));
                 one.ports.disk.submit(id, op);
             }
             Io::Commit(batch) => {
-                one.store.push_back(order(What::Commit));
+                one.store.push_back(operation(What::Commit));
                 one.ports.store.commit(batch);
             }
             Io::Read(read) => {
-                one.store.push_back(order(What::Read));
+                one.store.push_back(operation(What::Read));
                 one.ports.store.read(read);
             }
         }
@@ -204,20 +204,23 @@ impl<D: Disk, S: StoreQueue> Volumes<D, S> {
         event: DiskEvent,
         metrics: &Metrics,
     ) -> Done {
-        let one = self.all.get_mut(&volume).expect("it answered an order");
+        let one = self
+            .all
+            .get_mut(&volume)
+            .expect("it completed an operation");
         let DiskEvent { id, result, said } = event;
         let place = one.files.iter().position(|(open, _)| *open == id);
-        let order = place.and_then(|place| one.files.remove(place));
+        let operation = place.and_then(|place| one.files.remove(place));
         metrics.set_open(volume, one.open());
-        if let Some((_, order)) = order {
-            if matches!(order.what, What::Sync(_)) {
+        if let Some((_, operation)) = operation {
+            if matches!(operation.what, What::Sync(_)) {
                 metrics.add_of(volume, VolumeCounter::Syncs, 1);
                 let latency = &metrics.of(volume).sync_latency;
-                latency.record_duration(order.at.elapsed());
+                latency.record_duration(operation.at.elapsed());
             }
             if let FileResult::Failed(error) = &result {
                 metrics.add_of(volume, VolumeCounter::FileErrors, 1);
-                one.note_failure(volume, order.what, *error, said);
+                one.note_failure(volume, operation.what, *error, said);
             }
         }
         Done::File { id, result }
@@ -230,8 +233,11 @@ impl<D: Disk, S: StoreQueue> Volumes<D, S> {
         event: StoreEvent,
         metrics: &Metrics,
     ) -> Done {
-        let one = self.all.get_mut(&volume).expect("it answered an order");
-        let order = one.store.pop_front();
+        let one = self
+            .all
+            .get_mut(&volume)
+            .expect("it completed an operation");
+        let operation = one.store.pop_front();
         metrics.set_open(volume, one.open());
         match event {
             StoreEvent::Committed(seq) => {
@@ -243,7 +249,7 @@ impl<D: Disk, S: StoreQueue> Volumes<D, S> {
                 Done::Read { id, page }
             }
             StoreEvent::Failed { reason } => {
-                let what = order.map_or(What::Commit, |order| order.what);
+                let what = operation.map_or(What::Commit, |operation| operation.what);
                 let volume = volume.name();
                 let failure = format!("volume {volume}: {what}: {reason}");
                 tracing::error!(failure, "the store failed");

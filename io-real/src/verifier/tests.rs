@@ -50,7 +50,7 @@ fn fixed_form_vectors() {
     assert_eq!(tally, expected);
 }
 
-/// DER is read at the edge, which normalises: there is no high `s` left to
+/// DER is read at the HTTP API, which normalises: there is no high `s` left to
 /// refuse, so the strict reading is applied to the bytes that DER contains.
 #[test]
 fn der_vectors() {

@@ -5,7 +5,7 @@
 //! respects real time, and every read sees the last write at or before its
 //! revision, the history is linearizable, and strictly serializable over all
 //! keys. Unlike the search in [`super::linear`] this is quick on any history; but
-//! it takes the system's word for the order, which is why both are run.
+//! it trusts the order that the system claims, which is why both are run.
 
 use crate::history::{Operation, Requires, Step, ValueId};
 

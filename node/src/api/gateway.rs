@@ -12,7 +12,7 @@ use decube_core::types::{LogId, Revision};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-use super::Edge;
+use super::DelegatedSigner;
 use super::error::{ApiError, ApiResult, Code};
 use super::metrics::HttpMetrics;
 use crate::backend::{Backend, Gone};
@@ -83,7 +83,7 @@ pub struct Gateway {
     /// The names.
     pub info: NodeInfo,
     /// Signs what clients submit unsigned, if the node has an account.
-    pub edge: Option<Edge>,
+    pub delegated_signer: Option<DelegatedSigner>,
     pub(super) http: HttpMetrics,
     pub(super) requests: Arc<Semaphore>,
     pub(super) uploads: Arc<Semaphore>,
@@ -99,10 +99,10 @@ impl Gateway {
         blobs: ReplicatedBlobs,
         limits: ApiLimits,
         info: NodeInfo,
-        edge: Option<Edge>,
+        delegated_signer: Option<DelegatedSigner>,
     ) -> Arc<Self> {
         Arc::new(Self {
-            edge,
+            delegated_signer,
             backend,
             blobs,
             info,

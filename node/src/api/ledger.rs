@@ -19,9 +19,9 @@ use serde_json::{Value, json};
 use tokio::sync::broadcast::error::RecvError;
 
 use super::Shared;
+use super::delegated_signer;
 use super::error::{ApiError, ApiResult, Code};
 use super::extract::{Captured, JsonObject, Params};
-use super::ledger_edge;
 use super::text;
 use crate::ledger::read::Part;
 use crate::ledger::{genesis, json as document, receipt};
@@ -59,7 +59,7 @@ pub async fn submit(
             let bytes = bytes::Bytes::from(bytes);
             (bytes.clone(), hand_in(&gateway, bytes).await?)
         }
-        None => ledger_edge::submit(&gateway, &part).await?,
+        None => delegated_signer::submit(&gateway, &part).await?,
     };
     let first = *ids.first().expect("a transaction has operations");
     if !wait {

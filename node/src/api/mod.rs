@@ -20,13 +20,14 @@
 //! | `catalog`, `query` | snapshots and images, and the language of `q` |
 //! | `objects`, `manifest`, `segments`, `chunks`, `range` | bytes |
 //! | `ledger`, `ledger_history` | the ledger of all clusters; heads of its history |
-//! | `ledger_edge` | what this node signs for others |
+//! | `delegated_signer` | what this node signs for others |
 //! | `log` | the log, signed, and proofs of its entries |
 //! | `status`, `health`, `metrics` | the node and the cluster |
 //! | `server` | sockets, time limits, graceful stop |
 
 mod catalog;
 mod chunks;
+mod delegated_signer;
 mod error;
 mod extract;
 mod gateway;
@@ -34,7 +35,6 @@ mod health;
 mod kv;
 mod layer;
 mod ledger;
-mod ledger_edge;
 mod ledger_history;
 mod log;
 mod manifest;
@@ -51,10 +51,10 @@ mod tests;
 mod text;
 mod watch;
 
+pub use delegated_signer::DelegatedSigner;
 pub use error::{ApiError, Code, ERRORS};
 pub use gateway::{ApiLimits, Gateway, NodeInfo};
 pub use health::health_json;
-pub use ledger_edge::Edge;
 pub use server::{Server, ServerConfig};
 
 use std::sync::Arc;

@@ -166,8 +166,36 @@ impl Backend for HostBackend {
         ] {
             samples.extend(volume_samples(metrics.of(volume), names));
         }
-        samples
+        with_old_names(samples)
     }
+}
+
+/// Former names of metrics and what they are called now. Each stays for one version, so that
+/// a dashboard can be changed at leisure.
+const OLD_NAMES: &[(&str, &str)] = &[
+    (
+        "decube_raft_volume_orders_open",
+        "decube_raft_volume_operations_in_flight",
+    ),
+    (
+        "decube_ledger_volume_orders_open",
+        "decube_ledger_volume_operations_in_flight",
+    ),
+    ("decube_host_turns_total", "decube_host_iterations_total"),
+];
+
+/// These samples, and again those that had another name.
+fn with_old_names(mut samples: Vec<Sample>) -> Vec<Sample> {
+    for (old, new) in OLD_NAMES {
+        let renamed = samples.iter().find(|sample| sample.name == *new);
+        let renamed = renamed.expect("a metric that is renamed is there");
+        samples.push(Sample {
+            name: old,
+            help: "An old name, which goes with the next version: see docs/reference/health.",
+            value: renamed.value.clone(),
+        });
+    }
+    samples
 }
 
 /// The names of what is counted of a volume.
@@ -187,7 +215,7 @@ const CLUSTER_VOLUME: VolumeNames = VolumeNames {
     errors: "decube_raft_file_errors_total",
     commits: "decube_store_commits_total",
     reads: "decube_store_reads_total",
-    open: "decube_raft_volume_orders_open",
+    open: "decube_raft_volume_operations_in_flight",
     latency: "decube_raft_fsync_duration_seconds",
 };
 
@@ -197,7 +225,7 @@ const LEDGER_VOLUME: VolumeNames = VolumeNames {
     errors: "decube_ledger_file_errors_total",
     commits: "decube_ledger_store_commits_total",
     reads: "decube_ledger_store_reads_total",
-    open: "decube_ledger_volume_orders_open",
+    open: "decube_ledger_volume_operations_in_flight",
     latency: "decube_ledger_fsync_duration_seconds",
 };
 
@@ -234,12 +262,12 @@ fn volume_samples(metrics: &VolumeMetrics, names: &VolumeNames) -> Vec<Sample> {
         ),
         Sample {
             name: names.open,
-            help: "Orders to log and store that are not carried out yet.",
+            help: "Operations on log and store in flight.",
             value: SampleValue::Gauge(metrics.open()),
         },
         Sample {
             name: names.latency,
-            help: "Time from the order of a sync of the log to its completion.",
+            help: "Time from the request of a sync of the log to its completion.",
             value: SampleValue::Histogram {
                 buckets: cumulative(&syncs.buckets),
                 sum: seconds(syncs.sum),
@@ -269,9 +297,9 @@ const COUNTERS: &[(&str, &str, Counter)] = &[
         Counter::Events,
     ),
     (
-        "decube_host_turns_total",
-        "Turns of the host's task.",
-        Counter::Turns,
+        "decube_host_iterations_total",
+        "Iterations of the host's task.",
+        Counter::Iterations,
     ),
     (
         "decube_consensus_operations_total",

@@ -44,7 +44,7 @@ use decube_io_real::verifier::FastVerifier;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use crate::api::{self, ApiLimits, Edge, Gateway, NodeInfo, Server, ServerConfig};
+use crate::api::{self, ApiLimits, DelegatedSigner, Gateway, NodeInfo, Server, ServerConfig};
 use crate::blobs::ReplicatedBlobs;
 use crate::config::{Settings, socket_addr};
 use crate::ledger::client::Account;
@@ -172,8 +172,14 @@ impl Prepared {
         );
         let info = node_info(&settings, id, &listener, ledger.as_ref())?;
         let signer = SharedSigner::new(P256Signer::new(&keys.identity));
-        let edge = ledger.map(|_| Edge::new(Account::new(signer)));
-        let gateway = Gateway::new(backend, replicated, api_limits(&settings), info, edge);
+        let delegated_signer = ledger.map(|_| DelegatedSigner::new(Account::new(signer)));
+        let gateway = Gateway::new(
+            backend,
+            replicated,
+            api_limits(&settings),
+            info,
+            delegated_signer,
+        );
         let config = server_config(&settings);
         let started = system("start the API");
         let router = api::router(gateway.clone());

@@ -1,4 +1,4 @@
-//! The ledger at the edge: its documents in JSON, and the genesis file.
+//! The ledger at the HTTP API: its documents in JSON, and the genesis file.
 //!
 //! A document is made from what the core proved or knows, and read back into it.
 //! A reader makes the document again from what it has read and compares: so every

@@ -456,12 +456,12 @@ stopped! {
     only_a_view_that_runs_may_rest: "B7: only a view that runs may rest", one_of_four, |_keys, solo| {
         solo.bft.timers = timers::Timers {
             idle: Some(solo.now),
-            patience: Some(solo.now),
+            idle_hold: Some(solo.now),
             ..timers::Timers::default()
         };
         solo.bft.invariants();
     }
-    only_a_leader_holds_back: "B7: only a patient leader", one_of_four, |_keys, solo| {
+    only_a_leader_holds_back: "B7: only a leader with an idle hold", one_of_four, |_keys, solo| {
         solo.bft.timers.hold = Some(solo.now);
         solo.bft.invariants();
     }

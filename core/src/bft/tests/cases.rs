@@ -116,7 +116,7 @@ fn flooding_certificates_costs_more_and_changes_nothing() {
 /// validators crash, and some are cut off when it happens; nobody signs on.
 #[test]
 fn an_epoch_ends_with_one_block_for_all() {
-    let (mut tails, mut heights) = (0, 0);
+    let (mut closing_blocks, mut heights) = (0, 0);
     for seed in 0..40 {
         let knobs = Knobs {
             loss_percent: seed % 4 * 10,
@@ -141,14 +141,19 @@ fn an_epoch_ends_with_one_block_for_all() {
         for last in &lasts {
             assert!(last.block.header().content.ends_epoch, "seed {seed}");
             assert_eq!(last.block.hash(), lasts[0].block.hash(), "seed {seed}");
-            tails += usize::from(!last.path.is_empty());
+            closing_blocks += usize::from(!last.path.is_empty());
         }
         heights += lasts[0].block.header().height.0 - 10;
         let ended = |slot: &super::cluster::Slot| slot.bft.as_ref().is_none_or(Bft::has_ended);
         assert!(cluster.slots.iter().all(ended), "seed {seed}");
     }
-    assert!(tails > 0, "some epochs end through a block behind the last");
-    std::println!("epochs: 40 seeds, {heights} blocks, {tails} ends through a tail");
+    assert!(
+        closing_blocks > 0,
+        "some epochs end through an epoch-closing block"
+    );
+    std::println!(
+        "epochs: 40 seeds, {heights} blocks, {closing_blocks} ends through an epoch-closing block"
+    );
 }
 
 /// S12: the last votes of a view come when the others have ended it. That is no cry

@@ -251,7 +251,7 @@ fn arbitrary_bytes_do_no_harm() {
     std::println!("bft codec: {tried} arbitrary inputs to 11 decoders");
 }
 
-/// Turns a bit, cuts, doubles, or writes an extreme length.
+/// Flips a bit, cuts, doubles, or writes an extreme length.
 fn damage(bytes: &mut Vec<u8>, how: u8, at: usize, with: u8) {
     let at = at % bytes.len().max(1);
     match how % 6 {

@@ -87,10 +87,10 @@ const CHANGES: &[Change<Bft>] = &[
         one.votes[0].insert(ValidatorIndex(1), keys.vote(1, keys.null(1)));
         round(of, one);
     }),
-    ("rounds: spare vote", |of| {
+    ("rounds: redundant vote", |of| {
         let keys = four();
         let mut one = Round::default();
-        one.keep_spare(keys.vote(1, keys.null(1)));
+        one.keep_redundant(keys.vote(1, keys.null(1)));
         round(of, one);
     }),
     ("rounds: accused", |of| {
@@ -135,7 +135,7 @@ const CHANGES: &[Change<Bft>] = &[
     }),
     ("timers: ask", |of| of.timers.ask = AT),
     ("timers: idle", |of| of.timers.idle = AT),
-    ("timers: patience", |of| of.timers.patience = AT),
+    ("timers: idle_hold", |of| of.timers.idle_hold = AT),
     ("timers: hold", |of| of.timers.hold = AT),
     ("timers: held", |of| of.timers.held = 1),
     ("waiting", |of| of.waiting = true),

@@ -1,4 +1,4 @@
-//! What peers can do may cost them their word, and never reaches an assert.
+//! What peers can do may make them ignored, and never reaches an assert.
 
 use alloc::boxed::Box;
 use alloc::vec;
@@ -92,7 +92,7 @@ fn a_leader_without_room_gives_its_view_up() {
         items: vec![],
         commitments: Commitments::to_items(&[]),
     }));
-    solo.bft.timers.patience = None;
+    solo.bft.timers.idle_hold = None;
     let view = View(views + 1);
     solo.step(Event::Built { view, content });
     assert!(solo.votes().contains(&keys.null(views + 1)));

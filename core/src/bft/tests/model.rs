@@ -245,7 +245,7 @@ impl World {
         bft.peers_asked = 0;
         bft.timers.relay = None;
         // Something always waits here, so nobody rests.
-        bft.timers.patience = None;
+        bft.timers.idle_hold = None;
         bft.rounds
             .values_mut()
             .for_each(|round| round.asked_at = None);

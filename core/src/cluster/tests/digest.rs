@@ -80,8 +80,8 @@ const CHANGES: &[Change<Cluster>] = &[
     ("storage: stored", |of| of.storage.stored = Index(1)),
     ("storage: vote", |of| of.storage.hard_state.term = Term(1)),
     ("storage: base", |of| of.storage.base.id.index = Index(1)),
-    ("storage: sum", |of| {
-        of.storage.log_sum = Some(AppliedLog::new(CLUSTER));
+    ("storage: accumulator", |of| {
+        of.storage.log_accumulator = Some(AppliedLog::new(CLUSTER));
     }),
     ("requests", |of| {
         of.requests

@@ -274,7 +274,7 @@ fn log_records(table: &mut Table) {
     let (_, _, list) = entries();
     let last = list.into_iter().next_back();
     let last: Vec<_> = last.into_iter().collect();
-    let sum = applied_log();
+    let accumulator = applied_log();
     let persist = Persist {
         seq: PersistSeq(1),
         hard_state: Some(Box::new(hard_state())),
@@ -283,7 +283,7 @@ fn log_records(table: &mut Table) {
         truncate_from: Some(Index(number(0x51))),
         append: raft::Entries::from(last).into(),
     };
-    let batch = records::batch(WalSeq(1), &persist, Some(&sum));
+    let batch = records::batch(WalSeq(1), &persist, Some(&accumulator));
     for record in &batch.records {
         let content = records::decode(record).expect("just written");
         table.inside_bytes(&content, &record_bytes(record));
@@ -294,16 +294,16 @@ fn log_records(table: &mut Table) {
     table.row(&BaseRecord {
         base: base(),
         reset: true,
-        sum: Some(sum.clone()),
+        accumulator: Some(accumulator.clone()),
     });
-    let StoreOp::Put { key, value } = records::installed_op(&base(), Some(&sum)) else {
+    let StoreOp::Put { key, value } = records::installed_op(&base(), Some(&accumulator)) else {
         panic!("it is put");
     };
     assert_eq!(key, INSTALLED_KEY);
     table.bytes("installed.key", &key);
     table.bytes("installed.value", &value);
-    let metadata = sum.to_bytes();
-    assert_eq!(log_tree::sum_in(&metadata), Some(sum));
+    let metadata = accumulator.to_bytes();
+    assert_eq!(log_tree::accumulator_in(&metadata), Some(accumulator));
     table.bytes("metadata", &metadata);
 }
 

@@ -393,7 +393,7 @@ impl Ledger {
 
     fn serve_blocks(&mut self, to: NodeId, from: Height, out: &mut Outbox<Effect>) {
         if self.is_pruned(from) {
-            let message = Message::Base(self.storage.pruning.base());
+            let message = Message::EarliestRetained(self.storage.pruning.base());
             return out.push(Effect::Send { to, message });
         }
         self.storage.pruning.note_asked(to, from, self.now);

@@ -147,7 +147,7 @@ impl Ledger {
 
     /// A peer lacks the block that it was asked for. What it says is a hint about
     /// itself; who lies is not asked any more.
-    pub(in crate::ledger) fn on_base(
+    pub(in crate::ledger) fn on_earliest_retained(
         &mut self,
         from: NodeId,
         base: Height,

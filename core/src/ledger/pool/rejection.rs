@@ -92,7 +92,7 @@ impl Rejection {
         }
     }
 
-    /// A stable code for the edge.
+    /// A stable code for the HTTP API.
     pub const fn code(self) -> &'static str {
         match self {
             Self::Tx(TxError::TooLarge) => "tx_too_large",

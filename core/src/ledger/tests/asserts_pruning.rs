@@ -22,7 +22,7 @@ fn bases_are_kept_of_validators_alone() {
     let validators: BTreeSet<NodeId> = all.collect();
     for round in 0..3 {
         for from in nodes(5 * VALIDATORS_MAX).chain(validators.iter().copied()) {
-            ledger.on_base(from, Height(1_000 + round), &mut Outbox::new());
+            ledger.on_earliest_retained(from, Height(1_000 + round), &mut Outbox::new());
             ledger.check_invariants();
         }
     }

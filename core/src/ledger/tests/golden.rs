@@ -51,7 +51,7 @@ fn messages() -> [Message; 7] {
         Message::Bft(bft::Message::AskStatus),
         Message::Transactions(vec![blob("one"), blob("two")]),
         Message::Sync(SyncMessage::Gone { block }),
-        Message::Base(Height(number(0x21))),
+        Message::EarliestRetained(Height(number(0x21))),
         Message::Compact(Box::new(compact())),
         Message::AskItems {
             block,

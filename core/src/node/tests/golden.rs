@@ -38,7 +38,7 @@ fn messages() -> [Message; PARTS] {
     };
     [
         Message::Cluster(cluster::Message::HeadReply { id, share: None }),
-        Message::Ledger(ledger::Message::Base(Height(number(0x21)))),
+        Message::Ledger(ledger::Message::EarliestRetained(Height(number(0x21)))),
     ]
 }
 

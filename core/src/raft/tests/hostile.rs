@@ -136,7 +136,7 @@ fn bodies() -> impl Strategy<Value = Body> {
     ]
 }
 
-/// One word of a stranger or a member, in some term, after some time.
+/// One message of a stranger or a member, in some term, after some time.
 fn words() -> impl Strategy<Value = (u128, u64, Body, u64)> {
     (2_u128..6, numbers(), bodies(), 0_u64..700)
 }

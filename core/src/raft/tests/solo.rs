@@ -144,7 +144,7 @@ impl Solo {
         }
     }
 
-    /// Turns and writes until nothing is left to do.
+    /// Iterates and writes until nothing is left to do.
     pub fn settle(&mut self) {
         self.wake();
         while !self.writes.is_empty() {

@@ -11,7 +11,9 @@ use decube_core::part::{Health, Scope};
 use decube_core::store::{Page, StoreBatch, StoreSeq};
 use decube_core::types::{Index, NodeId, PeerRequestId, Span, Term, Time, WallTime};
 
-use super::toy::{NODE, START, accept, done, file, health, join_all, order, peers, start, tick};
+use super::toy::{
+    NODE, START, accept, done, file, health, join_all, operation, peers, start, tick,
+};
 use crate::host::{Counter, HostExit, VolumeCounter};
 use crate::inbox::PartSet;
 use crate::network::InProcessHub;
@@ -94,12 +96,12 @@ async fn orders_go_out_and_completions_come_back() {
         if *event == START {
             let name = FileName::Segment(1);
             out.push(file(1, FileOp::Sync { file: name }));
-            out.push(order(Io::Commit(StoreBatch {
+            out.push(operation(Io::Commit(StoreBatch {
                 seq: StoreSeq(1),
                 ops: Vec::new(),
                 sync: true,
             })));
-            out.push(order(Io::Read(Read {
+            out.push(operation(Io::Read(Read {
                 id: ReadId(1),
                 from: Bytes::new(),
                 to: None,
@@ -132,7 +134,7 @@ async fn orders_go_out_and_completions_come_back() {
     });
     assert!(
         committed.unwrap() < page.unwrap(),
-        "store orders complete in order"
+        "store operations complete in order"
     );
     let metrics = rig.handle.metrics().of(Volume::Cluster);
     assert_eq!(metrics.get(VolumeCounter::Syncs), 1);

@@ -12,7 +12,7 @@ use decube_core::replica::Command;
 use decube_core::types::Revision;
 
 use super::toy::{START, accept, file, health, join_all, reply, start, tick};
-use crate::host::{Counter, HostGone, ORDERS_OPEN_MAX, REQUEST_QUEUE_MAX, WatchEnd};
+use crate::host::{Counter, HostGone, OPERATIONS_IN_FLIGHT_MAX, REQUEST_QUEUE_MAX, WatchEnd};
 use crate::network::InProcessHub;
 use crate::ports::DiskEvent;
 
@@ -59,7 +59,7 @@ async fn a_full_queue_refuses_at_once() {
     // The disk answers nothing, so the host stops taking work.
     let rig = start(&InProcessHub::new(), true, |_, event, out| {
         if *event == START {
-            for number in 0..ORDERS_OPEN_MAX {
+            for number in 0..OPERATIONS_IN_FLIGHT_MAX {
                 out.push(file(number as u64, FileOp::List));
             }
             out.push(health(Health::Ready));

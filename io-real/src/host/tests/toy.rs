@@ -177,8 +177,8 @@ pub(super) fn stream(id: RequestId, response: Response) -> Effect {
     Effect::Stream { id, response }
 }
 
-/// An order to the one volume.
-pub(super) const fn order(io: Io) -> Effect {
+/// An operation on the one volume.
+pub(super) const fn operation(io: Io) -> Effect {
     let volume = Volume::Cluster;
     Effect::Io { volume, io }
 }
@@ -186,10 +186,10 @@ pub(super) const fn order(io: Io) -> Effect {
 /// A file operation on it.
 pub(super) const fn file(id: u64, op: FileOp) -> Effect {
     let id = FileOpId(id);
-    order(Io::File { id, op })
+    operation(Io::File { id, op })
 }
 
-/// What became of an order.
+/// What became of an operation.
 pub(super) const fn done(done: Done) -> Event {
     let volume = Volume::Cluster;
     Event::Io { volume, done }

@@ -235,8 +235,8 @@ impl Clients {
         let id = ctx.call(Way::Remote, number(at), self.slots[place], request);
         client.waiting = Some((id, place));
         client.generation += 1;
-        let patience = self.load.client_timeout_ms * MILLI;
-        self.set_timer(ctx, at, patience);
+        let timeout = self.load.client_timeout_ms * MILLI;
+        self.set_timer(ctx, at, timeout);
     }
 
     fn refused(&mut self, at: usize, refusal: Refusal) {

@@ -1,4 +1,4 @@
-//! How the ledger's history looks at the edge, and what is gone of it.
+//! How the ledger's history looks at the HTTP API, and what is gone of it.
 
 use decube_core::bft::{Epoch, Header, Height, ValidatorIndex, View};
 use decube_core::crypto::{ChainId, Digest};

@@ -199,7 +199,7 @@ fn behind(last: &Header) -> Header {
         view: View(view.0 + 1),
         parent: hash,
         parent_view: view,
-        content: last.content.tail(),
+        content: last.content.epoch_closing(),
         ..*last
     }
 }

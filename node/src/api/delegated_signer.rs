@@ -22,18 +22,18 @@ const LANE: Lane = Lane(1);
 /// How often a place in the lane is taken by somebody else before it is given up.
 const ATTEMPTS: usize = 5;
 
-/// Signs for a document and hands it in. The signed transaction and its names.
+/// Signs for a document and submits it. The signed transaction and its names.
 pub(super) async fn submit(gateway: &Shared, body: &Part<'_>) -> ApiResult<(Bytes, Vec<TxId>)> {
     let operation = operation(body).map_err(|error| ApiError::invalid(error.to_string()))?;
-    let Some(edge) = &gateway.edge else {
+    let Some(signer) = &gateway.delegated_signer else {
         let detail = "this node signs for nobody: send {\"transaction\":\"0x…\"}";
         return Err(ApiError::invalid(detail));
     };
     let mut last = None;
     for _ in 0..ATTEMPTS {
         // One at a time, or they would take each other's place.
-        let _in_order = edge.in_order.lock().await;
-        let bytes = sign(gateway, &edge.account, operation.clone()).await?;
+        let _in_order = signer.in_order.lock().await;
+        let bytes = sign(gateway, &signer.account, operation.clone()).await?;
         let request = decube_core::ledger::Request::Submit {
             transaction: bytes.clone(),
             wait: false,
@@ -101,13 +101,13 @@ fn verify(
 }
 
 /// Who signs for others.
-pub struct Edge {
+pub struct DelegatedSigner {
     /// The node's account.
     pub account: Account,
     in_order: tokio::sync::Mutex<()>,
 }
 
-impl Edge {
+impl DelegatedSigner {
     /// A node that signs for others with this account.
     pub fn new(account: Account) -> Self {
         Self {
