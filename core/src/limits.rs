@@ -215,6 +215,9 @@ pub const BLOCKS_ANSWERED_MAX: usize = 64;
 pub const PATH_HEADERS_MAX: usize = 1024;
 /// Blocks that a validator keeps and that are not committed.
 pub const BLOCKS_OPEN_MAX: usize = 256;
+/// Executed blocks that the ledger keeps and that are not final: those of its validator,
+/// and as many that it has forgotten.
+pub const BRANCHES_OPEN_MAX: usize = 2 * BLOCKS_OPEN_MAX;
 /// Blocks or views that a validator asks for at once.
 pub const BLOCKS_WANTED_MAX: usize = 16;
 /// Heights that a validator may be behind a finalization before it asks for runs
@@ -248,6 +251,14 @@ pub const LEDGER_GUILTY_NAMED_MAX: usize = 16;
 pub const LEDGER_LANE_GAP_MAX: u64 = 64;
 /// Bytes of all transactions that wait for a block.
 pub const LEDGER_POOL_BYTES_MAX: usize = 64 << 20;
+/// From here on the pool takes nothing that has to wait for a gap to be filled.
+pub const LEDGER_POOL_CROWDED_BYTES: usize = LEDGER_POOL_BYTES_MAX / 10 * 9;
+/// Blocks that a transaction of the node itself is valid for: it is signed again if it has
+/// not come into one of them.
+pub const LEDGER_OWN_TX_VALID_BLOCKS: u64 = 100;
+/// How far the time of a block may lie ahead of a validator's clock, beside the message
+/// delay, before its vote waits.
+pub const LEDGER_CLOCK_LEAD_MAX: Span = Span::from_secs(2);
 /// Bytes of those of one account.
 pub const LEDGER_POOL_ACCOUNT_BYTES_MAX: usize = 16 << 20;
 /// Signed transactions that one account may submit per second, on the average.

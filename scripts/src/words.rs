@@ -37,6 +37,7 @@ const REFUSED: &[(&str, &str)] = &[
     ("spare vote", "redundant vote"),
     ("sum of the log", "log accumulator"),
     ("Edge", "DelegatedSigner"),
+    ("forget_older", "drop_before"),
     ("at the edge", "at the HTTP API"),
     ("Commitments::tail", "Commitments::epoch_closing"),
     ("Message::Base", "Message::EarliestRetained"),

@@ -142,6 +142,9 @@ impl Commitments {
     }
 }
 
+/// More than a header and the lengths around it take.
+const HEADER_ROOM_BYTES: usize = 512;
+
 impl Block {
     /// Joins a header and items, if they belong together and keep the limits.
     pub fn new(header: Header, items: Vec<Bytes>) -> Option<Self> {
@@ -188,7 +191,7 @@ impl Block {
     /// About the bytes that it takes.
     pub fn size(&self) -> usize {
         let items = usize::try_from(self.header.content.items_bytes).unwrap_or(usize::MAX);
-        items.saturating_add(512)
+        items.saturating_add(HEADER_ROOM_BYTES)
     }
 }
 

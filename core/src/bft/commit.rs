@@ -10,7 +10,7 @@ use super::cert::Proven;
 use super::effect::{Committed, Effect, Record};
 use super::gate::Held;
 use super::state::{Bft, Phase};
-use super::types::View;
+use super::types::{View, drop_before};
 use super::vote::VoteKind;
 use crate::crypto::Digest;
 use crate::limits::{PATH_HEADERS_MAX, VIEWS_KEPT};
@@ -204,6 +204,6 @@ impl Bft {
         let committed = self.committed.view;
         self.guard.raise_floor(committed);
         let oldest = View(committed.0.saturating_sub(VIEWS_KEPT));
-        oldest.forget_older(&mut self.rounds);
+        drop_before(&mut self.rounds, oldest);
     }
 }

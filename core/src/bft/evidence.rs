@@ -105,8 +105,10 @@ impl Evidence {
 
 /// What two votes show together, if anything.
 fn form_of(one: &Vote, other: &Vote) -> Option<Form> {
-    let same = one.signer == other.signer;
-    same.then(|| form_of_lie(&one.statement, &other.statement))?
+    if one.signer != other.signer {
+        return None;
+    }
+    form_of_lie(&one.statement, &other.statement)
 }
 
 /// What it shows that one signer has signed both, if anything.

@@ -7,7 +7,7 @@
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
-use super::types::View;
+use super::types::{View, drop_before};
 use super::vote::{Statement, Vote, VoteKind};
 use crate::mutant::Mutant;
 
@@ -148,7 +148,7 @@ impl Guard {
     /// Signs nothing up to this view any more.
     pub(super) fn raise_floor(&mut self, floor: View) {
         self.floor = self.floor.max(floor);
-        self.floor.next().forget_older(&mut self.slots);
+        drop_before(&mut self.slots, self.floor.next());
     }
 
     /// Up to where nothing is signed.

@@ -214,6 +214,7 @@ pub use event::{Content, Event, Recovered};
 pub use evidence::{Evidence, EvidenceError, Form, contradict, forensics};
 pub use message::{FinalBlocks, Message, Proposal, Status};
 pub use state::Bft;
+pub(crate) use types::drop_before;
 pub use types::{Epoch, Height, PersistSeq, Power, ValidatorIndex, View};
 pub use validators::{Leaders, SetError, Signers, Validator, ValidatorSet};
 pub use vote::{Statement, Vote, VoteKind};

@@ -99,7 +99,9 @@ impl Bft {
         match message {
             Message::Proposal(proposal) => self.on_proposal(from, *proposal, out),
             Message::Vote(vote) => self.on_vote(from, vote, out),
-            Message::Cert(cert) => drop(self.on_cert(&cert, out)),
+            Message::Cert(cert) => {
+                self.on_cert(&cert, out);
+            }
             Message::Status(status) => self.on_status(from, &status, out),
             Message::AskStatus => self.on_ask_status(from, out),
             Message::AskCerts { epoch, view } => self.on_ask_certs(from, epoch, view, out),

@@ -40,6 +40,8 @@ const HOLDS_MAX: u8 = 8;
 
 /// The longest that a view may grow to, in units of its ordinary length.
 const BACKOFF_MAX: u64 = 16;
+/// Failed views that make a view longer: 1.5⁸ is above [`BACKOFF_MAX`].
+const BACKOFF_STEPS_MAX: u64 = 8;
 
 impl Timers {
     pub(super) fn earliest(&self) -> Option<Time> {
@@ -75,7 +77,7 @@ impl Bft {
         let excess = since_final.saturating_sub(u64::try_from(expected).unwrap_or(u64::MAX));
         let unit = self.config.timing.delta.0;
         let mut scaled = unit;
-        for _ in 0..excess.min(8) {
+        for _ in 0..excess.min(BACKOFF_STEPS_MAX) {
             scaled = scaled.saturating_add(scaled / 2);
         }
         let scaled = scaled.min(unit.saturating_mul(BACKOFF_MAX));

@@ -49,13 +49,16 @@ impl View {
     pub fn until(self, later: Self) -> impl DoubleEndedIterator<Item = Self> {
         (self.next().0..later.0).map(Self)
     }
+}
 
-    /// Drops what is kept by views and is older than this one, which is little at a
-    /// time.
-    pub(crate) fn forget_older<T>(self, kept: &mut BTreeMap<Self, T>) {
-        while let Some(oldest) = kept.first_entry().filter(|one| *one.key() < self) {
-            oldest.remove();
+/// Drops what is kept of views before this one. It is called at each step and little is
+/// dropped at a time, so the map is not rebuilt.
+pub(crate) fn drop_before<T>(kept: &mut BTreeMap<View, T>, view: View) {
+    while let Some((oldest, _)) = kept.first_key_value() {
+        if *oldest >= view {
+            return;
         }
+        kept.pop_first();
     }
 }
 

@@ -266,9 +266,10 @@ impl Cluster {
             clients: alloc::vec![client],
             ask_at: now.saturating_add(ASK_AGAIN),
         };
-        match self.share_at(head.size) {
-            Some(share) => drop(collection.shares.insert(self.config.id, share.signature)),
-            None => drop(collection.declined.insert(self.config.id)),
+        if let Some(share) = self.share_at(head.size) {
+            collection.shares.insert(self.config.id, share.signature);
+        } else {
+            collection.declined.insert(self.config.id);
         }
         let id = self.attest.next_id(self.config.process);
         self.ask_voters(id, &collection, out);
@@ -352,7 +353,9 @@ impl Cluster {
             share.head == collection.head && key.is_none_or(|key| verify(key).is_ok())
         };
         match share {
-            Some(share) if is_good(share) => drop(collection.shares.insert(from, share.signature)),
+            Some(share) if is_good(share) => {
+                collection.shares.insert(from, share.signature);
+            }
             other => {
                 collection.declined.insert(from);
                 if other.is_some() {

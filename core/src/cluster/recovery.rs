@@ -319,7 +319,7 @@ impl Replay {
     }
 
     fn truncate(&mut self, from: Index) {
-        drop(self.entries.split_off(&from));
+        self.entries.split_off(&from);
     }
 
     /// What Raft starts from, or `None` for an empty disk.

@@ -4,7 +4,7 @@ use super::state::{Ledger, Phase, Running};
 use crate::bft::{Epoch, Height};
 use crate::io::ReadId;
 use crate::limits::{
-    BLOCKS_OPEN_MAX, LEDGER_ASSEMBLIES_MAX, LEDGER_FETCH_SHUNNED_MAX, LEDGER_FOLLOWERS_MAX,
+    BRANCHES_OPEN_MAX, LEDGER_ASSEMBLIES_MAX, LEDGER_FETCH_SHUNNED_MAX, LEDGER_FOLLOWERS_MAX,
     LEDGER_HELPED_MAX, LEDGER_POINTS_KEPT, LEDGER_READERS_MAX, LEDGER_READS_MAX,
     LEDGER_READS_SERVED_MAX, LEDGER_WAITS_MAX,
 };
@@ -160,7 +160,7 @@ impl Ledger {
             self.reads.len() <= LEDGER_READS_MAX + LEDGER_READS_SERVED_MAX + LEDGER_READERS_MAX + 1,
             "G2: reads"
         );
-        let open = 2 * BLOCKS_OPEN_MAX;
+        let open = BRANCHES_OPEN_MAX;
         assert!(self.parked.blocks.len() <= open, "G2: parked blocks");
         assert!(self.early.len() <= open, "G2: early blocks");
         assert!(self.sync.points.len() <= LEDGER_POINTS_KEPT, "G2: states");

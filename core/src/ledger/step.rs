@@ -12,9 +12,10 @@ use crate::bft::{self, Bft};
 use crate::crypto::SharedSigner;
 use crate::io::{Done, Io};
 use crate::ledger_types::{TimeMs, TxError};
+use crate::limits::LEDGER_CLOCK_LEAD_MAX;
 use crate::machine::{Machine, Outbox};
 use crate::part::{Health, Part, Reason, Scope};
-use crate::types::{NodeId, Span, Time};
+use crate::types::{NodeId, Time};
 use crate::wal;
 
 impl Machine for Ledger {
@@ -218,7 +219,7 @@ impl Ledger {
     /// When a block with this time may be voted for: clocks differ, and a message
     /// takes its time.
     pub(super) fn due(&self, time: TimeMs) -> Time {
-        let ahead = Span::from_secs(2)
+        let ahead = LEDGER_CLOCK_LEAD_MAX
             .0
             .saturating_add(self.config.timing.delta.0);
         let due = self.clock.time_of(time).0.saturating_sub(ahead);

@@ -189,7 +189,9 @@ impl Toy {
             Request::Follow if running.followers.len() >= TOY_FOLLOWERS_MAX => {
                 reply(Response::Busy);
             }
-            Request::Follow => drop(running.followers.insert(id)),
+            Request::Follow => {
+                running.followers.insert(id);
+            }
         }
     }
 

@@ -528,9 +528,9 @@ where
             }
             health => tracing::info!(part = part.name(), ?health, "health"),
         }
-        self.client
-            .status
-            .send_modify(|status| drop(status.parts.insert(part, health)));
+        self.client.status.send_modify(|status| {
+            status.parts.insert(part, health);
+        });
     }
 
     /// Closes everything. Clients see the exit only when files and sockets are

@@ -57,13 +57,11 @@ pub fn read(text: &[u8]) -> Result<Trust, TrustError> {
     }
     let part = Part::new(&document, "epoch");
     let id = ChainId(part.get("chain_id")?.id()?);
-    let root = (
-        Height(part.get("root_height")?.number()?),
-        TimeMs(part.get("time_ms")?.number()?),
-    );
+    let root_height = Height(part.get("root_height")?.number()?);
+    let root_time = TimeMs(part.get("time_ms")?.number()?);
     let number = Epoch(part.get("epoch")?.number()?);
     let validators = read_validator_set(&part.get("validators")?)?;
-    let epoch = TrustedEpoch::kept(id, number, root, validators);
+    let epoch = TrustedEpoch::kept(id, number, root_height, root_time, validators);
     if self::epoch(&epoch) != document {
         return Err(part.error("holds something that is not known").into());
     }

@@ -42,10 +42,11 @@ impl Cluster {
         &mut self,
         client: RequestId,
         request: Request,
-        (to, term): (NodeId, Term),
+        leader: (NodeId, Term),
         deadline: Time,
         out: &mut Outbox<Effect>,
     ) {
+        let (to, term) = leader;
         let id = PeerRequestId {
             process: self.config.process,
             number: self.requests.next_forward,

@@ -180,8 +180,12 @@ impl Requests {
     fn leave_raft(&mut self, context: Context) -> Option<InRaft> {
         let left = self.in_raft.remove(&context)?;
         match left.kind {
-            Kind::Write(Some(index)) => drop(self.placed.remove(&index)),
-            Kind::Waiting(index) => drop(self.reads.remove(&(index, context))),
+            Kind::Write(Some(index)) => {
+                self.placed.remove(&index);
+            }
+            Kind::Waiting(index) => {
+                self.reads.remove(&(index, context));
+            }
             Kind::Write(None) | Kind::Read(_) | Kind::Change => {}
         }
         Some(left)

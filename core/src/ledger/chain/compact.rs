@@ -183,7 +183,7 @@ impl Assemblies {
     /// Forgets those of views that are over: whoever needs one of their blocks fetches
     /// it whole.
     pub(in crate::ledger) fn forget_before(&mut self, view: View) {
-        view.forget_older(&mut self.by_view);
+        bft::drop_before(&mut self.by_view, view);
     }
 
     /// A block is final.

@@ -20,7 +20,7 @@ use crate::ledger::state::{Ledger, Parked, Running};
 use crate::ledger_types::{AccountId, Intent, Lane, Operation, TimeMs, TxId};
 use crate::limits::{
     BLOCKS_ANSWERED_MAX, BLOCKS_OPEN_MAX, LEDGER_ANSWER_BYTES_MAX, LEDGER_HELPED_MAX,
-    LEDGER_PUSH_BYTES_MAX, LEDGER_PUSH_TXS_MAX, PATH_HEADERS_MAX,
+    LEDGER_OWN_TX_VALID_BLOCKS, LEDGER_PUSH_BYTES_MAX, LEDGER_PUSH_TXS_MAX, PATH_HEADERS_MAX,
 };
 use crate::machine::Outbox;
 use crate::mutant::Mutant;
@@ -437,7 +437,7 @@ impl Ledger {
             account: id,
             lane: SYSTEM_LANE,
             sequence,
-            valid_until: Height(tip.height.0.saturating_add(100)),
+            valid_until: Height(tip.height.0.saturating_add(LEDGER_OWN_TX_VALID_BLOCKS)),
             operations: alloc::vec![operation],
         };
         let bytes = crate::codec::Encode::to_bytes(&intent.sign(&**signer));

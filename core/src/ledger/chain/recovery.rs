@@ -274,11 +274,12 @@ impl Ledger {
     pub(in crate::ledger) fn read(
         &mut self,
         purpose: Purpose,
-        (from, to): (Bytes, Bytes),
+        range: (Bytes, Bytes),
         bytes_max: usize,
         out: &mut Outbox<Effect>,
     ) {
         let id = self.reads.begin(purpose);
+        let (from, to) = range;
         assert!(bytes_max <= STORE_READ_BYTES_MAX, "every read is bounded");
         out.push(Effect::Io(Io::Read(Read {
             id,

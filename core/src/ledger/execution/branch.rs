@@ -14,7 +14,7 @@ use crate::bft::{Block, BlockRef, Commitments, Content, Header, Height};
 use crate::crypto::{ChainId, Digest, SharedVerifier};
 use crate::ledger::pool::Pool;
 use crate::ledger_types::{Checked, TimeMs};
-use crate::limits::BLOCKS_OPEN_MAX;
+use crate::limits::BRANCHES_OPEN_MAX;
 use crate::merkle::{Frontier, LeafHash};
 
 /// The executed blocks.
@@ -180,10 +180,7 @@ impl Branches {
 
     /// G2 So many executed blocks are kept at most.
     pub(in crate::ledger) fn check_bounds(&self) {
-        assert!(
-            self.open.len() <= 2 * BLOCKS_OPEN_MAX,
-            "G2: executed blocks"
-        );
+        assert!(self.open.len() <= BRANCHES_OPEN_MAX, "G2: executed blocks");
     }
 
     /// G4 What is open is above the tip. It need not rest on it: a block beside the
@@ -239,7 +236,7 @@ impl Branches {
     /// Views that come to nothing leave theirs behind until the next one is final: without
     /// room for a good block nobody could judge those that rest on it.
     pub(in crate::ledger) fn make_room(&mut self, is_known: impl Fn(&Digest) -> bool) {
-        if self.open.len() < 2 * BLOCKS_OPEN_MAX {
+        if self.open.len() < BRANCHES_OPEN_MAX {
             return;
         }
         self.open.retain(|hash, _| is_known(hash));
@@ -255,7 +252,7 @@ impl Branches {
             return Ok(());
         }
         let branch = self.execute(block, pool)?;
-        if self.open.len() < 2 * BLOCKS_OPEN_MAX {
+        if self.open.len() < BRANCHES_OPEN_MAX {
             self.open.insert(branch.hash, Arc::new(branch));
         }
         Ok(())

@@ -40,6 +40,7 @@ use crate::crypto::{ChainId, Digest, SharedVerifier};
 use crate::ledger_types::{AccountId, Checked, Intent, Lane, Sequence, Transaction, TxError, TxId};
 use crate::limits::{
     LEDGER_LANE_GAP_MAX, LEDGER_LANES_MAX, LEDGER_POOL_ACCOUNT_BYTES_MAX, LEDGER_POOL_BYTES_MAX,
+    LEDGER_POOL_CROWDED_BYTES,
 };
 use crate::merkle::LeafHash;
 use crate::types::{ClusterId, NodeId, Time};
@@ -386,7 +387,7 @@ impl Pool {
                 next: expected,
             });
         }
-        let is_crowded = self.bytes > LEDGER_POOL_BYTES_MAX / 10 * 9;
+        let is_crowded = self.bytes > LEDGER_POOL_CROWDED_BYTES;
         if sequence > expected && is_crowded {
             let next = expected;
             return Err(Rejection::Crowded { sequence, next });

@@ -40,6 +40,10 @@ use crate::types::{NodeId, RequestId};
 use request::{OperationLocation, Response, TxState};
 use requests::Again;
 
+/// A receipt needs the block of its operation and the next one, which commits to the
+/// results.
+const RECEIPT_BLOCKS: usize = 2;
+
 /// Reads that are under way.
 #[derive(Debug, Default, Hash)]
 pub(in crate::ledger) struct Reads {
@@ -327,15 +331,19 @@ impl Ledger {
             let state = TxState::Final(located);
             return reply(question.request, Response::Transaction(state), out);
         }
-        let blocks: Vec<Arc<FinalBlock>> =
-            self.recent.from(located.height).take(2).cloned().collect();
+        let blocks: Vec<Arc<FinalBlock>> = self
+            .recent
+            .from(located.height)
+            .take(RECEIPT_BLOCKS)
+            .cloned()
+            .collect();
         if !blocks.is_empty() {
             return self.prove(question, located, &blocks, out);
         }
         if self.is_pruned(located.height) {
             return reply(question.request, self.pruned(), out);
         }
-        let behind = Height(located.height.0.saturating_add(2));
+        let behind = Height(located.height.0.saturating_add(RECEIPT_BLOCKS as u64));
         let range = (block_key(located.height), block_key(behind));
         self.read(
             Purpose::Blocks(question, located),

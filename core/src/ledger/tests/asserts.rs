@@ -18,8 +18,8 @@ use crate::ledger::reads::Purpose;
 use crate::ledger::state::{Inner, Running};
 use crate::ledger::*;
 use crate::limits::{
-    BLOCKS_OPEN_MAX, LEDGER_FOLLOWERS_MAX, LEDGER_HELPED_MAX, LEDGER_READERS_MAX, LEDGER_READS_MAX,
-    LEDGER_READS_SERVED_MAX, LEDGER_WAITS_MAX,
+    BLOCKS_OPEN_MAX, BRANCHES_OPEN_MAX, LEDGER_FOLLOWERS_MAX, LEDGER_HELPED_MAX,
+    LEDGER_READERS_MAX, LEDGER_READS_MAX, LEDGER_READS_SERVED_MAX, LEDGER_WAITS_MAX,
 };
 use crate::machine::{Machine as _, Outbox};
 use crate::store::StoreSeq;
@@ -122,10 +122,10 @@ stopped! {
     }
     parked_blocks_are_bounded: "G2: parked blocks", |ledger| {
         let block = Arc::new(crate::golden::samples::block());
-        ledger.parked.blocks = alloc::vec![block; 2 * BLOCKS_OPEN_MAX + 1];
+        ledger.parked.blocks = alloc::vec![block; BRANCHES_OPEN_MAX + 1];
     }
     early_blocks_are_bounded: "G2: early blocks", |ledger| {
-        for time in (0..).take(2 * BLOCKS_OPEN_MAX + 1) {
+        for time in (0..).take(BRANCHES_OPEN_MAX + 1) {
             ledger.early.insert((TimeMs(time), sha256(b"block")));
         }
     }

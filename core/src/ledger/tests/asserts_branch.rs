@@ -11,7 +11,7 @@ use crate::ledger::execution::executor::Executed;
 use crate::ledger::pool::Pool;
 use crate::ledger::{LedgerState, TimeMs};
 use crate::ledger_types::tests::golden::genesis;
-use crate::limits::BLOCKS_OPEN_MAX;
+use crate::limits::BRANCHES_OPEN_MAX;
 use crate::types::NodeId;
 
 fn verifier() -> SharedVerifier {
@@ -89,7 +89,7 @@ fn built_on(branches: &mut Branches, parent: &BlockRef, pool: &mut Pool) -> Bloc
 fn blocks_that_nobody_keeps_leave_room_for_others() {
     let mut branches = first();
     let mut pool = Pool::new(NodeId(1), branches.chain, verifier());
-    for view in (1_u64..).take(2 * BLOCKS_OPEN_MAX) {
+    for view in (1_u64..).take(BRANCHES_OPEN_MAX) {
         let header = Header {
             view: View(view),
             ..next(&branches)
@@ -237,7 +237,7 @@ fn what_was_built_rests_on_a_known_block() {
 fn executed_blocks_are_bounded() {
     check_with(|branches, open| {
         let open = Arc::new(open);
-        for number in 0..=2 * BLOCKS_OPEN_MAX {
+        for number in 0..=BRANCHES_OPEN_MAX {
             let hash = sha256(&number.to_be_bytes());
             branches.open.insert(hash, open.clone());
         }

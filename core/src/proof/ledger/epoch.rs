@@ -102,7 +102,8 @@ impl TrustedEpoch {
     pub fn kept(
         chain: ChainId,
         epoch: Epoch,
-        (root_height, root_time): (Height, TimeMs),
+        root_height: Height,
+        root_time: TimeMs,
         validators: ValidatorSet,
     ) -> Self {
         Self {
