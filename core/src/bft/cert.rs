@@ -78,7 +78,7 @@ impl Cert {
         if self.signers.count() != self.signatures.len() || !fits {
             return Err(CertError::Form);
         }
-        if !set.is_quorum(self.signers, mutant) {
+        if !set.is_quorum_under(self.signers, mutant) {
             return Err(CertError::NoQuorum);
         }
         let preimage = self.statement.preimage(chain);

@@ -176,7 +176,7 @@ impl Round {
             power,
             "B6: what was counted is what its signers weigh"
         );
-        if !set.is_quorum(signers, mutant) {
+        if !set.is_quorum_under(signers, mutant) {
             return None;
         }
         let signatures: Vec<Signature> = counted().map(|vote| vote.signature).collect();

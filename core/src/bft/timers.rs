@@ -6,7 +6,6 @@ use super::types::View;
 use super::validators::Signers;
 use super::vote::VoteKind;
 use crate::limits::VIEWS_SILENT;
-use crate::mutant::Mutant;
 use crate::types::{Span, Time};
 
 /// When something is due.
@@ -152,7 +151,7 @@ impl Bft {
         };
         let heard = set.iter().filter(|(_, one)| has_spoken(&one.node));
         let heard: Signers = heard.map(|(place, _)| place).chain(self.me).collect();
-        !heard.contains(leader) && set.is_quorum(heard, Mutant::None)
+        !heard.contains(leader) && set.is_quorum(heard)
     }
 
     /// Lets the present view run because a block is wanted. If that is so no more

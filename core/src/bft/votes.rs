@@ -221,7 +221,7 @@ impl Bft {
         self.rules_dirty = true;
         let set = &self.epoch.validators;
         assert!(
-            set.is_quorum(cert.signers, self.config.mutant) && cert.signers.fits(set),
+            set.is_quorum_under(cert.signers, self.config.mutant) && cert.signers.fits(set),
             "S5: a certificate is of a quorum"
         );
         let round = self.round(statement.view());

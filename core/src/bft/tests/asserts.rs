@@ -446,7 +446,7 @@ stopped! {
     nobody_weighs_more_than_all: "B6: nobody together", one_of_four, |keys, _solo| {
         let mut set = (*keys.epoch.validators).clone();
         set.total = 3;
-        set.is_quorum(Signers(0b1111), Mutant::None);
+        set.is_quorum(Signers(0b1111));
     }
     only_a_view_that_runs_is_late: "B7: only a view that runs is late", one_of_four, |_keys, solo| {
         solo.bft.timers.retry = None;

@@ -17,7 +17,6 @@ use crate::ledger_types::{
     TxId, ValidatorChange, WEIGHT_MAX, normalise, params,
 };
 use crate::limits::{LEDGER_BLOCK_EVIDENCE_MAX, LEDGER_PROPOSALS_MAX, VALIDATORS_MAX};
-use crate::mutant::Mutant;
 use crate::types::NodeId;
 
 impl BlockExecutor<'_> {
@@ -318,5 +317,5 @@ fn is_quorum(approvals: &[NodeId], set: &ValidatorSet) -> bool {
         .iter()
         .filter_map(|node| set.index_of(*node))
         .collect();
-    set.is_quorum(signers, Mutant::None)
+    set.is_quorum(signers)
 }

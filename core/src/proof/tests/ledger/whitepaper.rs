@@ -20,7 +20,6 @@ use crate::ledger_types::{
     AccountId, Genesis, Intent, Lane, Name, Operation, Sequence, TimeMs, Transaction, TxError,
 };
 use crate::merkle::{Inclusion, LeafHash, LeafIndex, MerkleError, TreeHead, TreeSize};
-use crate::mutant::Mutant;
 use crate::proof::ledger::{Finality, FinalityError, ReceiptError, TrustedEpoch};
 
 const BLOCK: Height = Height(3);
@@ -533,7 +532,7 @@ fn flaw_12_two_quorums_share_an_honest_validator() {
         });
         let set = ValidatorSet::new(validators.collect()).unwrap();
         let count = u16::try_from(count).unwrap();
-        let least = (1..=count).find(|enough| set.is_quorum(first(*enough), Mutant::None));
+        let least = (1..=count).find(|enough| set.is_quorum(first(*enough)));
         let least = usize::from(least.expect("all are enough"));
         // Two of them overlap in more than can lie; one without the liars exists.
         let overlap = (2 * least).saturating_sub(set.len());
