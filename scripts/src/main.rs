@@ -1,6 +1,7 @@
 //! The project's own tools: `cargo xtask COMMAND`.
 
 mod graph;
+mod locks;
 mod modules;
 mod tidy;
 mod words;

@@ -96,7 +96,8 @@ impl Bft {
         let nodes = rejoin.standing.keys();
         let answered: Signers = nodes.filter_map(|node| set.index_of(*node)).collect();
         let highest = rejoin.standing.values().max().copied().unwrap_or_default();
-        let is_enough = set.is_quorum_under(answered, mutant) || mutant.is(Mutant::BftRejoinsOnOneAnswer);
+        let is_enough =
+            set.is_quorum_under(answered, mutant) || mutant.is(Mutant::BftRejoinsOnOneAnswer);
         if is_enough {
             let has_margin = !mutant.is(Mutant::BftRejoinsWithoutMargin);
             let margin = if has_margin { MARGIN } else { 0 };
