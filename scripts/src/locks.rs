@@ -89,7 +89,10 @@ mod tests {
         let ours =
             "\nname = \"a\"\nversion = \"0\"\ndependencies = [\n \"b\",\n \"c 0.11.1\",\n]\n";
         let package = Package::read(ours).expect("one of ours");
-        assert_eq!((package.name, package.dependencies), ("a", vec!["b", "c"]));
+        assert_eq!(
+            (package.name, &package.dependencies),
+            ("a", &vec!["b", "c"])
+        );
         assert!(package.has("decube_b") && package.has("c") && !package.has("d"));
         let foreign = "\nname = \"a\"\nversion = \"0\"\nsource = \"registry\"\n";
         assert!(Package::read(foreign).is_none());
