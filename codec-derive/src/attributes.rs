@@ -31,6 +31,7 @@ pub struct OfField {
 }
 
 impl OfType {
+    /// Reads those of a type.
     pub fn parse(attributes: &[Attribute]) -> Result<Self> {
         let mut found = Self::default();
         each(attributes, |name, input| match name {
@@ -48,6 +49,7 @@ impl OfType {
 }
 
 impl OfVariant {
+    /// Reads those of a variant.
     pub fn parse(attributes: &[Attribute]) -> Result<Self> {
         let mut found = Self::default();
         each(attributes, |name, input| match name {
@@ -59,6 +61,7 @@ impl OfVariant {
 }
 
 impl OfField {
+    /// Reads those of a field.
     pub fn parse(attributes: &[Attribute]) -> Result<Self> {
         let mut found = Self::default();
         each(attributes, |name, input| match name {

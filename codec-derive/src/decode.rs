@@ -5,6 +5,7 @@ use quote::quote;
 
 use crate::input::{Field, Input, Shape};
 
+/// The `impl` of `Decode`.
 pub fn implementation(input: &Input) -> TokenStream {
     let header = input.header("Decode");
     let what = &input.what;

@@ -5,6 +5,7 @@ use quote::quote;
 
 use crate::input::{Field, Input, Shape, Variant};
 
+/// The `impl` of `Encode`.
 pub fn implementation(input: &Input) -> TokenStream {
     let header = input.header("Encode");
     let version = input.version.as_ref();

@@ -45,6 +45,10 @@ pub struct Field {
 }
 
 impl Input {
+    /// Takes a type apart.
+    ///
+    /// # Errors
+    /// Where it has no encoding, or an attribute is missing or unknown.
     pub fn new(input: DeriveInput) -> Result<Self> {
         let OfType {
             what,

@@ -60,7 +60,6 @@ pub enum Event<M, R, L> {
     },
     /// The transport reached or lost a peer.
     Peer {
-        /// The peer.
         peer: NodeId,
         /// Whether it was reached.
         is_up: bool,

@@ -57,7 +57,6 @@ pub enum Dropped {
 /// A peer that has proven who it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Peer {
-    /// The node.
     pub node: NodeId,
     /// Whether it has proven to be of this node's cluster.
     pub scope: Scope,
@@ -78,9 +77,7 @@ pub enum NetworkEvent {
     Up(Peer),
     /// The connection to the peer is lost.
     Down(Peer),
-    /// A message.
     Message {
-        /// The peer.
         from: Peer,
         /// The encoded message.
         bytes: Bytes,

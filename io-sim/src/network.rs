@@ -66,7 +66,6 @@ struct Link {
 pub struct DecisionKey {
     /// The domain's number.
     pub domain: u64,
-    /// The link.
     pub link: u64,
     /// The message's number on its link.
     pub number: u64,

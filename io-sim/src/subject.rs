@@ -21,9 +21,7 @@ use crate::rng::Draw;
 /// What a node shows of itself after a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Facts {
-    /// Its role.
     pub role: Role,
-    /// Its term.
     pub term: Term,
     /// Whom it voted for in that term.
     pub voted_for: Option<NodeId>,

@@ -1,5 +1,6 @@
 //! The project's own tools: `cargo xtask COMMAND`.
 
+mod docs;
 mod graph;
 mod locks;
 mod modules;

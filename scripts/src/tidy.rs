@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::{locks, words};
+use crate::{docs, locks, words};
 
 const FILE_LINES_MAX: usize = 600;
 const TEST_FILE_LINES_MAX: usize = 1000;
@@ -99,6 +99,7 @@ pub fn check(root: &Path) -> Result<(), String> {
     }
     words::check(root, &mut errors)?;
     locks::check(root, &mut errors)?;
+    docs::check(root, &mut errors)?;
     for folder in PROTOCOL_FOLDERS {
         for name in PROTOCOL_FILES {
             if !root.join(folder).join(name).is_file() {

@@ -27,7 +27,6 @@ const FRESH_SEEDS_END: u64 = 1_000_000_000_000;
 pub struct Batch<'a> {
     /// Each seed is run in all of them.
     pub scenarios: &'a [Scenario],
-    /// The first seed.
     pub first_seed: u64,
     /// When there are enough.
     pub until: Until,

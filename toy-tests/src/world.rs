@@ -37,7 +37,6 @@ pub struct Machine {
     pub config: Config,
     /// The running process.
     pub node: Option<Node>,
-    /// Its volumes.
     pub volumes: BTreeMap<Volume, Disk>,
     orders: BTreeMap<Volume, VecDeque<Io>>,
     inbox: VecDeque<Event>,

@@ -26,7 +26,6 @@ pub struct Header {
     pub height: Height,
     /// The view in which it was proposed.
     pub view: View,
-    /// The parent.
     pub parent: Digest,
     /// The view of the parent; every view in between was given up.
     pub parent_view: View,
@@ -82,9 +81,7 @@ impl core::hash::Hash for Block {
 pub struct BlockRef {
     /// Its view, in the present epoch.
     pub view: View,
-    /// Its height.
     pub height: Height,
-    /// Its hash.
     pub hash: Digest,
 }
 

@@ -35,7 +35,6 @@ pub struct Timing {
 /// One validator, or a node that only follows.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// This node.
     pub node: NodeId,
     /// The ledger.
     pub chain: ChainId,

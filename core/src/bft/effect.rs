@@ -41,14 +41,10 @@ pub enum Effect {
     Build {
         /// The view to answer with.
         view: View,
-        /// The parent.
         parent: BlockRef,
     },
     /// Judge a block. Its parent was found valid before, or is final.
-    Check {
-        /// The block.
-        block: Arc<Block>,
-    },
+    Check { block: Arc<Block> },
     /// This block is final and durable here. Each height comes once, in order.
     Commit(Box<Committed>),
     /// Answer this peer with final blocks from this height on, as many as one
@@ -82,12 +78,10 @@ pub enum Effect {
 /// A final block.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Committed {
-    /// The block.
     pub block: Arc<Block>,
     /// The headers from its child up to the certified block; empty if it is
     /// certified itself.
     pub path: Vec<Header>,
-    /// The finalization.
     pub finalization: Proven,
 }
 

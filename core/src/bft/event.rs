@@ -59,7 +59,6 @@ pub enum Event {
 /// What the application puts into a block.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Content {
-    /// The items.
     pub items: Vec<Bytes>,
     /// What the header says of them and of the application.
     pub commitments: Commitments,

@@ -18,7 +18,6 @@ pub enum Message {
     /// A leader's block.
     #[codec(tag = 0)]
     Proposal(Box<Proposal>),
-    /// A vote.
     #[codec(tag = 1)]
     Vote(Vote),
     /// A certificate.
@@ -32,18 +31,10 @@ pub enum Message {
     AskStatus,
     /// Asks for the notarization and the nullification of a view.
     #[codec(tag = 5)]
-    AskCerts {
-        /// The epoch.
-        epoch: Epoch,
-        /// The view.
-        view: View,
-    },
+    AskCerts { epoch: Epoch, view: View },
     /// Asks for a block that is not final yet.
     #[codec(tag = 6)]
-    AskBlock {
-        /// Its hash.
-        hash: Digest,
-    },
+    AskBlock { hash: Digest },
     /// A block that was asked for by its hash.
     #[codec(tag = 7)]
     Block(Box<Block>),
@@ -61,7 +52,6 @@ pub enum Message {
 /// A leader's block with what it needs to be voted for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Encode, Decode)]
 pub struct Proposal {
-    /// The block.
     pub block: Block,
     /// Certifies the parent; none if that is the root of the epoch.
     pub parent: Option<Cert>,
@@ -75,7 +65,6 @@ pub struct Proposal {
 /// Where a validator stands.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Encode, Decode)]
 pub struct Status {
-    /// The epoch.
     pub epoch: Epoch,
     /// The view that it is in.
     pub view: View,
@@ -96,7 +85,6 @@ pub struct FinalBlocks {
     /// if the last block is certified itself.
     #[codec(max = PATH_HEADERS_MAX)]
     pub path: Vec<Header>,
-    /// The finalization.
     pub finalization: Cert,
 }
 

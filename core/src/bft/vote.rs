@@ -24,7 +24,6 @@ pub enum VoteKind {
 pub struct Statement {
     /// What it says.
     pub kind: VoteKind,
-    /// The epoch.
     pub epoch: Epoch,
     /// The block; of a nullification the view alone.
     pub block: BlockRef,
@@ -37,7 +36,6 @@ pub struct Vote {
     pub statement: Statement,
     /// Who says that it said so.
     pub signer: ValidatorIndex,
-    /// Its signature.
     pub signature: Signature,
 }
 

@@ -14,7 +14,6 @@ use crate::types::{ClusterId, Modules, NodeId, ProcessNonce, Span};
 pub struct Config {
     /// This node.
     pub id: NodeId,
-    /// Its cluster.
     pub cluster: ClusterId,
     /// The first members of the cluster. Used only when the disk is empty; all
     /// nodes of a new cluster must be given the same, and a node that joins

@@ -170,11 +170,8 @@ pub struct AttestedHead {
 /// What a node knows of itself and its cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Encode, Decode)]
 pub struct Status {
-    /// This node.
     pub node: NodeId,
-    /// Its role.
     pub role: Role,
-    /// Its term.
     pub term: Term,
     /// The leader, if known.
     pub leader: Option<NodeId>,
@@ -202,7 +199,6 @@ pub struct Status {
 /// Changes that a watch reports, in order, all those of one revision together.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Encode, Decode)]
 pub struct Changes {
-    /// The changes.
     #[codec(max = KV_CHANGES_MAX)]
     pub changes: Vec<Change>,
 }

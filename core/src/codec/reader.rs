@@ -74,7 +74,6 @@ pub enum DecodeError {
     TooLong {
         /// The type that was being decoded.
         what: &'static str,
-        /// Its field.
         field: &'static str,
         /// The claimed length.
         length: usize,

@@ -50,14 +50,12 @@ pub enum FileOp {
     /// Creates a file of `len` zero bytes. On completion the file, its length
     /// and its directory entry are durable. An existing file is an error.
     Create {
-        /// The file.
         file: FileName,
         /// Its length in bytes.
         len: u64,
     },
     /// Writes bytes inside the file's length. Not durable until a `Sync`.
     Write {
-        /// The file.
         file: FileName,
         /// Where, in bytes.
         offset: u64,
@@ -65,13 +63,9 @@ pub enum FileOp {
         data: Bytes,
     },
     /// Makes all earlier writes to the file durable.
-    Sync {
-        /// The file.
-        file: FileName,
-    },
+    Sync { file: FileName },
     /// Reads `len` bytes; fewer at the end of the file.
     Read {
-        /// The file.
         file: FileName,
         /// Where, in bytes.
         offset: u64,
@@ -79,10 +73,7 @@ pub enum FileOp {
         len: u64,
     },
     /// Removes a file. Removing an absent file is no error.
-    Remove {
-        /// The file.
-        file: FileName,
-    },
+    Remove { file: FileName },
 }
 
 impl FileOp {

@@ -98,7 +98,6 @@ pub enum Done {
     File {
         /// The operation.
         id: FileOpId,
-        /// Its result.
         result: FileResult,
     },
     /// A batch is in the store, and durable if it asked for that.

@@ -52,10 +52,8 @@ pub enum Op {
     /// Sets a key.
     #[codec(tag = 0)]
     Put {
-        /// The key.
         #[codec(max = KV_KEY_BYTES_MAX)]
         key: Bytes,
-        /// The value.
         #[codec(max = KV_VALUE_BYTES_MAX)]
         value: Bytes,
         /// Required first.
@@ -66,7 +64,6 @@ pub enum Op {
     /// Removes a key.
     #[codec(tag = 1)]
     Delete {
-        /// The key.
         #[codec(max = KV_KEY_BYTES_MAX)]
         key: Bytes,
         /// Required first.
@@ -102,16 +99,10 @@ pub enum Op {
     },
     /// Begins a lease's time again.
     #[codec(tag = 5)]
-    LeaseRenew {
-        /// The lease.
-        lease: LeaseId,
-    },
+    LeaseRenew { lease: LeaseId },
     /// Ends a lease and deletes its keys.
     #[codec(tag = 6)]
-    LeaseRevoke {
-        /// The lease.
-        lease: LeaseId,
-    },
+    LeaseRevoke { lease: LeaseId },
     /// Takes a lock if it is free, held until its lease ends or it is released.
     /// Taking a lock that the same lease holds gives the same token again.
     #[codec(tag = 7)]
@@ -187,7 +178,6 @@ pub enum Outcome {
     /// The lease is granted or renewed.
     #[codec(tag = 3)]
     Lease {
-        /// The lease.
         lease: LeaseId,
         /// When it ends, in log time.
         expires_at: LogTime,

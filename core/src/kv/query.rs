@@ -20,7 +20,6 @@ pub enum Query {
     /// One key.
     #[codec(tag = 0)]
     Get {
-        /// The key.
         #[codec(max = KV_KEY_BYTES_MAX)]
         key: Bytes,
     },
@@ -38,13 +37,8 @@ pub enum Query {
         /// Only keys and revisions.
         keys_only: bool,
     },
-    /// A lease.
     #[codec(tag = 2)]
-    Lease {
-        /// The lease.
-        lease: LeaseId,
-    },
-    /// A lock.
+    Lease { lease: LeaseId },
     #[codec(tag = 3)]
     Lock {
         /// The lock.
@@ -62,7 +56,6 @@ impl Hash for Query {
 /// A key with its value.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Encode, Decode)]
 pub struct Pair {
-    /// The key.
     #[codec(max = KV_KEY_BYTES_MAX)]
     pub key: Bytes,
     /// The value, empty if only keys were asked for.
@@ -114,7 +107,6 @@ pub enum Found {
 pub struct Change {
     /// The revision that made the change.
     pub revision: Revision,
-    /// The key.
     #[codec(max = KV_KEY_BYTES_MAX)]
     pub key: Bytes,
     /// The new pair, or `None` if the key was removed.

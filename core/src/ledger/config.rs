@@ -14,7 +14,6 @@ use crate::types::{NodeId, Span};
 /// it, and a follower otherwise.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
-    /// This node.
     pub node: NodeId,
     /// How the ledger began.
     pub genesis: Arc<Genesis>,

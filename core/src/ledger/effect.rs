@@ -42,7 +42,6 @@ pub struct Run {
     /// The block before the first of them: the one that was asked for, or a later one if
     /// this node has not kept what follows that. Those in between are not to be had here.
     pub after: Height,
-    /// The blocks.
     pub blocks: Vec<Arc<FinalBlock>>,
     /// Whether the store had no further one when it was read. What it was given since was
     /// told by a notice.

@@ -18,7 +18,6 @@ pub const WEIGHT_MAX: u32 = 1_000_000;
 /// A node that is listed as a validator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Encode, Decode)]
 pub struct Member {
-    /// The node.
     pub node: NodeId,
     /// The key that it votes with.
     pub key: PublicKey,

@@ -31,14 +31,10 @@ pub enum Operation {
     SnapshotCreate(SnapshotRecord),
     /// Removes the registration of a snapshot of this account.
     #[codec(tag = 2)]
-    SnapshotDelete {
-        /// Its name.
-        id: Name,
-    },
+    SnapshotDelete { id: Name },
     /// Registers an image, or a new digest for one of this account.
     #[codec(tag = 3)]
     ImageRegister {
-        /// Its name.
         name: Name,
         /// The digest of its manifest.
         digest: Digest,
@@ -66,7 +62,6 @@ pub enum Operation {
 /// The registration of a snapshot.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Encode, Decode)]
 pub struct SnapshotRecord {
-    /// Its name.
     pub id: Name,
     /// The digest of its manifest, under which every byte of it is verified.
     pub manifest: Digest,
@@ -83,37 +78,26 @@ pub enum ValidatorChange {
     /// A node votes.
     #[codec(tag = 0)]
     Add {
-        /// The node.
         node: NodeId,
         /// The cluster whose weight it shares.
         cluster: ClusterId,
         /// Its weight inside of its cluster.
         weight: u32,
-        /// Its key.
         key: KeyProof,
     },
     /// A node votes no more.
     #[codec(tag = 1)]
-    Remove {
-        /// The node.
-        node: NodeId,
-    },
+    Remove { node: NodeId },
     /// A validator votes with another key.
     #[codec(tag = 2)]
     Rotate {
-        /// The node.
         node: NodeId,
         /// Its new key.
         key: KeyProof,
     },
     /// Another weight inside of its cluster.
     #[codec(tag = 3)]
-    SetWeight {
-        /// The node.
-        node: NodeId,
-        /// The weight.
-        weight: u32,
-    },
+    SetWeight { node: NodeId, weight: u32 },
 }
 
 /// A new key, with the signature by it that shows that its owner wants this. A
@@ -121,7 +105,6 @@ pub enum ValidatorChange {
 /// whoever claims it first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 pub struct KeyProof {
-    /// The key.
     pub key: PublicKey,
     /// Its signature over [`KeyProof::preimage`].
     pub signature: Signature,
@@ -181,9 +164,7 @@ impl KeyProof {
 /// Whom a new key is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeyOwner {
-    /// An account.
     Account(AccountId),
-    /// A validator.
     Validator(NodeId),
 }
 

@@ -31,7 +31,6 @@ pub struct Intent {
     pub chain: ChainId,
     /// Who asks for it.
     pub account: AccountId,
-    /// The lane.
     pub lane: Lane,
     /// The place of the first operation; the others follow.
     pub sequence: Sequence,

@@ -49,9 +49,7 @@ impl core::hash::Hash for StateTree {
 pub struct StateEntry<'a> {
     /// The place of the key; what an iteration is resumed from.
     pub hash: KeyHash,
-    /// The key.
     pub key: &'a Bytes,
-    /// Its value.
     pub value: &'a Bytes,
 }
 

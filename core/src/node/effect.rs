@@ -38,7 +38,6 @@ pub enum Effect {
     },
     /// Do something with a volume; in order, as [`crate::io`] says.
     Io {
-        /// The volume.
         volume: Volume,
         /// What.
         io: Io,
@@ -51,7 +50,6 @@ pub enum Effect {
     /// A part is different from before. One that has halted gets nothing more; if it is
     /// the cluster's, the shell shuts the others down and ends the process.
     Health {
-        /// The part.
         part: PartId,
         /// How it is.
         health: Health,

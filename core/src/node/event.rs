@@ -44,7 +44,6 @@ pub enum Event {
     /// The transport reached or lost a peer.
     #[codec(tag = 4)]
     Peer {
-        /// The peer.
         peer: NodeId,
         /// As for messages.
         scope: Scope,
@@ -68,7 +67,6 @@ pub enum Event {
     /// A volume has done what was asked of it, or failed.
     #[codec(tag = 7)]
     Io {
-        /// The volume.
         volume: Volume,
         /// Which operation completed, and how.
         done: Done,

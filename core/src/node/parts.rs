@@ -195,7 +195,6 @@ macro_rules! parts {
         /// The configuration of a node: which parts it has, and what each is built from.
         #[derive(Debug, Clone, PartialEq, Eq)]
         pub struct Config {
-            /// This node.
             pub node: NodeId,
             /// How long a request may wait for a part that recovers.
             pub park_timeout: Span,

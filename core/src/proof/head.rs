@@ -14,7 +14,6 @@ use crate::types::{ClusterId, Index, NodeId, Term};
 /// entries have the equal head, byte for byte, so that their signatures add up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
 pub struct LogHead {
-    /// The cluster.
     pub cluster: ClusterId,
     /// The index of the membership entry in force at `size`; zero is the
     /// membership that the cluster was founded with.
@@ -40,7 +39,6 @@ pub struct HeadSignature {
 /// A head as it arrives, with its signatures in ascending order of the voters.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Encode, Decode)]
 pub struct SignedHead {
-    /// The head.
     pub head: LogHead,
     /// The signatures, one per voter.
     #[codec(max = 2 * VOTERS_MAX)]

@@ -84,10 +84,7 @@ pub enum Refusal {
     ChangeInProgress,
     /// The membership asked for breaks a rule.
     #[codec(tag = 6)]
-    InvalidMembership {
-        /// The rule.
-        rule: MembershipRule,
-    },
+    InvalidMembership { rule: MembershipRule },
     /// A learner must have caught up before it becomes a voter.
     #[codec(tag = 7)]
     NotCaughtUp {
@@ -135,10 +132,7 @@ pub enum Effect {
     },
     /// Apply these entries, then answer `Applied`. They are committed, durable
     /// here, and contiguous with the last ones.
-    Apply {
-        /// The entries.
-        entries: Runs,
-    },
+    Apply { entries: Runs },
     /// The proposal has this place in the log. It is committed if an entry with
     /// the same id is applied, and void if another is applied at that index.
     Proposed {
@@ -194,9 +188,7 @@ pub enum Effect {
     },
     /// Role, term or known leader changed.
     RoleChanged {
-        /// The role.
         role: Role,
-        /// The term.
         term: Term,
         /// The leader of the term, if known.
         leader: Option<NodeId>,

@@ -99,13 +99,7 @@ pub enum Event {
     /// The chunks were not what their digest promised and are thrown away.
     SnapshotRefused,
     /// The transport lost a peer: what was in flight may be gone.
-    PeerDown {
-        /// The peer.
-        peer: NodeId,
-    },
+    PeerDown { peer: NodeId },
     /// The transport reached a peer again.
-    PeerUp {
-        /// The peer.
-        peer: NodeId,
-    },
+    PeerUp { peer: NodeId },
 }

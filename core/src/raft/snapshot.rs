@@ -33,14 +33,12 @@ pub enum Sending {
     Reading {
         /// What is sent.
         meta: Box<SnapshotMeta>,
-        /// The chunk.
         chunk: u64,
     },
     /// The follower has a chunk to answer.
     Waiting {
         /// What is sent.
         meta: Box<SnapshotMeta>,
-        /// The chunk.
         chunk: u64,
         /// The message.
         inflight: InflightId,

@@ -39,14 +39,10 @@ pub enum Command<O = <Installed as Module>::Op> {
     },
     /// Ends a session.
     #[codec(tag = 1)]
-    CloseSession {
-        /// The session.
-        session: SessionId,
-    },
+    CloseSession { session: SessionId },
     /// Changes the state exactly once, however often the entry is repeated.
     #[codec(tag = 2)]
     InSession {
-        /// The session.
         session: SessionId,
         /// Counts the session's changes from 1. A repeated number gives the
         /// first answer again.
@@ -68,10 +64,7 @@ pub enum Command<O = <Installed as Module>::Op> {
     /// Switches a module on, for good. Whoever proposes it sees to it that every voter
     /// has the module, for one that has not halts at this entry.
     #[codec(tag = 5)]
-    Enable {
-        /// The module.
-        module: ModuleId,
-    },
+    Enable { module: ModuleId },
 }
 
 /// What the state itself answers, whatever the modules are. The outcomes of a

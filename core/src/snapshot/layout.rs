@@ -30,7 +30,6 @@ pub struct OutOfStream {
     pub kind: SegmentKind,
     /// Where the range begins.
     pub offset: u64,
-    /// Its length.
     pub length: u64,
     /// How long the stream is.
     pub stream_bytes: u64,

@@ -71,7 +71,6 @@ pub enum Kind {
         /// Where there is data; everything else is a hole and reads as zeros.
         extents: Vec<Extent>,
     },
-    /// A directory.
     Directory {
         /// Its pages, in order; none if it is empty.
         pages: Vec<PageRef>,
@@ -92,7 +91,6 @@ pub enum Kind {
         /// The minor device number.
         minor: u32,
     },
-    /// A block device.
     BlockDevice {
         /// The major device number.
         major: u32,

@@ -27,14 +27,10 @@ pub enum StoreOp {
     Put {
         /// The key, at most [`STORE_KEY_BYTES_MAX`] bytes.
         key: Bytes,
-        /// The value.
         value: Bytes,
     },
     /// Removes a key; removing an absent key is no error.
-    Delete {
-        /// The key.
-        key: Bytes,
-    },
+    Delete { key: Bytes },
     /// Removes every key in `from..to`.
     DeleteRange {
         /// The first key removed.

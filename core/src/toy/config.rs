@@ -8,7 +8,6 @@ use crate::types::NodeId;
 /// One node's toy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
-    /// This node.
     pub node: NodeId,
     /// Other nodes with a toy.
     pub peers: BTreeSet<NodeId>,

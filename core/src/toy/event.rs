@@ -16,7 +16,6 @@ pub type Event = part::Event<Message, Request, Link>;
 pub enum Link {
     /// A block is final.
     Final {
-        /// Its height.
         height: Height,
         /// Its name.
         hash: Digest,

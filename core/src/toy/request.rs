@@ -16,10 +16,7 @@ pub enum Request {
     Read,
     /// Adds a number to the sum. Answered when that is durable.
     #[codec(tag = 1)]
-    Add {
-        /// The number.
-        number: u64,
-    },
+    Add { number: u64 },
     /// Every durable position from now on, until the client cancels.
     #[codec(tag = 2)]
     Follow,

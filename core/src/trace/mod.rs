@@ -49,7 +49,6 @@ pub enum Record {
     Setting {
         /// Its name, one word.
         key: String,
-        /// Its value.
         value: u64,
     },
     /// `F`: a fault of the plan.
@@ -65,7 +64,6 @@ pub enum Record {
     },
     /// `W`: an operation of a client.
     Work {
-        /// The client.
         client: u64,
         /// Which of its operations, from 0.
         number: u64,

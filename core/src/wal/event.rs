@@ -14,7 +14,6 @@ pub enum Event {
     File {
         /// The operation.
         id: FileOpId,
-        /// Its result.
         result: FileResult,
     },
     /// The owner appends a batch: all its records survive a crash or none.

@@ -10,7 +10,6 @@ use crate::mutant::Mutant;
 /// A record whose header is valid at its place.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Frame {
-    /// Its header.
     pub header: Header,
     /// Names it.
     pub link: Link,

@@ -44,7 +44,6 @@ pub(super) struct End {
 /// What pruning has to know about a segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct SegmentInfo {
-    /// Its number.
     pub number: u64,
     /// The highest index of its readable entries, 0 if it has none.
     pub entry_max: u64,

@@ -36,7 +36,6 @@ pub struct Stepped<'a, M> {
     pub number: u64,
     /// When it was taken, on the node's clock.
     pub now: Time,
-    /// The event.
     pub event: &'a Event,
     /// The effects, in order.
     pub effects: &'a [Effect],

@@ -36,9 +36,7 @@ const CONTEXT_EVENTS: u64 = 40;
 /// What to run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunSpec {
-    /// The scenario.
     pub scenario: Scenario,
-    /// The seed.
     pub seed: u64,
     /// The planted bug. It only exists in builds with the feature `mutants`.
     pub mutant: Mutant,

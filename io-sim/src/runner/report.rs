@@ -23,7 +23,6 @@ pub struct RunReport {
     pub spec: RunSpec,
     /// The settings.
     pub config: SimConfig,
-    /// The faults.
     pub plan: Vec<Fault>,
     /// What clients did.
     pub workload: Workload,

@@ -42,7 +42,6 @@ pub struct Size {
 /// What the minimiser is at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress {
-    /// The pass.
     pub pass: &'static str,
     /// Runs so far.
     pub runs: u64,

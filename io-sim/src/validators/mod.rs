@@ -116,7 +116,6 @@ impl Setup {
 pub struct Track {
     /// Who proposed it.
     pub proposer: usize,
-    /// Its height.
     pub height: Height,
     /// When its leader began to build it: what was known to it then is inside.
     pub built: Time,

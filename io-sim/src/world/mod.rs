@@ -85,7 +85,6 @@ pub struct Setup {
     pub cast: Cast,
     /// The settings.
     pub config: SimConfig,
-    /// The faults.
     pub plan: Vec<Fault>,
     /// What clients do.
     pub workload: Workload,

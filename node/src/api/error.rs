@@ -92,7 +92,6 @@ pub enum Code {
 /// What is fixed about a [`Code`].
 #[derive(Debug, Clone, Copy)]
 pub struct About {
-    /// The code.
     pub code: Code,
     /// The page, `/errors/<slug>`, and the code as programs read it.
     pub slug: &'static str,

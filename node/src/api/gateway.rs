@@ -78,7 +78,6 @@ pub struct Gateway {
     pub backend: Arc<dyn Backend>,
     /// Segments.
     pub blobs: ReplicatedBlobs,
-    /// The limits.
     pub limits: ApiLimits,
     /// The names.
     pub info: NodeInfo,

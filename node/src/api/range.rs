@@ -11,7 +11,6 @@ use super::error::{ApiError, Code};
 pub enum Wanted {
     /// All of it: no range, or one that is not understood, which is to be ignored.
     Whole,
-    /// A part.
     Part(Range<u64>),
 }
 

@@ -84,11 +84,8 @@ pub enum WatchEnd {
 /// What a node is and knows, as of its last iteration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Health {
-    /// The node.
     pub node: NodeId,
-    /// Its role.
     pub role: Role,
-    /// Its term.
     pub term: Term,
     /// The leader, if known.
     pub leader: Option<NodeId>,

@@ -45,7 +45,6 @@ pub enum Proposals {
 /// A [`Proposal`] without its transactions. Unverified.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Encode, Decode)]
 pub struct Compact {
-    /// The header.
     pub header: Header,
     /// The leaf hash of each transaction, in order.
     #[codec(max = BLOCK_ITEMS_MAX)]

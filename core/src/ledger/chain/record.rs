@@ -31,12 +31,10 @@ use crate::proof::ledger::Finality;
 /// A final block with why it is final and what it did.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Encode, Decode)]
 pub struct FinalBlock {
-    /// The block.
     pub block: Arc<Block>,
     /// The headers from its child up to the certified block.
     #[codec(max = PATH_HEADERS_MAX)]
     pub path: Vec<Header>,
-    /// The finalization.
     pub finalization: Cert,
     /// How each operation ended.
     #[codec(max = BLOCK_BYTES_MAX)]

@@ -32,9 +32,7 @@ pub(in crate::ledger) struct Branches {
 /// A block with the state after it.
 #[derive(Debug)]
 pub(in crate::ledger) struct Branch {
-    /// Its hash.
     pub(in crate::ledger) hash: Digest,
-    /// Its height.
     pub(in crate::ledger) height: Height,
     /// When it was made.
     pub(in crate::ledger) time: TimeMs,

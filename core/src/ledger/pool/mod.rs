@@ -56,7 +56,6 @@ pub use rejection::{Rejection, Share};
 /// The pool.
 #[derive(Debug)]
 pub struct Pool {
-    /// This node.
     node: NodeId,
     chain: ChainId,
     verifier: SharedVerifier,
@@ -94,11 +93,9 @@ struct Pooled {
 pub struct Arrival<'a> {
     /// The node.
     pub source: NodeId,
-    /// The time.
     pub now: Time,
     /// The state after the last final block.
     pub ledger_state: &'a LedgerState,
-    /// Its height.
     pub height: Height,
 }
 
@@ -115,7 +112,6 @@ struct Queue {
 /// What became of a transaction that was submitted.
 #[derive(Debug, Clone)]
 pub struct Admitted {
-    /// The transaction.
     pub transaction: Arc<Checked>,
     /// Whether it was not there before.
     pub is_new: bool,

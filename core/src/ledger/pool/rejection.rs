@@ -21,7 +21,6 @@ pub enum Rejection {
     /// Too many others of its lane have to come first.
     #[error("sequence {sequence} is too far ahead: the next of this lane is {next}")]
     TooFarAhead {
-        /// Its sequence.
         sequence: u64,
         /// The next one.
         next: u64,
@@ -35,7 +34,6 @@ pub enum Rejection {
         "sequence {sequence} has to wait for {next}, and the pool is crowded: hand that in first"
     )]
     Crowded {
-        /// Its sequence.
         sequence: u64,
         /// The next one.
         next: u64,

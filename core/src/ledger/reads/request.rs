@@ -224,7 +224,6 @@ pub struct AccountView {
 /// A lane of an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct LaneView {
-    /// The lane.
     pub lane: Lane,
     /// The sequence to sign next: what waits here is counted.
     pub next: Sequence,
@@ -236,7 +235,6 @@ pub struct LaneView {
 /// Where a node of the ledger stands.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct LedgerStatus {
-    /// The node.
     pub node: NodeId,
     /// The ledger.
     pub chain: ChainId,
@@ -248,7 +246,6 @@ pub struct LedgerStatus {
     pub view: View,
     /// The last final block.
     pub height: Height,
-    /// Its hash.
     pub hash: Digest,
     /// The first block that this node has whole.
     pub base: Height,

@@ -30,10 +30,7 @@ pub enum SyncMessage {
     Epochs(#[codec(max = LEDGER_SYNC_EPOCHS_MAX)] Vec<EpochEnd>),
     /// Which state, of a block above this height, can be fetched?
     #[codec(tag = 2)]
-    AskCheckpoint {
-        /// The height.
-        above: Height,
-    },
+    AskCheckpoint { above: Height },
     /// A state that can be fetched.
     #[codec(tag = 3)]
     Checkpoint(Box<StateCheckpoint>),
@@ -50,10 +47,7 @@ pub enum SyncMessage {
     Chunk(Box<Chunk>),
     /// This state cannot be fetched here, or not any more.
     #[codec(tag = 6)]
-    Gone {
-        /// The block.
-        block: Digest,
-    },
+    Gone { block: Digest },
 }
 
 /// A block and the proof of the state after it: the header of the next block.

@@ -19,7 +19,6 @@ pub struct Finality {
     /// certified itself.
     #[codec(max = PATH_HEADERS_MAX)]
     pub path: Vec<Header>,
-    /// The finalization.
     pub finalization: Cert,
 }
 

@@ -31,7 +31,6 @@ const GENERATION: u64 = 1;
 /// What the transport needs to know.
 #[derive(Debug, Clone)]
 pub struct Libp2pConfig {
-    /// The cluster.
     pub cluster: ClusterId,
     /// Where to listen; port 0 takes any free port.
     pub listen: Vec<SocketAddr>,
@@ -49,7 +48,6 @@ pub enum NetworkError {
     /// An address cannot be listened on.
     #[error("cannot listen on {address}: {reason}")]
     Listen {
-        /// The address.
         address: SocketAddr,
         /// What the system said.
         reason: String,

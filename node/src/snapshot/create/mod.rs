@@ -66,7 +66,6 @@ pub type Probe = Arc<dyn Fn(&[u8]) -> std::io::Result<()> + Send + Sync>;
 pub struct Created {
     /// Its hash: the segment that holds the manifest.
     pub hash: SegmentId,
-    /// Its manifest.
     pub manifest: Manifest,
 }
 
