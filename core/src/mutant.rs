@@ -208,6 +208,9 @@ pub enum Mutant {
     /// The shell marks a volume as used with its first sync, of no record (found by `platform`
     /// seed 18618010).
     ShellMarksUseEarly,
+    /// The shell marks a volume as used by a sync behind a write that failed (found by
+    /// `platform` seed 550000000171).
+    ShellMarksUseAfterFailure,
     /// Whatever rule a refused membership breaks, another node reads the first one (found by
     /// `platform` seed 768365248539).
     WireLosesRule,
@@ -239,7 +242,7 @@ pub enum Mutant {
 
 impl Mutant {
     /// All planted bugs.
-    pub const ALL: [Self; 99] = [
+    pub const ALL: [Self; 100] = [
         Self::VoteNotDurable,
         Self::VoteForgottenInTerm,
         Self::CommitOldTerm,
@@ -330,6 +333,7 @@ impl Mutant {
         Self::BftLosesVotedBlock,
         Self::LedgerAsksItsEpochOnly,
         Self::ShellMarksUseEarly,
+        Self::ShellMarksUseAfterFailure,
         Self::WireLosesRule,
         Self::RaftTakesOlderState,
         Self::RaftTrustsOlderTerm,

@@ -28,6 +28,8 @@ pub(crate) struct Device {
     pub(crate) damaged: bool,
     /// The operation whose failure its part cannot survive.
     fatal: Option<FileOpId>,
+    /// A planted bug: a sync marks the volume as used although that failed.
+    marks_after_failure: bool,
     /// That failure was reported: the part must halt in this step.
     pub(crate) must_halt: bool,
     /// The part has halted or stopped.
@@ -61,6 +63,7 @@ impl Device {
             is_used: false,
             damaged: false,
             fatal: None,
+            marks_after_failure: false,
             must_halt: false,
             has_ended: false,
         }
@@ -69,6 +72,7 @@ impl Device {
     /// Takes a file operation that was asked for in the step of `event`. Whether it is the
     /// next one, so that its end has to be scheduled.
     pub(crate) fn submit(&mut self, event: u64, id: FileOpId, op: FileOp, mutant: Mutant) -> bool {
+        self.marks_after_failure = mutant.is(Mutant::ShellMarksUseAfterFailure);
         if matches!(op, FileOp::Sync { .. }) {
             let records = op.makes_records_durable() || mutant.is(Mutant::ShellMarksUseEarly);
             self.sync_asked.push_back((id, event, records));
@@ -92,7 +96,7 @@ impl Device {
             _ => None,
         };
         let synced = asked.filter(|_| !failed).map(|(_, asked, records)| {
-            self.is_used |= records;
+            self.is_used |= records && (self.fatal.is_none() || self.marks_after_failure);
             asked
         });
         Completed {

@@ -77,9 +77,16 @@ pub enum FileOp {
 }
 
 impl FileOp {
-    /// Whether records are durable once it is done. Who marks a volume as used does so
-    /// then and not before: superblocks are durable earlier, and a node that dies between
-    /// has lost nothing.
+    /// Whether it changes what is on the disk.
+    pub const fn is_change(&self) -> bool {
+        !matches!(self, Self::List | Self::Read { .. })
+    }
+
+    /// Whether records are durable once it is done, if no change before it failed: a log
+    /// that has heard of a failure takes nothing for durable any more, whatever is synced
+    /// behind it. Who marks a volume as used does so then and not before: superblocks are
+    /// durable earlier, and a node that dies between, or whose first record could not be
+    /// written, has lost nothing.
     pub const fn makes_records_durable(&self) -> bool {
         matches!(
             self,

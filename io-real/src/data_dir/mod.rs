@@ -185,13 +185,16 @@ impl DataDir {
 /// Writes the mark of a volume when a record is made durable in its log for the first time,
 /// before anybody hears of that: nothing rests on a volume whose loss would go unnoticed.
 /// Superblocks are durable before: a node that dies then has lost nothing, and a mark would
-/// keep it from ever starting.
+/// keep it from ever starting. So it is behind a change that failed, whatever is synced: the
+/// log has told nobody of a record and never will in this life.
 #[derive(Debug)]
 pub struct Marking<F> {
     files: F,
     /// The mark that is still to be written.
     mark: Option<PathBuf>,
-    /// What the system said when that failed.
+    /// A change has failed.
+    has_failed: bool,
+    /// What the system said when the mark could not be written.
     said: Option<String>,
 }
 
@@ -199,16 +202,21 @@ impl<F> Marking<F> {
     /// Files of a volume that is kept there.
     pub fn new(files: F, dirs: &VolumeDirs) -> Self {
         let mark = (!dirs.is_used).then(|| dirs.mark.clone());
-        let said = None;
-        Self { files, mark, said }
+        Self {
+            files,
+            mark,
+            has_failed: false,
+            said: None,
+        }
     }
 }
 
 impl<F: FileSystem> FileSystem for Marking<F> {
     fn perform(&mut self, op: FileOp) -> FileResult {
-        let is_record = op.makes_records_durable();
+        let (is_change, is_record) = (op.is_change(), op.makes_records_durable());
         let result = self.files.perform(op);
-        if !is_record || result != FileResult::Done {
+        self.has_failed |= is_change && matches!(result, FileResult::Failed(_));
+        if !is_record || self.has_failed {
             return result;
         }
         if let Some(mark) = &self.mark {

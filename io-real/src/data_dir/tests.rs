@@ -3,6 +3,7 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 
+use bytes::Bytes;
 use tempfile::TempDir;
 
 use decube_core::io::{FileError, FileName, FileOp, FileResult, Volume};
@@ -134,6 +135,38 @@ fn a_log_without_the_identity_that_wrote_it_is_refused() {
     fs::remove_file(place.path().join("keys/identity.key")).unwrap();
     let error = data.keys().unwrap_err();
     assert!(matches!(error, DataDirError::LostKey { .. }), "{error}");
+}
+
+/// Fails the first write, as a full disk does.
+struct Full;
+
+impl FileSystem for Full {
+    fn perform(&mut self, op: FileOp) -> FileResult {
+        match op {
+            FileOp::Write { .. } => FileResult::Failed(FileError::Full),
+            _ => FileResult::Done,
+        }
+    }
+}
+
+/// The log has asked for the sync already when it hears of the failure.
+#[test]
+fn a_volume_whose_first_record_could_not_be_written_is_not_marked() {
+    let place = TempDir::new().unwrap();
+    let data = DataDir::open(place.path()).unwrap();
+    data.keys().unwrap();
+    let dirs = data.volume(Volume::Cluster).unwrap();
+    let mut files = Marking::new(Full, &dirs);
+    let file = FileName::Segment(1);
+    let write = FileOp::Write {
+        file,
+        offset: 0,
+        data: Bytes::from_static(b"record"),
+    };
+    let failed = FileResult::Failed(FileError::Full);
+    assert_eq!(files.perform(write), failed);
+    assert_eq!(files.perform(FileOp::Sync { file }), FileResult::Done);
+    assert!(!data.volume(Volume::Cluster).unwrap().is_used);
 }
 
 /// Counts what it is asked for and says that it is done.

@@ -142,8 +142,7 @@ impl Disk {
 
     /// Whether the operation under way changes files: then its failure is final.
     pub fn is_changing(&self) -> bool {
-        let reads = |op: &FileOp| matches!(op, FileOp::Read { .. } | FileOp::List);
-        self.queue.front().is_some_and(|(_, op)| !reads(op))
+        self.queue.front().is_some_and(|(_, op)| op.is_change())
     }
 
     /// Whether a power loss now would leave these bytes on the disk.
