@@ -95,10 +95,12 @@ impl Device {
             Some((sync, ..)) if *sync == id => self.sync_asked.pop_front(),
             _ => None,
         };
-        let synced = asked.filter(|_| !failed).map(|(_, asked, records)| {
-            self.is_used |= records && (self.fatal.is_none() || self.marks_after_failure);
-            asked
-        });
+        // Behind a change that failed nothing counts as durable, whatever is synced: the log
+        // has to halt, and must not tell anybody of what this sync was asked for.
+        let counts = !failed && self.fatal.is_none();
+        let marks = counts || (!failed && self.marks_after_failure);
+        self.is_used |= asked.is_some_and(|(.., records)| records && marks);
+        let synced = asked.filter(|_| counts).map(|(_, asked, _)| asked);
         Completed {
             done: Done::File { id, result },
             failed,
