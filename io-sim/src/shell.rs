@@ -82,7 +82,8 @@ impl StoreTask {
 pub(crate) fn new_clock(
     seed: u64,
     settings: &SimConfig,
-    (slot, process): (usize, u64),
+    slot: usize,
+    process: u64,
     now: u64,
     wall_offset: &mut i64,
 ) -> Clock {
@@ -107,7 +108,8 @@ pub(crate) fn wake_at(
     tie: Keyed,
     number: u64,
     clock: &Clock,
-    (now, deadline): (u64, Time),
+    now: u64,
+    deadline: Time,
 ) -> u64 {
     let mut at = clock.world(deadline).max(now);
     if settings.process.wake_late_us > 0 {
@@ -130,7 +132,8 @@ pub(crate) fn has_marks(seed: u64, slot: usize) -> bool {
 pub(crate) fn cluster_config(
     settings: &SimConfig,
     mutant: Mutant,
-    (id, cluster): (NodeId, ClusterId),
+    id: NodeId,
+    cluster: ClusterId,
     bootstrap: Membership,
     seed: u64,
 ) -> cluster::Config {

@@ -87,7 +87,8 @@ impl LedgerClients {
         load: LoadSettings,
         workload: Workload,
         authority: &FakeAuthority,
-        (chain, judge): (ChainId, Shared<LedgerChecker>),
+        chain: ChainId,
+        judge: Shared<LedgerChecker>,
     ) -> Self {
         let client = |number: u64| {
             let key = authority.signer(SIGNERS_FROM + number);

@@ -98,7 +98,7 @@ impl<S: Subject> World<S> {
                 actor,
                 token,
                 way: Way::Local | Way::Stream,
-            } => self.answer_here((actor, token), id, response),
+            } => self.answer_here(actor, token, id, response),
             caller => {
                 self.answer_after(ANSWER, caller, id, Answer::Answered(Box::new(response)));
                 Ok(())

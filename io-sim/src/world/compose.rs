@@ -84,7 +84,8 @@ impl<S: Subject> World<S> {
                 config.load.clone(),
                 props.workload.clone(),
                 &self.authority,
-                (genesis.chain(), judge),
+                genesis.chain(),
+                judge,
             )),
             OfLedger::Governors => {
                 let topology = config.topology.clone();
@@ -113,7 +114,9 @@ impl<S: Subject> World<S> {
                 *seed,
                 config.load.clone(),
                 props.workload.clone(),
-                (config.contact_slots(), slots, names),
+                config.contact_slots(),
+                slots,
+                names,
                 records,
             )),
             OfCluster::Watchers => Box::new(Watchers::new(self.seed, number, slots, records)),

@@ -376,7 +376,7 @@ impl<S: Subject> World<S> {
                 from,
                 scope,
                 message,
-            } => return self.deliver(slot, (from, scope), message),
+            } => return self.deliver(slot, from, scope, message),
             SimEvent::Wake { slot, process, far } => return self.wake(slot, process, far),
             SimEvent::Disk {
                 slot,
@@ -404,7 +404,10 @@ impl<S: Subject> World<S> {
                 request,
             } => return self.take_call(caller, slot, id, *request),
             SimEvent::Cancel { slot, id } => return self.cancel(slot, id),
-            SimEvent::Answer { to, id, answer } => return self.answer_actor(to, id, answer),
+            SimEvent::Answer { to, id, answer } => {
+                let (actor, token) = to;
+                return self.answer_actor(actor, token, id, answer);
+            }
             SimEvent::Actor { actor, token } => return self.wake_actor(actor, token),
             SimEvent::Begin(number) => return self.begin_fault(number),
             SimEvent::Say { slot, to, message } => self.transmit(slot, to, message),

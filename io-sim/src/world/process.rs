@@ -24,7 +24,7 @@ impl<S: Subject> World<S> {
         let config = self.node_config(slot);
         let host = &mut self.hosts[slot];
         let offset = &mut host.wall_offset;
-        host.clock = new_clock(self.seed, &self.config, (slot, process), self.now, offset);
+        host.clock = new_clock(self.seed, &self.config, slot, process, self.now, offset);
         host.subject = Some(S::build(config));
         let used = self.used(slot);
         self.court.started(slot);

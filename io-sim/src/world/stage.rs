@@ -334,7 +334,8 @@ impl<S: Subject> World<S> {
     /// An answer arrives from afar.
     pub(super) fn answer_actor(
         &mut self,
-        (number, token): (usize, u64),
+        number: usize,
+        token: u64,
         id: RequestId,
         answer: Answer,
     ) -> Result<(), Finding> {
@@ -344,7 +345,8 @@ impl<S: Subject> World<S> {
     /// A node answers somebody at the machine.
     pub(super) fn answer_here(
         &mut self,
-        (number, token): (usize, u64),
+        number: usize,
+        token: u64,
         id: RequestId,
         response: Response,
     ) -> Result<(), Finding> {

@@ -155,8 +155,8 @@ impl<S: Subject> World<S> {
         let Some(deadline) = host.subject.as_ref().and_then(Machine::deadline) else {
             return;
         };
-        let due = (self.now, deadline);
-        let at = wake_at(&self.config, self.tie, self.events, &host.clock, due);
+        let (config, clock) = (&self.config, &host.clock);
+        let at = wake_at(config, self.tie, self.events, clock, self.now, deadline);
         if host.wakes.iter().flatten().any(|queued| *queued <= at) {
             return;
         }

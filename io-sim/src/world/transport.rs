@@ -47,12 +47,7 @@ impl<S: Subject> World<S> {
         for target in 0..self.hosts.len() {
             let is_it = self.hosts[target].node == to && target != slot;
             if is_it && self.is_linked(slot, target) {
-                self.carry(
-                    (slot, target),
-                    Scope::Global,
-                    Box::new(message.clone()),
-                    size,
-                )?;
+                self.carry(slot, target, Scope::Global, Box::new(message.clone()), size)?;
             }
         }
         Ok(())
@@ -69,7 +64,8 @@ impl<S: Subject> World<S> {
     /// Gives a message of so many bytes to the network, from a slot to another one.
     pub(super) fn carry(
         &mut self,
-        (slot, target): (usize, usize),
+        slot: usize,
+        target: usize,
         scope: Scope,
         message: Box<Message>,
         size: u64,
@@ -87,7 +83,7 @@ impl<S: Subject> World<S> {
         if scope == Scope::Cluster {
             self.stray(slot, fate, &message);
         }
-        self.arrive(target, fate, (from, scope), message);
+        self.arrive(target, fate, from, scope, message);
         Ok(())
     }
 
@@ -96,7 +92,8 @@ impl<S: Subject> World<S> {
         &mut self,
         slot: usize,
         fate: Fate,
-        (from, scope): (NodeId, Scope),
+        from: NodeId,
+        scope: Scope,
         message: Box<Message>,
     ) {
         let deliver = |message| SimEvent::Deliver {

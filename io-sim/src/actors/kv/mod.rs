@@ -92,7 +92,9 @@ impl Clients {
         seed: u64,
         load: LoadSettings,
         workload: Workload,
-        (contacts, slots, names): (u64, Vec<usize>, Vec<NodeId>),
+        contacts: u64,
+        slots: Vec<usize>,
+        names: Vec<NodeId>,
         records: Shared<Records>,
     ) -> Self {
         let behaviour = Keyed::new(seed, Domain::Client);

@@ -112,7 +112,7 @@ impl RaftChecker {
         for voters in [&membership.voters, &membership.outgoing] {
             let has = voters
                 .iter()
-                .filter(|id| self.holds(**id, (slot, facts.term), index, &entry))
+                .filter(|id| self.holds(**id, slot, facts.term, index, &entry))
                 .count();
             if !voters.is_empty() && has <= voters.len() / 2 {
                 return Err((
@@ -149,13 +149,7 @@ impl RaftChecker {
     /// entry away without the leader's knowledge: the commit stands, because the
     /// voter repairs its log before it votes again (`leader-completeness` watches
     /// that it does).
-    fn holds(
-        &self,
-        voter: NodeId,
-        (leader, term): (usize, Term),
-        index: Index,
-        entry: &Seen,
-    ) -> bool {
+    fn holds(&self, voter: NodeId, leader: usize, term: Term, index: Index, entry: &Seen) -> bool {
         let Some(slot) = self.names.iter().position(|name| *name == voter) else {
             return false;
         };

@@ -99,7 +99,7 @@ impl Clusters {
         };
         if !has_ledger {
             let slots = (0..hosts.len()).collect();
-            clusters.add(seed, 0, ALONE, (slots, config.clone(), 0), hosts);
+            clusters.add(seed, 0, ALONE, slots, config.clone(), 0, hosts);
             return clusters;
         }
         let of_ledger = if config.topology.replicas == 0 {
@@ -121,7 +121,7 @@ impl Clusters {
             let slots = [voters, spares, replacements].concat();
             let seed = seed ^ (number + 1) << 40;
             let first = (number + 1) << 48;
-            clusters.add(seed, ENTITY, id, (slots, config, first), hosts);
+            clusters.add(seed, ENTITY, id, slots, config, first, hosts);
         }
         clusters
     }
@@ -131,7 +131,9 @@ impl Clusters {
         seed: u64,
         entity: u64,
         id: ClusterId,
-        (slots, config, requests_behind): (Vec<usize>, SimConfig, u64),
+        slots: Vec<usize>,
+        config: SimConfig,
+        requests_behind: u64,
         hosts: &mut [Host<S>],
     ) {
         let victims = plan::victims(seed, &config).into_iter();
@@ -244,8 +246,7 @@ impl<S: Subject> World<S> {
         let entity = u64::try_from(slot).expect("few slots");
         let process = self.hosts[slot].process;
         let seed = Keyed::new(self.seed, Domain::NodeSeed).at(entity, process);
-        let names = (name, *id);
-        let config = cluster_config(&self.config, self.mutant, names, bootstrap, seed.0);
+        let config = cluster_config(&self.config, self.mutant, name, *id, bootstrap, seed.0);
         Some(config)
     }
 

@@ -34,7 +34,7 @@ impl<S: Subject> World<S> {
         }
         self.over_the_wire(&message)?;
         let size = message_size(&message);
-        self.carry((slot, target), Scope::Cluster, message, size)
+        self.carry(slot, target, Scope::Cluster, message, size)
     }
 
     /// Now and then somebody of another cluster hears as well what is said in one. It
@@ -56,8 +56,9 @@ impl<S: Subject> World<S> {
             second: None,
             ..fate
         };
-        let from = (self.hosts[slot].node, Scope::Global);
-        self.arrive(target, once, from, Box::new(message.clone()));
+        let from = self.hosts[slot].node;
+        let message = Box::new(message.clone());
+        self.arrive(target, once, from, Scope::Global, message);
     }
 
     /// The transports of a slot and of the other nodes of its cluster notice that it came

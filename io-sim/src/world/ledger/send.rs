@@ -65,16 +65,16 @@ impl<S: Subject> World<S> {
                 continue;
             }
             if let Some(twin) = before.replace(target) {
-                self.carry_to_any((slot, twin), message.clone(), size);
+                self.carry_to_any(slot, twin, message.clone(), size);
             }
         }
         if let Some(target) = before {
-            self.carry_to_any((slot, target), message, size);
+            self.carry_to_any(slot, target, message, size);
         }
     }
 
-    fn carry_to_any(&mut self, way: (usize, usize), message: Box<Message>, size: u64) {
-        if let Err((checker, what)) = self.carry(way, Scope::Global, message, size) {
+    fn carry_to_any(&mut self, slot: usize, target: usize, message: Box<Message>, size: u64) {
+        if let Err((checker, what)) = self.carry(slot, target, Scope::Global, message, size) {
             self.violate(checker, what);
         }
     }
@@ -99,7 +99,8 @@ impl<S: Subject> World<S> {
     pub(in crate::world) fn deliver(
         &mut self,
         slot: usize,
-        (from, scope): (NodeId, Scope),
+        from: NodeId,
+        scope: Scope,
         message: Box<Message>,
     ) -> Result<(), Finding> {
         if let (Part::Liar(_), Message::Ledger(_)) = (&self.hosts[slot].part, &*message) {
