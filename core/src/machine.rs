@@ -90,3 +90,13 @@ impl<E> Outbox<E> {
         self.effects.is_empty()
     }
 }
+
+/// The first steps of a machine, after each of which everything is checked.
+const STEPS_CHECKED: u64 = 512;
+
+/// Whether invariants that walk over all that is kept are checked after this step: after
+/// each of the first ones, then after one of so many. The number of the step decides, so
+/// that every build does the same work.
+pub(crate) const fn is_sampled(step: u64, between: u64) -> bool {
+    step <= STEPS_CHECKED || step.is_multiple_of(between)
+}

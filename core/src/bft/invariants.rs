@@ -7,12 +7,10 @@ use super::state::{Bft, Phase};
 use super::types::{Height, PersistSeq, View};
 use super::vote::{Vote, VoteKind};
 use crate::limits::{BLOCKS_OPEN_MAX, BLOCKS_WANTED_MAX};
-use crate::machine::Outbox;
+use crate::machine::{Outbox, is_sampled};
 use crate::mutant::Mutant;
 
-/// The first steps of a machine, after each of which everything is checked. Later it
-/// is after one of so many: these checks walk over all that is kept.
-const STEPS_CHECKED: u64 = 512;
+/// See [`is_sampled`].
 const STEPS_BETWEEN: u64 = 64;
 
 /// What only grows.
@@ -27,10 +25,9 @@ pub(super) struct Heads {
 }
 
 impl Bft {
-    /// Whether the step is one after which what costs much is checked. The number of
-    /// the step decides, so that every build does the same work.
+    /// Whether the step is one after which what costs much is checked.
     pub(super) const fn is_sampled(&self) -> bool {
-        self.steps <= STEPS_CHECKED || self.steps.is_multiple_of(STEPS_BETWEEN)
+        is_sampled(self.steps, STEPS_BETWEEN)
     }
 
     /// Whether it has a planted bug that the independent checkers are to find, so that its

@@ -24,7 +24,7 @@ impl Machine for Cluster {
     type Effect = Effect;
 
     fn step(&mut self, now: Time, event: Event, out: &mut Outbox<Effect>) {
-        debug_assert!(self.queue.is_empty(), "a step leaves no effect behind");
+        assert!(self.queue.is_empty(), "a step leaves no effect behind");
         if self.has_ended() {
             return;
         }

@@ -8,14 +8,13 @@ use crate::limits::{
     LEDGER_HELPED_MAX, LEDGER_POINTS_KEPT, LEDGER_READERS_MAX, LEDGER_READS_MAX,
     LEDGER_READS_SERVED_MAX, LEDGER_WAITS_MAX,
 };
+use crate::machine::is_sampled;
 use crate::merkle::TreeSize;
 use crate::mutant::Mutant;
 use crate::store::StoreSeq;
 use crate::wal::WalSeq;
 
-/// The first steps of a node, after each of which everything is checked. Later it is
-/// after one of so many: these checks walk over all that is kept.
-const STEPS_CHECKED: u64 = 512;
+/// See [`is_sampled`].
 const STEPS_BETWEEN: u64 = 1024;
 
 /// What only grows.
@@ -33,10 +32,9 @@ pub(super) struct Heads {
 }
 
 impl Ledger {
-    /// Whether the step is one after which what costs much is checked. The number of
-    /// the step decides, so that every build does the same work.
+    /// Whether the step is one after which what costs much is checked.
     const fn is_sampled(&self) -> bool {
-        self.steps <= STEPS_CHECKED || self.steps.is_multiple_of(STEPS_BETWEEN)
+        is_sampled(self.steps, STEPS_BETWEEN)
     }
 
     /// Whether it has a planted bug, which is for the independent checkers to find.

@@ -1,14 +1,23 @@
-//! What is true after every step. Checked on each one in debug builds and in the
-//! simulator, and on a sample of them in release.
+//! What is true after every step. Checked on each one in debug builds, in which the
+//! simulator runs, and on a sample of them in release.
 
 use super::effect::Role;
 use super::persist::HELD_MAX;
 use super::state::{Lead, Raft};
 use crate::limits::READS_PENDING_MAX;
+use crate::machine::is_sampled;
 use crate::mutant::Mutant;
 use crate::types::{Index, LogId};
 
+/// See [`is_sampled`].
+const STEPS_BETWEEN: u64 = 64;
+
 impl Raft {
+    /// Whether the step is one after which what costs much is checked.
+    pub(crate) const fn is_sampled(&self) -> bool {
+        is_sampled(self.steps, STEPS_BETWEEN)
+    }
+
     /// Panics if an invariant is broken: the node must stop, since whatever it
     /// does next could spread the damage.
     pub fn invariants(&self) {

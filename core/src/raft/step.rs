@@ -406,7 +406,7 @@ impl Machine for Raft {
                 self.settle(out);
             }
         }
-        if cfg!(debug_assertions) || self.steps.is_multiple_of(1024) {
+        if cfg!(debug_assertions) || self.is_sampled() {
             self.invariants();
         }
     }
