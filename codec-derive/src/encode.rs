@@ -18,6 +18,10 @@ pub fn implementation(input: &Input) -> TokenStream {
     let version_size = version
         .map(|version| quote!(.saturating_add(::decube_core::codec::Encode::size_hint(&#version))));
     let size = fixed_size(input);
+    let keeps_rules = input
+        .check
+        .as_ref()
+        .map(|check| quote!(&& #check(self).is_ok()));
     let inline = input.inline();
     let Bodies { put, sum, bounds } = match &input.shape {
         Shape::Structure(fields) => of_structure(fields),
@@ -43,8 +47,8 @@ pub fn implementation(input: &Input) -> TokenStream {
                 }
             }
 
-            fn is_bounded(&self) -> bool {
-                #bounds
+            fn is_readable(&self) -> bool {
+                #bounds #keeps_rules
             }
         }
     }
@@ -108,7 +112,7 @@ fn of_enum(variants: &[Variant]) -> Bodies {
     Bodies {
         put: quote!(match self { #(#puts_of,)* }),
         sum: quote!(match self { #(#sums,)* }),
-        bounds: quote!(match self { #(#bounds_of,)* }),
+        bounds: quote!((match self { #(#bounds_of,)* })),
     }
 }
 
@@ -126,7 +130,7 @@ fn bounds(fields: &[Field], values: &[TokenStream]) -> TokenStream {
 fn inner(field: &Field, value: &TokenStream) -> TokenStream {
     match &field.with {
         Some(_) => quote!({ let _ = #value; true }),
-        None => quote!(::decube_core::codec::Encode::is_bounded(#value)),
+        None => quote!(::decube_core::codec::Encode::is_readable(#value)),
     }
 }
 

@@ -197,8 +197,9 @@ pub trait Part:
     /// What a client is told that asks too much at once: nothing was done.
     fn busy() -> Self::Response;
 
-    /// What a client is told whose request is over a bound: nothing was done.
-    fn too_large() -> Self::Response;
+    /// What a client is told whose request cannot be written down: something in it is over
+    /// its bound or breaks a rule. Nothing was done.
+    fn invalid(request: &Self::Request) -> Self::Response;
 
     /// What a client is told when nobody can say any more what became of its change.
     fn unknown() -> Self::Response;

@@ -143,7 +143,7 @@ impl Bft {
         );
         assert!(
             committed.path.len() <= PATH_HEADERS_MAX,
-            "what is committed can be proven to a light client"
+            "I16: what is committed can be proven to a light client"
         );
     }
 

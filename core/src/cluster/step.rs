@@ -389,8 +389,15 @@ impl Part for Cluster {
         Response::Refused(raft::Refusal::Busy)
     }
 
-    fn too_large() -> Response {
-        Response::Refused(raft::Refusal::TooLarge)
+    fn invalid(request: &Request) -> Response {
+        let rule = match request {
+            Request::ChangeMembership(target) => target.broken_rule(),
+            _ => None,
+        };
+        Response::Refused(match rule {
+            Some(rule) => raft::Refusal::InvalidMembership { rule },
+            None => raft::Refusal::TooLarge,
+        })
     }
 
     fn unknown() -> Response {

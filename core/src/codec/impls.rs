@@ -117,8 +117,8 @@ macro_rules! tuples {
                 0_usize$(.saturating_add(self.$place.size_hint()))+
             }
 
-            fn is_bounded(&self) -> bool {
-                $(self.$place.is_bounded())&&+
+            fn is_readable(&self) -> bool {
+                $(self.$place.is_readable())&&+
             }
         }
 
@@ -180,8 +180,8 @@ macro_rules! pointers {
                 (**self).size_hint()
             }
 
-            fn is_bounded(&self) -> bool {
-                (**self).is_bounded()
+            fn is_readable(&self) -> bool {
+                (**self).is_readable()
             }
         }
 
@@ -211,8 +211,8 @@ impl<T: Encode> Encode for Option<T> {
         inner.saturating_add(1)
     }
 
-    fn is_bounded(&self) -> bool {
-        self.as_ref().is_none_or(T::is_bounded)
+    fn is_readable(&self) -> bool {
+        self.as_ref().is_none_or(T::is_readable)
     }
 }
 
@@ -321,8 +321,8 @@ impl<T: Encode> Encode for [T] {
         size_of_all(self.len(), self)
     }
 
-    fn is_bounded(&self) -> bool {
-        self.iter().all(T::is_bounded)
+    fn is_readable(&self) -> bool {
+        self.iter().all(T::is_readable)
     }
 }
 
@@ -335,8 +335,8 @@ impl<T: Encode> Encode for Vec<T> {
         size_of_all(self.len(), self)
     }
 
-    fn is_bounded(&self) -> bool {
-        self.iter().all(T::is_bounded)
+    fn is_readable(&self) -> bool {
+        self.iter().all(T::is_readable)
     }
 }
 
@@ -379,8 +379,8 @@ impl<T: Encode> Encode for BTreeSet<T> {
         size_of_all(self.len(), self)
     }
 
-    fn is_bounded(&self) -> bool {
-        self.iter().all(T::is_bounded)
+    fn is_readable(&self) -> bool {
+        self.iter().all(T::is_readable)
     }
 }
 
@@ -419,9 +419,9 @@ impl<K: Encode, V: Encode> Encode for BTreeMap<K, V> {
         keys.saturating_add(values).saturating_sub(LENGTH_BYTES)
     }
 
-    fn is_bounded(&self) -> bool {
+    fn is_readable(&self) -> bool {
         self.iter()
-            .all(|(key, value)| key.is_bounded() && value.is_bounded())
+            .all(|(key, value)| key.is_readable() && value.is_readable())
     }
 }
 

@@ -19,10 +19,10 @@ pub trait Encode {
     /// copy several times. Wrong does no harm.
     fn size_hint(&self) -> usize;
 
-    /// Whether every list and byte string in it is within its bound: whoever takes a value
-    /// from outside that did not come through a decoder asks first, for
-    /// [`Encode::encode`] panics on one that is not.
-    fn is_bounded(&self) -> bool {
+    /// Whether it could be read again: all in it is within its bounds and keeps the rules
+    /// of its type. Whoever takes a value from outside that did not come through a decoder
+    /// asks first, for [`Encode::encode`] panics on one that is over a bound.
+    fn is_readable(&self) -> bool {
         true
     }
 

@@ -373,7 +373,7 @@ impl Part for Ledger {
         Response::Busy
     }
 
-    fn too_large() -> Response {
+    fn invalid(_: &Request) -> Response {
         Response::Rejected(TxError::TooLarge.into())
     }
 

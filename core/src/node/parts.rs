@@ -230,6 +230,22 @@ macro_rules! parts {
             $($(#[cfg($cfg)])? pub(super) $field: Option<Slot<$Variant>>,)+
         }
 
+        impl Request {
+            /// The answer to a request that cannot be written down. A shell asks before it
+            /// takes one, for everything behind that writes it: the recorder, the log, a
+            /// message to the leader.
+            pub fn refusal(&self) -> Option<Response> {
+                if self.is_readable() {
+                    return None;
+                }
+                Some(match self {
+                    $($(#[cfg($cfg)])? Self::$Variant(request) => {
+                        Response::$Variant($Variant::invalid(request))
+                    })+
+                })
+            }
+        }
+
         impl Response {
             /// What a client of a part is told that is not there, or has ended: nothing
             /// was done.
@@ -244,14 +260,6 @@ macro_rules! parts {
             pub fn busy(part: PartId) -> Self {
                 match part {
                     $($(#[cfg($cfg)])? PartId::$Variant => Self::$Variant($Variant::busy()),)+
-                }
-            }
-
-            /// What a client of a part is told whose request is over a bound: nothing was
-            /// done.
-            pub fn too_large(part: PartId) -> Self {
-                match part {
-                    $($(#[cfg($cfg)])? PartId::$Variant => Self::$Variant($Variant::too_large()),)+
                 }
             }
 

@@ -293,7 +293,7 @@ impl Part for Toy {
         Response::Busy
     }
 
-    fn too_large() -> Response {
+    fn invalid(_: &Request) -> Response {
         unreachable!("no request of it has a bound")
     }
 

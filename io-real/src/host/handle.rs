@@ -5,7 +5,6 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use decube_core::cluster::{self, Changes};
-use decube_core::codec::Encode as _;
 use decube_core::ledger;
 use decube_core::node::{Request, Response};
 use decube_core::raft::Refusal;
@@ -255,19 +254,17 @@ impl NodeHandle {
         status.borrow().exit.clone()
     }
 
-    /// Queues a request, or answers it: it may be over a bound, or the queue full. Bounds
-    /// are checked here because everything behind here writes the request down: the
-    /// recorder, the log, a message to the leader.
+    /// Queues a request, or answers it: it may be over a bound, or the queue full.
     fn ask(
         &self,
         request: Request,
         waiter: Waiter,
     ) -> Result<Result<CancelOnDrop, Response>, HostGone> {
-        let part = request.part();
-        if !request.is_bounded() {
+        if let Some(refusal) = request.refusal() {
             self.metrics.add(Counter::RequestsRefused, 1);
-            return Ok(Err(Response::too_large(part)));
+            return Ok(Err(refusal));
         }
+        let part = request.part();
         // Ids only have to be unique in this process; order means nothing.
         let id = RequestId(self.next_id.fetch_add(1, Ordering::Relaxed));
         let queue = self.requests.of(part);

@@ -56,7 +56,10 @@ impl<S: Subject> World<S> {
             return Ok(());
         }
         self.hosts[slot].open.insert(id, (caller, self.now));
-        self.give(slot, Event::Request { id, request })
+        match request.refusal() {
+            Some(refusal) => self.reply(slot, id, refusal),
+            None => self.give(slot, Event::Request { id, request }),
+        }
     }
 
     /// A client does not wait any more.

@@ -103,7 +103,7 @@ directed! {
     sync_commits_again: BftSyncCommitsAgain
         in an_answer_that_comes_twice_is_taken_once by "I11",
     proves_by_last_final: BftProvesByLastFinal
-        in what_is_committed_late_has_the_nearest_certificate by "light client",
+        in what_is_committed_late_has_the_nearest_certificate by "I16",
     sync_forgets_cert: BftSyncForgetsCert in what_was_fetched_keeps_its_certificates by "D3",
     newest_first: BftCommitsNewestFirst in ancestors_come_before_descendants by "I11",
     power_wraps: BftPowerWraps in powers_near_the_limit_add_up by "I8",

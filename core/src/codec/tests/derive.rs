@@ -220,7 +220,13 @@ fn what_is_as_long_as_its_bound_is_accepted() {
         map: [(1, 1), (2, 2)].into(),
     };
     assert_eq!(full.size_hint(), full.to_bytes().len());
+    assert!(full.is_readable());
     assert_eq!(Bounds::from_bytes(&full.to_bytes()), Ok(full));
+    assert!(
+        Even(2).is_readable() && !Even(1).is_readable(),
+        "nor a rule"
+    );
+    assert!(!Some(vec![Even(2), Even(1)]).is_readable(), "at any depth");
     let text = ShapeOfWord::Tuple(0, "1234".into());
     assert_eq!(ShapeOfWord::from_bytes(&text.to_bytes()), Ok(text));
 }
@@ -400,6 +406,7 @@ fn whoever_writes_keeps_exactly_the_bounds_of_who_reads() {
         },
     ];
     for over in over {
+        assert!(!over.is_readable(), "{over:?}");
         let written = std::panic::catch_unwind(|| over.to_bytes());
         assert!(written.is_err(), "{over:?}");
     }
@@ -412,5 +419,11 @@ fn whoever_writes_keeps_exactly_the_bounds_of_who_reads() {
         set: [1, 2].into(),
         map: [(1, 1), (2, 2)].into(),
     };
+    assert!(full.is_readable());
     assert_eq!(Bounds::from_bytes(&full.to_bytes()), Ok(full));
+    assert!(
+        Even(2).is_readable() && !Even(1).is_readable(),
+        "nor a rule"
+    );
+    assert!(!Some(vec![Even(2), Even(1)]).is_readable(), "at any depth");
 }

@@ -4,12 +4,12 @@ use bytes::Bytes;
 use decube_core::cluster::{Request, Response};
 use decube_core::io::{FileOp, FileOpId, FileResult};
 use decube_core::kv::{Condition, Op};
-use decube_core::limits::{KV_KEY_BYTES_MAX, KV_VALUE_BYTES_MAX, REQUESTS_OPEN_MAX};
+use decube_core::limits::{KV_KEY_BYTES_MAX, KV_VALUE_BYTES_MAX, REQUESTS_OPEN_MAX, VOTERS_MAX};
 use decube_core::node::{Event, PartId};
 use decube_core::part::Health;
-use decube_core::raft::Refusal;
+use decube_core::raft::{Membership, MembershipRule, Refusal};
 use decube_core::replica::Command;
-use decube_core::types::Revision;
+use decube_core::types::{NodeId, Revision};
 
 use super::toy::{START, accept, file, health, join_all, reply, start, tick};
 use crate::host::{Counter, HostGone, OPERATIONS_IN_FLIGHT_MAX, REQUEST_QUEUE_MAX, WatchEnd};
@@ -126,6 +126,11 @@ async fn what_is_over_a_bound_is_refused_before_anything_writes_it_down() {
     assert_eq!(put(key + 1, value).await, too_large);
     assert_eq!(put(key, value + 1).await, too_large);
     assert_eq!(put(key, value).await, Ok(Response::Accepted));
+    let many = Membership::of_voters((1..=VOTERS_MAX as u128 + 1).map(NodeId));
+    let refused = rig.handle.cluster(Request::ChangeMembership(many)).await;
+    let rule = MembershipRule::TooManyVoters;
+    let invalid = Response::Refused(Refusal::InvalidMembership { rule });
+    assert_eq!(refused, Ok(invalid), "and says which rule is broken");
     let watch = |from: usize, to: usize| {
         let bytes = |length: usize| Bytes::from(vec![b'k'; length]);
         rig.handle.watch(bytes(from), Some(bytes(to)), Revision(0))
