@@ -5,7 +5,7 @@ use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::block::{Block, Header};
+use super::block::{Block, BlockRef, Header};
 use super::cert::Proven;
 use super::effect::{Committed, Effect, Record};
 use super::gate::Held;
@@ -69,20 +69,21 @@ impl Bft {
     /// that is too far for one of them: they are asked for by height then, and come with
     /// certificates.
     fn with_nearest_certs(&self, chain: &[Digest], last: &Proven) -> Option<Vec<Committed>> {
+        let looks_for_nearest = !self.config.mutant.is(Mutant::BftProvesByLastFinal);
+        // Before anything is copied: paths that are too long would fill the memory for
+        // nothing, at each step until the certificates are here.
+        if looks_for_nearest && !self.are_near_certs(chain) {
+            return None;
+        }
         let mut nearest = last.clone();
         let mut path: VecDeque<Header> = VecDeque::new();
         let mut ready = VecDeque::new();
         for hash in chain {
             let block = &self.blocks[hash].block;
-            let place = block.place();
-            let own = self.cert(place.view, VoteKind::Finalize);
-            let is_far = self.config.mutant.is(Mutant::BftProvesByLastFinal);
-            if let Some(own) = own.filter(|own| own.statement.block == place && !is_far) {
+            let own = self.own_cert(&block.place());
+            if let Some(own) = own.filter(|_| looks_for_nearest) {
                 nearest = own.clone();
                 path.clear();
-            }
-            if path.len() > PATH_HEADERS_MAX && !is_far {
-                return None;
             }
             ready.push_front(Committed {
                 block: block.clone(),
@@ -92,6 +93,28 @@ impl Bft {
             path.push_front(*block.header());
         }
         Some(ready.into())
+    }
+
+    /// Whether each of these blocks, descending, can be proven: a run of blocks and the
+    /// headers behind it have to fit an answer to whoever catches up.
+    fn are_near_certs(&self, chain: &[Digest]) -> bool {
+        let mut distance = 0_usize;
+        for hash in chain {
+            if self.own_cert(&self.blocks[hash].block.place()).is_some() {
+                distance = 0;
+            }
+            if distance >= PATH_HEADERS_MAX {
+                return false;
+            }
+            distance = distance.saturating_add(1);
+        }
+        true
+    }
+
+    /// The finalization of exactly this block.
+    fn own_cert(&self, place: &BlockRef) -> Option<&Proven> {
+        let cert = self.cert(place.view, VoteKind::Finalize);
+        cert.filter(|cert| cert.statement.block == *place)
     }
 
     /// The blocks from this one down to the child of the committed one.
@@ -142,7 +165,7 @@ impl Bft {
             "S9: what is committed is finalised, or what rests on it is"
         );
         assert!(
-            committed.path.len() <= PATH_HEADERS_MAX,
+            committed.path.len() < PATH_HEADERS_MAX,
             "I16: what is committed can be proven to a light client"
         );
     }

@@ -79,7 +79,7 @@ impl Bft {
         let gap = last.height.0.checked_sub(self.committed.height.0)?;
         let is_far = gap.saturating_sub(present) > CATCH_UP_GAP;
         // All of it may be here, and too far below its certificate.
-        let is_unproven = gap > PATH_HEADERS_MAX as u64;
+        let is_unproven = gap >= PATH_HEADERS_MAX as u64;
         (is_far || is_unproven).then(|| self.committed.height.next())
     }
 

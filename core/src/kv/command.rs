@@ -48,6 +48,7 @@ pub enum Condition {
 
 /// One change of keys, leases or locks.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[codec(check = Op::check)]
 pub enum Op {
     /// Sets a key.
     #[codec(tag = 0)]
@@ -122,6 +123,21 @@ pub enum Op {
         /// The token it was given with; another one changes nothing.
         token: FencingToken,
     },
+}
+
+impl Op {
+    /// What a transaction has is read by code of its own (`flat`), and checked here for
+    /// those who make one.
+    fn check(&self) -> Result<(), &'static str> {
+        let Self::Txn { ops, .. } = self else {
+            return Ok(());
+        };
+        let is_simple = |op: &Self| !matches!(op, Self::Txn { .. }) && op.is_readable();
+        if ops.len() > KV_TXN_OPS_MAX || !ops.iter().all(is_simple) {
+            return Err("transaction");
+        }
+        Ok(())
+    }
 }
 
 /// The operations of a transaction. A transaction among them is refused before it is read,

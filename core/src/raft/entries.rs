@@ -126,6 +126,10 @@ impl Encode for Entries {
     fn size_hint(&self) -> usize {
         (**self).size_hint()
     }
+
+    fn is_readable(&self) -> bool {
+        (**self).is_readable()
+    }
 }
 
 impl DecodeBounded<usize> for Entries {

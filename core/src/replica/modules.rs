@@ -78,6 +78,12 @@ macro_rules! modules {
                     $(Self::$variant(inner) => inner.size_hint(),)+
                 }
             }
+
+            fn is_readable(&self) -> bool {
+                match self {
+                    $(Self::$variant(inner) => inner.is_readable(),)+
+                }
+            }
         }
 
         impl $crate::codec::Decode for $sum {

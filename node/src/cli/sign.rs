@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use decube_core::bft::Height;
-use decube_core::codec::Encode as _;
+use decube_core::codec::Encode;
 use decube_core::crypto::{ChainId, P256Signer, SharedSigner};
 use decube_core::ledger::{AccountId, Lane, Operation, Sequence};
+use decube_core::limits::{LEDGER_DATA_BYTES_MAX, LEDGER_TX_OPERATIONS_MAX};
 use decube_io_real::data_dir::{create_key, read_key};
 use hyper::Method;
 use serde_json::{Value, json};
@@ -59,6 +60,22 @@ pub fn make(path: &Path) -> Result<decube_core::crypto::SecretKey, Failure> {
     create_key(path).map_err(|error| Failure::new(FAILED, error.to_string()))
 }
 
+/// Refuses what no transaction can hold, before anything is signed.
+fn fits(operations: &[Operation]) -> Result<(), Failure> {
+    let count = operations.len();
+    if count > LEDGER_TX_OPERATIONS_MAX {
+        let most = LEDGER_TX_OPERATIONS_MAX;
+        let message = format!("{count} operations are too many: a transaction has at most {most}");
+        return Err(Failure::new(USAGE, message));
+    }
+    if operations.iter().all(Encode::is_readable) {
+        return Ok(());
+    }
+    let most = LEDGER_DATA_BYTES_MAX;
+    let message = format!("an operation is too large: it holds at most {most} bytes of data");
+    Err(Failure::new(USAGE, message))
+}
+
 /// Signs operations and hands them in: what the node answers. Others may use the
 /// same account; whose place is taken signs again.
 pub async fn submit(
@@ -68,6 +85,7 @@ pub async fn submit(
     operations: &[Operation],
     wait: bool,
 ) -> Result<Value, Failure> {
+    fits(operations)?;
     let id = account.id();
     let mut last = None;
     for _ in 0..ATTEMPTS {

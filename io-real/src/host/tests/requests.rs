@@ -126,6 +126,22 @@ async fn what_is_over_a_bound_is_refused_before_anything_writes_it_down() {
     assert_eq!(put(key + 1, value).await, too_large);
     assert_eq!(put(key, value + 1).await, too_large);
     assert_eq!(put(key, value).await, Ok(Response::Accepted));
+    let inside = |op: Op| Op::Txn {
+        conditions: vec![],
+        ops: vec![op],
+    };
+    let long = Op::DeleteRange {
+        from: Bytes::new(),
+        to: vec![b'k'; key + 1].into(),
+    };
+    let empty = Op::Txn {
+        conditions: vec![],
+        ops: vec![],
+    };
+    for op in [inside(long), inside(empty)] {
+        let refused = rig.handle.cluster(Request::Write(Command::Once { op }));
+        assert_eq!(refused.await, too_large, "nor in a transaction");
+    }
     let many = Membership::of_voters((1..=VOTERS_MAX as u128 + 1).map(NodeId));
     let refused = rig.handle.cluster(Request::ChangeMembership(many)).await;
     let rule = MembershipRule::TooManyVoters;
