@@ -3,8 +3,11 @@
 use std::ops::ControlFlow;
 
 use bytes::Bytes;
+use decube_core::bft;
 use decube_core::cluster::{Consistency, Request, Response};
 use decube_core::kv::{Condition, Found, Op, Query};
+use decube_core::ledger;
+use decube_core::limits::BLOCKS_ANSWERED_MAX;
 use decube_core::mutant::Mutant;
 use decube_core::node::{self, Node};
 use decube_core::replica::Command;
@@ -273,6 +276,101 @@ fn liars_take_up_a_way_to_lie_that_no_setting_names() {
     assert!(said > 0, "it is asked");
     assert!(told > said, "{told} lies, {said} of them its own words");
     assert_eq!(world().run().digest, plain.digest);
+}
+
+/// A liar whose answers have more blocks than an answer may have.
+#[derive(Debug, Default)]
+struct TooLong(Option<bft::Block>);
+
+impl Adversary for TooLong {
+    fn on_receive(
+        &mut self,
+        mind: &mut Mind,
+        scene: &Scene<'_>,
+        (_, message): (NodeId, &node::Message),
+        lies: &mut Vec<Lie>,
+    ) -> ControlFlow<()> {
+        let node::Message::Ledger(ledger::Message::Bft(heard)) = message else {
+            return ControlFlow::Continue(());
+        };
+        match (heard, &self.0) {
+            (bft::Message::Proposal(proposal), _) => self.0 = Some(proposal.block.clone()),
+            (bft::Message::Cert(finalization), Some(block)) => {
+                let blocks = bft::Message::Blocks(Box::new(bft::FinalBlocks {
+                    blocks: vec![block.clone(); BLOCKS_ANSWERED_MAX + 1],
+                    path: Vec::new(),
+                    finalization: (**finalization).clone(),
+                }));
+                let message = node::Message::Ledger(ledger::Message::Bft(blocks));
+                mind.spread(scene, &message, lies);
+            }
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// What could not even be encoded must not stop a run where links are narrow, frames are
+/// damaged, or both.
+#[test]
+fn what_no_decoder_takes_goes_no_further_than_the_liar() {
+    let mut spec = RunSpec::new(Scenario::BftByzantine, 1);
+    let settings = [
+        ("nodes", 4),
+        ("liars", 1),
+        ("twins", 0),
+        ("strategies", 0),
+        ("horizon_ms", 2_000),
+        ("bandwidth_bytes_per_ms", 50_000),
+        ("codec", 1),
+        ("corrupt_ppm", 50_000),
+    ];
+    spec.settings = settings
+        .map(|(name, value)| (name.to_owned(), value))
+        .to_vec();
+    let too_long = || Box::new(TooLong::default()) as Box<dyn Adversary>;
+    let world = World::<Node>::new(spec.setup().expect("these settings exist"));
+    let outcome = world.with_behaviour(too_long).run();
+    assert_eq!(outcome.violation, None);
+    assert!(outcome.coverage.lies_unreadable > 0);
+    assert!(outcome.coverage.blocks_final > 0);
+}
+
+/// A guest that breaks.
+#[derive(Debug)]
+struct Broken;
+
+impl Adversary for Broken {
+    fn on_receive(
+        &mut self,
+        _mind: &mut Mind,
+        _scene: &Scene<'_>,
+        _heard: (NodeId, &node::Message),
+        _lies: &mut Vec<Lie>,
+    ) -> ControlFlow<()> {
+        panic!("a mistake of the simulator's own");
+    }
+}
+
+/// Otherwise nobody would learn which seed it was, nor could look at it.
+#[test]
+fn a_panic_of_the_simulator_itself_is_a_finding_of_the_seed() {
+    let spec = RunSpec::new(Scenario::BftByzantine, 1);
+    let mut spec = RunSpec {
+        settings: vec![("liars".to_owned(), 1)],
+        ..spec
+    };
+    let run = |spec: &RunSpec| {
+        let broken = || Box::new(Broken) as Box<dyn Adversary>;
+        let world = World::<Node>::new(spec.setup().expect("these settings exist"));
+        world.with_behaviour(broken).run().violation
+    };
+    let violation = run(&spec).expect("it panics");
+    assert_eq!(violation.checker, "simulator-panic");
+    assert!(violation.message.contains("a mistake"), "{violation}");
+    assert!(violation.event > 0, "it names its event");
+    spec.settings = vec![("liars".to_owned(), 0)];
+    assert_eq!(run(&spec), None);
 }
 
 /// The digests of `plain` runs are those from before there were guests: the tests of

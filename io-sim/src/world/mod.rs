@@ -47,6 +47,7 @@ pub(crate) use ledger::{cluster_of, furthest, members};
 pub use outcome::{Checkpoint, Coverage, LeadersLost, Outcome, Violation};
 pub use stage::Context;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use decube_core::crypto::fake::FakeAuthority;
@@ -68,6 +69,7 @@ use crate::network::{DecisionKey, Network};
 use crate::plan::{Fault, FaultKind, VolumeFaults};
 use crate::queue::{Queue, Tie};
 use crate::rng::{Domain, Keyed};
+use crate::shell::panic_message;
 use crate::subject::Subject;
 use crate::workload::Workload;
 
@@ -364,9 +366,15 @@ impl<S: Subject> World<S> {
             self.now = time;
             self.steps_now = 0;
         }
-        if let Err((checker, message)) = self.happen(event) {
-            self.violate(checker, message);
-        }
+        // A machine that panics is a finding where it steps. What panics outside of machines
+        // is the simulator's own, and must name its seed and its event like any other.
+        let happened = catch_unwind(AssertUnwindSafe(|| self.happen(event)));
+        let finding = match happened {
+            Ok(Ok(())) => return,
+            Ok(Err(finding)) => finding,
+            Err(panic) => ("simulator-panic", panic_message(&*panic).to_owned()),
+        };
+        self.violate(finding.0, finding.1);
     }
 
     fn happen(&mut self, event: SimEvent) -> Result<(), Finding> {

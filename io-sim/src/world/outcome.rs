@@ -136,6 +136,8 @@ coverage! {
     views_given_up,
     /// Messages that liars sent.
     lies_told,
+    /// Those of them that no decoder takes.
+    lies_unreadable,
     /// Times that an honest node heard both halves of a lie and showed it.
     lies_shown,
     /// Validators convicted of a lie.

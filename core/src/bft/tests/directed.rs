@@ -45,6 +45,7 @@ holds! {
     a_certified_block_is_fetched_whatever_was_proposed,
     what_can_not_be_kept_is_asked_for_with_pauses,
     one_vote_per_view_across_a_restart,
+    who_voted_for_a_block_keeps_it_across_a_restart,
     a_vote_outlives_what_had_opened_its_view,
     a_single_answer_does_not_bring_a_lost_disk_back,
     a_claimed_view_without_proof_locks_nobody_out,
@@ -358,6 +359,33 @@ pub fn one_vote_per_view_across_a_restart(mutant: Mutant) {
         solo.restart(false);
     }
     assert_eq!(solo.votes().len(), 1, "I5: two votes of one kind and view");
+}
+
+/// S4. Others may have no copy of what it voted for: it still serves the block after a
+/// restart, however many views have ended since.
+pub fn who_voted_for_a_block_keeps_it_across_a_restart(mutant: Mutant) {
+    let (keys, me) = four();
+    let mut solo = Solo::new(&keys, me, mutant);
+    let others = keys.without(&[me]);
+    let block = keys.block(1, keys.epoch.root(), &[b"one"]);
+    solo.hear(keys.leader(1), keys.proposal(&block, None, vec![]));
+    for view in 1..=5 {
+        solo.hear_cert(others[0], keys.cert(&others, keys.null(view)));
+    }
+    let hash = block.hash();
+    let mut is_served = || {
+        solo.restart(false);
+        solo.sent.clear();
+        solo.step(Event::Message {
+            from: keys.node(others[0]),
+            message: Message::AskBlock { hash },
+        });
+        let is_it =
+            |message: &Message| matches!(message, Message::Block(one) if one.hash() == hash);
+        solo.sent.iter().any(|(_, message)| is_it(message))
+    };
+    assert!(is_served(), "S4: the block that it voted for is lost");
+    assert!(is_served(), "S4: the block that it voted for is lost later");
 }
 
 /// S1. The log has lost the certificate before the last view that it voted in.

@@ -76,6 +76,8 @@ macro_rules! directed {
 }
 
 directed! {
+    takes_votes_last: BftTakesVotesLast
+        in who_voted_for_a_block_keeps_it_across_a_restart by "is lost",
     helps_nobody: BftHelpsNobody
         in who_comes_back_to_an_idle_ledger_is_helped by "I10",
     sleeps_through_votes: BftSleepsThroughVotes

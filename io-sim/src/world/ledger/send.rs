@@ -2,6 +2,7 @@
 //! whom of two twins one hears.
 
 use decube_core::codec::Encode as _;
+use decube_core::limits::MESSAGE_BYTES_MAX;
 use decube_core::node::{Event, Message};
 use decube_core::part::Scope;
 use decube_core::types::NodeId;
@@ -54,7 +55,7 @@ impl<S: Subject> World<S> {
         // Only a network whose links are narrow asks how long a message is.
         let size = match (self.config.network.bandwidth_bytes_per_ms, &*message) {
             (1.., Message::Ledger(said)) => {
-                u64::try_from(said.to_bytes().len()).expect("lengths fit 64 bits")
+                u64::try_from(said.size_hint()).expect("lengths fit 64 bits")
             }
             _ => 0,
         };
@@ -157,6 +158,12 @@ impl<S: Subject> World<S> {
             self.coverage.lies_told += 1;
             if let Err((checker, what)) = self.court.lied(&message) {
                 self.violate(checker, what);
+            }
+            // No decoder takes it: on a real wire it ends at the first one. Here messages
+            // travel as values, and what is over a bound cannot even be encoded.
+            if !message.is_readable() || message.size_hint() > MESSAGE_BYTES_MAX {
+                self.coverage.lies_unreadable += 1;
+                continue;
             }
             let message = Box::new(message);
             if after == 0 {
