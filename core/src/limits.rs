@@ -276,7 +276,7 @@ pub const LEDGER_BAD_SIGNATURES_PER_SECOND: u64 = 16;
 pub const LEDGER_BAD_SOURCES_NAMED: usize = 128;
 /// Nodes whose bad signatures are held to that rate at once. To keep so many busy takes
 /// more bad signatures per second than one core verifies.
-pub const LEDGER_LIARS_MAX: usize = 1024;
+pub const LEDGER_OFFENDERS_MAX: usize = 1024;
 /// Clusters whose rates are remembered at once: those of the listed nodes, and as many
 /// that have left.
 pub const LEDGER_CLUSTER_METERS_MAX: usize = 2 * VALIDATORS_MAX;
@@ -338,7 +338,7 @@ pub const LEDGER_POINT_TILES_MAX: usize = 8;
 pub const LEDGER_FETCH_STALLED: u32 = 16;
 /// Questions for a state in a row without a good answer, after which it is put off.
 pub const LEDGER_FETCH_FAILURES_MAX: u32 = 32;
-/// Peers that lied about a state or do not have it, after which it is put off: validators
+/// Peers that sent a false state or do not have it, after which it is put off: validators
 /// of the epochs that it takes to follow.
 pub const LEDGER_FETCH_SHUNNED_MAX: usize = 2 * VALIDATORS_MAX;
 /// How many of those there may be as long as somebody who is no validator is asked too.

@@ -126,8 +126,8 @@ pub enum Mutant {
     /// A node of the ledger votes at once although its disk is empty (double-sign
     /// look-back, cometbft #5668).
     LedgerForgetsLostDisk,
-    /// Who hears a lie keeps it to itself.
-    BftShowsNoLies,
+    /// Whoever hears an equivocation does not report it.
+    BftReportsNoEquivocation,
     /// An answer from before the last loss lets a node vote again.
     LedgerTrustsOldAnswer,
     /// Every answer is a reason to ask again, copies of answers included.
@@ -196,7 +196,7 @@ pub enum Mutant {
     /// What a validator could not do while its disk hung, to give up a late view or to
     /// propose, is not done afterwards (found by `platform` seed 6).
     BftForgetsAfterHang,
-    /// That a final block rests on what is committed is asserted, although too many liars
+    /// That a final block rests on what is committed is asserted, although too many Byzantine nodes
     /// can bring about one that does not (found by `bft-fork` seed 384).
     BftTrustsFinality,
     /// A voted block that a damaged log has lost is not written again (found by `platform`
@@ -298,7 +298,7 @@ impl Mutant {
         Self::BftRejoinsWithoutMargin,
         Self::BftRejoinsOnOneAnswer,
         Self::LedgerForgetsLostDisk,
-        Self::BftShowsNoLies,
+        Self::BftReportsNoEquivocation,
         Self::LedgerTrustsOldAnswer,
         Self::LedgerAsksOnEveryAnswer,
         Self::LedgerStateUnchecked,

@@ -17,7 +17,7 @@
 //! | [`plan`] | the faults of a run |
 //! | [`workload`], [`history`] | what clients do and see |
 //! | [`actors`] | who asks something of nodes |
-//! | [`adversary`] | who lies to them |
+//! | [`adversary`] | Byzantine nodes |
 //! | [`cast`] | who is in a run |
 //! | [`subject`] | what the simulator knows of the machine under test |
 //! | [`world`] | one run |

@@ -37,7 +37,7 @@ pub enum FaultKind {
     /// A write on the disk of slot `a` lands elsewhere; `b` chooses where.
     Misdirect,
     /// The next `b` syncs of slot `a` report success and do nothing.
-    Lies,
+    LyingSyncs,
     /// The disk of slot `a` has no space for new files.
     DiskFull,
     /// Syncs of slot `a` take `b` times as long.
@@ -68,7 +68,7 @@ const WORDS: [(FaultKind, &str); 20] = [
     (FaultKind::SyncFailure, "sync-failure"),
     (FaultKind::Rot, "rot"),
     (FaultKind::Misdirect, "misdirect"),
-    (FaultKind::Lies, "lying-sync"),
+    (FaultKind::LyingSyncs, "lying-sync"),
     (FaultKind::DiskFull, "disk-full"),
     (FaultKind::SlowSync, "slow-sync"),
     (FaultKind::PausedClockStep, "paused-clock-step"),
@@ -372,11 +372,11 @@ impl Planner<'_> {
         if self.victims.is_empty() {
             return;
         }
-        for _ in 0..self.config.disk.lies {
+        for _ in 0..self.config.disk.lying_syncs {
             let slot = *self.stream.pick(&self.victims);
             let at = self.moment();
             let syncs = self.stream.magnitude(1, 20);
-            self.add_at(FaultKind::Lies, at, 0, [slot, syncs, 0]);
+            self.add_at(FaultKind::LyingSyncs, at, 0, [slot, syncs, 0]);
             // A lie comes out when the power fails.
             let later = self.stream.magnitude(100, 5_000) * MILLI;
             let down = self.stream.magnitude(1, 1_000) * MILLI;

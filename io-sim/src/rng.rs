@@ -49,8 +49,8 @@ pub enum Domain {
     Heal = 16,
     /// Where bits rot.
     Rot = 17,
-    /// Who lies, and how.
-    Liar = 18,
+    /// Who is Byzantine, and how.
+    Byzantine = 18,
 }
 
 /// Mixes 64 bits so that every output bit depends on every input bit

@@ -19,11 +19,11 @@ pub enum Scenario {
     RaftSnapshot,
     /// Everything at once, damaged disks included.
     WholeNode,
-    /// Validators of the ledger lie while everything else fails as well.
+    /// Validators of the ledger are Byzantine while everything else fails as well.
     BftByzantine,
-    /// More than a third lies: forks must convict their authors.
+    /// More than a third is Byzantine: forks must convict their authors.
     BftFork,
-    /// Several clusters share a ledger, some of whose validators lie.
+    /// Several clusters share a ledger, some of whose validators are Byzantine.
     Platform,
 }
 
@@ -59,12 +59,14 @@ impl Scenario {
             Self::RaftReconfig => "members come and go while clients are served",
             Self::RaftSnapshot => "logs are so short that those who lag need snapshots",
             Self::WholeNode => "everything at once, damaged disks included",
-            Self::BftByzantine => "validators of the ledger lie while everything else fails",
+            Self::BftByzantine => {
+                "validators of the ledger are Byzantine while everything else fails"
+            }
             Self::BftFork => {
-                "more than a third of the validators lies: forks convict their authors, and nobody honest"
+                "more than a third of the validators are Byzantine: forks convict their authors, and nobody honest"
             }
             Self::Platform => {
-                "clusters share a ledger, some of whose validators lie, under every fault"
+                "clusters share a ledger, some of whose validators are Byzantine, under every fault"
             }
         }
     }

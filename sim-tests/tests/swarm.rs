@@ -28,7 +28,7 @@ const DAMAGED_SEEDS: u64 = 8;
 const DAMAGED: [(&str, u64); 8] = [
     ("rots", 6),
     ("misdirects", 6),
-    ("lies", 4),
+    ("lying_syncs", 4),
     ("wipes", 3),
     ("cluster_damage", 1),
     ("disk_stalls", 3),

@@ -1,5 +1,5 @@
 //! Nodes with a toy in the simulated world: many of them, on devices that fail, beside
-//! validators that lie. A client asks the toys, and a judge follows each of them.
+//! validators that are Byzantine. A client asks the toys, and a judge follows each of them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -393,7 +393,7 @@ fn sound(scenario: Scenario) {
 }
 
 #[test]
-fn toys_beside_liars_are_sound() {
+fn toys_beside_byzantine_nodes_are_sound() {
     sound(Scenario::BftByzantine);
 }
 

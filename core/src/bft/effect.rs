@@ -64,7 +64,7 @@ pub enum Effect {
     },
     /// A validator has signed two things that no honest one signs.
     Evidence(Box<Evidence>),
-    /// More than a third of the power lies: the ledger is broken, and this node
+    /// More than a third of the power is Byzantine: the ledger is broken, and this node
     /// votes no more. The certificates prove it; who signed both sides is guilty.
     SafetyViolation {
         /// Certificates that contradict each other.

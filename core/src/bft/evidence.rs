@@ -1,8 +1,8 @@
-//! Proof that a validator lied, and who is guilty of a fork.
+//! Proof that a validator equivocated, and who is guilty of a fork.
 //!
 //! An honest validator signs at most one block per view and kind, and never both
-//! the nullification and the finalization of a view: who signs both sides has lied,
-//! whoever else lies. When a fork leaves enough of such signatures to convict more than
+//! the nullification and the finalization of a view: who signs both sides has equivocated,
+//! whoever else is Byzantine. When a fork leaves enough of such signatures to convict more than
 //! a third of the power, and when it does not, stands in `mod.rs`, "Beyond a third".
 
 use alloc::vec::Vec;
@@ -108,11 +108,11 @@ fn form_of(one: &Vote, other: &Vote) -> Option<Form> {
     if one.signer != other.signer {
         return None;
     }
-    form_of_lie(&one.statement, &other.statement)
+    form_of_statements(&one.statement, &other.statement)
 }
 
 /// What it shows that one signer has signed both, if anything.
-pub(super) fn form_of_lie(a: &Statement, b: &Statement) -> Option<Form> {
+pub(super) fn form_of_statements(a: &Statement, b: &Statement) -> Option<Form> {
     if a.epoch != b.epoch || a.view() != b.view() {
         return None;
     }
@@ -125,7 +125,7 @@ pub(super) fn form_of_lie(a: &Statement, b: &Statement) -> Option<Form> {
     }
 }
 
-/// Whether two certificates cannot both exist unless a third of the power lies.
+/// Whether two certificates cannot both exist unless a third of the power is Byzantine.
 pub fn contradict(one: &Proven, other: &Proven) -> bool {
     let (a, b) = (&one.statement, &other.statement);
     if a.epoch != b.epoch {
@@ -143,7 +143,7 @@ pub fn contradict(one: &Proven, other: &Proven) -> bool {
 }
 
 /// Whether a block of a later view is not higher than a final one: it rests on it
-/// unless a third of the power lies.
+/// unless a third of the power is Byzantine.
 fn undercuts(last: &Statement, later: &Statement) -> bool {
     last.kind == VoteKind::Finalize
         && later.kind != VoteKind::Nullify

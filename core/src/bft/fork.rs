@@ -142,6 +142,7 @@ impl Bft {
             }
         }
         out.push(Effect::SafetyViolation { certs, culprits });
-        self.phase = Phase::Halted("the ledger is broken: more than a third of the power lies");
+        self.phase =
+            Phase::Halted("the ledger is broken: more than a third of the power is Byzantine");
     }
 }

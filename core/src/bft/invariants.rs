@@ -42,7 +42,7 @@ impl Bft {
     }
 
     /// Panics if an invariant is broken: the node must stop, since whatever it
-    /// signs next could be a lie.
+    /// signs next could contradict it.
     pub fn invariants(&self) {
         if self.is_planted() {
             return;

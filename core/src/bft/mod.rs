@@ -1,4 +1,4 @@
-//! Consensus between clusters: a ledger that fewer than a third of lying
+//! Consensus between clusters: a ledger that fewer than a third of Byzantine
 //! validators can neither fork nor stop.
 //!
 //! # Source
@@ -109,16 +109,16 @@
 //! everything. The network delays, drops, doubles and reorders. Any number of
 //! honest validators crash and come back with their disks. A node that sees two
 //! certificates that contradict each other, or a final block that does not rest on
-//! what it has committed, knows that more lie. It votes no more, writes down
+//! what it has committed, knows that more are Byzantine. It votes no more, writes down
 //! what shows it, sends that to everybody, and reports [`Effect::SafetyViolation`]
 //! (`fork.rs`); a restart finds it in the log and does the same.
 //!
 //! # Beyond a third
-//! Nobody honest is ever convicted, however many lie: an honest validator signs at
+//! Nobody honest is ever convicted, however many are Byzantine: an honest validator signs at
 //! most one of the two votes of an [`Evidence`].
 //!
-//! While liars are no quorum by themselves (of 3t + 1 equal validators: t + 1 to 2t
-//! lie), they may fork the ledger, and then the certificates of honest validators
+//! While Byzantine validators are no quorum by themselves (of 3t + 1 equal validators: t + 1 to 2t
+//! of them), they may fork the ledger, and then the certificates of honest validators
 //! convict more than a third of the power ([`forensics`]). Every certificate has an
 //! honest signer then. So whoever finalised a block holds its notarization (D2), and
 //! of every notarised block somebody honest has checked the footing (S3) and holds the
@@ -136,10 +136,10 @@
 //! does it last for ever: certificates are kept for [`VIEWS_KEPT`](crate::limits::VIEWS_KEPT)
 //! views.
 //!
-//! Liars that are a quorum can fork the ledger and be convicted of nothing. They
+//! Byzantine validators that are a quorum can fork the ledger and be convicted of nothing. They
 //! notarise one block of a view, finalise another and build on the first: no honest
-//! validator has seen the missing notarization, and no liar has signed two votes that
-//! contradict each other. The bounds are those of PBFT and HotStuff (Sheng et al.,
+//! validator has seen the missing notarization, and no Byzantine validator has signed two votes
+//! that contradict each other. The bounds are those of PBFT and HotStuff (Sheng et al.,
 //! *BFT Protocol Forensics*, CCS 2021).
 //!
 //! # Bounds
@@ -151,8 +151,8 @@
 //! - If 256 blocks in a row are notarised and none of them becomes final, no more
 //!   are taken in until a finalization arrives.
 //! - A validator that lost its disk is silent for some views, and asks once more when
-//!   the next epoch begins. Until it votes it counts as faulty: if it, liars and those
-//!   who are down are a third of the power together, no view ends before one of the
+//!   the next epoch begins. Until it votes it counts as faulty: if it, Byzantine validators and
+//!   those who are down are a third of the power together, no view ends before one of the
 //!   others is back. Of three validators none can come back without its disk.
 //! - Answers to questions are not limited by this code: the transport's limits per
 //!   peer hold.
@@ -173,7 +173,7 @@
 //! | `relay.rs` `sync.rs` | how certificates travel, asking and answering |
 //! | `rejoin.rs` | after the loss of the disk |
 //! | `guard.rs` `gate.rs` | what may be signed; what waits for the disk |
-//! | `evidence.rs` | proof of lies, culprits of a fork |
+//! | `evidence.rs` | evidence, culprits of a fork |
 //! | `invariants.rs` `digest.rs` | what always holds; the state in 32 bytes |
 
 mod block;

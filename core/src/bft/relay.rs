@@ -7,7 +7,7 @@
 //!
 //! - C1: proposals carry the certificates that they rest on;
 //! - C2: the validators that follow the next leader in the set, one more than may
-//!   lie, send it to that leader;
+//!   be Byzantine, send it to that leader;
 //! - C3: after half a delay it goes to those who were not heard in its view;
 //! - C4: who is stuck sends its votes and its entry certificate again, and
 //!   whoever is ahead answers (S12);

@@ -66,7 +66,7 @@ pub struct Bft {
     pub(super) catch_up: Asked,
     /// Questions that were put to somebody, to draw whom.
     pub(super) peers_asked: u64,
-    /// Messages that broke a rule. Above zero somebody lies or is damaged.
+    /// Messages that broke a rule. Above zero somebody is Byzantine or damaged.
     pub(super) rejected: u64,
     /// Steps so far, to check what costs much only now and then.
     pub(super) steps: u64,
@@ -249,13 +249,13 @@ impl Bft {
         self.blocks.get(hash).map(|known| &known.block)
     }
 
-    /// Whether this node has shown that a validator lied in a view. For checkers.
+    /// Whether this node has shown that a validator equivocated in a view. For checkers.
     pub fn has_accused(&self, view: View, signer: ValidatorIndex) -> bool {
         let round = self.rounds.get(&view);
         round.is_some_and(|round| round.is_accused(signer))
     }
 
-    /// Messages that broke a rule. Above zero somebody lies or is damaged.
+    /// Messages that broke a rule. Above zero somebody is Byzantine or damaged.
     pub const fn rejected(&self) -> u64 {
         self.rejected
     }

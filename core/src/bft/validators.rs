@@ -170,7 +170,7 @@ impl ValidatorSet {
         most.saturating_mul(3) > self.total.saturating_mul(2)
     }
 
-    /// How many equal validators may lie: the largest `f` with `n >= 3f + 1`.
+    /// How many equal validators may be Byzantine: the largest `f` with `n >= 3f + 1`.
     pub fn faulty_max(&self) -> usize {
         self.validators.len().saturating_sub(1) / 3
     }

@@ -133,10 +133,10 @@ impl Bft {
     /// A vote with the verified one of the same signer that it contradicts.
     fn contradicting(&self, vote: &Vote) -> Option<Evidence> {
         let round = self.rounds.get(&vote.statement.view())?;
-        // Nearly nobody lies: votes are copied only then.
+        // Nearly nobody is Byzantine: votes are copied only then.
         let contrary = VoteKind::ALL.into_iter().find(|kind| {
             let said = round.said(*kind, vote.signer);
-            said.is_some_and(|said| evidence::form_of_lie(said, &vote.statement).is_some())
+            said.is_some_and(|said| evidence::form_of_statements(said, &vote.statement).is_some())
         })?;
         Evidence::of(*vote, round.vote(contrary, vote.signer)?)
     }
@@ -148,13 +148,13 @@ impl Bft {
         redundant.find_map(|other| Evidence::of(*vote, *other).filter(|_| self.verifies(other)))
     }
 
-    /// Says that somebody lied, once per view.
+    /// Says that somebody equivocated, once per view.
     pub(super) fn report_equivocation(
         &mut self,
         found: impl IntoIterator<Item = Evidence>,
         out: &mut Outbox<Effect>,
     ) {
-        if self.config.mutant.is(Mutant::BftShowsNoLies) {
+        if self.config.mutant.is(Mutant::BftReportsNoEquivocation) {
             return;
         }
         for evidence in found {
@@ -262,8 +262,8 @@ impl Bft {
     }
 
     /// Votes of views that ended long ago are of no use any more, and neither are
-    /// blocks that nobody certified, directly or by a child. A block that this node voted for is kept: a
-    /// certificate may come late, and others may have no copy.
+    /// blocks that nobody certified, directly or by a child. A block that this node voted for is
+    /// kept: a certificate may come late, and others may have no copy.
     pub(super) fn forget_what_ended(&mut self) {
         // What makes a block worth keeping may come later from the log than what makes
         // it look old.

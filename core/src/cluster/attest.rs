@@ -332,7 +332,7 @@ impl Cluster {
     }
 
     /// A voter answers. A share of another head is a disagreement about the log,
-    /// or a lie; either way it is counted and not used.
+    /// or is false; either way it is counted and not used.
     pub(super) fn on_head_reply(
         &mut self,
         from: NodeId,

@@ -9,7 +9,7 @@
 //! base is not known, says nothing: the node signs no head.
 //!
 //! A snapshot's accumulator is believed like its state: it must belong to the snapshot's
-//! base, and a leader that lies about the rest is outside of Raft's faults.
+//! base, and a leader that claims a false one is outside of Raft's faults.
 
 use bytes::Bytes;
 

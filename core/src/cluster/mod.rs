@@ -46,7 +46,7 @@
 //! exactly what is applied.
 //!
 //! # Adversary
-//! Peers are authenticated by the transport and trusted to crash, not to lie;
+//! Peers are authenticated by the transport and trusted to crash, not to be Byzantine;
 //! still no message of theirs may make the node panic. Clients are hostile.
 //!
 //! # Files

@@ -178,7 +178,7 @@ impl Cluster {
     }
 
     /// Shares of heads that contradicted this node's log or did not verify. Above
-    /// zero somebody is misconfigured, damaged or lies.
+    /// zero somebody is misconfigured, damaged or Byzantine.
     pub fn head_disagreements(&self) -> u64 {
         self.attest.disagreements()
     }

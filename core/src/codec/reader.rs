@@ -250,7 +250,7 @@ impl<'a> Reader<'a> {
         mut read: impl FnMut(&mut Self) -> Result<T, DecodeError>,
     ) -> Result<Vec<T>, DecodeError> {
         let count = self.length(limit, field)?;
-        // Each element takes at least one byte, so a larger count is a lie.
+        // Each element takes at least one byte, so a larger count is false.
         let mut items = Vec::with_capacity(count.min(self.left()).min(1024));
         for _ in 0..count {
             items.push(read(self)?);

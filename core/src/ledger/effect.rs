@@ -27,7 +27,7 @@ pub enum Notice {
     },
     /// Final blocks from the store, for a part that has asked for them.
     Run(Run),
-    /// More than a third of the power lies. The ledger halts right after.
+    /// More than a third of the power is Byzantine. The ledger halts right after.
     Forked {
         /// Who signed both sides, with proof.
         culprits: Vec<Evidence>,

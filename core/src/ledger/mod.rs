@@ -29,7 +29,7 @@
 //! One signed form ([`Intent`]), single or bundled. Every lane of an account is a
 //! strict sequence, which excludes replays for ever without a memory of old
 //! transactions. Everybody may begin an account; how many a block begins and what an
-//! account may use in an epoch is bounded on the ledger, so that a lying leader can
+//! account may use in an epoch is bounded on the ledger, so that a Byzantine leader can
 //! not fill the blocks of others.
 //!
 //! # Validators and epochs
@@ -72,7 +72,7 @@
 //! operation once, receipts that verify) is checked in `tests/`.
 //!
 //! # Adversary
-//! Validators with less than a third of the power lie. Clients are hostile: whatever
+//! Validators with less than a third of the power are Byzantine. Clients are hostile: whatever
 //! can be refused without a signature check is refused before it, and who submits
 //! bad signatures is counted. The node's own disk may lose what was not synced; a
 //! hole in the log counts as a lost disk.

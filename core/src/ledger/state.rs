@@ -178,7 +178,7 @@ impl Clock {
         TimeMs(self.wall.0.saturating_add(since))
     }
 
-    /// When the wall clock will show `wall`, which a lying leader may have chosen.
+    /// When the wall clock will show `wall`, which a Byzantine leader may have chosen.
     pub(super) const fn time_of(&self, wall: TimeMs) -> Time {
         let ahead_ms = wall.0.saturating_sub(self.wall.0);
         let ahead = crate::types::Span(ahead_ms.saturating_mul(1_000_000));

@@ -25,7 +25,7 @@ pub struct Member {
     pub cluster: ClusterId,
     /// Its share, relative to the other members of the cluster; above zero.
     pub weight: u32,
-    /// Whether it was convicted of a lie: it votes no more.
+    /// Whether it was convicted of equivocation: it votes no more.
     pub is_jailed: bool,
 }
 

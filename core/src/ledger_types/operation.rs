@@ -54,7 +54,7 @@ pub enum Operation {
         /// Its new value.
         value: u64,
     },
-    /// Proof that a validator lied: it votes no more from the next epoch on.
+    /// Proof that a validator equivocated: it votes no more from the next epoch on.
     #[codec(tag = 7)]
     Evidence(Box<Evidence>),
 }

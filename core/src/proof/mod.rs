@@ -11,7 +11,7 @@
 //! prove nothing; the names stay, the meaning is [`LogProof`] and
 //! [`verify_log_proof`].
 //!
-//! **What a log proof says.** Raft tolerates crashes, not lies, so a proof says
+//! **What a log proof says.** Raft tolerates crashes, not Byzantine faults, so a proof says
 //! *who attested*: a majority of the voters that the verifier trusts. In the
 //! tiers of the documentation it is *majority-attested*: more than the claim of
 //! one leader, less than the finality of the global ledger.

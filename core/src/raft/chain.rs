@@ -20,8 +20,8 @@
 //! longer for data of some hundred bytes, and buy nothing: see the next section.)
 //!
 //! # What it does not detect
-//! A liar. XXH3 has no secret and collisions can be made at will, so a chain is
-//! never a proof of anything to anybody outside: Raft tolerates crashes, not lies.
+//! An attacker. XXH3 has no secret and collisions can be made at will, so a chain is
+//! never a proof of anything to anybody outside: Raft tolerates crashes, not Byzantine faults.
 //! What a cluster says to the outside rests on SHA-256 alone, in the log tree and
 //! its signed heads ([`crate::proof`]).
 

@@ -15,7 +15,7 @@
 //!   later one in its log leaves it out (dissertation §4.2.2).
 //! - Every entry carries a chained checksum ([`chain`]), every Append that of its
 //!   predecessor. Equal `(index, term)` with unequal chains halts the node. It
-//!   finds damage and bugs, and no liars: it is fast and not collision-resistant.
+//!   finds damage and bugs, not attackers: it is fast and not collision-resistant.
 //!   What is proven to others rests on the log tree alone ([`crate::proof`]).
 //! - The whole kept log is in memory, up to
 //!   [`LOG_BYTES_HARD_MAX`](crate::limits::LOG_BYTES_HARD_MAX): so `step` never

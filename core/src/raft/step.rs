@@ -12,7 +12,7 @@ use crate::machine::{Machine, Outbox};
 use crate::mutant::Mutant;
 use crate::types::{Index, NodeId, Term, Time};
 
-/// Terms and positions above this are lies: no cluster lives to see them, and
+/// Terms and positions above this are false: no cluster lives to see them, and
 /// the arithmetic below never overflows.
 const NUMBER_MAX: u64 = u64::MAX >> 1;
 

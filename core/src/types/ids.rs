@@ -47,7 +47,7 @@ pub struct PeerRequestId {
 
 /// The chained checksum over a log up to and including one entry. Equal `(index,
 /// term)` implies equal chain; a difference is corruption or a bug. It detects
-/// accidents and no liars: see [`crate::raft::chain`].
+/// accidents, not attackers: see [`crate::raft::chain`].
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Encode, Decode)]
 pub struct Chain(pub [u8; 16]);
 

@@ -44,7 +44,7 @@ impl Governors {
         judge: Shared<LedgerChecker>,
     ) -> Self {
         Self {
-            draws: Keyed::new(seed, Domain::Liar),
+            draws: Keyed::new(seed, Domain::Byzantine),
             topology,
             genesis,
             judge,

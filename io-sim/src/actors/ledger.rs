@@ -152,7 +152,7 @@ impl LedgerClients {
         one.state = State::Submitted(id);
     }
 
-    /// A running process that a client trusts: any but those of liars.
+    /// A running process that a client trusts: any but those of Byzantine nodes.
     fn pick_slot<S: Subject>(&self, ctx: &mut Context<'_, S>, client: usize) -> Option<usize> {
         let hosts = ctx.hosts().iter().enumerate();
         let open: Vec<usize> = hosts

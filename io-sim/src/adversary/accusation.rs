@@ -7,7 +7,7 @@ use decube_core::crypto::Digest;
 use decube_core::ledger::Operation;
 use decube_core::node::Message;
 
-use super::{Adversary, Lie, Mind, Scene};
+use super::{Adversary, Deviation, Mind, Scene};
 
 /// Evidence with a vote that was never cast.
 #[derive(Debug)]
@@ -18,10 +18,10 @@ impl Adversary for Accusation {
         &mut self,
         mind: &mut Mind,
         scene: &Scene<'_>,
-        lies: &mut Vec<Lie>,
+        deviations: &mut Vec<Deviation>,
     ) -> ControlFlow<()> {
         if let Some(message) = false_accusation(mind, scene) {
-            mind.spread(scene, &message, lies);
+            mind.spread(scene, &message, deviations);
         }
         ControlFlow::Continue(())
     }

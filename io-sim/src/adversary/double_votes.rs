@@ -9,9 +9,9 @@ use decube_core::node::Message;
 use decube_core::types::NodeId;
 
 use super::mind::{VIEWS_MAX, place_in};
-use super::{Adversary, Lie, Mind, Scene, bft as said};
+use super::{Adversary, Deviation, Mind, Scene, bft as said};
 
-/// How far from its own view a liar votes for everything: fewer views than it remembers,
+/// How far from its own view a Byzantine node votes for everything: fewer views than it remembers,
 /// so that none of them is forgotten while it may be voted in.
 const VIEWS_NEAR: u64 = 15;
 const _: () = assert!(2 * VIEWS_NEAR < VIEWS_MAX as u64);
@@ -21,7 +21,7 @@ const VOTES_PER_VIEW_MAX: u64 = 8;
 /// It votes for whatever it hears of.
 #[derive(Debug, Default)]
 pub(super) struct DoubleVotes {
-    /// How often it voted for everything in a view: liars hear each other, and would
+    /// How often it voted for everything in a view: Byzantine nodes hear each other, and would
     /// answer each other without end.
     voted: BTreeMap<(Epoch, bft::View), u64>,
 }
@@ -31,13 +31,14 @@ impl Adversary for DoubleVotes {
         &mut self,
         mind: &mut Mind,
         scene: &Scene<'_>,
-        (_, message): (NodeId, &Message),
-        lies: &mut Vec<Lie>,
+        _from: NodeId,
+        message: &Message,
+        deviations: &mut Vec<Deviation>,
     ) -> ControlFlow<()> {
         if let Message::Ledger(message) = message
             && let Some((epoch, block)) = place_in(message)
         {
-            self.vote_for_all(mind, scene, (epoch, block), lies);
+            self.vote_for_all(mind, scene, epoch, block, deviations);
         }
         ControlFlow::Continue(())
     }
@@ -45,13 +46,15 @@ impl Adversary for DoubleVotes {
 
 impl DoubleVotes {
     /// Notarises and finalises every block of a view that it knows of, and one that nobody
-    /// has, and gives the view up as well. In a run that is to fork each side hears of its own block.
+    /// has, and gives the view up as well. In a run that is to fork each side hears of its own
+    /// block.
     fn vote_for_all(
         &mut self,
         mind: &mut Mind,
         scene: &Scene<'_>,
-        (epoch, block): (Epoch, BlockRef),
-        lies: &mut Vec<Lie>,
+        epoch: Epoch,
+        block: BlockRef,
+        deviations: &mut Vec<Deviation>,
     ) {
         let Some(me) = scene.bft.validator() else {
             return;
@@ -79,21 +82,21 @@ impl DoubleVotes {
                 ..block
             };
             let vote = mind.signed(Statement::on(VoteKind::Notarize, epoch, nowhere), me);
-            mind.spread(scene, &said(bft::Message::Vote(vote)), lies);
+            mind.spread(scene, &said(bft::Message::Vote(vote)), deviations);
         }
         for block in known {
             for kind in kinds_for(mind, &block) {
                 let vote = mind.signed(Statement::on(*kind, epoch, block), me);
                 let message = said(bft::Message::Vote(vote));
                 match mind.fork {
-                    true => spread_on_its_side(mind, scene, (block, &message), lies),
-                    false => mind.spread(scene, &message, lies),
+                    true => spread_on_its_side(mind, scene, block, &message, deviations),
+                    false => mind.spread(scene, &message, deviations),
                 }
             }
         }
         if !mind.fork {
             let vote = mind.signed(Statement::nullify(epoch, block.view), me);
-            mind.spread(scene, &said(bft::Message::Vote(vote)), lies);
+            mind.spread(scene, &said(bft::Message::Vote(vote)), deviations);
         }
     }
 }
@@ -107,12 +110,13 @@ fn kinds_for(mind: &Mind, block: &BlockRef) -> &'static [VoteKind] {
     }
 }
 
-/// To those that have this block, and to the other liars.
+/// To those that have this block, and to the other Byzantine nodes.
 fn spread_on_its_side(
     mind: &Mind,
     scene: &Scene<'_>,
-    (block, message): (BlockRef, &Message),
-    lies: &mut Vec<Lie>,
+    block: BlockRef,
+    message: &Message,
+    deviations: &mut Vec<Deviation>,
 ) {
     let Some(side) = mind.sides.get(&block.hash) else {
         return;
@@ -120,7 +124,7 @@ fn spread_on_its_side(
     for to in scene.peers.iter().filter(|peer| **peer != scene.me) {
         if mind.side(*to, block.view.0) == *side {
             let (to, message) = (*to, message.clone());
-            lies.push(Lie {
+            deviations.push(Deviation {
                 to,
                 message,
                 after: 0,

@@ -2,20 +2,20 @@
 
 use decube_core::bft::Proposal;
 
-use super::{Adversary, Lie, Mind, Said, Scene};
+use super::{Adversary, Deviation, Mind, Said, Scene};
 
 /// One side hears of another block than the other one.
 #[derive(Debug)]
 pub(super) struct Equivocation;
 
 impl Adversary for Equivocation {
-    fn on_send(&mut self, mind: &mut Mind, scene: &Scene<'_>, lie: Lie) -> Said {
-        let Some(view) = lie.view() else {
-            return Said::Pass(lie);
+    fn on_send(&mut self, mind: &mut Mind, scene: &Scene<'_>, deviation: Deviation) -> Said {
+        let Some(view) = deviation.view() else {
+            return Said::Pass(deviation);
         };
-        Said::Pass(match mind.side(lie.to, view) {
-            true => lie.with_proposal(|said| other_block(mind, scene, said)),
-            false => lie,
+        Said::Pass(match mind.side(deviation.to, view) {
+            true => deviation.with_proposal(|said| other_block(mind, scene, said)),
+            false => deviation,
         })
     }
 }

@@ -7,7 +7,7 @@ use decube_core::ledger;
 use decube_core::node::Message;
 use decube_core::types::NodeId;
 
-use super::{Adversary, Lie, Mind, Said, Scene};
+use super::{Adversary, Deviation, Mind, Said, Scene};
 
 /// In a run that is to fork: the votes of the honest process do not leave, since they
 /// would go to both sides, and it is remembered who is on which side of a block.
@@ -15,10 +15,10 @@ use super::{Adversary, Lie, Mind, Said, Scene};
 pub(super) struct Forking;
 
 impl Adversary for Forking {
-    fn on_send(&mut self, _mind: &mut Mind, _scene: &Scene<'_>, lie: Lie) -> Said {
-        match lie.bft() {
+    fn on_send(&mut self, _mind: &mut Mind, _scene: &Scene<'_>, deviation: Deviation) -> Said {
+        match deviation.bft() {
             Some(bft::Message::Vote(_)) => Said::Nothing,
-            _ => Said::Pass(lie),
+            _ => Said::Pass(deviation),
         }
     }
 
@@ -26,8 +26,9 @@ impl Adversary for Forking {
         &mut self,
         mind: &mut Mind,
         _scene: &Scene<'_>,
-        (from, message): (NodeId, &Message),
-        _lies: &mut Vec<Lie>,
+        from: NodeId,
+        message: &Message,
+        _deviations: &mut Vec<Deviation>,
     ) -> ControlFlow<()> {
         if let Message::Ledger(ledger::Message::Bft(bft::Message::Vote(vote))) = message
             && vote.statement.kind == VoteKind::Notarize

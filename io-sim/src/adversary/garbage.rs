@@ -5,24 +5,24 @@ use std::ops::ControlFlow;
 use decube_core::bft::{self, Cert, Signers, Statement, ValidatorIndex, View, VoteKind};
 use decube_core::crypto::Digest;
 
-use super::{Adversary, Lie, Mind, Said, Scene, bft as said};
+use super::{Adversary, Deviation, Mind, Said, Scene, bft as said};
 
 /// Bad certificates, alone and in blocks.
 #[derive(Debug)]
 pub(super) struct Garbage;
 
 impl Adversary for Garbage {
-    fn on_send(&mut self, mind: &mut Mind, scene: &Scene<'_>, lie: Lie) -> Said {
-        let Some(view) = lie.view() else {
-            return Said::Pass(lie);
+    fn on_send(&mut self, mind: &mut Mind, scene: &Scene<'_>, deviation: Deviation) -> Said {
+        let Some(view) = deviation.view() else {
+            return Said::Pass(deviation);
         };
         let bad = mind.of_view(view).again().again().chance(200_000);
         Said::Pass(match bad {
-            true => lie.with_proposal(|mut said| {
+            true => deviation.with_proposal(|mut said| {
                 said.parent = garbage_cert(mind, scene).or(said.parent);
                 said
             }),
-            false => lie,
+            false => deviation,
         })
     }
 
@@ -30,11 +30,11 @@ impl Adversary for Garbage {
         &mut self,
         mind: &mut Mind,
         scene: &Scene<'_>,
-        lies: &mut Vec<Lie>,
+        deviations: &mut Vec<Deviation>,
     ) -> ControlFlow<()> {
         if let Some(cert) = garbage_cert(mind, scene) {
             let message = said(bft::Message::Cert(Box::new(cert)));
-            mind.spread(scene, &message, lies);
+            mind.spread(scene, &message, deviations);
         }
         ControlFlow::Continue(())
     }

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use decube_core::bft::{self, Epoch, Proposal, ValidatorIndex, View};
 use decube_core::crypto::Digest;
 
-use super::{Adversary, Lie, Mind, Said, Scene};
+use super::{Adversary, Deviation, Mind, Said, Scene};
 use crate::rng::Draw;
 
 /// Every other block of its own is none that anybody may vote for.
@@ -12,14 +12,14 @@ use crate::rng::Draw;
 pub(super) struct Invalidity;
 
 impl Adversary for Invalidity {
-    fn on_send(&mut self, mind: &mut Mind, scene: &Scene<'_>, lie: Lie) -> Said {
-        let Some(view) = lie.view() else {
-            return Said::Pass(lie);
+    fn on_send(&mut self, mind: &mut Mind, scene: &Scene<'_>, deviation: Deviation) -> Said {
+        let Some(view) = deviation.view() else {
+            return Said::Pass(deviation);
         };
         let bad = mind.of_view(view);
         Said::Pass(match bad.coin() {
-            true => lie.with_proposal(|said| invalid_block(mind, scene, said, bad.again())),
-            false => lie,
+            true => deviation.with_proposal(|said| invalid_block(mind, scene, said, bad.again())),
+            false => deviation,
         })
     }
 }

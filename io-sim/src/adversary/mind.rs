@@ -1,4 +1,4 @@
-//! What a liar knows, and what all of its behaviours make with its key.
+//! What a Byzantine node knows, and what all of its behaviours make with its key.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -14,22 +14,22 @@ use decube_core::ledger::{AccountId, Intent, Lane, Message, Operation, Sequence}
 use decube_core::node;
 use decube_core::types::NodeId;
 
-use super::{Lie, Scene};
+use super::{Deviation, Scene};
 use crate::config::SimConfig;
 use crate::rng::{Domain, Draw, Keyed};
 
-/// What one liar has heard, and its key.
+/// What one Byzantine node has heard, and its key.
 #[derive(Debug)]
 pub struct Mind {
     pub(super) key: FakeSigner,
     pub(super) chain: ChainId,
     pub(super) certs: VecDeque<Cert>,
     pub(super) votes: VecDeque<Vote>,
-    /// So many lie that the ledger is to fork.
+    /// So many are Byzantine that the ledger is to fork.
     pub(super) fork: bool,
     /// The delay of a message, in nanoseconds.
     pub(super) delta: u64,
-    /// Drawn by the seed alone: with a salt of all, what liars agree on; with an own
+    /// Drawn by the seed alone: with a salt of all, what Byzantine nodes agree on; with an own
     /// one, what each does for itself.
     pub(super) keyed: Keyed,
     pub(super) entity: u64,
@@ -42,14 +42,14 @@ pub struct Mind {
     pub(super) sides: BTreeMap<Digest, bool>,
     /// In such a run: who hears of the second of two blocks.
     second_side: BTreeSet<NodeId>,
-    /// A quorum of liars forks without two votes that contradict each other: it
+    /// A quorum of Byzantine nodes forks without two votes that contradict each other: it
     /// notarises one block of a view and finalises the other.
     pub(super) leaves_no_proof: bool,
 }
 
 const HEARD_MAX: usize = 96;
 const CERTS_MAX: usize = 48;
-/// Views of which a liar remembers the blocks.
+/// Views of which a Byzantine node remembers the blocks.
 pub(super) const VIEWS_MAX: usize = 32;
 /// Withholding and silence change after so many message delays.
 const WINDOW_DELAYS: u64 = 20;
@@ -63,7 +63,7 @@ impl Mind {
         config: &SimConfig,
         second_side: BTreeSet<NodeId>,
     ) -> Self {
-        let keyed = Keyed::new(seed, Domain::Liar);
+        let keyed = Keyed::new(seed, Domain::Byzantine);
         Self {
             key,
             chain,
@@ -147,7 +147,7 @@ impl Mind {
         }
     }
 
-    /// A draw of this liar's own.
+    /// A draw of this node's own.
     pub fn draw(&mut self) -> Draw {
         self.draws += 1;
         self.keyed.at(self.entity, self.draws)
@@ -172,12 +172,17 @@ impl Mind {
     }
 
     /// To a random subset.
-    pub fn spread(&mut self, scene: &Scene<'_>, message: &node::Message, lies: &mut Vec<Lie>) {
+    pub fn spread(
+        &mut self,
+        scene: &Scene<'_>,
+        message: &node::Message,
+        deviations: &mut Vec<Deviation>,
+    ) {
         let mask = self.draw().0;
         for (number, to) in scene.peers.iter().enumerate() {
             if *to != scene.me && mask >> (number % 64) & 1 == 1 {
                 let (to, message) = (*to, message.clone());
-                lies.push(Lie {
+                deviations.push(Deviation {
                     to,
                     message,
                     after: 0,
@@ -219,7 +224,7 @@ impl Mind {
         }
     }
 
-    /// A transaction of the liar's own account.
+    /// A transaction of the Byzantine node's own account.
     pub(super) fn transaction(&self, scene: &Scene<'_>, operation: Operation) -> node::Message {
         let account = AccountId::of(self.key.public_key());
         let ledger_state = scene.ledger.ledger_state();

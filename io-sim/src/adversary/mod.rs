@@ -1,17 +1,17 @@
-//! Those who lie on the ledger: a [`Liar`] is an honest process whose words are changed on
+//! Byzantine nodes of the ledger: a [`ByzantineNode`] is an honest process whose words are changed on
 //! their way out, by a list of behaviours; twins are two honest processes with one key.
 //!
-//! A liar holds its own key and what it has heard, nothing else, so it cannot forge a
+//! A Byzantine node holds its own key and what it has heard, nothing else, so it cannot forge a
 //! vote of somebody else (see [`decube_core::crypto::fake`]). Each behaviour is an
 //! [`Adversary`] and one bit of
 //! [`strategies`](crate::config::AdversarySettings::strategies), so that a minimiser can
 //! find out which one a failure needs. Adversaries touch what goes to other clusters only:
-//! inside of one nobody lies.
+//! inside of one nobody is Byzantine.
 //!
 //! | file | behaviour |
 //! |---|---|
-//! | `liar.rs` | a liar: what it knows, and its behaviours in order |
-//! | `mind.rs` | what a liar knows, and what all of its behaviours make with its key |
+//! | `byzantine_node.rs` | a Byzantine node: what it knows, and its behaviours in order |
+//! | `mind.rs` | what a Byzantine node knows, and what all of its behaviours make with its key |
 //! | `speech.rs` | how it says a block: in the short form or not, and what it answers for it |
 //! | `equivocation.rs` | two good blocks of one view, each to some |
 //! | `withholding.rs` | nothing at all to some, for a while |
@@ -29,13 +29,13 @@
 //! | `twins.rs` | whom of two twins one hears |
 
 mod accusation;
+mod byzantine_node;
 mod double_votes;
 mod equivocation;
 mod forking;
 mod garbage;
 mod invalidity;
 mod lateness;
-mod liar;
 mod mind;
 mod replay;
 mod selection;
@@ -56,10 +56,10 @@ use decube_core::types::NodeId;
 
 use crate::config::AdversarySettings;
 
-pub use liar::Liar;
+pub use byzantine_node::ByzantineNode;
 pub use mind::Mind;
 
-/// What a liar sees when it acts.
+/// What a Byzantine node sees when it acts.
 #[derive(Debug)]
 pub struct Scene<'a> {
     /// The time of the world.
@@ -74,9 +74,9 @@ pub struct Scene<'a> {
     pub bft: &'a Bft,
 }
 
-/// A message to another cluster, as a liar says it.
+/// A message to another cluster, as a Byzantine node says it.
 #[derive(Debug, Clone)]
-pub struct Lie {
+pub struct Deviation {
     /// To whom.
     pub to: NodeId,
     /// What.
@@ -89,47 +89,48 @@ pub struct Lie {
 #[derive(Debug)]
 pub enum Said {
     /// The other behaviours may change it as well.
-    Pass(Lie),
+    Pass(Deviation),
     /// It leaves as it is.
-    Final(Lie),
+    Final(Deviation),
     /// It does not leave.
     Nothing,
 }
 
-/// A way to lie.
+/// A way to deviate.
 ///
 /// Behaviours are asked in the order of a list. Whatever one draws from the
 /// [`Mind`] shifts what the next ones draw, so a new one belongs at the end.
 pub trait Adversary: fmt::Debug {
     /// What becomes of a message of the honest process, or of what the behaviours before
     /// made of it.
-    fn on_send(&mut self, _mind: &mut Mind, _scene: &Scene<'_>, lie: Lie) -> Said {
-        Said::Pass(lie)
+    fn on_send(&mut self, _mind: &mut Mind, _scene: &Scene<'_>, deviation: Deviation) -> Said {
+        Said::Pass(deviation)
     }
 
-    /// Lies that a message provokes. A break keeps the behaviours behind from theirs.
+    /// Deviations that a message provokes. A break keeps the behaviours behind from theirs.
     fn on_receive(
         &mut self,
         _mind: &mut Mind,
         _scene: &Scene<'_>,
-        _heard: (NodeId, &Message),
-        _lies: &mut Vec<Lie>,
+        _from: NodeId,
+        _message: &Message,
+        _deviations: &mut Vec<Deviation>,
     ) -> ControlFlow<()> {
         ControlFlow::Continue(())
     }
 
-    /// Lies that need no occasion. A break keeps the behaviours behind from theirs.
+    /// Deviations that need no occasion. A break keeps the behaviours behind from theirs.
     fn on_idle(
         &mut self,
         _mind: &mut Mind,
         _scene: &Scene<'_>,
-        _lies: &mut Vec<Lie>,
+        _deviations: &mut Vec<Deviation>,
     ) -> ControlFlow<()> {
         ControlFlow::Continue(())
     }
 }
 
-impl Lie {
+impl Deviation {
     /// What is said by the consensus of the ledger, if it is that.
     pub const fn bft(&self) -> Option<&bft::Message> {
         match &self.message {
@@ -138,7 +139,7 @@ impl Lie {
         }
     }
 
-    /// The same with another block, if it says one. An error is the lie as it was.
+    /// The same with another block, if it says one. An error is the deviation as it was.
     fn with_proposal(self, change: impl FnOnce(Proposal) -> Proposal) -> Self {
         match self.message {
             Message::Ledger(ledger::Message::Bft(bft::Message::Proposal(said))) => Self {
@@ -175,7 +176,7 @@ fn behaviours(settings: &AdversarySettings) -> Vec<Box<dyn Adversary>> {
         (5, Box::new(replay::Replay)),
         (6, Box::new(garbage::Garbage)),
         (3, Box::new(lateness::Lateness)),
-        (7, Box::new(sync::SyncLies)),
+        (7, Box::new(sync::SyncDeviations)),
         (8, Box::new(accusation::Accusation)),
         (9, Box::new(spam::Spam)),
         (10, Box::new(double_votes::DoubleVotes::default())),

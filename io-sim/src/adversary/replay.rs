@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use super::{Adversary, Lie, Mind, Scene};
+use super::{Adversary, Deviation, Mind, Scene};
 
 /// Old messages of others.
 #[derive(Debug)]
@@ -13,13 +13,13 @@ impl Adversary for Replay {
         &mut self,
         mind: &mut Mind,
         scene: &Scene<'_>,
-        lies: &mut Vec<Lie>,
+        deviations: &mut Vec<Deviation>,
     ) -> ControlFlow<()> {
         if !mind.heard.is_empty() {
             for _ in 0..4 {
                 let at = mind.draw().index(mind.heard.len());
                 let old = mind.heard[at].clone().into();
-                mind.spread(scene, &old, lies);
+                mind.spread(scene, &old, deviations);
             }
         }
         ControlFlow::Continue(())

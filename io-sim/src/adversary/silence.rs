@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use decube_core::node::Message;
 use decube_core::types::NodeId;
 
-use super::{Adversary, Lie, Mind, Said, Scene};
+use super::{Adversary, Deviation, Mind, Said, Scene};
 
 /// It listens, and says nothing.
 #[derive(Debug)]
@@ -26,10 +26,10 @@ fn unless_silent(mind: &Mind, now: u64) -> ControlFlow<()> {
 }
 
 impl Adversary for Silence {
-    fn on_send(&mut self, mind: &mut Mind, scene: &Scene<'_>, lie: Lie) -> Said {
+    fn on_send(&mut self, mind: &mut Mind, scene: &Scene<'_>, deviation: Deviation) -> Said {
         match is_silent(mind, scene.now) {
             true => Said::Nothing,
-            false => Said::Pass(lie),
+            false => Said::Pass(deviation),
         }
     }
 
@@ -37,8 +37,9 @@ impl Adversary for Silence {
         &mut self,
         mind: &mut Mind,
         scene: &Scene<'_>,
-        _heard: (NodeId, &Message),
-        _lies: &mut Vec<Lie>,
+        _from: NodeId,
+        _message: &Message,
+        _deviations: &mut Vec<Deviation>,
     ) -> ControlFlow<()> {
         unless_silent(mind, scene.now)
     }
@@ -47,7 +48,7 @@ impl Adversary for Silence {
         &mut self,
         mind: &mut Mind,
         scene: &Scene<'_>,
-        _lies: &mut Vec<Lie>,
+        _deviations: &mut Vec<Deviation>,
     ) -> ControlFlow<()> {
         unless_silent(mind, scene.now)
     }

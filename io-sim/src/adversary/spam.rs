@@ -8,7 +8,7 @@ use decube_core::crypto::Digest;
 use decube_core::ledger::{Message, Name, Operation};
 use decube_core::node;
 
-use super::{Adversary, Lie, Mind, Scene, bft as said};
+use super::{Adversary, Deviation, Mind, Scene, bft as said};
 use crate::rng::Draw;
 
 /// Questions, answers, votes and transactions that nobody needs.
@@ -20,11 +20,11 @@ impl Adversary for Spam {
         &mut self,
         mind: &mut Mind,
         scene: &Scene<'_>,
-        lies: &mut Vec<Lie>,
+        deviations: &mut Vec<Deviation>,
     ) -> ControlFlow<()> {
         for _ in 0..4 {
             let message = spam(mind, scene);
-            mind.spread(scene, &message, lies);
+            mind.spread(scene, &message, deviations);
         }
         ControlFlow::Continue(())
     }

@@ -1,4 +1,4 @@
-//! How a liar says a block: in the short form or not, and what it answers for it.
+//! How a Byzantine node says a block: in the short form or not, and what it answers for it.
 
 use std::collections::VecDeque;
 
@@ -9,13 +9,13 @@ use decube_core::ledger::{self, Compact};
 use decube_core::node::Message;
 use decube_core::types::NodeId;
 
-use super::{Lie, Mind, bft as said};
+use super::{Deviation, Mind, bft as said};
 use crate::config::AdversarySettings;
 
-/// Blocks for whose items a liar answers.
+/// Blocks for whose items a Byzantine node answers.
 const SPOKEN_MAX: usize = 8;
 
-/// What every liar says of its blocks, whatever else it does.
+/// What every Byzantine node says of its blocks, whatever else it does.
 #[derive(Debug)]
 pub(super) struct Speech {
     /// Blocks that it sent by the hashes of their items, to answer for them.
@@ -38,15 +38,16 @@ impl Speech {
     }
 
     /// A message leaves: a block of its own mostly in the short form.
-    pub(super) fn say(&mut self, mind: &mut Mind, lie: Lie) -> Lie {
-        let Message::Ledger(ledger::Message::Bft(bft::Message::Proposal(proposal))) = lie.message
+    pub(super) fn say(&mut self, mind: &mut Mind, deviation: Deviation) -> Deviation {
+        let Message::Ledger(ledger::Message::Bft(bft::Message::Proposal(proposal))) =
+            deviation.message
         else {
-            return lie;
+            return deviation;
         };
         let header = *proposal.block.header();
         mind.note((header.epoch, header.view), proposal.block.place());
         if mind.fork {
-            let side = mind.side(lie.to, header.view.0);
+            let side = mind.side(deviation.to, header.view.0);
             mind.sides.insert(proposal.block.hash(), side);
         }
         let draw = mind.of_view(header.view.0);
@@ -54,7 +55,10 @@ impl Speech {
             true => self.in_short(mind, *proposal),
             false => said(bft::Message::Proposal(proposal)),
         };
-        Lie { message, ..lie }
+        Deviation {
+            message,
+            ..deviation
+        }
     }
 
     /// The short form of a block, which may be wrong.
@@ -80,7 +84,7 @@ impl Speech {
         to: NodeId,
         block: Digest,
         places: &[u32],
-    ) -> Option<Lie> {
+    ) -> Option<Deviation> {
         let way = match self.evades {
             true => mind.draw().below(6),
             false => 5,
@@ -95,7 +99,7 @@ impl Speech {
             3 => items.reverse(),
             _ => {}
         }
-        Some(Lie {
+        Some(Deviation {
             to,
             message: ledger::Message::Items { block, items }.into(),
             after: 0,

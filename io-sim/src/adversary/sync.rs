@@ -6,27 +6,30 @@ use decube_core::bft::{self, Epoch, FinalBlocks, View, VoteKind};
 use decube_core::ledger;
 use decube_core::node::Message;
 
-use super::{Adversary, Lie, Mind, Said, Scene, bft as said};
+use super::{Adversary, Deviation, Mind, Said, Scene, bft as said};
 
 /// It twists what it answers, and answers what nobody asked.
 #[derive(Debug)]
-pub(super) struct SyncLies;
+pub(super) struct SyncDeviations;
 
-impl Adversary for SyncLies {
-    fn on_send(&mut self, mind: &mut Mind, _scene: &Scene<'_>, lie: Lie) -> Said {
-        match lie.message {
+impl Adversary for SyncDeviations {
+    fn on_send(&mut self, mind: &mut Mind, _scene: &Scene<'_>, deviation: Deviation) -> Said {
+        match deviation.message {
             Message::Ledger(ledger::Message::Bft(answer))
                 if !matches!(answer, bft::Message::Proposal(_)) =>
             {
                 match twist_answer(mind, answer) {
-                    Some(answer) => Said::Pass(Lie {
+                    Some(answer) => Said::Pass(Deviation {
                         message: said(answer),
-                        ..lie
+                        ..deviation
                     }),
                     None => Said::Nothing,
                 }
             }
-            message => Said::Pass(Lie { message, ..lie }),
+            message => Said::Pass(Deviation {
+                message,
+                ..deviation
+            }),
         }
     }
 
@@ -34,11 +37,11 @@ impl Adversary for SyncLies {
         &mut self,
         mind: &mut Mind,
         scene: &Scene<'_>,
-        lies: &mut Vec<Lie>,
+        deviations: &mut Vec<Deviation>,
     ) -> ControlFlow<()> {
         if let Some(blocks) = blocks_of_nobody(mind) {
             let message = said(bft::Message::Blocks(Box::new(blocks)));
-            mind.spread(scene, &message, lies);
+            mind.spread(scene, &message, deviations);
         }
         ControlFlow::Continue(())
     }

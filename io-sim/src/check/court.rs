@@ -36,8 +36,8 @@ impl Hooks {
     pub const STEPPED: Self = Self(1 << 5);
     /// [`Checker::io`].
     pub const IO: Self = Self(1 << 6);
-    /// [`Checker::lied`].
-    pub const LIED: Self = Self(1 << 7);
+    /// [`Checker::deviated`].
+    pub const DEVIATED: Self = Self(1 << 7);
     /// [`Checker::transmitted`].
     pub const TRANSMITTED: Self = Self(1 << 8);
     /// [`Checker::is_decided`].
@@ -138,8 +138,8 @@ impl<S: Subject> Court<S> {
         }
     }
 
-    pub(crate) fn lied(&mut self, message: &Message) -> Result<(), Finding> {
-        self.ask(Hooks::LIED, |checker| checker.lied(message))
+    pub(crate) fn deviated(&mut self, message: &Message) -> Result<(), Finding> {
+        self.ask(Hooks::DEVIATED, |checker| checker.deviated(message))
     }
 
     pub(crate) fn transmitted(&mut self, message: &Message) -> Result<(), Finding> {

@@ -119,7 +119,7 @@ pub trait Checker<S: Subject> {
         Ok(())
     }
 
-    /// It says something. A liar does not say what its process says: see
+    /// It says something. A Byzantine node does not say what its process says: see
     /// [`transmitted`](Self::transmitted).
     fn sent(
         &mut self,
@@ -138,8 +138,8 @@ pub trait Checker<S: Subject> {
     /// Something became of what a slot wrote.
     fn io(&mut self, _slot: usize, _volume: Volume, _written: Written) {}
 
-    /// A liar makes up a message.
-    fn lied(&mut self, _message: &Message) -> Result<(), Finding> {
+    /// A Byzantine node makes up a message.
+    fn deviated(&mut self, _message: &Message) -> Result<(), Finding> {
         Ok(())
     }
 
@@ -214,8 +214,8 @@ impl<S: Subject, C: Checker<S>> Checker<S> for Shared<C> {
         self.borrow_mut().io(slot, volume, written);
     }
 
-    fn lied(&mut self, message: &Message) -> Result<(), Finding> {
-        self.borrow_mut().lied(message)
+    fn deviated(&mut self, message: &Message) -> Result<(), Finding> {
+        self.borrow_mut().deviated(message)
     }
 
     fn transmitted(&mut self, message: &Message) -> Result<(), Finding> {

@@ -146,7 +146,7 @@ impl SimConfig {
             self.clock.paused_clock_steps = s.range(1, 4);
         }
         if s.coin() && ranges.damage {
-            self.disk.lies = s.range(1, 3);
+            self.disk.lying_syncs = s.range(1, 3);
         }
         if s.coin() && ranges.damage {
             self.disk.misread_ppm = s.magnitude(1_000, 100_000);

@@ -3,14 +3,14 @@
 use super::{Ranges, SimConfig};
 use crate::rng::{Domain, Stream};
 
-/// How many ways to lie there are.
+/// How many ways to deviate there are.
 const STRATEGIES: u64 = 12;
 /// Clusters of a platform at most.
 pub const CLUSTERS_MAX: u64 = 4;
 
 impl SimConfig {
     /// Draws the settings of a run of the ledger. With `fork`, more than a third
-    /// lies and everything else is calm, so that forks are not left to chance.
+    /// is Byzantine and everything else is calm, so that forks are not left to chance.
     pub fn draw_ledger(seed: u64, ranges: &Ranges, fork: bool) -> Self {
         let mut s = Stream::new(seed, Domain::Config);
         let mut config = Self::default();
@@ -23,7 +23,7 @@ impl SimConfig {
         config.draw_disk(&mut s, ranges);
         config.draw_process(&mut s);
         config.tame_for_ledger(&mut s);
-        config.draw_lies(&mut s);
+        config.draw_byzantine(&mut s);
         config.draw_blocks(&mut s);
         config
     }
@@ -68,7 +68,7 @@ impl SimConfig {
         self.disk.cluster_damage = u64::from(s.coin());
         if self.disk.cluster_damage == 1 {
             self.disk.rots = self.disk.rots.max(s.range(1, 4));
-            self.disk.lies = s.range(0, 3);
+            self.disk.lying_syncs = s.range(0, 3);
             self.disk.misdirects = s.range(0, 2);
         }
         if s.coin() {
@@ -76,7 +76,7 @@ impl SimConfig {
         }
     }
 
-    /// Whether a third of the power or more lies.
+    /// Whether a third of the power or more is Byzantine.
     pub const fn may_fork(&self) -> bool {
         self.adversary.fork != 0
     }
@@ -108,7 +108,7 @@ impl SimConfig {
     /// Faults within what the ledger bears: its log is repaired from others, and
     /// clocks have to be within seconds of each other.
     fn tame_for_ledger(&mut self, s: &mut Stream) {
-        // Only what checksums find: a validator whose disk forgets votes unnoticed lies.
+        // Only what checksums find: a validator whose disk forgets votes unnoticed is Byzantine.
         self.disk.read_fail_ppm = 0;
         self.operators.transfers = 0;
         self.network.delay_mean_us = self.network.delay_mean_us.min(self.ledger.delta_ms * 500);
@@ -133,13 +133,13 @@ impl SimConfig {
         }
     }
 
-    fn draw_lies(&mut self, s: &mut Stream) {
+    fn draw_byzantine(&mut self, s: &mut Stream) {
         if s.chance(300_000) {
             return;
         }
-        self.adversary.liars = s.range(1, (self.topology.nodes - 1) / 3 + 1);
+        self.adversary.byzantine_nodes = s.range(1, (self.topology.nodes - 1) / 3 + 1);
         if s.chance(250_000) {
-            self.adversary.twins = s.range(1, self.adversary.liars);
+            self.adversary.twins = s.range(1, self.adversary.byzantine_nodes);
         }
         for strategy in 0..STRATEGIES {
             if s.chance(400_000) {
@@ -168,7 +168,7 @@ impl SimConfig {
 
     fn draw_fork(&mut self, s: &mut Stream) {
         self.adversary.fork = 1;
-        self.adversary.liars = self.topology.nodes;
+        self.adversary.byzantine_nodes = self.topology.nodes;
         self.span.horizon_ms = 10_000;
         self.network.delay_mean_us = s.magnitude(20, 2_000);
         self.adversary.strategies = 1 | 1 << 10;

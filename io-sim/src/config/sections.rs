@@ -4,6 +4,15 @@
 //! Names are unique over all sections, because traces and command lines name a setting
 //! without its section.
 
+/// What settings were called when traces were recorded that must still replay.
+const OLD_NAMES: [(&str, &str); 2] = [("liars", "byzantine_nodes"), ("lies", "lying_syncs")];
+
+/// The present name of a setting that may be given by an old one.
+fn renamed(name: &str) -> &str {
+    let old = OLD_NAMES.iter().find(|(old, _)| *old == name);
+    old.map_or(name, |(_, present)| present)
+}
+
 macro_rules! settings {
     ($($(#[doc = $about:literal])* $section:ident: $Section:ident {
         $($(#[doc = $doc:literal])* $name:ident = $default:expr;)*
@@ -35,9 +44,10 @@ macro_rules! settings {
                 vec![$($((stringify!($name), self.$section.$name),)*)*]
             }
 
-            /// Sets one setting by name; `false` if there is none of that name.
+            /// Sets one setting by name, or by one that it had; `false` if there is none of
+            /// that name.
             pub fn set(&mut self, name: &str, value: u64) -> bool {
-                match name {
+                match renamed(name) {
                     $($(stringify!($name) => self.$section.$name = value,)*)*
                     _ => return false,
                 }
@@ -138,7 +148,7 @@ settings! {
         /// Writes that land elsewhere, inside the fault budget.
         misdirects = 0;
         /// Disks whose syncs lie for a while, inside the fault budget.
-        lies = 0;
+        lying_syncs = 0;
         /// Disks that have no space for new files for a while.
         disk_fulls = 0;
         /// Disks whose syncs are slow for a while.
@@ -254,14 +264,14 @@ settings! {
 
     /// Who lies on the ledger, and how.
     adversary: AdversarySettings {
-        /// Validators that lie.
-        liars = 0;
+        /// Validators that are Byzantine.
+        byzantine_nodes = 0;
         /// Of those, how many are two copies of one validator instead.
         twins = 0;
-        /// The ways in which the others lie, as a bit set.
+        /// The ways in which the others deviate, as a bit set.
         strategies = 0;
-        /// 1: so many lie that the ledger may fork, and the guilty must be named. 2: so many
-        /// that they are a quorum by themselves; nobody honest may be accused.
+        /// 1: so many are Byzantine that the ledger may fork, and the guilty must be named. 2: so
+        /// many that they are a quorum by themselves; nobody honest may be accused.
         fork = 0;
     }
 
@@ -281,5 +291,22 @@ settings! {
         fetch_behind = 10_000;
         /// Blocks that every other node keeps whole; 0 for all.
         retain_blocks = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Traces of earlier versions replay.
+    #[test]
+    fn settings_are_known_by_the_names_that_they_had() {
+        let mut config = SimConfig::default();
+        for (old, present) in OLD_NAMES {
+            assert!(config.set(old, 7), "{old}");
+            assert!(config.pairs().contains(&(present, 7)), "{present}");
+            assert!(config.pairs().iter().all(|(name, _)| *name != old));
+        }
+        assert!(!config.set("no such setting", 7));
     }
 }

@@ -27,7 +27,7 @@ pub(super) struct File {
     undo: BTreeMap<usize, Sector>,
     /// For each sector that a sync only claimed to have made stable, what the
     /// medium still holds.
-    lied: BTreeMap<usize, Sector>,
+    falsely_synced: BTreeMap<usize, Sector>,
     /// For each sector, the number of the sync that last made it stable.
     stable_since: Vec<u64>,
     /// The latest writes, for misdirection: offset, length, sync count then.
@@ -94,7 +94,10 @@ impl File {
             "they begin in one sector and end there or in the next"
         );
         let stable = |sector: usize| {
-            let undone = self.undo.get(&sector).or_else(|| self.lied.get(&sector));
+            let undone = self
+                .undo
+                .get(&sector)
+                .or_else(|| self.falsely_synced.get(&sector));
             let content = undone.or_else(|| self.current.get(sector));
             content.and_then(|content| content.as_deref())
         };
@@ -135,21 +138,21 @@ impl File {
     pub(super) fn settle(&mut self, sync: u64) {
         for (sector, _) in std::mem::take(&mut self.undo) {
             self.stable_since[sector] = sync;
-            self.lied.remove(&sector);
+            self.falsely_synced.remove(&sector);
         }
     }
 
     /// A sync that lies: it reports success, and the medium holds what it held.
-    pub(super) fn lie(&mut self, sync: u64) {
+    pub(super) fn sync_falsely(&mut self, sync: u64) {
         for (sector, stable) in std::mem::take(&mut self.undo) {
             self.stable_since[sector] = sync;
-            self.lied.entry(sector).or_insert(stable);
+            self.falsely_synced.entry(sector).or_insert(stable);
         }
     }
 
     /// The device writes what it had only claimed to have written.
     pub(super) fn come_true(&mut self) {
-        self.lied.clear();
+        self.falsely_synced.clear();
     }
 
     /// Lets each unsynced sector be kept, lost or torn.
@@ -167,7 +170,7 @@ impl File {
             }
             // What survived the power loss is on the medium.
             self.stable_since[sector] = self.stable_since[sector].max(sync);
-            self.lied.remove(&sector);
+            self.falsely_synced.remove(&sector);
         }
     }
 
@@ -176,7 +179,7 @@ impl File {
     /// the medium held.
     pub(super) fn reveal(&mut self, settled: u64, mut lost: impl FnMut() -> bool) -> u64 {
         let mut revealed = 0;
-        for (sector, medium) in std::mem::take(&mut self.lied) {
+        for (sector, medium) in std::mem::take(&mut self.falsely_synced) {
             let behind = self.stable_since[sector] < settled;
             if behind && medium != self.current[sector] && lost() {
                 self.current[sector] = medium;

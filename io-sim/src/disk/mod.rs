@@ -42,7 +42,7 @@ pub struct DiskStats {
     /// they were before a sync that lied.
     pub damaged: u64,
     /// Syncs that reported success and did nothing.
-    pub lies: u64,
+    pub lying_syncs: u64,
     /// Creations that found no space.
     pub full: u64,
     /// Reads that returned another sector.
@@ -58,7 +58,7 @@ impl DiskStats {
         self.sectors_torn += other.sectors_torn;
         self.failures += other.failures;
         self.damaged += other.damaged;
-        self.lies += other.lies;
+        self.lying_syncs += other.lying_syncs;
         self.full += other.full;
         self.misread += other.misread;
     }
@@ -81,7 +81,7 @@ pub struct Disk {
     /// The next sync fails.
     fail_next_sync: bool,
     /// So many of the next syncs lie.
-    lies_to_tell: u64,
+    lying_syncs_left: u64,
     /// There is no space for new files.
     full: bool,
     /// How much longer than usual a sync takes.
@@ -109,7 +109,7 @@ impl Disk {
             crashes: 0,
             may_lose_reads: false,
             fail_next_sync: false,
-            lies_to_tell: 0,
+            lying_syncs_left: 0,
             full: false,
             sync_factor: 1,
             stalled_until: 0,
@@ -186,7 +186,7 @@ impl Disk {
             return 0;
         }
         self.lose_power(config);
-        self.reveal_lies(config)
+        self.reveal_lying_syncs(config)
     }
 
     /// Reads of this disk may fail.
@@ -205,8 +205,8 @@ impl Disk {
     }
 
     /// The next syncs report success without making anything stable.
-    pub fn arm_lies(&mut self, syncs: u64) {
-        self.lies_to_tell = syncs;
+    pub fn arm_lying_syncs(&mut self, syncs: u64) {
+        self.lying_syncs_left = syncs;
     }
 
     /// Sets whether there is space for new files.
@@ -222,7 +222,7 @@ impl Disk {
     /// Ends all faults that are still to come.
     pub fn heal(&mut self) {
         self.fail_next_sync = false;
-        self.lies_to_tell = 0;
+        self.lying_syncs_left = 0;
         self.full = false;
         self.sync_factor = 1;
         self.stalled_until = 0;
@@ -346,10 +346,10 @@ impl Disk {
         let Some(file) = self.files.get_mut(&name) else {
             return FileResult::Failed(FileError::Missing);
         };
-        if self.lies_to_tell > 0 && matches!(name, FileName::Segment(_)) {
-            self.lies_to_tell -= 1;
-            self.stats.lies += 1;
-            file.lie(self.syncs);
+        if self.lying_syncs_left > 0 && matches!(name, FileName::Segment(_)) {
+            self.lying_syncs_left -= 1;
+            self.stats.lying_syncs += 1;
+            file.sync_falsely(self.syncs);
         } else {
             file.settle(self.syncs);
         }
@@ -426,7 +426,7 @@ impl Disk {
         }
     }
 
-    fn reveal_lies(&mut self, config: &DiskSettings) -> u64 {
+    fn reveal_lying_syncs(&mut self, config: &DiskSettings) -> u64 {
         let settled = self.syncs.saturating_sub(SETTLED_SYNCS);
         let mut number = (self.crashes << 20) | (1 << 19);
         let mut revealed = 0;

@@ -178,7 +178,7 @@ impl Tally {
             ("damaged", self.network.damaged),
             ("sectors lost", self.disks.sectors_lost),
             ("torn", self.disks.sectors_torn),
-            ("syncs that lied", self.disks.lies),
+            ("syncs that lied", self.disks.lying_syncs),
             ("reads gone elsewhere", self.disks.misread),
             ("creations without space", self.disks.full),
         ]);

@@ -202,7 +202,7 @@ impl<P: FnMut(Progress) -> ControlFlow<()>> Shrinker<P> {
         self.enter("families");
         self.drop_families();
         self.calm_settings();
-        self.fewer_lies();
+        self.fewer_byzantine();
         self.enter("clients and nodes");
         self.fewer_clients();
         self.fewer_nodes();
@@ -305,10 +305,10 @@ impl<P: FnMut(Progress) -> ControlFlow<()>> Shrinker<P> {
         }
     }
 
-    /// Fewer liars, and fewer ways to lie.
-    fn fewer_lies(&mut self) {
-        for liars in 0..self.best.config.adversary.liars {
-            if self.change(|setup| setup.config.adversary.liars = liars) {
+    /// Fewer Byzantine nodes, and fewer ways to deviate.
+    fn fewer_byzantine(&mut self) {
+        for byzantine in 0..self.best.config.adversary.byzantine_nodes {
+            if self.change(|setup| setup.config.adversary.byzantine_nodes = byzantine) {
                 break;
             }
         }

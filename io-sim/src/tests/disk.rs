@@ -160,10 +160,10 @@ fn errors_are_named() {
 }
 
 /// A disk whose first two sectors hold sevens and were left behind by later syncs.
-fn settled(config: &DiskSettings, lies: u64) -> Disk {
+fn settled(config: &DiskSettings, lying_syncs: u64) -> Disk {
     let mut disk = Disk::new(11, 0);
     create(&mut disk, config, 8);
-    disk.arm_lies(lies);
+    disk.arm_lying_syncs(lying_syncs);
     write(&mut disk, config, 0, 7, 1024);
     act(&mut disk, config, FileOp::Sync { file: FILE });
     for _ in 0..12 {
@@ -174,13 +174,13 @@ fn settled(config: &DiskSettings, lies: u64) -> Disk {
 }
 
 #[test]
-fn a_lie_comes_out_at_a_power_loss_and_not_before() {
+fn a_lying_sync_comes_out_at_a_power_loss_and_not_before() {
     let config = DiskSettings {
         crash_drop_ppm: 1_000_000,
         ..DiskSettings::default()
     };
     let mut disk = settled(&config, 1);
-    assert_eq!(disk.stats.lies, 1);
+    assert_eq!(disk.stats.lying_syncs, 1);
     assert_eq!(disk.crash(&config, false), 0);
     assert_eq!(read(&mut disk, &config)[..1024], [7; 1024]);
     assert_eq!(disk.crash(&config, true), 2, "both sectors go back");
@@ -193,7 +193,7 @@ fn a_lie_comes_out_at_a_power_loss_and_not_before() {
 }
 
 #[test]
-fn a_lie_comes_true_when_the_sector_is_synced_again_or_the_device_is_healed() {
+fn a_lying_sync_comes_true_when_the_sector_is_synced_again_or_the_device_is_healed() {
     let config = DiskSettings {
         crash_drop_ppm: 1_000_000,
         ..DiskSettings::default()
@@ -209,7 +209,7 @@ fn a_lie_comes_true_when_the_sector_is_synced_again_or_the_device_is_healed() {
     // The last sync that lied is a torn tail to any log: it is not taken back.
     let mut tail = Disk::new(11, 0);
     create(&mut tail, &config, 8);
-    tail.arm_lies(1);
+    tail.arm_lying_syncs(1);
     write(&mut tail, &config, 0, 7, 512);
     act(&mut tail, &config, FileOp::Sync { file: FILE });
     assert_eq!(tail.crash(&config, true), 0);

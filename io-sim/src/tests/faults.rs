@@ -58,7 +58,7 @@ fn every_family_is_planned_counted_and_survived() {
         ("disk_fulls", FaultKind::DiskFull),
         ("slow_syncs", FaultKind::SlowSync),
         ("paused_clock_steps", FaultKind::PausedClockStep),
-        ("lies", FaultKind::Lies),
+        ("lying_syncs", FaultKind::LyingSyncs),
     ];
     for (name, kind) in families {
         let outcome = outcome(5, &[(name, 3), ("horizon_ms", 8_000)]);
@@ -73,8 +73,8 @@ fn damage_stays_within_the_budget() {
         let victims = plan::victims(seed, &config);
         assert!(victims.len() * 2 < usize::try_from(config.topology.nodes).expect("few"));
         let risky = |fault: &&Fault| {
-            use FaultKind::{Lies, Misdirect, Rot, Wipe};
-            matches!(fault.kind, Lies | Misdirect | Rot | Wipe)
+            use FaultKind::{LyingSyncs, Misdirect, Rot, Wipe};
+            matches!(fault.kind, LyingSyncs | Misdirect | Rot | Wipe)
         };
         for fault in plan::draw(seed, &config).iter().filter(risky) {
             assert!(victims.contains(&fault.args[0]), "{fault:?}");
@@ -92,7 +92,7 @@ fn each_late_family_is_off_in_about_half_of_the_seeds() {
         on(|config| config.disk.disk_fulls),
         on(|config| config.disk.slow_syncs),
         on(|config| config.clock.paused_clock_steps),
-        on(|config| config.disk.lies),
+        on(|config| config.disk.lying_syncs),
         on(|config| config.disk.misread_ppm),
         on(|config| config.topology.wipes),
     ] {

@@ -1,4 +1,4 @@
-//! Actors, checkers and lies that no scenario names, as another crate adds them to a run.
+//! Actors, checkers and adversaries that no scenario names, as another crate adds them to a run.
 
 use std::ops::ControlFlow;
 
@@ -15,7 +15,7 @@ use decube_core::types::{NodeId, RequestId};
 
 use super::toy::Toy;
 use crate::actors::{Actor, ActorStats, Answer, Context, Way};
-use crate::adversary::{Adversary, Lie, Mind, Said, Scene};
+use crate::adversary::{Adversary, Deviation, Mind, Said, Scene};
 use crate::cast::Cast;
 use crate::check::{Checker, Finding, Hooks, Shared, Step, shared};
 use crate::config::SimConfig;
@@ -229,34 +229,35 @@ fn the_checker_of_a_guest_ends_a_run_that_breaks_its_promise() {
     assert!((0..60).all(|seed| alone(seed).violation.is_none()));
 }
 
-/// A liar that repeats to some what it hears.
+/// A Byzantine node that repeats to some what it hears.
 #[derive(Debug)]
 struct Echo(Shared<u64>);
 
 impl Adversary for Echo {
-    fn on_send(&mut self, _mind: &mut Mind, _scene: &Scene<'_>, lie: Lie) -> Said {
+    fn on_send(&mut self, _mind: &mut Mind, _scene: &Scene<'_>, deviation: Deviation) -> Said {
         *self.0.borrow_mut() += 1;
-        Said::Pass(lie)
+        Said::Pass(deviation)
     }
 
     fn on_receive(
         &mut self,
         mind: &mut Mind,
         scene: &Scene<'_>,
-        (_, message): (NodeId, &node::Message),
-        lies: &mut Vec<Lie>,
+        _from: NodeId,
+        message: &node::Message,
+        deviations: &mut Vec<Deviation>,
     ) -> ControlFlow<()> {
-        mind.spread(scene, message, lies);
+        mind.spread(scene, message, deviations);
         ControlFlow::Continue(())
     }
 }
 
 #[test]
-fn liars_take_up_a_way_to_lie_that_no_setting_names() {
+fn byzantine_nodes_take_up_a_behaviour_that_no_setting_names() {
     let mut spec = RunSpec::new(Scenario::BftByzantine, 1);
     let settings = [
         ("nodes", 4),
-        ("liars", 1),
+        ("byzantine_nodes", 1),
         ("twins", 0),
         ("strategies", 0),
         ("horizon_ms", 2_000),
@@ -271,14 +272,17 @@ fn liars_take_up_a_way_to_lie_that_no_setting_names() {
     let echo = || Box::new(Echo(said.clone())) as Box<dyn Adversary>;
     let outcome = world().with_behaviour(echo).run();
     assert_eq!(outcome.violation, None);
-    let told = outcome.coverage.lies_told;
+    let told = outcome.coverage.deviations;
     let said = *said.borrow();
     assert!(said > 0, "it is asked");
-    assert!(told > said, "{told} lies, {said} of them its own words");
+    assert!(
+        told > said,
+        "{told} deviations, {said} of them its own messages"
+    );
     assert_eq!(world().run().digest, plain.digest);
 }
 
-/// A liar whose answers have more blocks than an answer may have.
+/// A Byzantine node whose answers have more blocks than an answer may have.
 #[derive(Debug, Default)]
 struct TooLong(Option<bft::Block>);
 
@@ -287,8 +291,9 @@ impl Adversary for TooLong {
         &mut self,
         mind: &mut Mind,
         scene: &Scene<'_>,
-        (_, message): (NodeId, &node::Message),
-        lies: &mut Vec<Lie>,
+        _from: NodeId,
+        message: &node::Message,
+        deviations: &mut Vec<Deviation>,
     ) -> ControlFlow<()> {
         let node::Message::Ledger(ledger::Message::Bft(heard)) = message else {
             return ControlFlow::Continue(());
@@ -302,7 +307,7 @@ impl Adversary for TooLong {
                     finalization: (**finalization).clone(),
                 }));
                 let message = node::Message::Ledger(ledger::Message::Bft(blocks));
-                mind.spread(scene, &message, lies);
+                mind.spread(scene, &message, deviations);
             }
             _ => {}
         }
@@ -313,11 +318,11 @@ impl Adversary for TooLong {
 /// What could not even be encoded must not stop a run where links are narrow, frames are
 /// damaged, or both.
 #[test]
-fn what_no_decoder_takes_goes_no_further_than_the_liar() {
+fn what_no_decoder_takes_goes_no_further_than_its_sender() {
     let mut spec = RunSpec::new(Scenario::BftByzantine, 1);
     let settings = [
         ("nodes", 4),
-        ("liars", 1),
+        ("byzantine_nodes", 1),
         ("twins", 0),
         ("strategies", 0),
         ("horizon_ms", 2_000),
@@ -332,7 +337,7 @@ fn what_no_decoder_takes_goes_no_further_than_the_liar() {
     let world = World::<Node>::new(spec.setup().expect("these settings exist"));
     let outcome = world.with_behaviour(too_long).run();
     assert_eq!(outcome.violation, None);
-    assert!(outcome.coverage.lies_unreadable > 0);
+    assert!(outcome.coverage.deviations_unreadable > 0);
     assert!(outcome.coverage.blocks_final > 0);
 }
 
@@ -345,8 +350,9 @@ impl Adversary for Broken {
         &mut self,
         _mind: &mut Mind,
         _scene: &Scene<'_>,
-        _heard: (NodeId, &node::Message),
-        _lies: &mut Vec<Lie>,
+        _from: NodeId,
+        _message: &node::Message,
+        _deviations: &mut Vec<Deviation>,
     ) -> ControlFlow<()> {
         panic!("a mistake of the simulator's own");
     }
@@ -357,7 +363,7 @@ impl Adversary for Broken {
 fn a_panic_of_the_simulator_itself_is_a_finding_of_the_seed() {
     let spec = RunSpec::new(Scenario::BftByzantine, 1);
     let mut spec = RunSpec {
-        settings: vec![("liars".to_owned(), 1)],
+        settings: vec![("byzantine_nodes".to_owned(), 1)],
         ..spec
     };
     let run = |spec: &RunSpec| {
@@ -369,7 +375,7 @@ fn a_panic_of_the_simulator_itself_is_a_finding_of_the_seed() {
     assert_eq!(violation.checker, "simulator-panic");
     assert!(violation.message.contains("a mistake"), "{violation}");
     assert!(violation.event > 0, "it names its event");
-    spec.settings = vec![("liars".to_owned(), 0)];
+    spec.settings = vec![("byzantine_nodes".to_owned(), 0)];
     assert_eq!(run(&spec), None);
 }
 

@@ -17,7 +17,7 @@ use super::fork::Fork;
 use crate::config::{DiskSettings, SimConfig};
 use crate::disk::Disk;
 
-/// Four validators, of which slot 3 is a liar, or those that a test names.
+/// Four validators, of which slot 3 is a Byzantine validator, or those that a test names.
 struct Court {
     authority: FakeAuthority,
     genesis: Genesis,
@@ -26,10 +26,10 @@ struct Court {
 
 impl Court {
     fn new(fork: bool) -> Self {
-        Self::with_liars(u64::from(fork), &[3])
+        Self::with_byzantine(u64::from(fork), &[3])
     }
 
-    fn with_liars(fork: u64, liars: &[usize]) -> Self {
+    fn with_byzantine(fork: u64, byzantine: &[usize]) -> Self {
         let authority = FakeAuthority::new(3);
         let key = |number: u64| *authority.signer(number).public_key();
         let member = |number: u64| {
@@ -43,7 +43,7 @@ impl Court {
             members: (0..4).map(member).collect(),
         };
         let nodes: Vec<NodeId> = (0..4).map(|number| key(number).node_id()).collect();
-        let honest = (0..4).map(|slot| !liars.contains(&slot)).collect();
+        let honest = (0..4).map(|slot| !byzantine.contains(&slot)).collect();
         let config = SimConfig::with(&[("fork", fork)]);
         let verifier = authority.verifier();
         let mut checker = LedgerChecker::new(&genesis, verifier, nodes, honest, &config);
@@ -240,7 +240,7 @@ fn a_vote_in_an_epoch_that_is_over_is_seen() {
 }
 
 #[test]
-fn accusations_must_show_a_lie_and_enough_liars() {
+fn accusations_must_show_an_equivocation_and_enough_culprits() {
     let mut court = Court::new(true);
     let pair = |court: &Court, slot| {
         let first = court.vote(slot, on(VoteKind::Finalize, 1, 1));
@@ -279,16 +279,16 @@ fn half_of_a_fork(court: &Court) -> [Cert; 2] {
 }
 
 #[test]
-fn a_fork_must_convict_while_liars_are_no_quorum() {
+fn a_fork_must_convict_while_the_byzantine_are_no_quorum() {
     // Slot 1 is honest, and yet nobody has notarised what it finalised.
-    let mut court = Court::with_liars(1, &[2, 3]);
+    let mut court = Court::with_byzantine(1, &[2, 3]);
     let [first, second] = half_of_a_fork(&court);
     assert_eq!(court.hear_cert(first.clone()), None);
     assert_eq!(court.hear_cert(second.clone()), Some("forensics"));
     assert!(court.checker.settled.is_none());
-    // With the notarization that slot 1 has seen both liars are named, whoever sent it,
-    // and even if the node that stops names nobody itself.
-    let mut court = Court::with_liars(1, &[2, 3]);
+    // With the notarization that slot 1 has seen both Byzantine validators are named, whoever sent
+    // it, and even if the node that stops names nobody itself.
+    let mut court = Court::with_byzantine(1, &[2, 3]);
     let seen = court.cert(&[1, 2, 3], on(VoteKind::Notarize, 1, 2));
     let said = Message::Bft(bft::Message::Cert(Box::new(seen)));
     assert!(court.checker.on_anything(&said).is_ok());
@@ -300,7 +300,7 @@ fn a_fork_must_convict_while_liars_are_no_quorum() {
 
 #[test]
 fn votes_that_add_up_to_a_certificate_count_as_one() {
-    let mut court = Court::with_liars(1, &[2, 3]);
+    let mut court = Court::with_byzantine(1, &[2, 3]);
     let vote = |court: &Court, slot, statement| {
         let vote = court.vote(slot, statement);
         Message::Bft(bft::Message::Vote(vote))
@@ -316,13 +316,13 @@ fn votes_that_add_up_to_a_certificate_count_as_one() {
 }
 
 #[test]
-fn a_quorum_of_liars_may_fork_unconvicted_and_nobody_honest_is_accused() {
-    let mut court = Court::with_liars(2, &[1, 2, 3]);
+fn a_byzantine_quorum_may_fork_unconvicted_and_nobody_honest_is_accused() {
+    let mut court = Court::with_byzantine(2, &[1, 2, 3]);
     let [first, second] = half_of_a_fork(&court);
     assert_eq!(court.hear_cert(first), None);
     assert_eq!(court.hear_cert(second), None);
     assert_eq!(court.checker.settled, Some(Fork::Unproven));
-    let mut court = Court::with_liars(2, &[1, 2, 3]);
+    let mut court = Court::with_byzantine(2, &[1, 2, 3]);
     let mine = [1, 2].map(|name| court.vote(0, on(VoteKind::Finalize, 1, name)));
     let [one, two] = mine;
     let evidence = Evidence::of(one, two).expect("two blocks of one view");

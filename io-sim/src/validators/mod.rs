@@ -362,7 +362,7 @@ impl Validators {
                 }
             }
             Effect::Evidence(_) | Effect::SafetyViolation { .. } => {
-                unreachable!("nobody lies here")
+                unreachable!("nobody is Byzantine here")
             }
         }
         None

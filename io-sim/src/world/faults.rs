@@ -49,7 +49,7 @@ impl<S: Subject> World<S> {
                 self.afflict(slot, &fault, |disk| disk.stall(until));
             }
             FaultKind::SyncFailure => self.afflict(slot, &fault, Disk::arm_sync_failure),
-            FaultKind::Lies => self.arm_lies(slot, &fault),
+            FaultKind::LyingSyncs => self.arm_lying_syncs(slot, &fault),
             FaultKind::DiskFull => {
                 self.afflict(slot, &fault, |disk| disk.set_full(true));
                 self.schedule(self.now + fault.duration, SimEvent::End(number));

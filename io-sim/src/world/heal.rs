@@ -134,7 +134,7 @@ impl<S: Subject> World<S> {
             self.completed()
         );
         for (slot, host) in self.hosts.iter().enumerate().take(SLOTS_TOLD) {
-            let part = if host.is_honest() { "" } else { " (lies)" };
+            let part = if host.is_honest() { "" } else { " (Byzantine)" };
             let state = match &host.subject {
                 None if host.dead => "dead".to_owned(),
                 None => "down".to_owned(),

@@ -13,7 +13,7 @@ use decube_core::types::{NodeId, RequestId};
 
 use super::calls::Caller;
 use super::inbox::Waiting;
-use crate::adversary::Liar;
+use crate::adversary::ByzantineNode;
 use crate::clock::Clock;
 use crate::device::Device;
 use crate::disk::Disk;
@@ -25,9 +25,9 @@ use crate::subject::Subject;
 pub(super) enum Part {
     /// It does what the protocol says.
     Honest,
-    /// Its words pass a liar on their way out.
-    Liar(Box<Liar>),
-    /// One of two honest processes with one key: together they are a liar.
+    /// Its words pass a Byzantine node on their way out.
+    Byzantine(Box<ByzantineNode>),
+    /// One of two honest processes with one key: together they are a Byzantine node.
     Twin,
 }
 

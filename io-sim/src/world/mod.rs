@@ -25,7 +25,7 @@
 //! | `cover.rs` | the situations met |
 //! | `outcome.rs` | what a run reports |
 //! | `clusters/` | clusters: their members, and what befalls them |
-//! | `ledger/` | the ledger: its validators, and those who lie |
+//! | `ledger/` | the ledger: its validators, and Byzantine nodes |
 
 mod calls;
 mod clusters;
@@ -110,14 +110,14 @@ enum SimEvent {
         scope: Scope,
         message: Box<node::Message>,
     },
-    /// A lie that was held back leaves.
+    /// A message of a Byzantine node that was held back leaves.
     Say {
         slot: usize,
         to: NodeId,
         message: Box<node::Message>,
     },
-    /// A liar has a free moment.
-    Lie {
+    /// A Byzantine node has a free moment.
+    Deviate {
         slot: usize,
     },
     Wake {
@@ -296,13 +296,13 @@ impl<S: Subject> World<S> {
         self
     }
 
-    /// The same, where all liars behave in another way as well, which is asked behind
+    /// The same, where all Byzantine nodes behave in another way as well, which is asked behind
     /// those that the settings name.
     #[must_use]
     pub fn with_behaviour(mut self, make: impl Fn() -> Box<dyn Adversary>) -> Self {
         for host in &mut self.hosts {
-            if let host::Part::Liar(liar) = &mut host.part {
-                liar.add(make());
+            if let host::Part::Byzantine(byzantine) = &mut host.part {
+                byzantine.add(make());
             }
         }
         self
@@ -332,8 +332,8 @@ impl<S: Subject> World<S> {
     fn prepare(&mut self) {
         for slot in 0..self.hosts.len() {
             self.schedule(0, SimEvent::Boot { slot });
-            if matches!(self.hosts[slot].part, host::Part::Liar(_)) {
-                self.schedule(MILLI, SimEvent::Lie { slot });
+            if matches!(self.hosts[slot].part, host::Part::Byzantine(_)) {
+                self.schedule(MILLI, SimEvent::Deviate { slot });
             }
         }
         self.begin_actors();
@@ -419,7 +419,7 @@ impl<S: Subject> World<S> {
             SimEvent::Actor { actor, token } => return self.wake_actor(actor, token),
             SimEvent::Begin(number) => return self.begin_fault(number),
             SimEvent::Say { slot, to, message } => self.transmit(slot, to, message),
-            SimEvent::Lie { slot } => self.lie(slot),
+            SimEvent::Deviate { slot } => self.deviate(slot),
             SimEvent::Operator { slot, process } => self.look_after(slot, process),
             SimEvent::End(number) => self.end_fault(number),
         }

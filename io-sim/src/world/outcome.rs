@@ -134,13 +134,13 @@ coverage! {
     epochs_ended,
     /// Views of the ledger that were given up.
     views_given_up,
-    /// Messages that liars sent.
-    lies_told,
+    /// Messages that Byzantine validators sent.
+    deviations,
     /// Those of them that no decoder takes.
-    lies_unreadable,
-    /// Times that an honest node heard both halves of a lie and showed it.
-    lies_shown,
-    /// Validators convicted of a lie.
+    deviations_unreadable,
+    /// Times that an honest node heard both halves of an equivocation and reported it.
+    equivocations_reported,
+    /// Validators convicted of equivocation.
     convictions,
     /// Validators that lost their disk and came back.
     disks_lost,
@@ -162,7 +162,7 @@ coverage! {
     receipts_checked,
     /// Forks whose authors were convicted.
     forks_convicted,
-    /// Forks by a quorum of liars that convict a third or less.
+    /// Forks by a quorum of Byzantine validators that convict a third or less.
     forks_unproven,
     /// Messages to nodes that there is no connection to.
     unconnected,

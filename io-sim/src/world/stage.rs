@@ -142,7 +142,7 @@ impl<S: Subject> Context<'_, S> {
         }
     }
 
-    /// Takes up a change of the ledger's validators, if the budget of lies bears it.
+    /// Takes up a change of the ledger's validators, if the budget of Byzantine nodes bears it.
     pub(crate) fn open_change(&mut self, change: ValidatorChange, key: PublicKey) -> bool {
         let World { budget, hosts, .. } = &mut *self.world;
         budget.open(hosts, change, key)

@@ -35,7 +35,7 @@ impl<S: Subject> World<S> {
         self.hosts[slot].connected = wanted.collect();
     }
 
-    /// A part that nobody lies for says something to a node of any cluster.
+    /// A part that no Byzantine node speaks for says something to a node of any cluster.
     pub(super) fn send_to_any(
         &mut self,
         slot: usize,

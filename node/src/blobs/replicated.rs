@@ -104,7 +104,7 @@ impl ReplicatedBlobs {
                     continue;
                 }
             };
-            // The store hashes what comes: a lying or broken peer is found out here.
+            // The store hashes what comes: a dishonest or broken peer is found out here.
             match self.inner.local.put(Some(id), body, SEGMENT_BYTES).await {
                 Ok(stored) => {
                     self.remember(id);

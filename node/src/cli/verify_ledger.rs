@@ -257,7 +257,7 @@ fn compare(kept: Option<&TreeHead>, proven: &TreeHead) -> Outcome {
             let message = "the history that you kept is not the beginning of this one: one of \
                            them was rewritten";
             Err(Failure::new(INTEGRITY, message).hint(
-                "keep both files: if both were signed, a third of the power or more has lied",
+                "keep both files: if both were signed, a third of the power or more is Byzantine",
             ))
         }
         _ => Ok(()),

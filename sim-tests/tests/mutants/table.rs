@@ -35,7 +35,7 @@ vec![
     planted(Mutant::BftProposalNotDurable, Scenario::BftByzantine, 4),
     planted(Mutant::BftQuorumRoundedDown, Scenario::BftByzantine, 8),
     planted(Mutant::BftRepeatsNothing, Scenario::BftByzantine, 4),
-    planted(Mutant::BftShowsNoLies, Scenario::BftByzantine, 12),
+    planted(Mutant::BftReportsNoEquivocation, Scenario::BftByzantine, 12),
     planted(Mutant::BftSignerOutOfRange, Scenario::BftByzantine, 8),
     planted(Mutant::BftSkipsUnchecked, Scenario::BftFork, 40).with(&[("strategies", 1 | 1 << 4 | 1 << 10)]),
     planted(Mutant::BftSyncCommitsAgain, Scenario::BftByzantine, 6),
@@ -45,7 +45,7 @@ vec![
     planted(Mutant::BftVoteNotDurable, Scenario::BftByzantine, 4),
     planted(Mutant::LedgerForgetsLostDisk, Scenario::BftByzantine, 30),
     planted(Mutant::LedgerStateUnchecked, Scenario::BftByzantine, 24)
-        .with(&[("strategies", 1 << 4), ("liars", 1), ("twins", 0)]),
+        .with(&[("strategies", 1 << 4), ("byzantine_nodes", 1), ("twins", 0)]),
     planted(Mutant::NodeForgetsUse, Scenario::Platform, 24),
     planted(Mutant::NodeForgetsCancelled, Scenario::Platform, 4),
     planted(Mutant::NodeAnswersCancelled, Scenario::Platform, 4),

@@ -17,7 +17,7 @@ pub struct Checker {
     verifier: FakeVerifier,
     /// Validators that keep the rules.
     pub honest: BTreeSet<ValidatorIndex>,
-    /// Whether fewer lie than the ledger tolerates.
+    /// Whether fewer are Byzantine than the ledger tolerates.
     pub safe: bool,
     chain_by_height: BTreeMap<u64, Digest>,
     committed: BTreeMap<usize, BlockRef>,
@@ -173,7 +173,7 @@ impl Checker {
         self.blocks = self.blocks.max(height);
     }
 
-    /// I14: evidence convicts liars alone.
+    /// I14: evidence convicts Byzantine validators alone.
     pub fn on_evidence(&mut self, evidence: &Evidence) {
         let epoch = evidence.votes()[0].statement.epoch;
         let verdict = evidence.verify(self.chain, epoch, &self.set, &self.verifier);

@@ -7,8 +7,8 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
+use super::byzantine::ByzantineNode;
 use super::check::Checker;
-use super::liar::Liar;
 use crate::bft::*;
 use crate::crypto::fake::FakeAuthority;
 use crate::crypto::{ChainId, Digest, SharedSigner, SharedVerifier, Signer as _, sha256};
@@ -35,8 +35,8 @@ pub struct Knobs {
     pub idle_block: Span,
     pub relay: Relay,
     pub mutant: Mutant,
-    /// Validators that lie.
-    pub liars: Vec<u64>,
+    /// Validators that are Byzantine.
+    pub byzantine: Vec<u64>,
     /// Validators that run twice with one key.
     pub twins: Vec<u64>,
     pub crash_percent: u64,
@@ -58,7 +58,7 @@ impl Default for Knobs {
             idle_block: Span::from_secs(2),
             relay: Relay::Sparse,
             mutant: Mutant::None,
-            liars: Vec::new(),
+            byzantine: Vec::new(),
             twins: Vec::new(),
             crash_percent: 0,
             keyless: Vec::new(),
@@ -73,7 +73,7 @@ pub struct Slot {
     /// The number of its key.
     key: Option<u64>,
     pub bft: Option<Bft>,
-    pub liar: Option<Liar>,
+    pub byzantine: Option<ByzantineNode>,
     /// Records that are durable.
     pub log: Vec<Record>,
     writes: VecDeque<(PersistSeq, Vec<Record>)>,
@@ -129,12 +129,12 @@ pub struct Cluster {
 }
 
 impl Slot {
-    fn new(node: NodeId, key: Option<u64>, liar: Option<Liar>) -> Self {
+    fn new(node: NodeId, key: Option<u64>, byzantine: Option<ByzantineNode>) -> Self {
         Self {
             node,
             key,
             bft: None,
-            liar,
+            byzantine,
             log: Vec::new(),
             writes: VecDeque::new(),
             life: 0,
@@ -203,22 +203,23 @@ impl Cluster {
         for place in (0..count).chain(twins.iter().copied()) {
             let index = ValidatorIndex(u16::try_from(place).unwrap());
             let node = self.epoch.validators.get(index).unwrap().node;
-            let lies = self.knobs.liars.contains(&place);
-            if !lies && !self.knobs.twins.contains(&place) {
+            let is_byzantine = self.knobs.byzantine.contains(&place);
+            if !is_byzantine && !self.knobs.twins.contains(&place) {
                 self.checker.honest.insert(index);
             }
             let key = self.keys[usize::try_from(place).unwrap()];
-            let liar = lies.then(|| Liar::new(index, self.authority.signer(key), &self.epoch));
+            let byzantine = is_byzantine
+                .then(|| ByzantineNode::new(index, self.authority.signer(key), &self.epoch));
             let has_key = !self.knobs.keyless.contains(&place);
             self.slots
-                .push(Slot::new(node, has_key.then_some(key), liar));
+                .push(Slot::new(node, has_key.then_some(key), byzantine));
         }
         for number in 0..self.knobs.followers {
             let signer = self.authority.signer(1000 + number);
             let node = signer.public_key().node_id();
             self.slots.push(Slot::new(node, None, None));
         }
-        let bad = self.knobs.liars.len() + self.knobs.twins.len();
+        let bad = self.knobs.byzantine.len() + self.knobs.twins.len();
         self.checker.safe = bad <= self.epoch.validators.faulty_max();
         for slot in 0..self.slots.len() {
             self.start(slot, false);
@@ -229,7 +230,7 @@ impl Cluster {
     pub fn start(&mut self, slot: usize, lost_disk: bool) {
         // An owner goes on with the next epoch, which is not part of this world.
         let has_ended = self.slots[slot].chain.last().is_some_and(is_last);
-        if self.slots[slot].liar.is_some() || has_ended {
+        if self.slots[slot].byzantine.is_some() || has_ended {
             return;
         }
         let Slot { node, key, .. } = self.slots[slot];
@@ -527,8 +528,8 @@ impl Cluster {
     fn on_item(&mut self, item: Item) {
         match item {
             Item::Message { from, to, message } => {
-                if self.slots[to].liar.is_some() {
-                    return self.on_liar(to, &message);
+                if self.slots[to].byzantine.is_some() {
+                    return self.on_byzantine(to, &message);
                 }
                 let bytes = crate::codec::Encode::to_bytes(&message);
                 let decoded = <Message as crate::codec::Decode>::from_bytes(&bytes);
@@ -574,14 +575,14 @@ impl Cluster {
         }
     }
 
-    fn on_liar(&mut self, slot: usize, message: &Message) {
-        let mut liar = self.slots[slot].liar.take().unwrap();
+    fn on_byzantine(&mut self, slot: usize, message: &Message) {
+        let mut byzantine = self.slots[slot].byzantine.take().unwrap();
         let mut dice = self.random(u64::MAX);
-        for (to, message) in liar.on_message(message, &mut dice) {
+        for (to, message) in byzantine.on_message(message, &mut dice) {
             let node = self.epoch.validators.get(to).unwrap().node;
             self.deliver(slot, node, &message);
         }
-        self.slots[slot].liar = Some(liar);
+        self.slots[slot].byzantine = Some(byzantine);
     }
 
     /// The lowest height that every honest running slot has committed.

@@ -310,5 +310,5 @@ fn damaged_evidence_convicts_of_one_thing_or_is_refused() {
         damage(&mut bytes, how, at, with);
         is_canonical::<Evidence>(&bytes);
     });
-    std::println!("bft codec: {CASES} damaged proofs of lies");
+    std::println!("bft codec: {CASES} damaged evidence");
 }

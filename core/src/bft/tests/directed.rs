@@ -290,7 +290,7 @@ fn four() -> (Keys, u16) {
     (keys, me)
 }
 
-/// S5. The bad block was certified all the same, so a third of the power lies;
+/// S5. The bad block was certified all the same, so a third of the power is Byzantine;
 /// even then nobody honest builds on it.
 pub fn what_rests_on_a_bad_block_is_bad(mutant: Mutant) {
     let (keys, me) = four();
@@ -448,7 +448,7 @@ fn tempt(solo: &mut Solo<'_>) {
     );
 }
 
-/// The single answer comes from a liar, which tells of a view long past.
+/// The single answer comes from a Byzantine validator, which tells of a view long past.
 pub fn a_single_answer_does_not_bring_a_lost_disk_back(mutant: Mutant) {
     let (keys, me) = four();
     let mut solo = voted_in_view_6(&keys, me, mutant);
@@ -458,7 +458,7 @@ pub fn a_single_answer_does_not_bring_a_lost_disk_back(mutant: Mutant) {
 }
 
 /// The others are one view behind the one that this validator reached, since not
-/// all that it heard has reached them, and one of them lies.
+/// all that it heard has reached them, and one of them is Byzantine.
 pub fn a_lost_disk_keeps_a_margin(mutant: Mutant) {
     let (keys, me) = four();
     let mut solo = voted_in_view_6(&keys, me, mutant);

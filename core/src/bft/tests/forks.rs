@@ -11,7 +11,7 @@ use crate::bft::*;
 use crate::machine::{Machine as _, Outbox};
 use crate::mutant::Mutant;
 
-/// Seven equal validators, so a quorum is five. The last three or more of them lie.
+/// Seven equal validators, so a quorum is five. The last three or more of them are Byzantine.
 const POWERS: [u64; 7] = [1; 7];
 
 fn two_blocks(keys: &Keys) -> [Block; 2] {
@@ -31,7 +31,7 @@ fn guilty(certs: &[Proven]) -> BTreeSet<u16> {
     culprits.iter().map(|one| one.culprit().0).collect()
 }
 
-/// Three of seven lie. The honest 2 and 3 have notarised the first block, 0 and 1 the
+/// Three of seven are Byzantine. The honest 2 and 3 have notarised the first block, 0 and 1 the
 /// second one; 2 has seen that one notarised in time and finalises it as well.
 #[test]
 fn a_notarization_and_a_finalization_convict_nobody_until_the_other_notarization_comes() {
@@ -46,20 +46,20 @@ fn a_notarization_and_a_finalization_convict_nobody_until_the_other_notarization
     );
     assert!(contradict(&first, &last));
     assert_eq!(guilty(&[first.clone(), last.clone()]), BTreeSet::new());
-    let liars = BTreeSet::from([4, 5, 6]);
-    assert_eq!(guilty(&[first, last, second]), liars);
+    let byzantine = BTreeSet::from([4, 5, 6]);
+    assert_eq!(guilty(&[first, last, second]), byzantine);
 }
 
 /// Five of seven are a quorum by themselves. What they notarise and finalise breaks the
 /// ledger, and none of them has signed two votes that contradict each other.
 #[test]
-fn a_quorum_of_liars_is_convicted_of_nothing() {
+fn a_byzantine_quorum_is_convicted_of_nothing() {
     let keys = Keys::new(&POWERS);
     let [one, two] = two_blocks(&keys);
-    let liars = [2, 3, 4, 5, 6];
+    let byzantine = [2, 3, 4, 5, 6];
     let certs = [
-        proven(&keys, &liars, keys.on(VoteKind::Notarize, &one)),
-        proven(&keys, &liars, keys.on(VoteKind::Finalize, &two)),
+        proven(&keys, &byzantine, keys.on(VoteKind::Notarize, &one)),
+        proven(&keys, &byzantine, keys.on(VoteKind::Finalize, &two)),
     ];
     assert!(contradict(&certs[0], &certs[1]));
     assert_eq!(guilty(&certs), BTreeSet::new());
@@ -68,23 +68,23 @@ fn a_quorum_of_liars_is_convicted_of_nothing() {
 /// A node that stops names those whom it heard itself, even where the certificates
 /// convict nobody.
 #[test]
-fn who_stops_names_whom_it_heard_lie() {
+fn who_stops_names_whom_it_heard_equivocate() {
     let keys = Keys::new(&POWERS);
     let [one, two] = two_blocks(&keys);
-    let (me, liar) = (0, 6);
+    let (me, byzantine) = (0, 6);
     let mut solo = Solo::new(&keys, me, Mutant::None);
     solo.hear_cert(
         1,
         keys.cert(&[1, 2, 3, 4, 5], keys.on(VoteKind::Notarize, &one)),
     );
-    let vote = keys.vote(liar, keys.on(VoteKind::Finalize, &one));
-    solo.hear(liar, Message::Vote(vote));
+    let vote = keys.vote(byzantine, keys.on(VoteKind::Finalize, &one));
+    solo.hear(byzantine, Message::Vote(vote));
     assert_eq!(solo.culprits, None);
-    let last = keys.cert(&[2, 3, 4, 5, liar], keys.on(VoteKind::Finalize, &two));
-    solo.hear_cert(liar, last);
+    let last = keys.cert(&[2, 3, 4, 5, byzantine], keys.on(VoteKind::Finalize, &two));
+    solo.hear_cert(byzantine, last);
     let culprits = solo.culprits.expect("it saw the ledger broken");
     let named: Vec<u16> = culprits.iter().map(|one| one.culprit().0).collect();
-    assert_eq!(named, [liar]);
+    assert_eq!(named, [byzantine]);
 }
 
 /// Validator 0 has committed a block of view 1 when a quorum finalises this.
@@ -122,7 +122,7 @@ fn who_sees_a_final_block_beside_what_it_committed_stops() {
     }
 }
 
-/// A quorum of liars can finalise what no honest validator would have notarised.
+/// A quorum of Byzantine validators can finalise what no honest validator would have notarised.
 #[test]
 fn who_sees_a_final_block_of_a_wrong_height_stops() {
     let keys = Keys::new(&POWERS);

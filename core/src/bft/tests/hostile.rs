@@ -52,15 +52,18 @@ fn a_leader_can_not_fill_the_room_for_blocks() {
     let all_alike = |_: u64| (1, 1_000_000);
     for place in [&far_ahead as &dyn Fn(u64) -> (u64, u64), &all_alike] {
         let mut solo = one_of_four(&keys);
-        let liar = keys.leader(1);
+        let byzantine = keys.leader(1);
         let blocks = made_up(&keys, place);
         let on = BlockRef {
             view: View(0),
             ..blocks[0].place()
         };
-        solo.hear(liar, keys.proposal(&keys.block(1, on, &[]), None, vec![]));
+        solo.hear(
+            byzantine,
+            keys.proposal(&keys.block(1, on, &[]), None, vec![]),
+        );
         for block in blocks {
-            solo.hear(liar, Message::Block(Box::new(block)));
+            solo.hear(byzantine, Message::Block(Box::new(block)));
         }
         assert!(solo.bft.blocks.len() < 8, "{}", solo.bft.blocks.len());
         let others = keys.without(&[solo.me]);
@@ -166,7 +169,7 @@ fn a_block_is_built_on_the_block_that_it_names() {
     assert_eq!(proposed(&solo), [first.hash()]);
 }
 
-/// More than a third of the power lies, and no view has two certificates that exclude
+/// More than a third of the power is Byzantine, and no view has two certificates that exclude
 /// each other: heights tell, or the blocks do.
 #[test]
 fn who_meets_a_fork_across_views_breaks_off() {

@@ -1,5 +1,6 @@
 mod asserts;
 mod broken;
+mod byzantine;
 mod cases;
 mod check;
 mod cluster;
@@ -9,7 +10,6 @@ mod directed;
 mod forks;
 mod golden;
 mod hostile;
-mod liar;
 mod model;
 #[cfg(feature = "mutants")]
 mod mutants;

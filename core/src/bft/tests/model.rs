@@ -1,10 +1,10 @@
 //! Every order in which four validators can hear each other over the first views,
-//! one of them a liar.
+//! one of them a Byzantine validator.
 //!
 //! The validators are the real ones. What the search adds is only the world: a
 //! network that keeps every message forever and delivers any of them at any time
 //! or never, deadlines that come whenever they like, and an adversary that holds
-//! the liar's key, signs every statement there is, and leads one view with several
+//! the Byzantine validator's key, signs every statement there is, and leads one view with several
 //! blocks. A disk answers at once; a crash, where allowed, brings a validator back
 //! from it.
 //!
@@ -69,8 +69,8 @@ enum Grain {
 #[derive(Debug, Clone, Copy)]
 struct Bound {
     views: u64,
-    /// The view that the liar leads.
-    lies_in: u64,
+    /// The view that the Byzantine validator leads.
+    deviates_in: u64,
     grain: Grain,
     /// Crashes of each honest validator, at any moment.
     crashes: u8,
@@ -104,12 +104,12 @@ struct Local {
 struct World {
     keys: Keys,
     honest: Vec<u16>,
-    liar: u16,
+    byzantine: u16,
     bound: Bound,
     mutant: Mutant,
     blocks: Vec<Block>,
-    /// Blocks of the liar, as bits.
-    lies: u64,
+    /// Blocks of the Byzantine validator, as bits.
+    deviations: u64,
     statements: Vec<Statement>,
     /// For each statement, those that cannot be certified beside it.
     excluded: Vec<u64>,
@@ -127,15 +127,15 @@ struct World {
 impl World {
     fn new(bound: Bound, mutant: Mutant) -> Self {
         let keys = Keys::new(&[1; 4]);
-        let liar = keys.leader(bound.lies_in);
+        let byzantine = keys.leader(bound.deviates_in);
         let mut world = Self {
-            honest: keys.without(&[liar]),
-            liar,
+            honest: keys.without(&[byzantine]),
+            byzantine,
             keys,
             bound,
             mutant,
             blocks: Vec::new(),
-            lies: 0,
+            deviations: 0,
             statements: Vec::new(),
             excluded: Vec::new(),
             locals: Vec::new(),
@@ -150,14 +150,14 @@ impl World {
             world.statement(null);
         }
         let root = world.keys.epoch.root();
-        world.lie_about(root);
+        world.deviate_on(root);
         world
     }
 
-    /// The liar proposes a block on everything that comes before its view, and two
+    /// The Byzantine validator proposes a block on everything that comes before its view, and two
     /// on the root if there is nothing else.
-    fn lie_about(&mut self, parent: BlockRef) {
-        let view = self.bound.lies_in;
+    fn deviate_on(&mut self, parent: BlockRef) {
+        let view = self.bound.deviates_in;
         if parent.view >= View(view) || view > self.bound.views {
             return;
         }
@@ -169,7 +169,7 @@ impl World {
         for name in names {
             let block = self.keys.block(view, parent, &[name]);
             let number = self.block(&block);
-            self.lies |= 1 << number;
+            self.deviations |= 1 << number;
         }
     }
 
@@ -183,7 +183,7 @@ impl World {
             self.statement(self.keys.on(kind, block));
         }
         let number = self.blocks.len() - 1;
-        self.lie_about(block.place());
+        self.deviate_on(block.place());
         assert!(self.blocks.len() <= 30, "blocks are bits");
         number
     }
@@ -381,7 +381,7 @@ impl World {
     }
 
     fn act(&mut self, local: &mut Local, event: usize) {
-        let from = self.keys.node(self.liar);
+        let from = self.keys.node(self.byzantine);
         let message = match event {
             TIMEOUT => {
                 let timers = &mut local.bft.timers;
@@ -404,13 +404,13 @@ impl World {
                 let honest = self.honest.iter().enumerate();
                 let signed = honest.filter(|(who, _)| signers >> who & 1 == 1);
                 let mut all: Vec<u16> = signed.map(|(_, place)| *place).collect();
-                all.push(self.liar);
+                all.push(self.byzantine);
                 let cert = self.keys.cert(&all, self.statements[statement]);
                 Message::Cert(Box::new(cert))
             }
             vote => {
                 let (statement, signer) = ((vote - VOTES) / 4, (vote - VOTES) % 4);
-                let signer = self.honest.get(signer).copied().unwrap_or(self.liar);
+                let signer = self.honest.get(signer).copied().unwrap_or(self.byzantine);
                 Message::Vote(self.keys.vote(signer, self.statements[statement]))
             }
         };
@@ -452,11 +452,13 @@ impl World {
         &self.locals[usize::try_from(state).unwrap()]
     }
 
-    /// Everything in the network: what honest validators and the liar have shown.
+    /// Everything in the network: what honest validators and the Byzantine validator have shown.
     fn network(&self, world: [u32; 3]) -> Network {
         let local = world.map(|state| self.at(state));
         Network {
-            shown: local.iter().fold(self.lies, |all, one| all | one.proposed),
+            shown: local
+                .iter()
+                .fold(self.deviations, |all, one| all | one.proposed),
             signed: local.map(|one| one.signed),
         }
     }
@@ -541,7 +543,7 @@ struct Network {
 }
 
 impl Network {
-    /// The liar signs everything, so two honest validators make a certificate.
+    /// The Byzantine validator signs everything, so two honest validators make a certificate.
     const fn certified(&self) -> u64 {
         let [a, b, c] = self.signed;
         (a & b) | (a & c) | (b & c)
@@ -654,17 +656,17 @@ fn holds(bound: Bound) {
     assert_eq!(found.committed, usize::try_from(bound.views).unwrap());
 }
 
-const fn within(views: u64, lies_in: u64, grain: Grain, crashes: u8) -> Bound {
+const fn within(views: u64, deviates_in: u64, grain: Grain, crashes: u8) -> Bound {
     Bound {
         views,
-        lies_in,
+        deviates_in,
         grain,
         crashes,
     }
 }
 
 #[test]
-fn one_view_of_a_lying_leader_with_two_crashes_of_each() {
+fn one_view_of_a_byzantine_leader_with_two_crashes_of_each() {
     holds(within(1, 1, Grain::Certs, 2));
 }
 
@@ -673,18 +675,18 @@ fn one_view_vote_by_vote() {
     holds(within(1, 2, Grain::Votes, 0));
 }
 
-/// The liar leads the first view, or the second, or none. One after the other:
+/// The Byzantine validator leads the first view, or the second, or none. One after the other:
 /// each holds some tens of thousands of validators in memory.
 #[test]
 fn two_views() {
-    for lies_in in 1..=3 {
-        holds(within(2, lies_in, Grain::Certs, 0));
+    for deviates_in in 1..=3 {
+        holds(within(2, deviates_in, Grain::Certs, 0));
     }
 }
 
 /// Ten million states take two minutes, so this is a step of its own of the checks
-/// (`.ci/model`). With a liar that leads one of three views the states do not fit the
-/// memory of a common machine.
+/// (`.ci/model`). With a Byzantine validator that leads one of three views the states do not fit
+/// the memory of a common machine.
 #[test]
 fn three_views_of_honest_leaders() {
     if std::env::var_os("DECUBE_MODEL").is_some() {

@@ -22,7 +22,7 @@ fn hunt(mutant: Mutant) -> Option<u64> {
         let mut knobs = faults(*seed);
         knobs.mutant = mutant;
         match seed % 3 {
-            0 => knobs.liars = vec![seed % 4],
+            0 => knobs.byzantine = vec![seed % 4],
             1 => knobs.twins = vec![seed % 4],
             _ => {}
         }

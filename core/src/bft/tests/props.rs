@@ -70,12 +70,12 @@ fn honest_validators_agree_and_progress_under_faults() {
 }
 
 #[test]
-fn as_many_liars_as_tolerated_change_nothing() {
+fn as_many_byzantine_as_tolerated_change_nothing() {
     let mut blocks = 0;
     let mut convicted = 0;
     for seed in 0..SEEDS {
         let mut knobs = faults(seed);
-        knobs.liars = if knobs.count == 7 {
+        knobs.byzantine = if knobs.count == 7 {
             vec![2, 5]
         } else {
             vec![seed % 4]
@@ -84,8 +84,13 @@ fn as_many_liars_as_tolerated_change_nothing() {
         blocks += cluster.checker.blocks - 10;
         convicted += cluster.checker.convicted.len();
     }
-    std::println!("bft liars: {SEEDS} seeds, {blocks} blocks final, {convicted} liars convicted");
-    assert!(convicted > 0, "the liars lie and are found");
+    std::println!(
+        "bft: {SEEDS} seeds, {blocks} blocks final, {convicted} Byzantine validators convicted"
+    );
+    assert!(
+        convicted > 0,
+        "the Byzantine validators deviate and are found"
+    );
 }
 
 #[test]

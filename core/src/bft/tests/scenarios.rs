@@ -1,5 +1,5 @@
 //! What the ledger promises beyond agreement: how fast, how quiet, to whom, and
-//! what is left of it when too many lie.
+//! what is left of it when too many are Byzantine.
 
 extern crate std;
 
@@ -130,14 +130,14 @@ fn bad_leaders_in_a_row_cost_a_view_each() {
     let leaders = first_leaders(7);
     let mut longest = Span::ZERO;
     for seed in 0..40 {
-        // A dead one first, then one that lies, or the other way round.
-        let (dead, liar) = match seed % 2 {
+        // A dead one first, then a Byzantine one, or the other way round.
+        let (dead, byzantine) = match seed % 2 {
             0 => (leaders[0], leaders[1]),
             _ => (leaders[1], leaders[0]),
         };
         let knobs = Knobs {
             count: 7,
-            liars: vec![liar],
+            byzantine: vec![byzantine],
             ..Knobs::default()
         };
         let mut cluster = Cluster::new(seed, knobs);
@@ -147,7 +147,7 @@ fn bad_leaders_in_a_row_cost_a_view_each() {
         let bound = Span::from_millis((faulty + 2) * VIEW_MILLIS);
         longest = longest.max(time_to_final(&mut cluster, b"item", bound));
     }
-    std::println!("bft: behind a dead and a lying leader final after {longest} at most");
+    std::println!("bft: behind a dead and a Byzantine leader final after {longest} at most");
 }
 
 #[test]
@@ -304,8 +304,8 @@ fn evidence_that_is_altered_anywhere_convicts_nobody() {
     let double = |kind| [keys.on(kind, &one), keys.on(kind, &two)];
     let both = [keys.null(1), keys.on(VoteKind::Finalize, &one)];
     let mut refused = 0;
-    for lies in [double(VoteKind::Notarize), double(VoteKind::Finalize), both] {
-        let votes = lies.map(|statement| keys.vote(2, statement));
+    for contradicting in [double(VoteKind::Notarize), double(VoteKind::Finalize), both] {
+        let votes = contradicting.map(|statement| keys.vote(2, statement));
         let verify = |votes: [Vote; 2], chain, epoch| {
             let evidence = Evidence::of(votes[0], votes[1])?;
             let verdict = evidence.verify(chain, epoch, set, &verifier);
@@ -335,43 +335,43 @@ fn evidence_that_is_altered_anywhere_convicts_nobody() {
     for (a, b) in [(honest[0], honest[1]), (honest[0], keys.null(1))] {
         assert_eq!(Evidence::of(keys.vote(2, a), keys.vote(2, b)), None);
     }
-    std::println!("bft: {refused} altered proofs of lies refused");
+    std::println!("bft: {refused} altered evidence refused");
 }
 
 #[test]
-fn a_liar_is_accused_once_per_view() {
+fn who_equivocates_is_reported_once_per_view() {
     let keys = Keys::new(&[1; 4]);
     let me = keys.leader(4);
-    let liar = keys.leader(2);
+    let byzantine = keys.leader(2);
     let mut solo = Solo::new(&keys, me, Mutant::None);
     for round in 0..3 {
         for name in [b"one", b"two"] {
             let block = keys.block(1, keys.epoch.root(), &[name]);
             for kind in [VoteKind::Notarize, VoteKind::Finalize] {
-                let vote = keys.vote(liar, keys.on(kind, &block));
-                solo.hear(liar, Message::Vote(vote));
+                let vote = keys.vote(byzantine, keys.on(kind, &block));
+                solo.hear(byzantine, Message::Vote(vote));
             }
         }
-        solo.hear(liar, Message::Vote(keys.vote(liar, keys.null(1))));
+        solo.hear(byzantine, Message::Vote(keys.vote(byzantine, keys.null(1))));
         assert_eq!(solo.evidence.len(), 1, "round {round}");
     }
-    assert_eq!(solo.evidence[0].culprit(), ValidatorIndex(liar));
+    assert_eq!(solo.evidence[0].culprit(), ValidatorIndex(byzantine));
 }
 
 /// As many as tolerated and one more run twice with one key, once in each half of
 /// a parted world. Each half is a quorum with them.
 fn forked_world(seed: u64, count: u64) -> (Cluster, Vec<usize>) {
-    let liars = (count - 1) / 3 + 1;
+    let byzantine = (count - 1) / 3 + 1;
     let knobs = Knobs {
         count,
-        twins: (0..liars).collect(),
+        twins: (0..byzantine).collect(),
         ..Knobs::default()
     };
     let mut cluster = Cluster::new(seed, knobs);
-    let [count, liars] = [count, liars].map(|number| usize::try_from(number).unwrap());
-    let honest_left = liars + (count - liars) / 2;
+    let [count, byzantine] = [count, byzantine].map(|number| usize::try_from(number).unwrap());
+    let honest_left = byzantine + (count - byzantine) / 2;
     let left: Vec<usize> = (0..honest_left).collect();
-    let right: Vec<usize> = (honest_left..count + liars).collect();
+    let right: Vec<usize> = (honest_left..count + byzantine).collect();
     for &one in &left {
         cluster.submit_at(one, b"left");
         for &other in &right {
@@ -382,7 +382,7 @@ fn forked_world(seed: u64, count: u64) -> (Cluster, Vec<usize>) {
     for &other in &right {
         cluster.submit_at(other, b"right");
     }
-    (cluster, vec![liars, honest_left])
+    (cluster, vec![byzantine, honest_left])
 }
 
 fn certs_of(cluster: &Cluster, slot: usize) -> Vec<Proven> {
@@ -410,7 +410,7 @@ fn convicted(cluster: &mut Cluster, certs: &[Proven]) -> BTreeSet<ValidatorIndex
 fn a_fork_convicts_its_authors() {
     for (seed, count) in [(20, 4), (21, 4), (22, 7), (23, 7)] {
         let (mut cluster, sides) = forked_world(seed, count);
-        let liars: BTreeSet<ValidatorIndex> = (0..sides[0])
+        let byzantine: BTreeSet<ValidatorIndex> = (0..sides[0])
             .map(|place| ValidatorIndex(u16::try_from(place).unwrap()))
             .collect();
         cluster.run_for(Span::from_secs(5));
@@ -426,7 +426,7 @@ fn a_fork_convicts_its_authors() {
                     assert_ne!(one.statement.block, other.statement.block);
                     let pair = [one.clone(), other.clone()];
                     let guilty = convicted(&mut cluster, &pair);
-                    assert_eq!(guilty, liars, "both finalizations name them");
+                    assert_eq!(guilty, byzantine, "both finalizations name them");
                     forks += 1;
                 }
             }
@@ -436,7 +436,7 @@ fn a_fork_convicts_its_authors() {
             "the halves finalise different blocks of one view"
         );
         let all: Vec<Proven> = left.into_iter().chain(right).collect();
-        assert_eq!(convicted(&mut cluster, &all), liars);
+        assert_eq!(convicted(&mut cluster, &all), byzantine);
         cluster.cut.clear();
         cluster.submit(b"met");
         cluster.run_for(Span::from_secs(5));
@@ -481,15 +481,15 @@ fn two_blocks_of_view_1() -> (Keys, [Block; 2]) {
     (keys, blocks)
 }
 
-/// I14, the other half: whatever an honest validator hears from a liar itself in the
+/// I14, the other half: whatever an honest validator hears from a Byzantine validator itself in the
 /// view that it is in, and that no honest one signs both of, it shows once. In every
 /// order, and whatever a certificate says already.
 #[test]
 fn two_votes_that_contradict_each_other_are_shown_once() {
     let (keys, blocks) = two_blocks_of_view_1();
     let leader = keys.leader(1);
-    let liar = keys.without(&[leader])[0];
-    let others = keys.without(&[leader, liar]);
+    let byzantine = keys.without(&[leader])[0];
+    let others = keys.without(&[leader, byzantine]);
     let me = others[0];
     let mut statements = vec![keys.null(1)];
     for block in &blocks {
@@ -499,22 +499,23 @@ fn two_votes_that_contradict_each_other_are_shown_once() {
     let mut shown = 0;
     for first in &statements {
         for second in &statements {
-            let lies = Evidence::of(keys.vote(liar, *first), keys.vote(liar, *second));
+            let contradicting =
+                Evidence::of(keys.vote(byzantine, *first), keys.vote(byzantine, *second));
             for settled in [None, Some(*first), Some(*second)] {
-                // A certificate that the liar is not in, or that it is in.
+                // A certificate that the Byzantine validator is not in, or that it is in.
                 for signers in [
                     vec![leader, others[0], others[1]],
-                    vec![leader, liar, others[1]],
+                    vec![leader, byzantine, others[1]],
                 ] {
                     let mut solo = Solo::new(&keys, me, Mutant::None);
                     if let Some(statement) = settled {
                         solo.hear_cert(leader, keys.cert(&signers, statement));
                     }
                     for statement in [first, second, first] {
-                        solo.hear(liar, Message::Vote(keys.vote(liar, *statement)));
+                        solo.hear(byzantine, Message::Vote(keys.vote(byzantine, *statement)));
                     }
-                    let in_cert = settled.is_some_and(|_| signers.contains(&liar));
-                    let expected = usize::from(lies.is_some());
+                    let in_cert = settled.is_some_and(|_| signers.contains(&byzantine));
+                    let expected = usize::from(contradicting.is_some());
                     assert_eq!(
                         solo.evidence.len(),
                         expected,
@@ -522,7 +523,7 @@ fn two_votes_that_contradict_each_other_are_shown_once() {
                     );
                     shown += expected;
                     if let Some(evidence) = solo.evidence.first() {
-                        assert_eq!(evidence.culprit(), ValidatorIndex(liar));
+                        assert_eq!(evidence.culprit(), ValidatorIndex(byzantine));
                     }
                 }
             }
@@ -531,33 +532,33 @@ fn two_votes_that_contradict_each_other_are_shown_once() {
     assert!(shown > 40, "{shown}");
 }
 
-/// A certificate can hold the other half of a lie.
+/// A certificate can hold the other half of an equivocation.
 #[test]
 fn a_certificate_that_contradicts_a_vote_is_shown() {
     let (keys, blocks) = two_blocks_of_view_1();
     let leader = keys.leader(1);
-    let [liar, me, other] = keys.without(&[leader])[..] else {
+    let [byzantine, me, other] = keys.without(&[leader])[..] else {
         panic!("three others");
     };
     let mut solo = Solo::new(&keys, me, Mutant::None);
-    let vote = keys.vote(liar, keys.on(VoteKind::Notarize, &blocks[0]));
-    solo.hear(liar, Message::Vote(vote));
+    let vote = keys.vote(byzantine, keys.on(VoteKind::Notarize, &blocks[0]));
+    solo.hear(byzantine, Message::Vote(vote));
     let cert = keys.cert(
-        &[leader, liar, other],
+        &[leader, byzantine, other],
         keys.on(VoteKind::Notarize, &blocks[1]),
     );
     solo.hear_cert(other, cert.clone());
     solo.hear_cert(leader, cert);
     assert_eq!(solo.evidence.len(), 1);
-    assert_eq!(solo.evidence[0].culprit(), ValidatorIndex(liar));
+    assert_eq!(solo.evidence[0].culprit(), ValidatorIndex(byzantine));
 }
 
 /// Whoever speaks in somebody else's name takes nobody's place.
 #[test]
-fn a_forged_vote_does_not_hide_a_lie() {
+fn a_forged_vote_does_not_hide_an_equivocation() {
     let (keys, blocks) = two_blocks_of_view_1();
     let leader = keys.leader(1);
-    let [liar, me, other] = keys.without(&[leader])[..] else {
+    let [byzantine, me, other] = keys.without(&[leader])[..] else {
         panic!("three others");
     };
     let on = |block| keys.on(VoteKind::Notarize, block);
@@ -565,12 +566,18 @@ fn a_forged_vote_does_not_hide_a_lie() {
     solo.hear_cert(leader, keys.cert(&[leader, me, other], on(&blocks[0])));
     let forged = Vote {
         signature: keys.vote(other, on(&blocks[0])).signature,
-        ..keys.vote(liar, on(&blocks[0]))
+        ..keys.vote(byzantine, on(&blocks[0]))
     };
     solo.hear(other, Message::Vote(forged));
-    solo.hear(liar, Message::Vote(forged));
-    solo.hear(liar, Message::Vote(keys.vote(liar, on(&blocks[0]))));
-    solo.hear(liar, Message::Vote(keys.vote(liar, on(&blocks[1]))));
+    solo.hear(byzantine, Message::Vote(forged));
+    solo.hear(
+        byzantine,
+        Message::Vote(keys.vote(byzantine, on(&blocks[0]))),
+    );
+    solo.hear(
+        byzantine,
+        Message::Vote(keys.vote(byzantine, on(&blocks[1]))),
+    );
     assert_eq!(solo.evidence.len(), 1);
 }
 

@@ -239,7 +239,7 @@ impl Ledger {
             return;
         }
         if let Some(open) = self.assemblies.by_view.get(&view) {
-            // Two blocks of one view are a lie: the vote of the second one shows it.
+            // Two blocks of one view are an equivocation: the vote of the second one shows it.
             if open.hash != hash && was_expected {
                 self.on_certificates(from, &compact, out);
             }

@@ -412,7 +412,7 @@ impl Ledger {
         }
     }
 
-    /// A validator lied: the proof goes onto the ledger.
+    /// A validator equivocated: the proof goes onto the ledger.
     fn report_equivocation(&mut self, evidence: Evidence) {
         let Some(signer) = self.config.signer.clone() else {
             return;
@@ -421,7 +421,7 @@ impl Ledger {
     }
 
     /// Puts an operation of the node itself into the pool. It may fail there, as any
-    /// other: whoever else has seen the lie accuses as well.
+    /// other: whoever else has seen the equivocation reports it as well.
     fn submit_own(&mut self, operation: Operation, signer: &crate::crypto::SharedSigner) {
         let Some(running) = self.phase.running() else {
             return;
@@ -589,7 +589,7 @@ const fn why_not_executed(bad: Bad) -> &'static str {
              damaged, or it runs another version than the others. Stop it and compare"
         }
         Bad::Parent | Bad::Time | Bad::Transaction | Bad::Invalid => {
-            "a final block breaks the rules of the ledger: more than a third of the power lies, \
+            "a final block breaks the rules of the ledger: more than a third of the power is Byzantine, \
              or this node runs another version than the others. Stop it and compare"
         }
     }

@@ -23,7 +23,7 @@ pub(in crate::ledger) fn fork_reason(culprits: &[Evidence], set: &ValidatorSet) 
         _ => format!("both sides were signed by {named} and {left_out} more"),
     };
     format!(
-        "the ledger is forked: more than a third of the power lies; {guilty}. Stop the other \
+        "the ledger is forked: more than a third of the power is Byzantine; {guilty}. Stop the other \
          nodes and keep all data directories: they hold the proof"
     )
 }

@@ -146,7 +146,7 @@ impl Ledger {
     }
 
     /// A peer lacks the block that it was asked for. What it says is a hint about
-    /// itself; who lies is not asked any more.
+    /// itself; who is Byzantine is not asked any more.
     pub(in crate::ledger) fn on_earliest_retained(
         &mut self,
         from: NodeId,

@@ -275,7 +275,7 @@ impl Pool {
                 // Others check before they hand on; what clients of this node hand
                 // in, nobody has checked, and one of them must not stop the others.
                 if source != self.node {
-                    self.rates.take_from_liar(source, now);
+                    self.rates.take_from_offender(source, now);
                 }
                 self.bad_signatures.note(source);
                 return Err(error.into());

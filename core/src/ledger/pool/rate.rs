@@ -9,7 +9,7 @@ use super::rejection::{Rejection, Share};
 use crate::limits::{
     LEDGER_ACCOUNT_BYTES_PER_SECOND, LEDGER_ACCOUNT_TXS_PER_SECOND,
     LEDGER_BAD_SIGNATURES_PER_SECOND, LEDGER_CLUSTER_BYTES_PER_SECOND, LEDGER_CLUSTER_METERS_MAX,
-    LEDGER_CLUSTER_TXS_PER_SECOND, LEDGER_LIARS_MAX, LEDGER_METERS_MAX, LEDGER_RATE_BURST,
+    LEDGER_CLUSTER_TXS_PER_SECOND, LEDGER_METERS_MAX, LEDGER_OFFENDERS_MAX, LEDGER_RATE_BURST,
 };
 use crate::types::{ClusterId, NodeId, Span, Time};
 
@@ -98,7 +98,7 @@ pub(super) struct Rates {
     accounts: BTreeMap<AccountId, Meter>,
     clusters: BTreeMap<Option<ClusterId>, Meter>,
     /// Nodes that have submitted bad signatures.
-    liars: BTreeMap<NodeId, Meter>,
+    offenders: BTreeMap<NodeId, Meter>,
 }
 
 /// Who hands a transaction in, and how large it is.
@@ -123,9 +123,9 @@ impl Rates {
         let meter = |found: Option<&Meter>| found.copied().unwrap_or_default();
         let account = meter(self.accounts.get(&sender.account));
         let cluster = meter(self.clusters.get(&sender.cluster));
-        let liar = meter(self.liars.get(&sender.node));
+        let offender = meter(self.offenders.get(&sender.node));
         for (by, wait) in [
-            (Share::Peer, liar.wait(0, BAD_SIGNATURES, now)),
+            (Share::Peer, offender.wait(0, BAD_SIGNATURES, now)),
             (Share::Cluster, cluster.wait(sender.bytes, CLUSTER, now)),
             (Share::Account, account.wait(sender.bytes, ACCOUNT, now)),
         ] {
@@ -158,10 +158,10 @@ impl Rates {
     }
 
     /// Somebody submitted a bad signature.
-    pub(super) fn take_from_liar(&mut self, node: NodeId, now: Time) {
-        self.liars.retain(|_, meter| meter.is_open(now));
-        make_room(&mut self.liars, &node, LEDGER_LIARS_MAX, now);
-        let meter = self.liars.entry(node).or_default();
+    pub(super) fn take_from_offender(&mut self, node: NodeId, now: Time) {
+        self.offenders.retain(|_, meter| meter.is_open(now));
+        make_room(&mut self.offenders, &node, LEDGER_OFFENDERS_MAX, now);
+        let meter = self.offenders.entry(node).or_default();
         meter.take(0, BAD_SIGNATURES, now);
     }
 
@@ -172,7 +172,10 @@ impl Rates {
             self.clusters.len() <= LEDGER_CLUSTER_METERS_MAX,
             "G2: buckets of clusters"
         );
-        assert!(self.liars.len() <= LEDGER_LIARS_MAX, "G2: buckets of liars");
+        assert!(
+            self.offenders.len() <= LEDGER_OFFENDERS_MAX,
+            "G2: buckets of offenders"
+        );
     }
 }
 

@@ -339,13 +339,13 @@ fn forged(bytes: &Bytes) -> Bytes {
 #[test]
 fn who_hands_in_bad_signatures_is_not_listened_to() {
     let mut setup = Setup::new(2);
-    let [liar, honest] = setup.clusters[..] else {
+    let [offender, honest] = setup.clusters[..] else {
         unreachable!()
     };
     let mut checked = 0;
     loop {
         let bytes = forged(&setup.sign(0, 0, 100 + checked));
-        match setup.admit(bytes, liar) {
+        match setup.admit(bytes, offender) {
             Err(Rejection::Tx(_)) => checked += 1,
             Err(Rejection::TooFast { by, .. }) => {
                 assert_eq!(by, Share::Peer);
@@ -359,7 +359,7 @@ fn who_hands_in_bad_signatures_is_not_listened_to() {
     // Neither the account that it spoke for nor anybody else has paid for it.
     let good = setup.sign(0, 0, 100);
     assert!(matches!(
-        setup.admit(good.clone(), liar),
+        setup.admit(good.clone(), offender),
         Err(Rejection::TooFast {
             by: Share::Peer,
             ..
@@ -377,7 +377,7 @@ fn who_hands_in_bad_signatures_is_not_listened_to() {
     setup.pause();
     let good = setup.sign(7, 0, 100);
     assert_eq!(
-        setup.admit(good, liar),
+        setup.admit(good, offender),
         Ok(true),
         "after a while it is heard again"
     );

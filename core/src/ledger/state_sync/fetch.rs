@@ -35,7 +35,7 @@ pub(super) struct Fetch {
     stage: Stage,
     /// Who is asked.
     peer: NodeId,
-    /// Who lied, or does not have it.
+    /// Who sent a false part, or does not have it.
     shunned: BTreeSet<NodeId>,
     /// Who has said that no more epochs have ended, and whether it then offered a
     /// state of a later one all the same.
@@ -307,10 +307,10 @@ impl Ledger {
     fn on_ends(&mut self, ends: &[EpochEnd], out: &mut Outbox<Effect>) {
         let fetch = self.sync.fetch.as_mut().expect("the caller has seen it");
         let mut ops = Vec::new();
-        let mut is_lie = false;
+        let mut is_false = false;
         for end in ends {
             if !fetch.follow(end, &*self.config.verifier) {
-                is_lie = true;
+                is_false = true;
                 break;
             }
             // True whatever the state is: they prove themselves.
@@ -324,7 +324,7 @@ impl Ledger {
             fetch.told_all = None;
             self.commit_to_store(ops, false, out);
         }
-        if is_lie {
+        if is_false {
             return self.ask_another(true, out);
         }
         if ends.is_empty() {
@@ -429,7 +429,7 @@ impl Ledger {
     }
 
     /// What was read from the disk does not fit what somebody says. The disk may be
-    /// damaged, and then all others would look like liars: it is dropped.
+    /// damaged, and then all others would look like Byzantine validators: it is dropped.
     fn begin_anew(&mut self, out: &mut Outbox<Effect>) {
         let Some(fetch) = &mut self.sync.fetch else {
             return;

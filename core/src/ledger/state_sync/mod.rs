@@ -13,7 +13,7 @@
 //! are verified one by one; the header behind the offered block is final by the
 //! certificate of its epoch and commits to state, results and history. Every chunk
 //! is verified as it comes: its last entry leads to that root, and everything to the
-//! left of its way is what was fetched before. So a lie is refused at once, whoever
+//! left of its way is what was fetched before. So a false part is refused at once, whoever
 //! told it is not asked again, and the chunks may come from different peers.
 //!
 //! # Crashes

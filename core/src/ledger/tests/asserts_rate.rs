@@ -4,8 +4,8 @@ use super::{Meter, Rates, Sender};
 use crate::ledger::tests::asserts::node;
 use crate::ledger::{AccountId, Rejection, Share};
 use crate::limits::{
-    LEDGER_BAD_SIGNATURES_PER_SECOND, LEDGER_CLUSTER_METERS_MAX, LEDGER_LIARS_MAX,
-    LEDGER_METERS_MAX, LEDGER_RATE_BURST,
+    LEDGER_BAD_SIGNATURES_PER_SECOND, LEDGER_CLUSTER_METERS_MAX, LEDGER_METERS_MAX,
+    LEDGER_OFFENDERS_MAX, LEDGER_RATE_BURST,
 };
 use crate::types::{ClusterId, NodeId, Span, Time};
 
@@ -28,18 +28,21 @@ const fn sender(account: AccountId, node: u128) -> Sender {
 
 /// Nobody's bucket runs out in the meantime: no time passes.
 #[test]
-fn more_liars_than_are_remembered_neither_grow_nor_free_the_worst() {
+fn more_offenders_than_are_remembered_neither_grow_nor_free_the_worst() {
     let mut rates = Rates::default();
     let worst = NodeId(0);
     for _ in 0..LEDGER_RATE_BURST.0 / Span::from_secs(1).0 * LEDGER_BAD_SIGNATURES_PER_SECOND {
-        rates.take_from_liar(worst, NOW);
+        rates.take_from_offender(worst, NOW);
     }
-    for number in (1_u128..).take(3 * LEDGER_LIARS_MAX) {
-        rates.take_from_liar(NodeId(number), NOW);
+    for number in (1_u128..).take(3 * LEDGER_OFFENDERS_MAX) {
+        rates.take_from_offender(NodeId(number), NOW);
         rates.check_bounds();
-        assert!(rates.liars.contains_key(&NodeId(number)), "news is kept");
+        assert!(
+            rates.offenders.contains_key(&NodeId(number)),
+            "news is kept"
+        );
     }
-    assert_eq!(rates.liars.len(), LEDGER_LIARS_MAX);
+    assert_eq!(rates.offenders.len(), LEDGER_OFFENDERS_MAX);
     let refused = rates.check(&sender(account(0), worst.0), NOW);
     let by_peer = |rejection: &Rejection| {
         let by = Share::Peer;
@@ -48,8 +51,8 @@ fn more_liars_than_are_remembered_neither_grow_nor_free_the_worst() {
     assert!(refused.is_err_and(|it| by_peer(&it)), "it is held back");
     // When they have paid, nobody is remembered but who comes next.
     let later = NOW + LEDGER_RATE_BURST + Span::from_secs(1);
-    rates.take_from_liar(NodeId(7), later);
-    assert_eq!(rates.liars.len(), 1);
+    rates.take_from_offender(NodeId(7), later);
+    assert_eq!(rates.offenders.len(), 1);
 }
 
 #[test]
@@ -100,14 +103,14 @@ fn buckets_are_bounded() {
 }
 
 #[test]
-#[should_panic(expected = "G2: buckets of liars")]
-fn buckets_of_liars_are_bounded() {
+#[should_panic(expected = "G2: buckets of offenders")]
+fn buckets_of_offenders_are_bounded() {
     let mut ledger = node();
-    let liars = &mut ledger.pool.rates.liars;
-    liars.extend(
+    let offenders = &mut ledger.pool.rates.offenders;
+    offenders.extend(
         (0..)
             .map(|number| (NodeId(number), Meter::default()))
-            .take(LEDGER_LIARS_MAX + 1),
+            .take(LEDGER_OFFENDERS_MAX + 1),
     );
     ledger.check_invariants();
 }

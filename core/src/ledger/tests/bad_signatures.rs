@@ -9,7 +9,7 @@ use crate::crypto::Fingerprint;
 use crate::ledger::tests::asserts::{node, running};
 use crate::ledger::tests::cluster::note;
 use crate::ledger::{Effect, Event, Ledger, LedgerStatus, Message, Request, Response};
-use crate::limits::{LEDGER_BAD_SOURCES_NAMED, LEDGER_LIARS_MAX};
+use crate::limits::{LEDGER_BAD_SOURCES_NAMED, LEDGER_OFFENDERS_MAX};
 use crate::machine::{Machine as _, Outbox};
 use crate::types::{NodeId, RequestId};
 
@@ -54,7 +54,7 @@ fn more_sources_than_are_named_leave_the_status_small_and_the_total_right() {
     // One that comes again, and then ever new ones, more than have buckets at once.
     let worst = stranger(0);
     hand_in(&mut ledger, worst, 7);
-    let sources = 2 * LEDGER_LIARS_MAX;
+    let sources = 2 * LEDGER_OFFENDERS_MAX;
     for number in 1..sources {
         hand_in(&mut ledger, stranger(number), 1);
         if number % LEDGER_BAD_SOURCES_NAMED == 0 {

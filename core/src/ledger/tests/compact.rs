@@ -226,7 +226,7 @@ fn items_take_no_more_room_than_the_header_says() {
     assert_eq!(cluster.ledger(other).assembled(), (3, 1));
 }
 
-/// The second block of a lying leader is not taken in, but its vote is: with that of the
+/// The second block of a Byzantine leader is not taken in, but its vote is: with that of the
 /// first one it is the proof.
 #[test]
 fn two_blocks_of_one_view_are_shown_though_neither_is_whole() {

@@ -83,12 +83,12 @@ fn asked(effects: &[Effect]) -> Option<NodeId> {
 }
 
 /// The names are in order, and all below those of validators: each is next after the one
-/// that has just lied.
+/// that has just made a false claim.
 #[test]
-fn who_claims_to_be_ahead_and_lies_does_not_keep_the_validators_from_being_asked() {
+fn who_falsely_claims_to_be_ahead_does_not_keep_the_validators_from_being_asked() {
     let mut ledger = node();
     let (now, far) = (ledger.now, Epoch(1_000_000));
-    let lie = || Message::Sync(SyncMessage::Epochs(vec![samples::epoch_end()]));
+    let claim = || Message::Sync(SyncMessage::Epochs(vec![samples::epoch_end()]));
     let first = hear(&mut ledger, now, NodeId(1), said_in(far));
     let mut present = asked(&first).expect("it fetches the state");
     let mut seen = BTreeSet::new();
@@ -96,7 +96,7 @@ fn who_claims_to_be_ahead_and_lies_does_not_keep_the_validators_from_being_asked
         let stranger = NodeId(next);
         seen.insert(present);
         hear(&mut ledger, now, stranger, said_in(far));
-        let Some(next) = asked(&hear(&mut ledger, now, present, lie())) else {
+        let Some(next) = asked(&hear(&mut ledger, now, present, claim())) else {
             break;
         };
         assert!(ledger.sync.shunned() <= LEDGER_FETCH_SHUNNED_MAX);

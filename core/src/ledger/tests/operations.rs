@@ -301,7 +301,7 @@ fn validators_decide_by_saying_the_same() {
 }
 
 #[test]
-fn who_lies_is_convicted_once_and_votes_no_more() {
+fn who_equivocates_is_convicted_once_and_votes_no_more() {
     let mut chain = Chain::new();
     let key = *chain.signer(2).public_key();
     let place = chain

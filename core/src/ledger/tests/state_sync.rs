@@ -1,4 +1,4 @@
-//! Nodes that fetch the state: new ones, those that were away, and whoever lies to
+//! Nodes that fetch the state: new ones, those that were away, and whoever deceives
 //! them.
 
 extern crate std;
@@ -281,7 +281,7 @@ fn who_goes_away_is_replaced_by_another() {
 
 #[test]
 fn who_promises_later_epochs_without_proof_is_left() {
-    lied_to(62, |from, _, message| {
+    with_byzantine_peers(62, |from, _, message| {
         Some(match message {
             Message::Sync(SyncMessage::Epochs(_)) if from != 2 => {
                 Message::Sync(SyncMessage::Epochs(Vec::new()))
@@ -295,7 +295,7 @@ fn who_promises_later_epochs_without_proof_is_left() {
     });
 }
 
-/// What liars make of a chunk.
+/// What Byzantine validators make of a chunk.
 fn altered(kind: u64, mut chunk: Chunk) -> Chunk {
     let middle = chunk.pairs.len() / 2;
     match kind {
@@ -321,8 +321,8 @@ fn altered(kind: u64, mut chunk: Chunk) -> Chunk {
     chunk
 }
 
-/// A world in which all but one validator tell lies about states.
-fn lied_to(seed: u64, tamper: fn(usize, usize, Message) -> Option<Message>) {
+/// A world in which all but one validator offer false states.
+fn with_byzantine_peers(seed: u64, tamper: fn(usize, usize, Message) -> Option<Message>) {
     let mut cluster = old_world(seed, near());
     cluster.tamper = tamper;
     // Blocks are not to be quicker than the one who tells the truth.
@@ -336,11 +336,11 @@ fn lied_to(seed: u64, tamper: fn(usize, usize, Message) -> Option<Message>) {
     );
 }
 
-macro_rules! lies {
+macro_rules! tampered {
     ($($name:ident: $kind:literal),+ $(,)?) => {$(
         #[test]
         fn $name() {
-            lied_to(40 + $kind, |from, _, message| Some(match message {
+            with_byzantine_peers(40 + $kind, |from, _, message| Some(match message {
                 Message::Sync(SyncMessage::Chunk(chunk)) if from != 2 => {
                     let chunk = altered($kind, *chunk);
                     Message::Sync(SyncMessage::Chunk(chunk.into()))
@@ -351,7 +351,7 @@ macro_rules! lies {
     )+};
 }
 
-lies! {
+tampered! {
     a_changed_value_is_refused: 0,
     an_entry_that_is_left_out_is_refused: 1,
     entries_in_another_order_are_refused: 2,
@@ -364,7 +364,7 @@ lies! {
 
 #[test]
 fn a_forged_point_or_end_of_an_epoch_is_refused() {
-    lied_to(60, |from, _, message| {
+    with_byzantine_peers(60, |from, _, message| {
         Some(match message {
             Message::Sync(SyncMessage::Checkpoint(mut checkpoint)) if from != 2 => {
                 match from {
@@ -377,7 +377,7 @@ fn a_forged_point_or_end_of_an_epoch_is_refused() {
             other => other,
         })
     });
-    lied_to(61, |from, _, message| {
+    with_byzantine_peers(61, |from, _, message| {
         Some(match message {
             Message::Sync(SyncMessage::Epochs(mut ends)) if from != 2 => {
                 match (from, ends.pop()) {

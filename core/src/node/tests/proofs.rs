@@ -424,7 +424,7 @@ fn forged_shares_are_not_used() {
     assert_eq!(
         cluster.part(leader).head_disagreements(),
         1,
-        "only the voter's own lie is counted, once"
+        "only the voter's own signature is counted, once"
     );
     cluster.cut.clear();
     cluster.run_until("the answer", |cluster| cluster.replies.contains_key(&asked));
@@ -437,16 +437,22 @@ fn forged_shares_are_not_used() {
 fn a_voter_with_another_key_than_announced_is_left_out() {
     let mut cluster = cluster(|config| {
         with_keys(config);
-        let liar = voters(0..3).voters[0];
-        config.voter_keys.insert(liar, *signer(4).public_key());
+        let byzantine = voters(0..3).voters[0];
+        config.voter_keys.insert(byzantine, *signer(4).public_key());
     });
-    let liar = voters(0..3).voters[0];
+    let byzantine = voters(0..3).voters[0];
     let leader = cluster.elect();
-    let at = others(&cluster, liar)[0];
+    let at = others(&cluster, byzantine)[0];
     let last = fill(&mut cluster, leader, 3);
     level_up(&mut cluster, at, last);
     let proof = proof_of(cluster.ask(at, prove(last, 1)));
-    assert!(proof.head.signatures.iter().all(|one| one.node != liar));
+    assert!(
+        proof
+            .head
+            .signatures
+            .iter()
+            .all(|one| one.node != byzantine)
+    );
     check(&cluster, &proof);
 }
 

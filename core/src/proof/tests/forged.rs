@@ -262,9 +262,9 @@ fn a_proof_of_another_cluster_does_not_move() {
     ));
 }
 
-/// Even a lying majority cannot have terms go down: the verifier sees it.
+/// Even a Byzantine majority cannot have terms go down: the verifier sees it.
 #[test]
-fn lies_of_a_majority_that_show_are_refused() {
+fn forgeries_of_a_majority_that_show_are_refused() {
     let mut fixture = Fixture::new(3, 0);
     [3, 2, 2, 4]
         .into_iter()
@@ -275,15 +275,15 @@ fn lies_of_a_majority_that_show_are_refused() {
         Err(LogProofError::BadTerms)
     );
     assert_eq!(verify(&fixture, &fixture.proof(2, 2)), Ok(()));
-    let mut lie = fixture.proof(2, 2);
-    lie.head = fixture.signed(
+    let mut forged = fixture.proof(2, 2);
+    forged.head = fixture.signed(
         LogHead {
             commit_term: Term(1),
-            ..lie.head.head
+            ..forged.head.head
         },
         &[0, 1],
     );
-    assert_eq!(verify(&fixture, &lie), Err(LogProofError::BadTerms));
+    assert_eq!(verify(&fixture, &forged), Err(LogProofError::BadTerms));
     let mut last = fixture.proof(4, 1);
     last.head = fixture.signed(
         LogHead {

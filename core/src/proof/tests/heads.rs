@@ -233,7 +233,7 @@ fn every_head_continues_every_older_one() {
     }
 }
 
-/// A majority that lies can sign such heads; they still do not pass for the
+/// A Byzantine majority can sign such heads; they still do not pass for the
 /// continuation of an honest one.
 #[test]
 fn a_forked_or_backward_head_continues_nothing() {

@@ -170,7 +170,7 @@ impl LedgerChecker {
                 continue;
             }
             if self.is_honest_node(member.node) {
-                let message = format!("{} is convicted and never lied", member.node);
+                let message = format!("{} is convicted and was always honest", member.node);
                 return Err(("I14 nobody honest is convicted", message));
             }
             self.chain.convicted.push(member.node);
@@ -213,8 +213,8 @@ impl LedgerChecker {
         Ok(())
     }
 
-    /// A liar claims that blocks are final.
-    pub fn on_lie(&self, message: &Message) -> Result<(), Finding> {
+    /// A Byzantine validator claims that blocks are final.
+    pub fn on_deviation(&self, message: &Message) -> Result<(), Finding> {
         let Message::Bft(bft::Message::Blocks(claim)) = message else {
             return Ok(());
         };

@@ -1,10 +1,11 @@
-//! Runs in which more than a third lies.
+//! Runs in which more than a third is Byzantine.
 //!
-//! Nobody honest is accused, however many lie. And while liars are no quorum by
-//! themselves, whoever forks the ledger leaves the signatures that convict it: the
+//! Nobody honest is accused, however many are Byzantine. And while Byzantine validators are no
+//! quorum by themselves, whoever forks the ledger leaves the signatures that convict it: the
 //! certificates of all honest nodes together name more than a third of the power. One
 //! node alone may hold too few, so what it names is only held to be true; and a quorum
-//! of liars can certify what no honest node has seen (`core/src/bft`, "Beyond a third").
+//! of Byzantine validators can certify what no honest node has seen (`core/src/bft`, "Beyond a
+//! third").
 
 use std::collections::BTreeSet;
 
@@ -21,7 +22,7 @@ const NAME: &str = "forensics";
 pub(super) enum Fork {
     /// More than a third of the power was convicted.
     Convicted,
-    /// A third or less was: a quorum lies.
+    /// A third or less was: a quorum is Byzantine.
     Unproven,
 }
 

@@ -13,7 +13,7 @@ use crate::world::{Coverage, Host};
 impl<S: Subject> Checker<S> for LedgerChecker {
     fn hooks(&self) -> Hooks {
         let always = Hooks::STARTED | Hooks::RECEIVED | Hooks::TOLD | Hooks::SENT | Hooks::STEPPED;
-        let always = always | Hooks::LIED;
+        let always = always | Hooks::DEVIATED;
         match self.fork {
             true => always | Hooks::TRANSMITTED | Hooks::DECIDED,
             false => always,
@@ -72,9 +72,9 @@ impl<S: Subject> Checker<S> for LedgerChecker {
         }
     }
 
-    fn lied(&mut self, message: &Message) -> Result<(), Finding> {
+    fn deviated(&mut self, message: &Message) -> Result<(), Finding> {
         match message {
-            Message::Ledger(message) => self.on_lie(message),
+            Message::Ledger(message) => self.on_deviation(message),
             _ => Ok(()),
         }
     }

@@ -8,19 +8,19 @@
 //! | I5 one vote per view and kind, over all lives of a process · I6 never given up and finalised · I7 no vote before it is on the disk | `votes.rs` |
 //! | I9 bounds | [`crate::check::shape`] |
 //! | I10 progress after healing | [`crate::world`] |
-//! | I14 nobody honest is convicted · lies that honest nodes hear are shown | `chain.rs`, `lies.rs` |
+//! | I14 nobody honest is convicted · equivocations that honest nodes hear are reported | `chain.rs`, `equivocations.rs` |
 //! | I15 epochs hand over to one set, and nobody votes in an earlier one | `votes.rs`, `chain.rs` |
 //! | I16 a light client believes only the real chain | `chain.rs` |
-//! | a fork convicts more than a third, unless liars are a quorum, and nobody honest | `fork.rs` |
+//! | a fork convicts more than a third, unless Byzantine validators are a quorum, and nobody honest | `fork.rs` |
 //!
 //! Votes and certificates are judged by their bytes: what is signed is put together
 //! here, and power is counted here.
 
 mod certs;
 mod chain;
+mod equivocations;
 mod fork;
 mod judge;
-mod lies;
 mod votes;
 
 use std::collections::BTreeMap;
@@ -39,8 +39,8 @@ use crate::world::Coverage;
 
 use certs::Certs;
 use chain::Chain;
+use equivocations::Equivocations;
 use fork::Fork;
-use lies::Lies;
 use votes::Votes;
 
 /// The judge of one run.
@@ -56,16 +56,16 @@ pub struct LedgerChecker {
     /// The set of each slot that was last found equal to the one of its epoch.
     alike: Vec<Option<(Epoch, Arc<ValidatorSet>)>>,
     votes: Votes,
-    lies: Lies,
+    equivocations: Equivocations,
     certs: Certs,
     chain: Chain,
     /// What clients were told.
     acknowledged: BTreeMap<TxId, Height>,
     /// The same, in the order in which they were told.
     told: Vec<TxId>,
-    /// More than a third lies: forks are expected.
+    /// More than a third is Byzantine: forks are expected.
     fork: bool,
-    /// Liars are no quorum by themselves: a fork must convict.
+    /// Byzantine validators are no quorum by themselves: a fork must convict.
     must_convict: bool,
     /// In such a run, all votes that were sent.
     tally: BTreeMap<Statement, BTreeMap<ValidatorIndex, Signature>>,
@@ -88,9 +88,9 @@ impl LedgerChecker {
     ) -> Self {
         let slots = nodes.len();
         let set = genesis.validators().expect("the genesis of a run is sound");
-        let liars = nodes.iter().zip(&honest).filter(|(_, honest)| !**honest);
-        let liars = liars.filter_map(|(node, _)| set.index_of(*node));
-        let must_convict = power_of(&set, liars) * 3 <= total_power(&set) * 2;
+        let byzantine = nodes.iter().zip(&honest).filter(|(_, honest)| !**honest);
+        let byzantine = byzantine.filter_map(|(node, _)| set.index_of(*node));
+        let must_convict = power_of(&set, byzantine) * 3 <= total_power(&set) * 2;
         Self {
             chain: Chain::new(genesis, slots),
             chain_id: genesis.chain(),
@@ -100,7 +100,7 @@ impl LedgerChecker {
             sets: BTreeMap::new(),
             alike: vec![None; slots],
             votes: Votes::new(slots),
-            lies: Lies::new(slots),
+            equivocations: Equivocations::new(slots),
             certs: Certs::default(),
             acknowledged: BTreeMap::new(),
             told: Vec::new(),
@@ -126,7 +126,7 @@ impl LedgerChecker {
     /// A process begins.
     pub fn started(&mut self, slot: usize) {
         self.chain.started(slot);
-        self.lies.forget(slot);
+        self.equivocations.forget(slot);
     }
 
     /// A node has the state after this block, and none of the blocks up to it.
@@ -157,7 +157,7 @@ impl LedgerChecker {
 
     /// An honest node took a step.
     pub fn stepped(&mut self, slot: usize, ledger: &Ledger) -> Result<(), Finding> {
-        self.shows_lies(slot, ledger)?;
+        self.reports_equivocations(slot, ledger)?;
         let Some(bft) = ledger.bft() else {
             return Ok(());
         };
@@ -225,7 +225,7 @@ impl LedgerChecker {
         coverage.states_fetched += self.fetched;
         coverage.epochs_ended += self.chain.epochs_ended();
         coverage.convictions += self.chain.convictions();
-        coverage.lies_shown += self.lies.shown();
+        coverage.equivocations_reported += self.equivocations.shown();
         coverage.views_given_up += self.certs.given_up();
         coverage.forks_convicted += u64::from(self.settled == Some(Fork::Convicted));
         coverage.forks_unproven += u64::from(self.settled == Some(Fork::Unproven));

@@ -30,10 +30,10 @@ impl<S: Subject> World<S> {
     }
 
     /// The next syncs of a cluster's log do nothing.
-    pub(in crate::world) fn arm_lies(&mut self, slot: usize, fault: &Fault) {
+    pub(in crate::world) fn arm_lying_syncs(&mut self, slot: usize, fault: &Fault) {
         if let Some(slot) = self.take_risk(slot) {
             let device = self.hosts[slot].device(Volume::Cluster);
-            device.disk.arm_lies(fault.args[1]);
+            device.disk.arm_lying_syncs(fault.args[1]);
             self.note_hit(Volume::Cluster, fault.kind);
         }
     }

@@ -38,10 +38,12 @@ impl<S: Subject> World<S> {
             return Vec::new();
         }
         let config = &self.config;
-        let damage =
-            config.disk.rots + config.disk.misdirects + config.disk.lies + config.topology.wipes
-                > 0
-                || config.disk.read_fail_ppm + config.disk.misread_ppm > 0;
+        let damage = config.disk.rots
+            + config.disk.misdirects
+            + config.disk.lying_syncs
+            + config.topology.wipes
+            > 0
+            || config.disk.read_fail_ppm + config.disk.misread_ppm > 0;
         let Cluster { victims, slots, .. } = &self.clusters.list[0];
         let mut slots: Vec<usize> = match damage {
             true => victims.clone(),

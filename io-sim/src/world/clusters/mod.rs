@@ -3,8 +3,8 @@
 //! Without a ledger all nodes of a world are one cluster: its voters, spare nodes that
 //! may join, and those that take the place of wiped machines. With one, validators are
 //! put into clusters in turns. A member of a cluster keeps to Raft's rules even where it
-//! lies to the ledger: a cluster is one organisation, the ledger is not. Twins are in no
-//! cluster, since a name has one process there, and neither is who finds no place among
+//! is Byzantine towards the ledger: a cluster is one organisation, the ledger is not. Twins are in
+//! no cluster, since a name has one process there, and neither is who finds no place among
 //! its voters.
 //!
 //! | file | holds |

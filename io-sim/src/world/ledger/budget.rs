@@ -8,7 +8,7 @@ use decube_core::crypto::PublicKey;
 use decube_core::ledger::{Member, ValidatorChange};
 use decube_core::types::NodeId;
 
-use super::{faulty_nodes, is_within_budget, lying_nodes, members};
+use super::{byzantine_nodes, faulty_nodes, is_within_budget, members};
 use crate::subject::Subject;
 use crate::world::host::Host;
 
@@ -24,7 +24,7 @@ pub(crate) struct Budget {
 
 impl Budget {
     /// Whether these are less than a third of the power, whichever of the open
-    /// changes come into force, and whether or not those who lie are convicted.
+    /// changes come into force, and whether or not Byzantine nodes are convicted.
     pub(in crate::world) fn is_bearable<S: Subject>(
         &self,
         hosts: &[Host<S>],
@@ -33,7 +33,7 @@ impl Budget {
         let Some(members) = members(hosts) else {
             return false;
         };
-        let liars = lying_nodes(hosts);
+        let byzantine = byzantine_nodes(hosts);
         let open = &self.open;
         let is_minority = |set: &Arc<ValidatorSet>| {
             let power = |node: &NodeId| set.get(set.index_of(*node)?);
@@ -54,7 +54,7 @@ impl Budget {
                 }
                 let mut convicted = after.clone();
                 for member in &mut convicted {
-                    member.is_jailed |= liars.contains(&member.node);
+                    member.is_jailed |= byzantine.contains(&member.node);
                 }
                 [after, convicted]
                     .iter()

@@ -34,7 +34,7 @@ impl<S: Subject> World<S> {
             0 => (Relay::Sparse, Proposals::Compact),
             _ => (Relay::Flood, Proposals::Whole),
         };
-        if let Part::Liar(_) = part {
+        if let Part::Byzantine(_) = part {
             // It changes its blocks, and then sends them in the short form or not.
             config.proposals = Proposals::Whole;
         }

@@ -37,7 +37,7 @@ impl<S: Subject> World<S> {
     }
 
     /// Whether the others can do without this honest node until it has found its way
-    /// back: it counts against the budget of lies, as if it were silent for ever.
+    /// back: it counts against the budget of Byzantine nodes, as if it were silent for ever.
     pub(in crate::world) fn may_lose_disk(&self, slot: usize) -> bool {
         let mut faulty = faulty_nodes(&self.hosts);
         faulty.push(self.hosts[slot].node);

@@ -1,4 +1,4 @@
-//! The end of the faults on the ledger, and what must follow: progress, though the liars
+//! The end of the faults on the ledger, and what must follow: progress, though the Byzantine nodes
 //! go on.
 
 use decube_core::bft::Bft;
@@ -12,7 +12,7 @@ use crate::subject::Subject;
 use crate::world::host::Host;
 
 impl<S: Subject> World<S> {
-    /// How long it may take: views that liars and the dead lead, at deadlines that
+    /// How long it may take: views that Byzantine nodes and the dead lead, at deadlines that
     /// have grown while the network was down, and blocks whose time is still to come
     /// because clocks were ahead.
     pub(in crate::world) fn bound_of_ledger(&self) -> u64 {
@@ -30,7 +30,7 @@ impl<S: Subject> World<S> {
         views * deadlines + 2 * clocks + 10 * clients * MILLI + 20_000 * MILLI
     }
 
-    /// Some who stay dead for ever: never so many that liars, the dead and those who
+    /// Some who stay dead for ever: never so many that Byzantine nodes, the dead and those who
     /// ask their way back are a third of the validators, now or after the epoch.
     pub(in crate::world) fn choose_dead_validators(&self) -> Vec<usize> {
         let Some(ledger_state) = furthest(&self.hosts).and_then(Ledger::ledger_state) else {

@@ -1,12 +1,13 @@
-//! The ledger: who validates at the beginning, who lies, and how much power lies at most.
+//! The ledger: who validates at the beginning, who is Byzantine, and how much power is Byzantine at
+//! most.
 //!
-//! A liar is an honest process whose words pass through a [`Liar`] on their way out,
-//! which holds its key and no other; so its lies fit the situation. How liars lie, and what
-//! twins are, stands in [`adversary`](crate::adversary).
+//! A Byzantine validator is an honest process whose words pass through a [`ByzantineNode`] on their
+//! way out, which holds its key and no other; so its deviations fit the situation. How they
+//! deviate, and what twins are, stands in [`adversary`](crate::adversary).
 //!
 //! | file | holds |
 //! |---|---|
-//! | `mod.rs` | who validates, who lies, and who cannot be counted on |
+//! | `mod.rs` | who validates, who is Byzantine, and who cannot be counted on |
 //! | `config.rs` | what a node's part in the ledger is built from |
 //! | `send.rs` | messages, and whom of two twins one hears |
 //! | `budget.rs` | how much may fail at once |
@@ -29,7 +30,7 @@ use decube_core::types::{ClusterId, NodeId};
 
 use super::host::{Host, Part};
 use super::{MILLI, SimEvent, World};
-use crate::adversary::Liar;
+use crate::adversary::ByzantineNode;
 use crate::clock::WALL_EPOCH_NS;
 use crate::config::{SimConfig, TopologySettings};
 use crate::device::Device;
@@ -77,9 +78,9 @@ pub(super) fn hosts<S: Subject>(
     for (number, host) in (VOTING_KEYS_FROM..).zip(&mut hosts) {
         host.voting_key = Some(SharedSigner::new(authority.signer(number)));
     }
-    let liars = choose_liars(seed, config, genesis, &hosts);
-    let second = second_side(&hosts, &liars);
-    for (number, slot) in (0..).zip(&liars) {
+    let byzantine = choose_byzantine(seed, config, genesis, &hosts);
+    let second = second_side(&hosts, &byzantine);
+    for (number, slot) in (0..).zip(&byzantine) {
         let signer = u64::try_from(*slot).expect("few slots");
         if number < config.adversary.twins {
             hosts[*slot].part = Part::Twin;
@@ -88,8 +89,9 @@ pub(super) fn hosts<S: Subject>(
             hosts.push(second);
         } else {
             let key = authority.signer(signer);
-            let liar = Liar::new(seed, signer, key, genesis.chain(), config, second.clone());
-            hosts[*slot].part = Part::Liar(Box::new(liar));
+            let byzantine =
+                ByzantineNode::new(seed, signer, key, genesis.chain(), config, second.clone());
+            hosts[*slot].part = Part::Byzantine(Box::new(byzantine));
         }
     }
     for (entity, host) in (0..).zip(&mut hosts) {
@@ -106,45 +108,46 @@ fn named_by<S: Subject>(key: SharedSigner) -> Host<S> {
     Host::new(key.public_key().node_id(), key)
 }
 
-/// As many of the wanted liars as the budget allows: less than a third of the power.
+/// As many of the wanted Byzantine validators as the budget allows: less than a third of the power.
 /// In runs that are to fork, as many as it takes, but no quorum: a fork by a quorum of
-/// liars need not convict anybody. Where that is what the run is about, just a quorum.
-fn choose_liars<S: Subject>(
+/// Byzantine validators need not convict anybody. Where that is what the run is about, just a
+/// quorum.
+fn choose_byzantine<S: Subject>(
     seed: u64,
     config: &SimConfig,
     genesis: &Genesis,
     hosts: &[Host<S>],
 ) -> Vec<usize> {
-    let mut stream = Stream::new(seed, Domain::Liar);
+    let mut stream = Stream::new(seed, Domain::Byzantine);
     let mut order: Vec<usize> = (0..genesis.members.len()).collect();
     stream.shuffle(&mut order);
-    let wanted = usize::try_from(config.adversary.liars).expect("few liars");
-    let mut liars: Vec<usize> = Vec::new();
+    let wanted = usize::try_from(config.adversary.byzantine_nodes).expect("few validators");
+    let mut byzantine: Vec<usize> = Vec::new();
     for slot in order {
-        let more = [liars.as_slice(), &[slot]].concat();
+        let more = [byzantine.as_slice(), &[slot]].concat();
         let members = &genesis.members;
         let may = match config.adversary.fork {
-            1 => !can_fork(members, hosts, &liars) && !is_quorum(members, &named(hosts, &more)),
+            1 => !can_fork(members, hosts, &byzantine) && !is_quorum(members, &named(hosts, &more)),
             2 => {
                 let is_last = more.len() == members.len();
-                !is_last && !is_quorum(members, &named(hosts, &liars))
+                !is_last && !is_quorum(members, &named(hosts, &byzantine))
             }
-            _ => liars.len() < wanted && is_within_budget(members, &named(hosts, &more)),
+            _ => byzantine.len() < wanted && is_within_budget(members, &named(hosts, &more)),
         };
         if may {
-            liars = more;
+            byzantine = more;
         }
     }
-    liars
+    byzantine
 }
 
-/// Whether liars are a quorum with each half of the others.
-fn can_fork<S: Subject>(members: &[Member], hosts: &[Host<S>], liars: &[usize]) -> bool {
-    let second = second_side(hosts, liars);
+/// Whether Byzantine validators are a quorum with each half of the others.
+fn can_fork<S: Subject>(members: &[Member], hosts: &[Host<S>], byzantine: &[usize]) -> bool {
+    let second = second_side(hosts, byzantine);
     let with = |side: bool| {
         let validators = hosts.iter().take(members.len()).enumerate();
         let its = validators
-            .filter(|(slot, host)| liars.contains(slot) || second.contains(&host.node) == side);
+            .filter(|(slot, host)| byzantine.contains(slot) || second.contains(&host.node) == side);
         let nodes: Vec<NodeId> = its.map(|(_, host)| host.node).collect();
         is_quorum(members, &nodes)
     };
@@ -152,9 +155,9 @@ fn can_fork<S: Subject>(members: &[Member], hosts: &[Host<S>], liars: &[usize]) 
 }
 
 /// Every other honest node: the half that hears of the second of two blocks.
-fn second_side<S: Subject>(hosts: &[Host<S>], liars: &[usize]) -> BTreeSet<NodeId> {
+fn second_side<S: Subject>(hosts: &[Host<S>], byzantine: &[usize]) -> BTreeSet<NodeId> {
     let honest = hosts.iter().enumerate();
-    let honest = honest.filter(|(slot, _)| !liars.contains(slot));
+    let honest = honest.filter(|(slot, _)| !byzantine.contains(slot));
     honest
         .skip(1)
         .step_by(2)
@@ -166,9 +169,9 @@ fn named<S: Subject>(hosts: &[Host<S>], slots: &[usize]) -> Vec<NodeId> {
     slots.iter().map(|slot| hosts[*slot].node).collect()
 }
 
-/// Whether liars have less than a third of the power of these members.
-pub(super) fn is_within_budget(members: &[Member], liars: &[NodeId]) -> bool {
-    share_of(members, liars).is_some_and(|(power, total)| power * 3 < total)
+/// Whether Byzantine validators have less than a third of the power of these members.
+pub(super) fn is_within_budget(members: &[Member], byzantine: &[NodeId]) -> bool {
+    share_of(members, byzantine).is_some_and(|(power, total)| power * 3 < total)
 }
 
 /// Whether nodes are a quorum of these members.
@@ -199,13 +202,13 @@ pub(crate) fn members<S: Subject>(hosts: &[Host<S>]) -> Option<Vec<Member>> {
     Some(furthest(hosts)?.ledger_state()?.members().to_vec())
 }
 
-/// Everybody who lies.
-fn lying_nodes<S: Subject>(hosts: &[Host<S>]) -> Vec<NodeId> {
-    let liars = hosts.iter().filter(|host| !host.is_honest());
-    liars.map(|host| host.node).collect()
+/// The Byzantine validators.
+fn byzantine_nodes<S: Subject>(hosts: &[Host<S>]) -> Vec<NodeId> {
+    let byzantine = hosts.iter().filter(|host| !host.is_honest());
+    byzantine.map(|host| host.node).collect()
 }
 
-/// Who cannot be counted on: everybody who lies, honest nodes that lost their disk
+/// Who cannot be counted on: the Byzantine validators, honest nodes that lost their disk
 /// and do not vote yet, machines that are gone or may end, and those that are not there
 /// yet.
 fn faulty_nodes<S: Subject>(hosts: &[Host<S>]) -> Vec<NodeId> {

@@ -1,4 +1,4 @@
-//! Messages between nodes: what an honest node says, what a liar makes of it, and
+//! Messages between nodes: what an honest node says, what a Byzantine node makes of it, and
 //! whom of two twins one hears.
 
 use decube_core::codec::Encode as _;
@@ -8,7 +8,7 @@ use decube_core::part::Scope;
 use decube_core::types::NodeId;
 
 use super::{MILLI, SimEvent, World};
-use crate::adversary::{Liar, Lie, Scene, twins};
+use crate::adversary::{ByzantineNode, Deviation, Scene, twins};
 use crate::check::Finding;
 use crate::rng::{Domain, Keyed};
 use crate::subject::Subject;
@@ -31,15 +31,17 @@ impl<S: Subject> World<S> {
                 self.transmit_if_linked(slot, to, message);
             }
             Part::Twin => self.transmit(slot, to, message),
-            Part::Liar(_) => {
-                let lies = self.with_liar(slot, |liar, scene| liar.on_send(scene, to, *message));
-                self.say(slot, lies);
+            Part::Byzantine(_) => {
+                let deviations = self.with_byzantine(slot, |byzantine, scene| {
+                    byzantine.on_send(scene, to, *message)
+                });
+                self.say(slot, deviations);
             }
         }
         Ok(())
     }
 
-    /// Gives a message to the network where there is a connection. A liar makes its own.
+    /// Gives a message to the network where there is a connection. A Byzantine node makes its own.
     fn transmit_if_linked(&mut self, slot: usize, to: NodeId, message: Box<Message>) {
         let target = self.names.iter().position(|name| *name == to);
         if target.is_some_and(|target| self.is_linked(slot, target)) {
@@ -93,7 +95,7 @@ impl<S: Subject> World<S> {
         let name = self.hosts[twin].node;
         let mut before = self.hosts.iter().take(twin);
         let is_second = before.any(|host| host.node == name);
-        twins::let_pass(self.seed, (name, is_second), other, window)
+        twins::let_pass(self.seed, name, is_second, other, window)
     }
 
     /// A message arrives.
@@ -104,9 +106,11 @@ impl<S: Subject> World<S> {
         scope: Scope,
         message: Box<Message>,
     ) -> Result<(), Finding> {
-        if let (Part::Liar(_), Message::Ledger(_)) = (&self.hosts[slot].part, &*message) {
-            let lies = self.with_liar(slot, |liar, scene| liar.on_receive(scene, from, &message));
-            self.say(slot, lies);
+        if let (Part::Byzantine(_), Message::Ledger(_)) = (&self.hosts[slot].part, &*message) {
+            let deviations = self.with_byzantine(slot, |byzantine, scene| {
+                byzantine.on_receive(scene, from, &message)
+            });
+            self.say(slot, deviations);
         }
         let event = Event::Message {
             from,
@@ -116,28 +120,28 @@ impl<S: Subject> World<S> {
         self.give(slot, event)
     }
 
-    /// A liar has a free moment.
-    pub(in crate::world) fn lie(&mut self, slot: usize) {
-        let lies = self.with_liar(slot, |liar, scene| liar.on_idle(scene));
-        self.say(slot, lies);
+    /// A Byzantine node has a free moment.
+    pub(in crate::world) fn deviate(&mut self, slot: usize) {
+        let deviations = self.with_byzantine(slot, |byzantine, scene| byzantine.on_idle(scene));
+        self.say(slot, deviations);
         let pause = self.config.ledger.delta_ms.max(10) * MILLI / 2;
         let number = self.fresh_draw();
-        let draw = Keyed::new(self.seed, Domain::Liar).at(1 << 41, number);
+        let draw = Keyed::new(self.seed, Domain::Byzantine).at(1 << 41, number);
         self.schedule(
             self.now + pause / 2 + draw.below(pause),
-            SimEvent::Lie { slot },
+            SimEvent::Deviate { slot },
         );
     }
 
-    /// Lets a liar act on what its own process knows. One that is down is silent.
-    fn with_liar(
+    /// Lets a Byzantine node act on what its own process knows. One that is down is silent.
+    fn with_byzantine(
         &mut self,
         slot: usize,
-        act: impl FnOnce(&mut Liar, &Scene<'_>) -> Vec<Lie>,
-    ) -> Vec<Lie> {
+        act: impl FnOnce(&mut ByzantineNode, &Scene<'_>) -> Vec<Deviation>,
+    ) -> Vec<Deviation> {
         let host = &mut self.hosts[slot];
         let ledger = host.subject.as_ref().and_then(Subject::ledger);
-        let (Part::Liar(liar), Some(ledger)) = (&mut host.part, ledger) else {
+        let (Part::Byzantine(byzantine), Some(ledger)) = (&mut host.part, ledger) else {
             return Vec::new();
         };
         let Some(bft) = ledger.bft().filter(|_| !host.paused) else {
@@ -150,19 +154,19 @@ impl<S: Subject> World<S> {
             ledger,
             bft,
         };
-        act(liar, &scene)
+        act(byzantine, &scene)
     }
 
-    fn say(&mut self, slot: usize, lies: Vec<Lie>) {
-        for Lie { to, message, after } in lies {
-            self.coverage.lies_told += 1;
-            if let Err((checker, what)) = self.court.lied(&message) {
+    fn say(&mut self, slot: usize, deviations: Vec<Deviation>) {
+        for Deviation { to, message, after } in deviations {
+            self.coverage.deviations += 1;
+            if let Err((checker, what)) = self.court.deviated(&message) {
                 self.violate(checker, what);
             }
             // No decoder takes it: on a real wire it ends at the first one. Here messages
             // travel as values, and what is over a bound cannot even be encoded.
             if !message.is_readable() || message.size_hint() > MESSAGE_BYTES_MAX {
-                self.coverage.lies_unreadable += 1;
+                self.coverage.deviations_unreadable += 1;
                 continue;
             }
             let message = Box::new(message);

@@ -64,8 +64,8 @@ fn anything() -> Digest {
 #[test]
 fn flaw_01_one_signer_listed_three_times_is_one_signer() {
     let chain = three_epochs();
-    let liar = || key(&chain, 0);
-    let forged = printed_proof(&chain, &[liar(), liar(), liar()]);
+    let byzantine = || key(&chain, 0);
+    let forged = printed_proof(&chain, &[byzantine(), byzantine(), byzantine()]);
     let verifier = &chain.verifier;
     assert!(printed::verify_commit_proof(&forged, &anything(), verifier));
 
@@ -506,7 +506,7 @@ fn flaw_11_whoever_invents_a_log_invents_its_checksum() {
 #[test]
 fn flaw_12_two_quorums_share_an_honest_validator() {
     // Two of four are "2/3+" by whole numbers: two halves finalise two blocks, and
-    // nobody has lied.
+    // nobody is Byzantine.
     let chain = three_epochs();
     let verifier = &chain.verifier;
     for half in [[0, 1], [2, 3]] {
@@ -534,7 +534,7 @@ fn flaw_12_two_quorums_share_an_honest_validator() {
         let count = u16::try_from(count).unwrap();
         let least = (1..=count).find(|enough| set.is_quorum(first(*enough)));
         let least = usize::from(least.expect("all are enough"));
-        // Two of them overlap in more than can lie; one without the liars exists.
+        // Two of them overlap in more than can be Byzantine; one without those exists.
         let overlap = (2 * least).saturating_sub(set.len());
         assert!(overlap > set.faulty_max(), "{count} validators");
         assert!(least + set.faulty_max() <= set.len(), "{count} validators");

@@ -1,4 +1,4 @@
-//! Lies that honest nodes hear are shown (I14, the other half).
+//! Equivocations that honest nodes hear are reported (I14, the other half).
 
 use std::collections::BTreeMap;
 
@@ -19,13 +19,13 @@ struct Heard {
 
 /// The same of all slots.
 #[derive(Debug)]
-pub(super) struct Lies {
+pub(super) struct Equivocations {
     heard: Vec<Heard>,
-    /// Liars that an honest node has shown in some view.
+    /// Byzantine validators that an honest node has shown in some view.
     shown: u64,
 }
 
-impl Lies {
+impl Equivocations {
     pub(super) fn new(slots: usize) -> Self {
         Self {
             heard: vec![Heard::default(); slots],
@@ -63,7 +63,7 @@ impl LedgerChecker {
         if !self.is_good(vote) {
             return;
         }
-        let heard = &mut self.lies.heard[slot];
+        let heard = &mut self.equivocations.heard[slot];
         if heard.at != at {
             heard.at = at;
             heard.said.clear();
@@ -75,28 +75,32 @@ impl LedgerChecker {
     }
 
     /// After the step: whoever said two things that exclude each other is accused.
-    pub(super) fn shows_lies(&mut self, slot: usize, ledger: &Ledger) -> Result<(), Finding> {
+    pub(super) fn reports_equivocations(
+        &mut self,
+        slot: usize,
+        ledger: &Ledger,
+    ) -> Result<(), Finding> {
         let Some(bft) = ledger.bft().filter(|bft| bft.is_running()) else {
             return Ok(());
         };
-        let heard = &mut self.lies.heard[slot];
+        let heard = &mut self.equivocations.heard[slot];
         let (epoch, view) = heard.at;
         if bft.epoch().epoch != epoch {
             return Ok(());
         }
-        let lied = |list: &[Statement]| {
+        let has_equivocated = |list: &[Statement]| {
             let mut pairs = list.iter().flat_map(|a| list.iter().map(move |b| (a, b)));
             pairs.any(|(a, b)| exclude(a, b))
         };
-        let liars = heard.said.iter().filter(|(_, list)| lied(list));
-        let liars: Vec<ValidatorIndex> = liars.map(|(signer, _)| *signer).collect();
-        for liar in liars {
-            let said = heard.said.remove(&liar);
-            if !bft.has_accused(view, liar) {
-                let message = format!("slot {slot} does not show that {liar} said {said:?}");
-                return Err(("I14 lies are shown", message));
+        let culprits = heard.said.iter().filter(|(_, list)| has_equivocated(list));
+        let culprits: Vec<ValidatorIndex> = culprits.map(|(signer, _)| *signer).collect();
+        for culprit in culprits {
+            let said = heard.said.remove(&culprit);
+            if !bft.has_accused(view, culprit) {
+                let message = format!("slot {slot} does not show that {culprit} said {said:?}");
+                return Err(("I14 equivocations are reported", message));
             }
-            self.lies.shown += 1;
+            self.equivocations.shown += 1;
         }
         Ok(())
     }

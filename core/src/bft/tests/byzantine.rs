@@ -10,8 +10,8 @@ use super::cluster::CHAIN;
 use crate::bft::*;
 use crate::crypto::fake::FakeSigner;
 
-/// One liar with what it has heard.
-pub struct Liar {
+/// One Byzantine validator with what it has heard.
+pub struct ByzantineNode {
     me: ValidatorIndex,
     key: FakeSigner,
     epoch: EpochStart,
@@ -23,9 +23,9 @@ pub struct Liar {
     heard: Vec<Message>,
 }
 
-type Lies = Vec<(ValidatorIndex, Message)>;
+type Deviations = Vec<(ValidatorIndex, Message)>;
 
-impl Liar {
+impl ByzantineNode {
     pub fn new(me: ValidatorIndex, key: FakeSigner, epoch: &EpochStart) -> Self {
         let leaders = Leaders::new(CHAIN, epoch.epoch, &epoch.root_hash, &epoch.validators);
         Self {
@@ -40,24 +40,24 @@ impl Liar {
         }
     }
 
-    /// Answers whatever it hears with lies.
-    pub fn on_message(&mut self, message: &Message, dice: &mut u64) -> Lies {
-        let mut lies = Lies::new();
+    /// Answers whatever it hears with deviations.
+    pub fn on_message(&mut self, message: &Message, dice: &mut u64) -> Deviations {
+        let mut deviations = Deviations::new();
         let view = self.learn(message);
         if draw(dice, 4) == 0 {
-            self.vote_for_all(view, dice, &mut lies);
+            self.vote_for_all(view, dice, &mut deviations);
         }
         if draw(dice, 16) == 0 {
-            self.forge_cert(dice, &mut lies);
+            self.forge_cert(dice, &mut deviations);
         }
         if draw(dice, 16) == 0 && !self.heard.is_empty() {
             let old = usize::try_from(draw(dice, 64)).unwrap() % self.heard.len();
             let old = self.heard[old].clone();
-            self.to_some(&old, dice, &mut lies);
+            self.to_some(&old, dice, &mut deviations);
         }
-        self.lead(view, dice, &mut lies);
-        self.lead(view + 1, dice, &mut lies);
-        lies
+        self.lead(view, dice, &mut deviations);
+        self.lead(view + 1, dice, &mut deviations);
+        deviations
     }
 
     fn learn(&mut self, message: &Message) -> u64 {
@@ -87,22 +87,22 @@ impl Liar {
     }
 
     /// Notarises and finalises every block of a view, and gives the view up.
-    fn vote_for_all(&self, view: u64, dice: &mut u64, lies: &mut Lies) {
+    fn vote_for_all(&self, view: u64, dice: &mut u64, deviations: &mut Deviations) {
         if view == 0 {
             return;
         }
         for block in self.blocks.get(&view).into_iter().flatten() {
             for kind in [VoteKind::Notarize, VoteKind::Finalize] {
                 let statement = Statement::on(kind, self.epoch.epoch, *block);
-                self.to_some(&Message::Vote(self.sign(statement)), dice, lies);
+                self.to_some(&Message::Vote(self.sign(statement)), dice, deviations);
             }
         }
         let nullify = Statement::nullify(self.epoch.epoch, View(view));
-        self.to_some(&Message::Vote(self.sign(nullify)), dice, lies);
+        self.to_some(&Message::Vote(self.sign(nullify)), dice, deviations);
     }
 
     /// Pads a certificate of its own with everybody's names.
-    fn forge_cert(&self, dice: &mut u64, lies: &mut Lies) {
+    fn forge_cert(&self, dice: &mut u64, deviations: &mut Deviations) {
         let Some(template) = self.certs.last() else {
             return;
         };
@@ -117,11 +117,11 @@ impl Liar {
             signers,
             signatures,
         };
-        self.to_some(&Message::Cert(Box::new(forged)), dice, lies);
+        self.to_some(&Message::Cert(Box::new(forged)), dice, deviations);
     }
 
     /// Proposes two blocks, each to some.
-    fn lead(&mut self, view: u64, dice: &mut u64, lies: &mut Lies) {
+    fn lead(&mut self, view: u64, dice: &mut u64, deviations: &mut Deviations) {
         if view <= self.led || view == 0 || self.leaders.of(View(view)) != self.me {
             return;
         }
@@ -162,7 +162,7 @@ impl Liar {
                 skips: self.skips(place.view, view),
                 block,
             };
-            self.to_some(&Message::Proposal(Box::new(proposal)), dice, lies);
+            self.to_some(&Message::Proposal(Box::new(proposal)), dice, deviations);
         }
     }
 
@@ -179,10 +179,10 @@ impl Liar {
     }
 
     /// To a random subset.
-    fn to_some(&self, message: &Message, dice: &mut u64, lies: &mut Lies) {
+    fn to_some(&self, message: &Message, dice: &mut u64, deviations: &mut Deviations) {
         for (to, _) in self.epoch.validators.iter() {
             if to != self.me && draw(dice, 2) == 0 {
-                lies.push((to, message.clone()));
+                deviations.push((to, message.clone()));
             }
         }
     }

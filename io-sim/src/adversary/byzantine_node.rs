@@ -1,4 +1,4 @@
-//! A liar: an honest process whose words pass through its behaviours on their way out.
+//! A Byzantine node: an honest process whose words pass through its behaviours on their way out.
 
 use std::collections::BTreeSet;
 
@@ -9,18 +9,18 @@ use decube_core::node::Message;
 use decube_core::types::NodeId;
 
 use super::speech::Speech;
-use super::{Adversary, Lie, Mind, Said, Scene, behaviours};
+use super::{Adversary, Deviation, Mind, Said, Scene, behaviours};
 use crate::config::SimConfig;
 
-/// One liar with what it has heard.
+/// One Byzantine node with what it has heard.
 #[derive(Debug)]
-pub struct Liar {
+pub struct ByzantineNode {
     mind: Mind,
     behaviours: Vec<Box<dyn Adversary>>,
     speech: Speech,
 }
 
-impl Liar {
+impl ByzantineNode {
     pub(crate) fn new(
         seed: u64,
         entity: u64,
@@ -42,26 +42,31 @@ impl Liar {
     }
 
     /// What becomes of a message of the honest process.
-    pub(crate) fn on_send(&mut self, scene: &Scene<'_>, to: NodeId, message: Message) -> Vec<Lie> {
+    pub(crate) fn on_send(
+        &mut self,
+        scene: &Scene<'_>,
+        to: NodeId,
+        message: Message,
+    ) -> Vec<Deviation> {
         let after = 0;
-        let mut lie = Lie { to, message, after };
+        let mut deviation = Deviation { to, message, after };
         for behaviour in &mut self.behaviours {
-            match behaviour.on_send(&mut self.mind, scene, lie) {
-                Said::Pass(changed) => lie = changed,
-                Said::Final(lie) => return vec![lie],
+            match behaviour.on_send(&mut self.mind, scene, deviation) {
+                Said::Pass(changed) => deviation = changed,
+                Said::Final(deviation) => return vec![deviation],
                 Said::Nothing => return Vec::new(),
             }
         }
-        vec![self.speech.say(&mut self.mind, lie)]
+        vec![self.speech.say(&mut self.mind, deviation)]
     }
 
-    /// Lies that a message provokes.
+    /// Deviations that a message provokes.
     pub(crate) fn on_receive(
         &mut self,
         scene: &Scene<'_>,
         from: NodeId,
         message: &Message,
-    ) -> Vec<Lie> {
+    ) -> Vec<Deviation> {
         if let Message::Ledger(message) = message {
             if let ledger::Message::AskItems { block, items } = message {
                 let answer = self.speech.answer(&mut self.mind, from, *block, items);
@@ -69,28 +74,27 @@ impl Liar {
             }
             self.mind.learn(message);
         }
-        let mut lies = Vec::new();
+        let mut deviations = Vec::new();
         for behaviour in &mut self.behaviours {
-            let heard = (from, message);
-            let next = behaviour.on_receive(&mut self.mind, scene, heard, &mut lies);
+            let next = behaviour.on_receive(&mut self.mind, scene, from, message, &mut deviations);
             if next.is_break() {
                 break;
             }
         }
-        lies
+        deviations
     }
 
-    /// Lies that need no occasion.
-    pub(crate) fn on_idle(&mut self, scene: &Scene<'_>) -> Vec<Lie> {
-        let mut lies = Vec::new();
+    /// Deviations that need no occasion.
+    pub(crate) fn on_idle(&mut self, scene: &Scene<'_>) -> Vec<Deviation> {
+        let mut deviations = Vec::new();
         for behaviour in &mut self.behaviours {
             if behaviour
-                .on_idle(&mut self.mind, scene, &mut lies)
+                .on_idle(&mut self.mind, scene, &mut deviations)
                 .is_break()
             {
                 break;
             }
         }
-        lies
+        deviations
     }
 }
