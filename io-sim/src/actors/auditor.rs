@@ -2,7 +2,7 @@
 //! alone.
 
 use decube_core::bft::Epoch;
-use decube_core::ledger::{Ledger, Request, Response};
+use decube_core::ledger::{Ledger, Request, Response, TxId};
 use decube_core::types::RequestId;
 
 use super::ledger::of_ledger;
@@ -23,8 +23,22 @@ pub struct Auditor {
     judge: Shared<LedgerChecker>,
     /// Nodes may forget old blocks.
     is_pruned: bool,
-    asked: u64,
-    answered: u64,
+    /// By the token of the call.
+    questions: Vec<Question>,
+    answered: usize,
+}
+
+/// A receipt that it wants.
+#[derive(Debug, Clone, Copy)]
+struct Question {
+    id: TxId,
+    /// The epoch that it knows.
+    from: Epoch,
+    fresh: bool,
+    /// Whom it asked last.
+    slot: usize,
+    /// How many it has asked.
+    times: usize,
 }
 
 impl Auditor {
@@ -34,15 +48,36 @@ impl Auditor {
         Self {
             judge,
             is_pruned,
-            asked: 0,
+            questions: Vec::new(),
             answered: 0,
         }
     }
 }
 
+impl Auditor {
+    /// Asks the next honest node that is up.
+    fn ask<S: Subject>(&mut self, ctx: &mut Context<'_, S>, token: usize) {
+        let question = &mut self.questions[token];
+        let hosts = ctx.hosts();
+        let living = |slot: &usize| hosts[*slot].is_honest() && hosts[*slot].is_up();
+        let begin = question.slot + usize::from(question.times > 0);
+        let mut next = (begin..begin + hosts.len()).map(|slot| slot % hosts.len());
+        // A call to one that is down fails, and counts.
+        question.slot = next.find(living).unwrap_or(question.slot);
+        question.times += 1;
+        let request = Request::Prove {
+            id: question.id,
+            from: question.from,
+            fresh: question.fresh,
+        };
+        ctx.call_now(number(token), question.slot, request);
+    }
+}
+
 impl<S: Subject> Actor<S> for Auditor {
     fn finish(&mut self, ctx: &mut Context<'_, S>) {
-        let judge = self.judge.borrow();
+        let judge = self.judge.clone();
+        let judge = judge.borrow();
         let known = judge.told().iter();
         let known: Vec<_> = known
             .filter(|id| judge.height_of(id).is_some_and(|at| at <= judge.target()))
@@ -53,18 +88,22 @@ impl<S: Subject> Actor<S> for Auditor {
         let hosts = ctx.hosts().iter().enumerate();
         let living = hosts.filter(|(_, host)| host.is_honest() && host.is_up());
         let slots: Vec<usize> = living.map(|(slot, _)| slot).collect();
-        for (at, (id, from)) in asked.enumerate() {
+        let questions = asked.enumerate().map(|(at, (id, from))| {
             // Every other one under a certificate of now instead of then.
             let now = furthest(ctx.hosts()).and_then(Ledger::bft);
             let now = now.map(|bft| bft.epoch().epoch);
             let is_near = now.is_some_and(|now| now.0 <= from.0 + EPOCHS_NEAR);
-            let request = Request::Prove {
+            Question {
                 id,
                 from,
                 fresh: is_near && at % 2 == 1,
-            };
-            ctx.call_now(from.0, slots[at % slots.len()], request);
-            self.asked = number(at + 1);
+                slot: slots[at % slots.len()],
+                times: 0,
+            }
+        });
+        self.questions = questions.collect();
+        for token in 0..self.questions.len() {
+            self.ask(ctx, token);
         }
     }
 
@@ -75,17 +114,25 @@ impl<S: Subject> Actor<S> for Auditor {
         _id: RequestId,
         answer: Answer,
     ) -> Result<(), Finding> {
+        let token = usize::try_from(token).expect("few questions");
+        let question = self.questions[token];
         let judge = self.judge.borrow();
         let is_gone = self.is_pruned || judge.states_fetched() > 0;
         match of_ledger(answer)? {
             Some(Response::Receipt(receipt)) => {
                 self.answered += 1;
                 ctx.coverage().receipts_checked += 1;
-                judge.on_receipt(Epoch(token), &receipt)
+                judge.on_receipt(question.from, &receipt)
             }
             Some(Response::NotFound | Response::Pruned { .. }) if is_gone => {
                 self.answered += 1;
                 ctx.coverage().receipts_gone += 1;
+                Ok(())
+            }
+            // It ended meanwhile: not every one that is up has a log that lets it stay.
+            None if question.times < ctx.hosts().len() => {
+                drop(judge);
+                self.ask(ctx, token);
                 Ok(())
             }
             other => {
@@ -96,8 +143,9 @@ impl<S: Subject> Actor<S> for Auditor {
     }
 
     fn waits_for(&self) -> Option<Finding> {
-        (self.answered < self.asked).then(|| {
-            let message = format!("{} receipts were asked for, not all came", self.asked);
+        let asked = self.questions.len();
+        (self.answered < asked).then(|| {
+            let message = format!("{asked} receipts were asked for, not all came");
             ("receipts", message)
         })
     }
