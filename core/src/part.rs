@@ -51,11 +51,11 @@ pub enum Event<M, R, L> {
         /// The time.
         wall: WallTime,
     },
-    /// A peer said something; the transport has proven who it is.
+    /// A message of a peer; the transport has proven who it is.
     Message {
         /// The peer.
         from: NodeId,
-        /// What it said.
+        /// The message.
         message: M,
     },
     /// The transport reached or lost a peer.
@@ -97,7 +97,7 @@ pub enum Effect<M, A, N> {
         /// What.
         message: M,
     },
-    /// The answer to a client: exactly one for each request, and the last thing said.
+    /// The answer to a client: exactly one for each request, and the last one.
     Reply {
         /// The request.
         id: RequestId,

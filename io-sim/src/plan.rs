@@ -8,7 +8,7 @@ use crate::config::SimConfig;
 use crate::rng::{Domain, Keyed, Stream};
 use decube_core::io::Volume;
 
-/// A kind of fault. The words are what traces say.
+/// A kind of fault. The names are what traces have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum FaultKind {
     /// Links are cut. `a`: the slots of one side as a bit set; `b`: the
@@ -82,30 +82,30 @@ const WORDS: [(FaultKind, &str); 20] = [
 pub type VolumeFaults = [[u64; FaultKind::COUNT]; Volume::ALL.len()];
 
 impl FaultKind {
-    /// The word for it in traces.
-    pub fn word(self) -> &'static str {
+    /// Its name in traces.
+    pub fn name(self) -> &'static str {
         let found = WORDS.iter().find(|(kind, _)| *kind == self);
-        found.expect("every kind has a word").1
+        found.expect("every kind has a name").1
     }
 
-    /// The kind that a word stands for.
-    pub fn from_word(word: &str) -> Option<Self> {
+    /// The kind that a name stands for.
+    pub fn from_name(name: &str) -> Option<Self> {
         WORDS
             .iter()
-            .find(|(_, known)| *known == word)
+            .find(|(_, known)| *known == name)
             .map(|(kind, _)| *kind)
     }
 
     /// Its position in lists of all kinds.
     pub fn ordinal(self) -> usize {
         let found = WORDS.iter().position(|(kind, _)| *kind == self);
-        found.expect("every kind has a word")
+        found.expect("every kind has a name")
     }
 
     /// How many kinds there are.
     pub const COUNT: usize = WORDS.len();
 
-    /// All kinds with their words.
+    /// All kinds with their names.
     pub const fn all() -> [(Self, &'static str); Self::COUNT] {
         WORDS
     }

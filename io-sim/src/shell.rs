@@ -163,7 +163,7 @@ pub(crate) fn guarded(slot: usize, step: impl FnOnce()) -> Result<(), Finding> {
         .map_err(|panic| ("panic", format!("slot {slot}: {}", panic_message(&*panic))))
 }
 
-/// The words of a panic.
+/// The message of a panic.
 pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     text.or_else(|| panic.downcast_ref::<&str>().copied())

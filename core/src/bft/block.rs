@@ -122,7 +122,7 @@ impl Commitments {
     }
 
     /// What an epoch-closing block commits to: one whose parent is, or rests on, the last block of the
-    /// epoch. It is empty and says what its parent said: it only helps to finalise
+    /// epoch. It is empty and commits to what its parent commits to: it only helps to finalise
     /// that one, and is dropped when the epoch has ended. It names no validators, so
     /// that nobody takes it for a block of the ledger although it is certified: its
     /// history is that of the last block, and not the one that its height tells.

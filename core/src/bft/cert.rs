@@ -16,7 +16,7 @@ use crate::mutant::Mutant;
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Encode, Decode)]
 #[codec(what = "certificate", check = Cert::check)]
 pub struct Cert {
-    /// What was said.
+    /// The statement.
     pub statement: Statement,
     /// By whom.
     pub signers: Signers,

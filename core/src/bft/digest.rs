@@ -41,10 +41,10 @@ impl Bft {
             steps: _,
             rules_dirty,
         } = self;
-        let said = |cert: &Option<Proven>| cert.as_ref().map(|cert| cert.statement);
+        let statement = |cert: &Option<Proven>| cert.as_ref().map(|cert| cert.statement);
         let mut fingerprint = Fingerprint::new();
-        fingerprint.add(&(phase, now, view, entered_at, said(entered_by)));
-        fingerprint.add(&(said(last_final), committed, announced, rounds));
+        fingerprint.add(&(phase, now, view, entered_at, statement(entered_by)));
+        fingerprint.add(&(statement(last_final), committed, announced, rounds));
         fingerprint.add(&(blocks_taken_up, blocks, guard, gate, timers));
         fingerprint.add(&(waiting, building, gives_up, builds_on));
         fingerprint.add(&(peers, listens_from, wanted, catch_up));

@@ -18,7 +18,7 @@ use crate::types::NodeId;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
     /// Write these records, in order, as one atomic batch, and report it by
-    /// [`super::Event::Persisted`]. What depends on it has not been said yet.
+    /// [`super::Event::Persisted`]. What depends on it has not been sent yet.
     Persist {
         /// Its number.
         seq: PersistSeq,

@@ -58,7 +58,7 @@ impl Evidence {
         Some(Self { first, second })
     }
 
-    /// Whom it accuses.
+    /// Whom it convicts.
     pub const fn culprit(&self) -> ValidatorIndex {
         self.first.signer
     }

@@ -50,7 +50,7 @@ impl Bft {
         true
     }
 
-    /// Certificates that cannot be beside this one, with what was said in their view.
+    /// Certificates that cannot be beside this one, with what was signed in their view.
     fn excluded_by(&self, cert: &Proven) -> Vec<Proven> {
         let view = cert.statement.view();
         let excluded = |kept: &&Proven| evidence::contradict(kept, cert);
@@ -116,7 +116,7 @@ impl Bft {
         match event {
             Event::Persisted { seq } => {
                 for held in self.gate.release(seq) {
-                    // Nothing else is said any more.
+                    // Nothing else is sent any more.
                     if let Held::Fork(fork) = held {
                         self.report(*fork, out);
                     }

@@ -23,7 +23,7 @@ pub(super) struct Gate {
     mutant: Mutant,
 }
 
-/// What must not be said before a write is durable.
+/// What must not be sent before a write is durable.
 #[derive(Debug, Clone, Hash)]
 pub(super) enum Held {
     /// An own vote: counted and sent (D1).
@@ -71,7 +71,7 @@ impl Gate {
             return None;
         }
         // The disk hangs. What is still to be written is one write when it goes on; until
-        // then nothing that waits for it is said. No vote is given by then
+        // then nothing that waits for it is sent. No vote is given by then
         // ([`Gate::is_congested`]), so what gathers is what others certify.
         if self.is_full() {
             return None;
@@ -113,7 +113,7 @@ impl Gate {
         }
     }
 
-    /// What may be said now that everything up to `seq` is durable.
+    /// What may be sent now that everything up to `seq` is durable.
     pub(super) fn release(&mut self, seq: PersistSeq) -> Vec<Held> {
         assert!(
             seq <= self.last,
@@ -130,7 +130,7 @@ impl Gate {
         released
     }
 
-    /// For planted bugs: what waits in this step is said before it is written.
+    /// For planted bugs: what waits in this step is sent before it is written.
     pub(super) fn leak(&mut self) -> Vec<Held> {
         let mutant = self.mutant;
         if mutant == Mutant::None {

@@ -5,7 +5,7 @@
 //! Chan and Pass, *Simplex Consensus: A Simple and Fast Consensus Protocol*
 //! (IACR eprint 2023/463). The order of the rules below, S1 to S12, follows the
 //! paper's protocol: enter a view, propose, check, notarise, certify, finalise,
-//! give up, skip, commit, accuse, idle, help.
+//! give up, skip, commit, report, idle, help.
 //!
 //! A view has one leader. Everybody notarises its block or, when it is late,
 //! gives the view up. A certificate of either lets everybody into the next view.
@@ -35,7 +35,7 @@
 //!   empty block back for one delay, unless the view before it failed or somebody
 //!   gave that one up. A single item so gets one block, and no empty one behind it.
 //! - Deadlines grow when more views fail in a row than bad leaders can explain.
-//! - A leader that has said nothing for eight views and for the length of one, while a
+//! - A leader that has sent nothing for eight views and for the length of one, while a
 //!   quorum of the others has, is not waited for: its views are given up at once. It
 //!   costs a view that it could have led, if it is back and nobody has heard of it.
 //! - A validator that lost its disk asks before it votes (`rejoin.rs`).
@@ -45,8 +45,8 @@
 //!
 //! # Epochs
 //! A machine lives for one epoch. The epoch ends with the first final block that
-//! says so ([`Commitments::ends_epoch`]). Blocks on it are empty and say what it
-//! said ([`Commitments::epoch_closing`]); they only help to finalise it. When it is
+//! says so ([`Commitments::ends_epoch`]). Blocks on it are empty and commit to
+//! what it commits to ([`Commitments::epoch_closing`]); they only help to finalise it. When it is
 //! committed the machine signs nothing more ([`Bft::has_ended`]), and its owner
 //! starts one for the next epoch, with that block as its root and the set that it
 //! named. Votes, certificates and tallies carry their epoch and never mix.
@@ -84,11 +84,11 @@
 //! | S7 | the present view is given up, and no other |
 //! | S8 | no final view is skipped |
 //! | S9 | one block per height is committed, on its parent, by a finalization above it |
-//! | S10 | whom a validator accuses is convicted by what it shows |
+//! | S10 | whom a validator reports is convicted by what it shows |
 //! | S11 | a view sleeps or it runs, and whoever sleeps is woken |
 //! | S12 | who was heard is helped |
 //! | D1 D1b D2 D3 D4 D5 D6 | the table above |
-//! | C1 C2 C3 C4 | skips lie between, nobody supplies itself, pushed views have ended, own votes are said again from the disk |
+//! | C1 C2 C3 C4 | skips lie between, nobody supplies itself, pushed views have ended, own votes are sent again from the disk |
 //! | B1 | announced ≤ committed ≤ final < the present view |
 //! | B2 | own votes are this validator's, in views that it reached, and do not contradict each other |
 //! | B3 | everything kept has a bound, and no step leaves something unwritten |

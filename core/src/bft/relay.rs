@@ -1,4 +1,4 @@
-//! How certificates travel (C1 to C5), and what is said again.
+//! How certificates travel (C1 to C5), and what is retransmitted.
 //!
 //! Votes go from all to all, so everybody puts most certificates together by
 //! itself. Sending each of them to everybody once more costs `n²` certificates
@@ -65,7 +65,7 @@ impl Bft {
         (1..=self.epoch.validators.faulty_max() + 1).contains(&distance)
     }
 
-    /// What is due to be said again.
+    /// What is due to be retransmitted.
     pub(super) fn repeat(&mut self, out: &mut Outbox<Effect>) {
         match self.phase {
             Phase::Running => {}
@@ -108,7 +108,7 @@ impl Bft {
     }
 
     /// C4: own votes as they are, never signed again, and the entry certificate.
-    /// Who has no vote to show asks for help in words.
+    /// Who has no vote to show asks for help by a status.
     pub(super) fn retransmit(&mut self, out: &mut Outbox<Effect>) {
         if self.config.mutant.is(Mutant::BftRepeatsNothing) {
             return;
@@ -127,7 +127,7 @@ impl Bft {
         for vote in votes {
             assert!(
                 Some(vote.signer) == self.me && self.guard.holds_durably(&vote),
-                "C4: own votes are said again as they are on the disk"
+                "C4: own votes are sent again as they are on the disk"
             );
             out.push(Effect::Broadcast {
                 message: Message::Vote(vote),

@@ -27,7 +27,7 @@ pub(super) struct Round {
     /// says something else as well.
     redundant: [BTreeMap<ValidatorIndex, Vote>; 3],
     /// Those that evidence has been given of.
-    accused: Signers,
+    reported: Signers,
     certs: [Option<Proven>; 3],
     /// When its certificates were asked for last.
     pub(super) asked_at: Option<Time>,
@@ -40,11 +40,11 @@ impl Hash for Round {
             proposal,
             votes,
             redundant,
-            accused,
+            reported,
             certs,
             asked_at,
         } = self;
-        (proposal, votes, redundant, accused, asked_at).hash(state);
+        (proposal, votes, redundant, reported, asked_at).hash(state);
         for cert in certs {
             cert.as_ref().map(|cert| cert.statement).hash(state);
         }
@@ -77,8 +77,8 @@ impl Round {
         Some(cert.statement.block)
     }
 
-    /// What a signer has said of a kind, in a verified vote or in a certificate.
-    pub(super) fn said(&self, kind: VoteKind, signer: ValidatorIndex) -> Option<&Statement> {
+    /// What a signer has signed of a kind, in a verified vote or in a certificate.
+    pub(super) fn signed(&self, kind: VoteKind, signer: ValidatorIndex) -> Option<&Statement> {
         let kept = self.votes[usize::from(kind.tag())].get(&signer);
         let kept = kept.map(|vote| &vote.statement);
         kept.or_else(|| {
@@ -109,7 +109,7 @@ impl Round {
         kept.entry(vote.signer).or_insert(vote);
     }
 
-    /// Keeps a vote that was not verified: its signer said it, and a certificate says
+    /// Keeps a vote that was not verified: its signer sent it, and a certificate says
     /// the same. Whether it is there now, and not another one.
     pub(super) fn keep_redundant(&mut self, vote: Vote) -> bool {
         let kept = &mut self.redundant[usize::from(vote.statement.kind.tag())];
@@ -138,14 +138,14 @@ impl Round {
         pairs.collect()
     }
 
-    /// Marks a signer as accused; whether it was not before.
+    /// Marks a signer as reported; whether it was not before.
     pub(super) fn note_equivocation(&mut self, signer: ValidatorIndex) -> bool {
-        self.accused.insert(signer)
+        self.reported.insert(signer)
     }
 
     /// Whether evidence against this signer has been given.
-    pub(super) fn is_accused(&self, signer: ValidatorIndex) -> bool {
-        self.accused.contains(signer)
+    pub(super) fn is_reported(&self, signer: ValidatorIndex) -> bool {
+        self.reported.contains(signer)
     }
 
     /// A certificate for this statement, if the votes for it are a quorum and
@@ -196,7 +196,7 @@ impl Round {
     /// Whether no more votes of a kind are kept than there are validators.
     pub(super) fn fits(&self, validators: usize) -> bool {
         let mut kept = self.votes.iter().chain(&self.redundant);
-        kept.all(|votes| votes.len() <= validators) && self.accused.count() <= validators
+        kept.all(|votes| votes.len() <= validators) && self.reported.count() <= validators
     }
 
     /// Whether its certificates can all be, as two quorums share an honest validator.

@@ -253,7 +253,7 @@ impl Bft {
             for (hash, verdict) in open {
                 match verdict {
                     Verdict::Asked => self.ask_about(&hash, out),
-                    said => self.known_mut(&hash).verdict = said,
+                    verdict => self.known_mut(&hash).verdict = verdict,
                 }
             }
         }
@@ -276,7 +276,7 @@ impl Bft {
         self.blocks.get_mut(hash).expect("the caller has it")
     }
 
-    /// What can be said of a block by its parent alone.
+    /// What can be checked of a block by its parent alone.
     fn first_verdict(&self, known: &Known) -> Option<Verdict> {
         let header = known.block.header();
         if self.is_valid(&header.parent) {

@@ -57,7 +57,7 @@ pub struct Bft {
     /// The block that the application builds on.
     pub(super) builds_on: Digest,
     pub(super) peers: BTreeMap<NodeId, Peer>,
-    /// The view from which on this node has followed view by view: of what was said
+    /// The view from which on this node has followed view by view: of what was sent
     /// before it knows nothing.
     pub(super) listens_from: View,
     /// Blocks that were asked for: how often, and when last.
@@ -250,9 +250,9 @@ impl Bft {
     }
 
     /// Whether this node has shown that a validator equivocated in a view. For checkers.
-    pub fn has_accused(&self, view: View, signer: ValidatorIndex) -> bool {
+    pub fn has_reported(&self, view: View, signer: ValidatorIndex) -> bool {
         let round = self.rounds.get(&view);
-        round.is_some_and(|round| round.is_accused(signer))
+        round.is_some_and(|round| round.is_reported(signer))
     }
 
     /// Messages that broke a rule. Above zero somebody is Byzantine or damaged.

@@ -263,7 +263,7 @@ impl Bft {
             .collect()
     }
 
-    /// Signs and keeps a vote, if the guard allows it. It is said when it is
+    /// Signs and keeps a vote, if the guard allows it. It is sent when it is
     /// durable.
     pub(super) fn cast(&mut self, statement: super::vote::Statement) -> Option<super::vote::Vote> {
         if !self.may_vote(&statement) {

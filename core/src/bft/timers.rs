@@ -131,7 +131,7 @@ impl Bft {
         self.timers.retry = Some(self.now.saturating_add(self.delays(3)));
     }
 
-    /// Whether the leader has said nothing for so many views, in which a quorum of the
+    /// Whether the leader has sent nothing for so many views, in which a quorum of the
     /// others has, and for the length of a view: who is far away speaks of views that
     /// are over. Nobody waits for it then, and a dead leader costs one delay. It is
     /// listened to as ever: whatever it says ends its silence, also its votes in the
@@ -155,7 +155,7 @@ impl Bft {
     }
 
     /// Lets the present view run because a block is wanted. If that is so no more
-    /// before anybody has said anything in the view, it rests again.
+    /// before anybody has sent anything in the view, it rests again.
     pub(super) fn activate_for_content(&mut self) {
         if matches!(self.phase, Phase::Running) && !self.is_active() {
             self.activate();
@@ -163,7 +163,7 @@ impl Bft {
         }
     }
 
-    /// Whether somebody, this validator included, has said something in the view.
+    /// Whether somebody, this validator included, has sent something in the view.
     pub(super) fn has_begun(&self) -> bool {
         let round = self.rounds.get(&self.view);
         self.guard.last_view() >= self.view

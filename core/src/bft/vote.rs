@@ -32,9 +32,9 @@ pub struct Statement {
 /// A vote as it arrives: nothing of it is verified.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Encode, Decode)]
 pub struct Vote {
-    /// What was said.
+    /// The statement.
     pub statement: Statement,
-    /// Who says that it said so.
+    /// Who signed it.
     pub signer: ValidatorIndex,
     pub signature: Signature,
 }

@@ -41,8 +41,8 @@ impl Bft {
         let round = self.rounds.get(&statement.view());
         let is_known = round.is_some_and(|round| {
             round
-                .said(statement.kind, vote.signer)
-                .is_some_and(|said| *said == statement || round.is_accused(vote.signer))
+                .signed(statement.kind, vote.signer)
+                .is_some_and(|signed| *signed == statement || round.is_reported(vote.signer))
         });
         let is_late = statement.kind == VoteKind::Finalize && statement.view() < self.view;
         if is_late && self.config.mutant.is(Mutant::BftIgnoresLateFinalize) {
@@ -71,7 +71,7 @@ impl Bft {
     }
 
     /// A vote that says what a certificate says already. It is worth no work, unless its
-    /// signer has said something else as well.
+    /// signer has signed something else as well.
     fn on_spare(&mut self, from: NodeId, vote: Vote, out: &mut Outbox<Effect>) {
         if self.epoch.validators.index_of(from) != Some(vote.signer) {
             return;
@@ -135,8 +135,10 @@ impl Bft {
         let round = self.rounds.get(&vote.statement.view())?;
         // Nearly nobody is Byzantine: votes are copied only then.
         let contrary = VoteKind::ALL.into_iter().find(|kind| {
-            let said = round.said(*kind, vote.signer);
-            said.is_some_and(|said| evidence::form_of_statements(said, &vote.statement).is_some())
+            let signed = round.signed(*kind, vote.signer);
+            signed.is_some_and(|signed| {
+                evidence::form_of_statements(signed, &vote.statement).is_some()
+            })
         })?;
         Evidence::of(*vote, round.vote(contrary, vote.signer)?)
     }
@@ -162,7 +164,7 @@ impl Bft {
             let verdict = evidence.verify(chain, self.epoch.epoch, set, &*self.config.verifier);
             assert!(
                 verdict.is_ok() || self.is_planted(),
-                "S10: whom this validator accuses is convicted"
+                "S10: whom this validator reports is convicted"
             );
             let view = evidence.votes()[0].statement.view();
             if self.round(view).note_equivocation(evidence.culprit()) {

@@ -28,8 +28,8 @@
 //!
 //! A module of the state is switched on by a command
 //! ([`Command::Enable`](crate::replica::Command::Enable)), which the leader proposes only
-//! after every voter has said that it has the module; a node becomes a voter only after it
-//! has said so of all that are on.
+//! after every voter has answered that it has the module; a node becomes a voter only after it
+//! has answered so for all that are on.
 //!
 //! A sound state, in the store or in a snapshot, with pairs that no module of this version
 //! knows is of a newer version, and so is a committed command that says something unknown:

@@ -3,7 +3,7 @@
 //! A node that meets a command of a module that its version does not have halts. So a
 //! leader switches a module on only if every voter has it, and makes a voter only of a
 //! node that has every module that is on. It asks the nodes for each such request again
-//! and forgets what they said with it: a node may be started again with another version.
+//! and forgets their answers with it: a node may be started again with another version.
 //!
 //! Of a switch and a change of the voters in one log the second sees the first, whoever
 //! led when that was proposed: both checks look at the end of the log, not at what is
@@ -41,8 +41,8 @@ struct Check {
     deadline: Time,
     /// When it is refused if somebody is silent.
     until: Time,
-    /// Which modules the members have that have said so.
-    said: BTreeMap<NodeId, Modules>,
+    /// Which modules the members have that have answered.
+    answers: BTreeMap<NodeId, Modules>,
 }
 
 /// Who must have which modules.
@@ -77,9 +77,9 @@ impl ModuleChecks {
 
 impl Need {
     /// Why the need is not met: rather who lacks a module than who is silent.
-    fn objection(&self, said: &BTreeMap<NodeId, Modules>) -> Option<Refusal> {
+    fn objection(&self, answers: &BTreeMap<NodeId, Modules>) -> Option<Refusal> {
         let lacking = self.nodes.iter().find_map(|node| {
-            let has = said.get(node)?;
+            let has = answers.get(node)?;
             let module = self.modules.iter().find(|module| !has.contains(*module))?;
             Some(Refusal::LacksModule {
                 node: *node,
@@ -87,7 +87,7 @@ impl Need {
             })
         });
         lacking.or_else(|| {
-            let node = *self.nodes.iter().find(|node| !said.contains_key(node))?;
+            let node = *self.nodes.iter().find(|node| !answers.contains_key(node))?;
             let module = self.modules.iter().next()?;
             Some(Refusal::SilentOnModule { node, module })
         })
@@ -96,7 +96,7 @@ impl Need {
 
 impl Cluster {
     /// Serves a request as the leader, after the nodes that must have a module for it have
-    /// said that they do. Nearly all requests need nobody.
+    /// answered that they do. Nearly all requests need nobody.
     pub(super) fn serve_checked(
         &mut self,
         now: Time,
@@ -122,7 +122,7 @@ impl Cluster {
             request,
             deadline,
             until: deadline.min(now.saturating_add(ANSWER_WAIT)),
-            said: BTreeMap::from([(self.config.id, self.replica.modules_known())]),
+            answers: BTreeMap::from([(self.config.id, self.replica.modules_known())]),
         };
         self.module_checks.open.insert(id, check);
         self.settle_modules(now, id, out);
@@ -193,7 +193,7 @@ impl Cluster {
         let Some(check) = self.module_checks.open.get_mut(&id).filter(|_| is_member) else {
             return;
         };
-        check.said.insert(from, modules);
+        check.answers.insert(from, modules);
         self.settle_modules(now, id, out);
     }
 
@@ -202,7 +202,7 @@ impl Cluster {
         let check = &self.module_checks.open[&id];
         // Anew: the membership may be another one by now.
         let need = self.module_need(&check.request);
-        let objection = need.and_then(|need| need.objection(&check.said));
+        let objection = need.and_then(|need| need.objection(&check.answers));
         let is_silence = matches!(objection, Some(Refusal::SilentOnModule { .. }));
         if is_silence && now < check.until {
             return;

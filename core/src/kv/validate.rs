@@ -1,4 +1,4 @@
-//! What can be said of an operation without looking at the state.
+//! What can be checked of an operation without looking at the state.
 
 use alloc::collections::BTreeSet;
 

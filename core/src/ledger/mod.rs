@@ -35,7 +35,7 @@
 //! # Validators and epochs
 //! Validators are nodes; all clusters weigh the same ([`normalise`]). They change
 //! set and parameters by saying the same operation: it passes when a quorum of the
-//! power has said it. A change of the set ends the epoch with the next block, whose
+//! power has submitted it. A change of the set ends the epoch with the next block, whose
 //! header names the new set. Since every epoch is handed over by a quorum of the one
 //! before, and proofs follow epochs one by one, no overlap between sets is required.
 //!

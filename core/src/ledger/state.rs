@@ -89,7 +89,7 @@ pub(super) enum Phase {
     New,
     Recovering(Box<Recovery>),
     Running(Box<Running>),
-    /// Stopping gracefully, until a batch is in the store. What was said before is
+    /// Stopping gracefully, until a batch is in the store. What was sent before is
     /// still written and counted.
     Stopping {
         running: Box<Running>,

@@ -113,7 +113,7 @@ impl Ledger {
         }
     }
 
-    /// Stops gracefully. Votes need nothing: those that were said are durable. The store
+    /// Stops gracefully. Votes need nothing: those that were sent are durable. The store
     /// is synced, so that the next start has little to execute again.
     fn begin_stop(&mut self, out: &mut Outbox<Effect>) {
         match self.phase {

@@ -43,7 +43,7 @@ pub enum Operation {
     #[codec(tag = 4)]
     KeyRotate(KeyProof),
     /// For validators: changes the set that votes. Takes effect with the next
-    /// epoch once validators with a quorum of the power have said the same.
+    /// epoch once validators with a quorum of the power have submitted the same.
     #[codec(tag = 5)]
     Validator(ValidatorChange),
     /// For validators: changes a parameter, by the same vote.

@@ -155,7 +155,7 @@ fn operations_root(operations: &[Operation]) -> Digest {
 }
 
 impl Transaction {
-    /// What is said.
+    /// The intent.
     pub const fn intent(&self) -> &Intent {
         &self.intent
     }
@@ -264,7 +264,7 @@ impl Transaction {
 }
 
 impl Checked {
-    /// What is said.
+    /// The intent.
     pub const fn intent(&self) -> &Intent {
         &self.transaction.intent
     }

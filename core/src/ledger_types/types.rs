@@ -20,7 +20,7 @@ pub struct Lane(pub u16);
 pub struct Sequence(pub u64);
 
 /// What names one operation for ever: a hash over everything that its signer
-/// said, and not over the signature.
+/// signed, and not over the signature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Encode, Decode)]
 pub struct TxId(pub Digest);
 

@@ -17,7 +17,7 @@ struct Open {
     part: PartId,
     /// Whether the request may change something.
     is_change: bool,
-    /// Whether its client is gone: what is said to it is dropped.
+    /// Whether its client is gone: what is answered to it is dropped.
     is_cancelled: bool,
 }
 

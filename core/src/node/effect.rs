@@ -22,7 +22,7 @@ pub enum Effect {
         message: Message,
     },
     /// Answer a client: exactly once for each request that is not cancelled, and the
-    /// last thing said to it.
+    /// last answer to it.
     Reply {
         /// The request.
         id: RequestId,

@@ -31,14 +31,14 @@ pub enum Event {
         /// The time.
         wall: WallTime,
     },
-    /// A peer said something.
+    /// A message of a peer.
     #[codec(tag = 3)]
     Message {
         /// The peer; the transport has proven who it is.
         from: NodeId,
         /// Of which cluster the transport has proven it to be: this node's own, or any.
         scope: Scope,
-        /// What it said.
+        /// The message.
         message: Message,
     },
     /// The transport reached or lost a peer.

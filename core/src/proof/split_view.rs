@@ -47,7 +47,7 @@ pub struct ProvenSplitView {
     culprits: Vec<NodeId>,
 }
 
-/// Why evidence was refused: it accuses nobody. Nothing was changed.
+/// Why evidence was refused: it convicts nobody. Nothing was changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SplitViewError {
     /// One of the heads is not proven.
@@ -117,7 +117,7 @@ impl SplitView {
 impl ProvenSplitView {
     /// The voters that signed both heads. Under one membership there is at least
     /// one; under two memberships there may be none, and then the cluster as a
-    /// whole stands accused.
+    /// whole is convicted.
     pub fn culprits(&self) -> &[NodeId] {
         &self.culprits
     }

@@ -18,9 +18,9 @@ pub struct Campaign {
     pub id: CampaignId,
     /// Whether the old leader asked for it.
     pub transfer: bool,
-    /// Who said yes. Sorted.
+    /// Who granted it. Sorted.
     pub granted: Vec<NodeId>,
-    /// Who said no. Sorted.
+    /// Who refused it. Sorted.
     pub refused: Vec<NodeId>,
 }
 
@@ -351,7 +351,7 @@ impl Raft {
         self.reset_election_timer();
     }
 
-    /// Enters a later term. What waited in the old one is never said.
+    /// Enters a later term. What waited in the old one is never sent.
     fn adopt_term(&mut self, term: Term) {
         assert!(term > self.hard.term);
         self.hard.term = term;

@@ -24,11 +24,11 @@ pub enum Event {
     /// A deadline has come. Also the end of an iteration: effects that were gathered
     /// (one write, one Append per peer) are emitted now.
     Wake,
-    /// A peer said something. Its identity was proven by the transport.
+    /// A message of a peer. Its identity was proven by the transport.
     Message {
         /// The peer.
         from: NodeId,
-        /// What it said.
+        /// The message.
         message: Message,
     },
     /// Replicate a command.

@@ -52,11 +52,11 @@
 //! | P10 | | a failed write halts the node |
 //!
 //! The node itself holds what must wait and says it in `step(Persisted)`. What
-//! waits when the term changes is never said.
+//! waits when the term changes is never sent.
 //!
 //! # Incarnation and repair
 //! [`HardState`] carries the number of the present start. It is raised and
-//! written before anything is said, and stands in every acknowledgement. A leader
+//! written before anything is sent, and stands in every acknowledgement. A leader
 //! that meets a higher one forgets what the former one acknowledged. A node that
 //! lost synced entries repairs its log before it takes part again; the mark for
 //! that ([`HardState::repair_upto`]) is durable itself. See `repair.rs`. A node

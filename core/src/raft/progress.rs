@@ -53,7 +53,7 @@ pub struct Progress {
     pub told_round: RoundId,
     /// The latest round that it has confirmed.
     pub confirmed_round: RoundId,
-    /// When it last said anything in this term.
+    /// When it last sent anything in this term.
     pub heard: Option<Time>,
     inflight: VecDeque<Inflight>,
     inflight_bytes: usize,

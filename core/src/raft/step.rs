@@ -109,7 +109,7 @@ impl Raft {
         }
     }
 
-    /// Stops for good. Nothing that waits is ever said.
+    /// Stops for good. Nothing that waits is ever sent.
     pub(super) fn halt(&mut self, reason: &'static str, out: &mut Outbox<Effect>) {
         self.end_leadership(out);
         self.gate.drop_held();

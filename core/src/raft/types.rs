@@ -51,7 +51,7 @@ pub struct HardState {
     /// written along with the next batch to shorten a restart.
     pub commit: Index,
     /// The number of the present start of the process: one more than the last,
-    /// written before anything is said. It is the node's
+    /// written before anything is sent. It is the node's
     /// [`Incarnation`](super::message::Incarnation) in every acknowledgement, so
     /// that those from before a loss are void (see [`super::repair`]).
     pub incarnation: u64,

@@ -343,7 +343,7 @@ impl<S: Setting> Rig<S> {
                 self.replies.insert(id, response);
             }
             Effect::Stream { id, response } => {
-                assert!(self.open.contains(&id), "an answer is the last thing said");
+                assert!(self.open.contains(&id), "an answer comes last");
                 self.streams.entry(id).or_default().push(response);
             }
             Effect::Io(io) => {

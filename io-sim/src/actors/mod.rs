@@ -1,6 +1,6 @@
 //! Everybody who asks something of the nodes of a run: clients, watchers, operators.
 //!
-//! The world knows them as [`Actor`]s in a list; which there are is said where a run is put
+//! The world knows them as [`Actor`]s in a list; which there are stands where a run is put
 //! together. An actor sees nodes as anybody at their doors does, and acts through its
 //! [`Context`] alone. What it saw goes to a checker that it shares
 //! ([`Shared`](crate::check::Shared)): an actor does not judge nodes beyond what it needs in

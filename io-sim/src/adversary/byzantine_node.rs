@@ -1,4 +1,4 @@
-//! A Byzantine node: an honest process whose words pass through its behaviours on their way out.
+//! A Byzantine node: an honest process whose messages pass through its behaviours on their way out.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use decube_core::node::Message;
 use decube_core::types::NodeId;
 
 use super::speech::Speech;
-use super::{Adversary, Deviation, Mind, Said, Scene, behaviours};
+use super::{Adversary, Deviation, Mind, Outgoing, Scene, behaviours};
 use crate::config::SimConfig;
 
 /// One Byzantine node with what it has heard.
@@ -52,9 +52,9 @@ impl ByzantineNode {
         let mut deviation = Deviation { to, message, after };
         for behaviour in &mut self.behaviours {
             match behaviour.on_send(&mut self.mind, scene, deviation) {
-                Said::Pass(changed) => deviation = changed,
-                Said::Final(deviation) => return vec![deviation],
-                Said::Nothing => return Vec::new(),
+                Outgoing::Pass(changed) => deviation = changed,
+                Outgoing::Final(deviation) => return vec![deviation],
+                Outgoing::Nothing => return Vec::new(),
             }
         }
         vec![self.speech.say(&mut self.mind, deviation)]

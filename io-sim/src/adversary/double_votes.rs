@@ -9,7 +9,7 @@ use decube_core::node::Message;
 use decube_core::types::NodeId;
 
 use super::mind::{VIEWS_MAX, place_in};
-use super::{Adversary, Deviation, Mind, Scene, bft as said};
+use super::{Adversary, Deviation, Mind, Scene, wrapped};
 
 /// How far from its own view a Byzantine node votes for everything: fewer views than it remembers,
 /// so that none of them is forgotten while it may be voted in.
@@ -82,12 +82,12 @@ impl DoubleVotes {
                 ..block
             };
             let vote = mind.signed(Statement::on(VoteKind::Notarize, epoch, nowhere), me);
-            mind.spread(scene, &said(bft::Message::Vote(vote)), deviations);
+            mind.spread(scene, &wrapped(bft::Message::Vote(vote)), deviations);
         }
         for block in known {
             for kind in kinds_for(mind, &block) {
                 let vote = mind.signed(Statement::on(*kind, epoch, block), me);
-                let message = said(bft::Message::Vote(vote));
+                let message = wrapped(bft::Message::Vote(vote));
                 match mind.fork {
                     true => spread_on_its_side(mind, scene, block, &message, deviations),
                     false => mind.spread(scene, &message, deviations),
@@ -96,7 +96,7 @@ impl DoubleVotes {
         }
         if !mind.fork {
             let vote = mind.signed(Statement::nullify(epoch, block.view), me);
-            mind.spread(scene, &said(bft::Message::Vote(vote)), deviations);
+            mind.spread(scene, &wrapped(bft::Message::Vote(vote)), deviations);
         }
     }
 }

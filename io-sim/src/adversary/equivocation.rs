@@ -2,19 +2,19 @@
 
 use decube_core::bft::Proposal;
 
-use super::{Adversary, Deviation, Mind, Said, Scene};
+use super::{Adversary, Deviation, Mind, Outgoing, Scene};
 
 /// One side hears of another block than the other one.
 #[derive(Debug)]
 pub(super) struct Equivocation;
 
 impl Adversary for Equivocation {
-    fn on_send(&mut self, mind: &mut Mind, scene: &Scene<'_>, deviation: Deviation) -> Said {
+    fn on_send(&mut self, mind: &mut Mind, scene: &Scene<'_>, deviation: Deviation) -> Outgoing {
         let Some(view) = deviation.view() else {
-            return Said::Pass(deviation);
+            return Outgoing::Pass(deviation);
         };
-        Said::Pass(match mind.side(deviation.to, view) {
-            true => deviation.with_proposal(|said| other_block(mind, scene, said)),
+        Outgoing::Pass(match mind.side(deviation.to, view) {
+            true => deviation.with_proposal(|proposal| other_block(mind, scene, proposal)),
             false => deviation,
         })
     }

@@ -7,7 +7,7 @@ use decube_core::ledger;
 use decube_core::node::Message;
 use decube_core::types::NodeId;
 
-use super::{Adversary, Deviation, Mind, Said, Scene};
+use super::{Adversary, Deviation, Mind, Outgoing, Scene};
 
 /// In a run that is to fork: the votes of the honest process do not leave, since they
 /// would go to both sides, and it is remembered who is on which side of a block.
@@ -15,10 +15,10 @@ use super::{Adversary, Deviation, Mind, Said, Scene};
 pub(super) struct Forking;
 
 impl Adversary for Forking {
-    fn on_send(&mut self, _mind: &mut Mind, _scene: &Scene<'_>, deviation: Deviation) -> Said {
+    fn on_send(&mut self, _mind: &mut Mind, _scene: &Scene<'_>, deviation: Deviation) -> Outgoing {
         match deviation.bft() {
-            Some(bft::Message::Vote(_)) => Said::Nothing,
-            _ => Said::Pass(deviation),
+            Some(bft::Message::Vote(_)) => Outgoing::Nothing,
+            _ => Outgoing::Pass(deviation),
         }
     }
 

@@ -5,22 +5,22 @@ use std::ops::ControlFlow;
 use decube_core::bft::{self, Cert, Signers, Statement, ValidatorIndex, View, VoteKind};
 use decube_core::crypto::Digest;
 
-use super::{Adversary, Deviation, Mind, Said, Scene, bft as said};
+use super::{Adversary, Deviation, Mind, Outgoing, Scene, wrapped};
 
 /// Bad certificates, alone and in blocks.
 #[derive(Debug)]
 pub(super) struct Garbage;
 
 impl Adversary for Garbage {
-    fn on_send(&mut self, mind: &mut Mind, scene: &Scene<'_>, deviation: Deviation) -> Said {
+    fn on_send(&mut self, mind: &mut Mind, scene: &Scene<'_>, deviation: Deviation) -> Outgoing {
         let Some(view) = deviation.view() else {
-            return Said::Pass(deviation);
+            return Outgoing::Pass(deviation);
         };
         let bad = mind.of_view(view).again().again().chance(200_000);
-        Said::Pass(match bad {
-            true => deviation.with_proposal(|mut said| {
-                said.parent = garbage_cert(mind, scene).or(said.parent);
-                said
+        Outgoing::Pass(match bad {
+            true => deviation.with_proposal(|mut proposal| {
+                proposal.parent = garbage_cert(mind, scene).or(proposal.parent);
+                proposal
             }),
             false => deviation,
         })
@@ -33,7 +33,7 @@ impl Adversary for Garbage {
         deviations: &mut Vec<Deviation>,
     ) -> ControlFlow<()> {
         if let Some(cert) = garbage_cert(mind, scene) {
-            let message = said(bft::Message::Cert(Box::new(cert)));
+            let message = wrapped(bft::Message::Cert(Box::new(cert)));
             mind.spread(scene, &message, deviations);
         }
         ControlFlow::Continue(())

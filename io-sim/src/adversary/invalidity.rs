@@ -4,7 +4,7 @@ use bytes::Bytes;
 use decube_core::bft::{self, Epoch, Proposal, ValidatorIndex, View};
 use decube_core::crypto::Digest;
 
-use super::{Adversary, Deviation, Mind, Said, Scene};
+use super::{Adversary, Deviation, Mind, Outgoing, Scene};
 use crate::rng::Draw;
 
 /// Every other block of its own is none that anybody may vote for.
@@ -12,13 +12,14 @@ use crate::rng::Draw;
 pub(super) struct Invalidity;
 
 impl Adversary for Invalidity {
-    fn on_send(&mut self, mind: &mut Mind, scene: &Scene<'_>, deviation: Deviation) -> Said {
+    fn on_send(&mut self, mind: &mut Mind, scene: &Scene<'_>, deviation: Deviation) -> Outgoing {
         let Some(view) = deviation.view() else {
-            return Said::Pass(deviation);
+            return Outgoing::Pass(deviation);
         };
         let bad = mind.of_view(view);
-        Said::Pass(match bad.coin() {
-            true => deviation.with_proposal(|said| invalid_block(mind, scene, said, bad.again())),
+        Outgoing::Pass(match bad.coin() {
+            true => deviation
+                .with_proposal(|proposal| invalid_block(mind, scene, proposal, bad.again())),
             false => deviation,
         })
     }

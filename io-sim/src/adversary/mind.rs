@@ -99,7 +99,7 @@ impl Mind {
         }
         match message {
             Message::Compact(compact) => self.keep(compact.parent.iter().chain(&compact.skips)),
-            Message::Bft(said) => self.learn_from(said),
+            Message::Bft(message) => self.learn_from(message),
             _ => {}
         }
         if let Some((epoch, block)) = place_in(message) {
@@ -107,8 +107,8 @@ impl Mind {
         }
     }
 
-    fn learn_from(&mut self, said: &bft::Message) {
-        match said {
+    fn learn_from(&mut self, message: &bft::Message) {
+        match message {
             bft::Message::Proposal(proposal) => {
                 self.keep(proposal.parent.iter().chain(&proposal.skips));
             }
@@ -245,12 +245,12 @@ impl Mind {
 
 /// The block that a message is about.
 pub(super) fn place_in(message: &Message) -> Option<(Epoch, BlockRef)> {
-    let said = match message {
-        Message::Bft(said) => said,
+    let bft = match message {
+        Message::Bft(bft) => bft,
         Message::Compact(compact) => return Some((compact.header.epoch, compact.header.place())),
         _ => return None,
     };
-    match said {
+    match bft {
         bft::Message::Proposal(proposal) => {
             Some((proposal.block.header().epoch, proposal.block.place()))
         }

@@ -1,4 +1,4 @@
-//! Byzantine nodes of the ledger: a [`ByzantineNode`] is an honest process whose words are changed on
+//! Byzantine nodes of the ledger: a [`ByzantineNode`] is an honest process whose messages are changed on
 //! their way out, by a list of behaviours; twins are two honest processes with one key.
 //!
 //! A Byzantine node holds its own key and what it has heard, nothing else, so it cannot forge a
@@ -21,17 +21,17 @@
 //! | `replay.rs` | what it once heard, again, of earlier epochs as well |
 //! | `garbage.rs` | certificates that no quorum signed |
 //! | `sync.rs` | wrong answers to those who catch up |
-//! | `accusation.rs` | accusations of the innocent |
+//! | `false_report.rs` | reports of equivocations that were none |
 //! | `spam.rs` | work for nothing |
 //! | `double_votes.rs` | votes for everything, and for giving it up |
 //! | `silence.rs` | nothing at all, for a while |
 //! | `forking.rs` | what keeps the two sides of a fork apart |
 //! | `twins.rs` | whom of two twins one hears |
 
-mod accusation;
 mod byzantine_node;
 mod double_votes;
 mod equivocation;
+mod false_report;
 mod forking;
 mod garbage;
 mod invalidity;
@@ -87,7 +87,7 @@ pub struct Deviation {
 
 /// What becomes of a message on its way out.
 #[derive(Debug)]
-pub enum Said {
+pub enum Outgoing {
     /// The other behaviours may change it as well.
     Pass(Deviation),
     /// It leaves as it is.
@@ -103,8 +103,8 @@ pub enum Said {
 pub trait Adversary: fmt::Debug {
     /// What becomes of a message of the honest process, or of what the behaviours before
     /// made of it.
-    fn on_send(&mut self, _mind: &mut Mind, _scene: &Scene<'_>, deviation: Deviation) -> Said {
-        Said::Pass(deviation)
+    fn on_send(&mut self, _mind: &mut Mind, _scene: &Scene<'_>, deviation: Deviation) -> Outgoing {
+        Outgoing::Pass(deviation)
     }
 
     /// Deviations that a message provokes. A break keeps the behaviours behind from theirs.
@@ -131,10 +131,10 @@ pub trait Adversary: fmt::Debug {
 }
 
 impl Deviation {
-    /// What is said by the consensus of the ledger, if it is that.
+    /// The message of consensus, if it is one.
     pub const fn bft(&self) -> Option<&bft::Message> {
         match &self.message {
-            Message::Ledger(ledger::Message::Bft(said)) => Some(said),
+            Message::Ledger(ledger::Message::Bft(message)) => Some(message),
             _ => None,
         }
     }
@@ -142,8 +142,8 @@ impl Deviation {
     /// The same with another block, if it says one. An error is the deviation as it was.
     fn with_proposal(self, change: impl FnOnce(Proposal) -> Proposal) -> Self {
         match self.message {
-            Message::Ledger(ledger::Message::Bft(bft::Message::Proposal(said))) => Self {
-                message: bft(bft::Message::Proposal(Box::new(change(*said)))),
+            Message::Ledger(ledger::Message::Bft(bft::Message::Proposal(proposal))) => Self {
+                message: wrapped(bft::Message::Proposal(Box::new(change(*proposal)))),
                 ..self
             },
             message => Self { message, ..self },
@@ -153,15 +153,15 @@ impl Deviation {
     /// The view of the block that it says, if it says one.
     fn view(&self) -> Option<u64> {
         match self.bft()? {
-            bft::Message::Proposal(said) => Some(said.block.header().view.0),
+            bft::Message::Proposal(proposal) => Some(proposal.block.header().view.0),
             _ => None,
         }
     }
 }
 
 /// What the consensus of the ledger says, as a node says it.
-const fn bft(said: bft::Message) -> Message {
-    Message::Ledger(ledger::Message::Bft(said))
+const fn wrapped(message: bft::Message) -> Message {
+    Message::Ledger(ledger::Message::Bft(message))
 }
 
 /// The behaviours that settings name, in the order in which they are asked. The numbers
@@ -177,7 +177,7 @@ fn behaviours(settings: &AdversarySettings) -> Vec<Box<dyn Adversary>> {
         (6, Box::new(garbage::Garbage)),
         (3, Box::new(lateness::Lateness)),
         (7, Box::new(sync::SyncDeviations)),
-        (8, Box::new(accusation::Accusation)),
+        (8, Box::new(false_report::FalseReport)),
         (9, Box::new(spam::Spam)),
         (10, Box::new(double_votes::DoubleVotes::default())),
     ];

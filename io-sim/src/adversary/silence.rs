@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use decube_core::node::Message;
 use decube_core::types::NodeId;
 
-use super::{Adversary, Deviation, Mind, Said, Scene};
+use super::{Adversary, Deviation, Mind, Outgoing, Scene};
 
 /// It listens, and says nothing.
 #[derive(Debug)]
@@ -26,10 +26,10 @@ fn unless_silent(mind: &Mind, now: u64) -> ControlFlow<()> {
 }
 
 impl Adversary for Silence {
-    fn on_send(&mut self, mind: &mut Mind, scene: &Scene<'_>, deviation: Deviation) -> Said {
+    fn on_send(&mut self, mind: &mut Mind, scene: &Scene<'_>, deviation: Deviation) -> Outgoing {
         match is_silent(mind, scene.now) {
-            true => Said::Nothing,
-            false => Said::Pass(deviation),
+            true => Outgoing::Nothing,
+            false => Outgoing::Pass(deviation),
         }
     }
 

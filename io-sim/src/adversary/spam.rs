@@ -8,7 +8,7 @@ use decube_core::crypto::Digest;
 use decube_core::ledger::{Message, Name, Operation};
 use decube_core::node;
 
-use super::{Adversary, Deviation, Mind, Scene, bft as said};
+use super::{Adversary, Deviation, Mind, Scene, wrapped};
 use crate::rng::Draw;
 
 /// Questions, answers, votes and transactions that nobody needs.
@@ -85,7 +85,7 @@ fn spam(mind: &mut Mind, scene: &Scene<'_>) -> node::Message {
             bft::Message::Vote(mind.signed(statement, ValidatorIndex(99)))
         }
     };
-    said(message)
+    wrapped(message)
 }
 
 /// A transaction whose signature is of something else.

@@ -9,7 +9,7 @@ use decube_core::ledger::{self, Compact};
 use decube_core::node::Message;
 use decube_core::types::NodeId;
 
-use super::{Deviation, Mind, bft as said};
+use super::{Deviation, Mind, wrapped};
 use crate::config::AdversarySettings;
 
 /// Blocks for whose items a Byzantine node answers.
@@ -53,7 +53,7 @@ impl Speech {
         let draw = mind.of_view(header.view.0);
         let message = match draw.again().again().again().chance(700_000) {
             true => self.in_short(mind, *proposal),
-            false => said(bft::Message::Proposal(proposal)),
+            false => wrapped(bft::Message::Proposal(proposal)),
         };
         Deviation {
             message,
@@ -62,14 +62,14 @@ impl Speech {
     }
 
     /// The short form of a block, which may be wrong.
-    fn in_short(&mut self, mind: &mut Mind, said: Proposal) -> Message {
-        if !self.spoken.contains(&said.block) {
-            self.spoken.push_back(said.block.clone());
+    fn in_short(&mut self, mind: &mut Mind, proposal: Proposal) -> Message {
+        if !self.spoken.contains(&proposal.block) {
+            self.spoken.push_back(proposal.block.clone());
             if self.spoken.len() > SPOKEN_MAX {
                 self.spoken.pop_front();
             }
         }
-        let mut compact = Compact::of(said);
+        let mut compact = Compact::of(proposal);
         if self.spoils && mind.draw().chance(300_000) {
             spoil_list(mind, &mut compact);
         }

@@ -6,27 +6,27 @@ use decube_core::bft::{self, Epoch, FinalBlocks, View, VoteKind};
 use decube_core::ledger;
 use decube_core::node::Message;
 
-use super::{Adversary, Deviation, Mind, Said, Scene, bft as said};
+use super::{Adversary, Deviation, Mind, Outgoing, Scene, wrapped};
 
 /// It twists what it answers, and answers what nobody asked.
 #[derive(Debug)]
 pub(super) struct SyncDeviations;
 
 impl Adversary for SyncDeviations {
-    fn on_send(&mut self, mind: &mut Mind, _scene: &Scene<'_>, deviation: Deviation) -> Said {
+    fn on_send(&mut self, mind: &mut Mind, _scene: &Scene<'_>, deviation: Deviation) -> Outgoing {
         match deviation.message {
             Message::Ledger(ledger::Message::Bft(answer))
                 if !matches!(answer, bft::Message::Proposal(_)) =>
             {
                 match twist_answer(mind, answer) {
-                    Some(answer) => Said::Pass(Deviation {
-                        message: said(answer),
+                    Some(answer) => Outgoing::Pass(Deviation {
+                        message: wrapped(answer),
                         ..deviation
                     }),
-                    None => Said::Nothing,
+                    None => Outgoing::Nothing,
                 }
             }
-            message => Said::Pass(Deviation {
+            message => Outgoing::Pass(Deviation {
                 message,
                 ..deviation
             }),
@@ -40,14 +40,14 @@ impl Adversary for SyncDeviations {
         deviations: &mut Vec<Deviation>,
     ) -> ControlFlow<()> {
         if let Some(blocks) = blocks_of_nobody(mind) {
-            let message = said(bft::Message::Blocks(Box::new(blocks)));
+            let message = wrapped(bft::Message::Blocks(Box::new(blocks)));
             mind.spread(scene, &message, deviations);
         }
         ControlFlow::Continue(())
     }
 }
 
-/// An answer that nobody asked for: a block that it heard of, said to be final.
+/// An answer that nobody asked for: a block that it heard of, claimed to be final.
 fn blocks_of_nobody(mind: &mut Mind) -> Option<FinalBlocks> {
     let proposed = |message: &ledger::Message| match message {
         ledger::Message::Bft(bft::Message::Proposal(proposal)) => Some(proposal.block.clone()),
@@ -69,9 +69,9 @@ fn blocks_of_nobody(mind: &mut Mind) -> Option<FinalBlocks> {
 }
 
 /// Another answer than the honest one, or none.
-fn twist_answer(mind: &mut Mind, said: bft::Message) -> Option<bft::Message> {
+fn twist_answer(mind: &mut Mind, answer: bft::Message) -> Option<bft::Message> {
     let way = mind.draw().below(6);
-    Some(match said {
+    Some(match answer {
         bft::Message::Blocks(mut blocks) => {
             match way {
                 0 => return None,
@@ -99,6 +99,6 @@ fn twist_answer(mind: &mut Mind, said: bft::Message) -> Option<bft::Message> {
             bft::Message::Status(status)
         }
         bft::Message::Block(_) if way < 3 => return None,
-        said => said,
+        answer => answer,
     })
 }

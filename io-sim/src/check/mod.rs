@@ -2,7 +2,7 @@
 //!
 //! They see facts, messages and answers, and restate every property with their
 //! own arithmetic; none of them calls a production predicate. The world knows them as
-//! [`Checker`]s in a list; which there are is said where a run is put together.
+//! [`Checker`]s in a list; which there are stands where a run is put together.
 //!
 //! | file | holds |
 //! |---|---|

@@ -19,7 +19,7 @@ const TO_COME_MAX: usize = 1 << 17;
 /// File operations that may be queued at one disk.
 const DISK_QUEUE_MAX: usize = 16_384;
 
-/// What is said inside of another cluster changes nothing in a node, and makes it do
+/// A message inside of another cluster changes nothing in a node, and makes it do
 /// nothing.
 #[derive(Debug, Default)]
 pub struct Stranger {
@@ -96,7 +96,7 @@ impl<S: Subject> Checker<S> for Unavailable {
     }
 }
 
-/// Time goes on, what is said does not multiply, and queues, open requests and transactions are bounded.
+/// Time goes on, messages do not multiply, and queues, open requests and transactions are bounded.
 #[derive(Debug)]
 pub struct Bounded;
 

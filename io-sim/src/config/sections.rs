@@ -271,7 +271,7 @@ settings! {
         /// The ways in which the others deviate, as a bit set.
         strategies = 0;
         /// 1: so many are Byzantine that the ledger may fork, and the guilty must be named. 2: so
-        /// many that they are a quorum by themselves; nobody honest may be accused.
+        /// many that they are a quorum by themselves; nobody honest may be named.
         fork = 0;
     }
 

@@ -162,14 +162,14 @@ impl Tally {
 
     /// The faults of the plan that hit a volume, by kind.
     pub fn faults_of(&self, volume: Volume) -> Vec<(&'static str, u64)> {
-        let words = FaultKind::all().into_iter().map(|(_, word)| word);
-        words.zip(self.volume_faults[volume as usize]).collect()
+        let names = FaultKind::all().into_iter().map(|(_, name)| name);
+        names.zip(self.volume_faults[volume as usize]).collect()
     }
 
     /// Every kind of fault with its count: those of the plan, and those that are drawn
     /// with each message or operation.
     pub fn faults(&self) -> Vec<(&'static str, u64)> {
-        let planned = FaultKind::all().into_iter().map(|(_, word)| word);
+        let planned = FaultKind::all().into_iter().map(|(_, name)| name);
         let mut all: Vec<_> = planned.zip(self.faults).collect();
         all.extend([
             ("messages lost", self.network.lost),

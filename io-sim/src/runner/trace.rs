@@ -47,7 +47,7 @@ pub fn record(report: &RunReport) -> Trace {
         .extend(report.plan.iter().map(|fault| Record::Fault {
             at: fault.at,
             duration: fault.duration,
-            kind: fault.kind.word().to_owned(),
+            kind: fault.kind.name().to_owned(),
             args: fault.args,
         }));
     trace.records.extend(operations(report));
@@ -159,7 +159,7 @@ fn apply(setup: &mut Setup, record: &Record) -> Result<(), String> {
             kind,
             args,
         } => {
-            let kind = FaultKind::from_word(kind).ok_or(format!("no fault is called {kind}"))?;
+            let kind = FaultKind::from_name(kind).ok_or(format!("no fault is called {kind}"))?;
             setup.plan.push(Fault {
                 at: (*at).min(WORLD_TIME_MAX_NS),
                 duration: (*duration).min(WORLD_TIME_MAX_NS),

@@ -15,7 +15,7 @@ use decube_core::types::{NodeId, RequestId};
 
 use super::toy::Toy;
 use crate::actors::{Actor, ActorStats, Answer, Context, Way};
-use crate::adversary::{Adversary, Deviation, Mind, Said, Scene};
+use crate::adversary::{Adversary, Deviation, Mind, Outgoing, Scene};
 use crate::cast::Cast;
 use crate::check::{Checker, Finding, Hooks, Shared, Step, shared};
 use crate::config::SimConfig;
@@ -234,9 +234,9 @@ fn the_checker_of_a_guest_ends_a_run_that_breaks_its_promise() {
 struct Echo(Shared<u64>);
 
 impl Adversary for Echo {
-    fn on_send(&mut self, _mind: &mut Mind, _scene: &Scene<'_>, deviation: Deviation) -> Said {
+    fn on_send(&mut self, _mind: &mut Mind, _scene: &Scene<'_>, deviation: Deviation) -> Outgoing {
         *self.0.borrow_mut() += 1;
-        Said::Pass(deviation)
+        Outgoing::Pass(deviation)
     }
 
     fn on_receive(
@@ -268,16 +268,16 @@ fn byzantine_nodes_take_up_a_behaviour_that_no_setting_names() {
     let world = || World::<Node>::new(spec.setup().expect("these settings exist"));
     let plain = world().run();
     assert_eq!(plain.violation, None);
-    let said = shared(0);
-    let echo = || Box::new(Echo(said.clone())) as Box<dyn Adversary>;
+    let own = shared(0);
+    let echo = || Box::new(Echo(own.clone())) as Box<dyn Adversary>;
     let outcome = world().with_behaviour(echo).run();
     assert_eq!(outcome.violation, None);
     let told = outcome.coverage.deviations;
-    let said = *said.borrow();
-    assert!(said > 0, "it is asked");
+    let own = *own.borrow();
+    assert!(own > 0, "it is asked");
     assert!(
-        told > said,
-        "{told} deviations, {said} of them its own messages"
+        told > own,
+        "{told} deviations, {own} of them its own messages"
     );
     assert_eq!(world().run().digest, plain.digest);
 }

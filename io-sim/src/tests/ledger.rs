@@ -84,8 +84,8 @@ impl Court {
     }
 
     /// What the judge says of an honest slot that sends this.
-    fn hear(&mut self, slot: usize, said: bft::Message, disk: &Disk) -> Option<&'static str> {
-        let message = Message::Bft(said);
+    fn hear(&mut self, slot: usize, sent: bft::Message, disk: &Disk) -> Option<&'static str> {
+        let message = Message::Bft(sent);
         let verdict = self.checker.sending(slot, &message, disk);
         verdict.err().map(|(promise, _)| promise)
     }
@@ -137,7 +137,7 @@ fn two_votes_of_one_kind_are_seen_also_over_a_restart() {
     let mut court = Court::new(false);
     let notarize = |name| on(VoteKind::Notarize, 1, name);
     assert_eq!(court.hear_vote(0, notarize(1)), None);
-    assert_eq!(court.hear_vote(0, notarize(1)), None, "said again");
+    assert_eq!(court.hear_vote(0, notarize(1)), None, "repeated");
     court.checker.started(0);
     assert_eq!(court.hear_vote(0, notarize(2)), Some("I5 one vote"));
     assert_eq!(court.hear_vote(1, notarize(2)), None, "somebody else");
@@ -240,7 +240,7 @@ fn a_vote_in_an_epoch_that_is_over_is_seen() {
 }
 
 #[test]
-fn accusations_must_show_an_equivocation_and_enough_culprits() {
+fn reports_must_show_an_equivocation_and_enough_culprits() {
     let mut court = Court::new(true);
     let pair = |court: &Court, slot| {
         let first = court.vote(slot, on(VoteKind::Finalize, 1, 1));
@@ -252,20 +252,20 @@ fn accusations_must_show_an_equivocation_and_enough_culprits() {
     assert!(
         court
             .checker
-            .on_accusation(0, std::slice::from_ref(&one))
+            .on_fork_report(0, std::slice::from_ref(&one))
             .is_err()
     );
     // Slot 2 is honest.
     let two = pair(&court, 2);
-    let verdict = court.checker.on_accusation(0, &[one.clone(), two.clone()]);
+    let verdict = court.checker.on_fork_report(0, &[one.clone(), two.clone()]);
     assert!(verdict.is_err());
     court.checker.honest[2] = false;
-    assert!(court.checker.on_accusation(0, &[one, two]).is_ok());
+    assert!(court.checker.on_fork_report(0, &[one, two]).is_ok());
     assert!(court.checker.settled.is_some());
     let mut calm = Court::new(false);
     let name = calm
         .checker
-        .on_accusation(0, &[])
+        .on_fork_report(0, &[])
         .expect_err("no fork was expected");
     assert_eq!(name.0, "safety-violation");
 }
@@ -290,12 +290,12 @@ fn a_fork_must_convict_while_the_byzantine_are_no_quorum() {
     // it, and even if the node that stops names nobody itself.
     let mut court = Court::with_byzantine(1, &[2, 3]);
     let seen = court.cert(&[1, 2, 3], on(VoteKind::Notarize, 1, 2));
-    let said = Message::Bft(bft::Message::Cert(Box::new(seen)));
-    assert!(court.checker.on_anything(&said).is_ok());
+    let sent = Message::Bft(bft::Message::Cert(Box::new(seen)));
+    assert!(court.checker.on_anything(&sent).is_ok());
     let clash = Message::Bft(bft::Message::Cert(Box::new(first)));
     assert!(court.checker.on_anything(&clash).is_ok());
     assert_eq!(court.checker.settled, Some(Fork::Convicted));
-    assert!(court.checker.on_accusation(1, &[]).is_ok());
+    assert!(court.checker.on_fork_report(1, &[]).is_ok());
 }
 
 #[test]
@@ -307,16 +307,16 @@ fn votes_that_add_up_to_a_certificate_count_as_one() {
     };
     for name in [1, 2] {
         for slot in [2, 3, usize::from(name - 1)] {
-            let said = vote(&court, slot, on(VoteKind::Finalize, 1, name));
+            let sent = vote(&court, slot, on(VoteKind::Finalize, 1, name));
             assert!(court.checker.settled.is_none());
-            assert!(court.checker.on_anything(&said).is_ok());
+            assert!(court.checker.on_anything(&sent).is_ok());
         }
     }
     assert_eq!(court.checker.settled, Some(Fork::Convicted));
 }
 
 #[test]
-fn a_byzantine_quorum_may_fork_unconvicted_and_nobody_honest_is_accused() {
+fn a_byzantine_quorum_may_fork_unconvicted_and_nobody_honest_is_reported() {
     let mut court = Court::with_byzantine(2, &[1, 2, 3]);
     let [first, second] = half_of_a_fork(&court);
     assert_eq!(court.hear_cert(first), None);
@@ -326,6 +326,6 @@ fn a_byzantine_quorum_may_fork_unconvicted_and_nobody_honest_is_accused() {
     let mine = [1, 2].map(|name| court.vote(0, on(VoteKind::Finalize, 1, name)));
     let [one, two] = mine;
     let evidence = Evidence::of(one, two).expect("two blocks of one view");
-    let verdict = court.checker.on_accusation(1, &[evidence]);
+    let verdict = court.checker.on_fork_report(1, &[evidence]);
     assert_eq!(verdict.map_err(|(name, _)| name), Err("forensics"));
 }

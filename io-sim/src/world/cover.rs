@@ -41,15 +41,15 @@ impl Coverage {
 
     /// A node of the ledger speaks.
     pub(crate) fn ledger_message(&mut self, message: &ledger::Message) {
-        let said = match message {
-            ledger::Message::Bft(said) => said,
+        let bft = match message {
+            ledger::Message::Bft(bft) => bft,
             ledger::Message::Items { .. } => {
                 self.bodies_sent += 1;
                 return;
             }
             _ => return,
         };
-        match said {
+        match bft {
             bft::Message::AskCerts { .. }
             | bft::Message::AskBlock { .. }
             | bft::Message::AskBlocks { .. }

@@ -25,7 +25,7 @@ use crate::subject::Subject;
 pub(super) enum Part {
     /// It does what the protocol says.
     Honest,
-    /// Its words pass a Byzantine node on their way out.
+    /// Its messages pass a Byzantine node on their way out.
     Byzantine(Box<ByzantineNode>),
     /// One of two honest processes with one key: together they are a Byzantine node.
     Twin,

@@ -264,7 +264,7 @@ stopped! {
         propose(solo, &block, false);
         solo.bft.ask_about(&block.hash(), &mut Outbox::new());
     }
-    whom_it_accuses_is_convicted: "S10: whom this validator", one_of_four, |keys, solo| {
+    whom_it_reports_is_convicted: "S10: whom this validator", one_of_four, |keys, solo| {
         let blocks = [b"one", b"two"].map(|item| keys.block(1, keys.epoch.root(), &[item]));
         let votes = blocks.map(|block| keys.vote(0, keys.on(VoteKind::Notarize, &block)));
         let forged = Vote { signature: votes[1].signature, ..votes[0] };

@@ -10,7 +10,7 @@ use crate::bft::{
 use crate::crypto::fake::FakeVerifier;
 use crate::crypto::{ChainId, Digest, Verifier as _};
 
-/// The promises, with everything said and done so far.
+/// The promises, with everything signed and done so far.
 pub struct Checker {
     chain: ChainId,
     set: ValidatorSet,
@@ -21,7 +21,7 @@ pub struct Checker {
     pub safe: bool,
     chain_by_height: BTreeMap<u64, Digest>,
     committed: BTreeMap<usize, BlockRef>,
-    said: BTreeMap<(ValidatorIndex, u64, u8), Vote>,
+    signed: BTreeMap<(ValidatorIndex, u64, u8), Vote>,
     certified: BTreeMap<(u64, u8), BlockRef>,
     items: BTreeSet<bytes::Bytes>,
     item_height: BTreeMap<bytes::Bytes, u64>,
@@ -40,7 +40,7 @@ impl Checker {
             safe: true,
             chain_by_height: BTreeMap::new(),
             committed: BTreeMap::new(),
-            said: BTreeMap::new(),
+            signed: BTreeMap::new(),
             certified: BTreeMap::new(),
             items: BTreeSet::new(),
             item_height: BTreeMap::new(),
@@ -76,7 +76,7 @@ impl Checker {
             "I7: slot {slot} sent {vote:?} before it was written"
         );
         let key = |kind: VoteKind| (vote.signer, vote.statement.view().0, kind.tag());
-        let first = *self.said.entry(key(vote.statement.kind)).or_insert(*vote);
+        let first = *self.signed.entry(key(vote.statement.kind)).or_insert(*vote);
         assert_eq!(
             first.statement, vote.statement,
             "I5: two votes of one kind and view"
@@ -96,8 +96,8 @@ impl Checker {
                 "I7: slot {slot} finalised {block:?} before it was written"
             );
         }
-        let both = self.said.contains_key(&key(VoteKind::Nullify))
-            && self.said.contains_key(&key(VoteKind::Finalize));
+        let both = self.signed.contains_key(&key(VoteKind::Nullify))
+            && self.signed.contains_key(&key(VoteKind::Finalize));
         assert!(
             !both,
             "I6: a view given up and finalised by {:?}",

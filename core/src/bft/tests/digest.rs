@@ -93,7 +93,7 @@ const CHANGES: &[Change<Bft>] = &[
         one.keep_redundant(keys.vote(1, keys.null(1)));
         round(of, one);
     }),
-    ("rounds: accused", |of| {
+    ("rounds: reported", |of| {
         let mut one = Round::default();
         one.note_equivocation(ValidatorIndex(1));
         round(of, one);

@@ -219,7 +219,7 @@ fn the_planted_bugs_of_forks_are_found() {
     assert!(solo.bft.halt_reason().is_none());
 }
 
-/// Durable before visible: until the proof is written nothing is said, the report neither.
+/// Durable before visible: until the proof is written nothing is sent, the report neither.
 #[test]
 fn who_sees_a_fork_is_silent_until_the_proof_is_durable() {
     let keys = Keys::new(&POWERS);

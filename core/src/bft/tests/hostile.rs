@@ -197,6 +197,6 @@ fn who_meets_a_fork_across_views_breaks_off() {
         }
         assert!(solo.bft.halt_reason().is_some(), "{statements:?}");
         assert_eq!(solo.commits.len(), commits, "{statements:?}");
-        assert_eq!(solo.violations, 1, "it is said once");
+        assert_eq!(solo.violations, 1, "it is reported once");
     }
 }

@@ -12,8 +12,8 @@
 //! - What is sent follows from the states of the senders, since nothing leaves the
 //!   network. So a state of the world is the state of each validator, by its digest
 //!   and what it has signed, and that says what is in flight.
-//! - A validator that has said nothing new changes nothing for the others. So the
-//!   orders that are tried are those of what is *said*: between two votes of a
+//! - A validator that has sent nothing new changes nothing for the others. So the
+//!   orders that are tried are those of what is *sent*: between two votes of a
 //!   validator every order of what it hears is tried once, and where hearing more
 //!   can as well wait until after the vote, it waits.
 //! - A validator's answer to an event depends on its own state alone: each is
@@ -489,7 +489,7 @@ impl World {
     }
 
     /// What a state can become by hearing this network: the states in which it has
-    /// said nothing new, and the first in which it has.
+    /// sent nothing new, and the first in which it has.
     fn hear_all(&mut self, state: u32, network: &Network) -> (BTreeSet<u32>, BTreeSet<u32>) {
         let visible = |local: &Local| (local.signed, local.proposed);
         let before = visible(self.at(state));

@@ -255,11 +255,11 @@ fn a_certificate_that_is_altered_anywhere_is_refused() {
         for forged in forgeries(&good, outsider) {
             assert!(verify(&forged, CHAIN).is_err(), "{forged:?}");
             let mut solo = Solo::new(&keys, me, Mutant::None);
-            let said = solo.sent.len();
+            let sent = solo.sent.len();
             solo.hear_cert(others[0], forged.clone());
             assert_eq!(solo.bft.view(), View(1), "{forged:?}");
             assert_eq!(solo.bft.finalization(), None, "{forged:?}");
-            assert!(solo.log.is_empty() && solo.sent.len() == said);
+            assert!(solo.log.is_empty() && solo.sent.len() == sent);
             refused += 1;
         }
         let mut solo = Solo::new(&keys, me, Mutant::None);

@@ -137,7 +137,7 @@ impl Keys {
     }
 }
 
-/// The validator with everything that it has said. Its disk is quick, and its
+/// The validator with everything that it has sent. Its disk is quick, and its
 /// application refuses items that begin with `bad`.
 pub struct Solo<'a> {
     pub keys: &'a Keys,
@@ -151,7 +151,7 @@ pub struct Solo<'a> {
     pub evidence: Vec<Evidence>,
     /// Whom it found guilty when it saw the ledger broken.
     pub culprits: Option<Vec<Evidence>>,
-    /// How often it has said that the ledger is broken.
+    /// How often it has reported that the ledger is broken.
     pub violations: usize,
     mutant: Mutant,
 }

@@ -88,7 +88,7 @@ impl Cluster {
     }
 }
 
-/// What is said when nothing more will be heard: of a read, that no leader answered it;
+/// What is answered when nothing more will be heard: of a read, that no leader answered it;
 /// of a change, that nobody knows.
 pub(super) fn lost_answer(changes_state: bool) -> Response {
     if changes_state {

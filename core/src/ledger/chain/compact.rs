@@ -146,8 +146,8 @@ impl Assembly {
     fn is_too_large(&self) -> bool {
         let items = self.items.iter().flatten();
         let bytes = items.fold(0_usize, |sum, item| sum.saturating_add(item.len()));
-        let said = self.compact.header.content.items_bytes;
-        u32::try_from(bytes).map_or(true, |bytes| bytes > said)
+        let stated = self.compact.header.content.items_bytes;
+        u32::try_from(bytes).map_or(true, |bytes| bytes > stated)
     }
 
     /// The proposal, if nothing is missing.

@@ -109,7 +109,7 @@ impl BlockExecutor<'_> {
     }
 
     /// Validators vote by saying the same: when a quorum of the present set has
-    /// said it, it is done.
+    /// submitted it, it is done.
     fn propose(&mut self, transaction: &Checked, operation: &Operation) -> Outcome {
         let epoch = self.rules.epoch.clone();
         let Some(node) = epoch.validator_with(transaction.key()) else {
@@ -159,7 +159,7 @@ impl BlockExecutor<'_> {
         self.rules.epoch = Arc::new(epoch);
     }
 
-    /// Whether the operation could be done now. Each is judged when it is said and
+    /// Whether the operation could be done now. Each is judged when it is submitted and
     /// again when it passes.
     fn would_do(&self, operation: &Operation) -> Result<(), Outcome> {
         match operation {

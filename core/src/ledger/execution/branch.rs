@@ -263,12 +263,12 @@ impl Branches {
         if time <= parent.time || header.height != parent.height.next() {
             return Err(Bad::Time);
         }
-        let said = header.content;
-        let expected = parent.commitments(said, time);
-        if said != expected {
+        let stated = header.content;
+        let expected = parent.commitments(stated, time);
+        if stated != expected {
             return Err(Bad::Commitments);
         }
-        let is_own = |built: &mut Built| built.parent == parent.hash && built.commitments == said;
+        let is_own = |built: &mut Built| built.parent == parent.hash && built.commitments == stated;
         if let Some(built) = self.built.take_if(is_own) {
             return Ok(branch(header, &parent, built.executed, built.transactions));
         }
@@ -277,7 +277,7 @@ impl Branches {
         for transaction in &transactions {
             executor.take(transaction).map_err(|_| Bad::Invalid)?;
         }
-        let executed = executor.finish(said.ends_epoch);
+        let executed = executor.finish(stated.ends_epoch);
         Ok(branch(header, &parent, executed, transactions))
     }
 

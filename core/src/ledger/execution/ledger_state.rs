@@ -75,7 +75,7 @@ pub struct EpochState {
 pub struct Proposal {
     /// The hash of the operation.
     pub operation: Digest,
-    /// Who has said it, ascending.
+    /// Who has submitted it, ascending.
     #[codec(max = VALIDATORS_MAX)]
     pub approvals: Vec<NodeId>,
     /// The last block in which it can pass.

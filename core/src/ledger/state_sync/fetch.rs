@@ -37,7 +37,7 @@ pub(super) struct Fetch {
     peer: NodeId,
     /// Who sent a false part, or does not have it.
     shunned: BTreeSet<NodeId>,
-    /// Who has said that no more epochs have ended, and whether it then offered a
+    /// Who has answered that no more epochs have ended, and whether it then offered a
     /// state of a later one all the same.
     told_all: Option<(NodeId, bool)>,
     /// When the question is put to somebody else.

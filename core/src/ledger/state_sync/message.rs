@@ -1,4 +1,4 @@
-//! What is said about fetching a state.
+//! Messages about fetching a state.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -15,7 +15,7 @@ use crate::limits::{
 use crate::merkle::{Frontier, KeyHash, StateStep, Tile};
 use crate::proof::ledger::{EpochEnd, Finality};
 
-/// What is said about fetching a state. Everything in it is unverified.
+/// Messages about fetching a state. Everything in it is unverified.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Encode, Decode)]
 #[codec(what = "message about a state")]
 pub enum SyncMessage {

@@ -37,7 +37,7 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `message.rs` | what is said |
+//! | `message.rs` | messages |
 //! | `serve.rs` | the states that others may fetch here |
 //! | `fetch.rs` | asking, and verifying what comes |
 //! | `staging.rs` | what is kept of it across a crash |

@@ -50,7 +50,7 @@ fn opened(branches: &Branches, header: &Header) -> Branch {
     open
 }
 
-/// Makes a block final that is said to be executed to this.
+/// Makes a block final that claims to be executed to this.
 fn commit(change: impl Fn(&mut Branch)) {
     let mut branches = first();
     let header = next(&branches);

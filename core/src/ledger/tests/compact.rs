@@ -142,11 +142,11 @@ fn what_is_missing_may_come_by_the_pool() {
     answers(&mut cluster, other, from, push(&items[1..2]));
     let compact = Compact::of(proposal);
     let message = Message::Compact(Box::new(compact.clone()));
-    let said = answers(&mut cluster, other, from, message.clone());
-    assert_eq!(asked(&said), Some((block.hash(), vec![0, 2])));
+    let answered = answers(&mut cluster, other, from, message.clone());
+    assert_eq!(asked(&answered), Some((block.hash(), vec![0, 2])));
     // A copy asks for nothing.
-    let said = answers(&mut cluster, other, from, message);
-    assert_eq!(asked(&said), None);
+    let answered = answers(&mut cluster, other, from, message);
+    assert_eq!(asked(&answered), None);
     answers(&mut cluster, other, from, push(&items[..1]));
     assert!(!has(&cluster, other, &block));
     answers(&mut cluster, other, from, push(&items));
@@ -240,7 +240,7 @@ fn two_blocks_of_one_view_are_shown_though_neither_is_whole() {
         answers(&mut cluster, other, from, message);
     }
     let bft = cluster.ledger(other).bft().unwrap();
-    assert!(bft.has_accused(view, signer));
+    assert!(bft.has_reported(view, signer));
 }
 
 /// Somebody hands transactions to the next leader alone, so that nobody can put its

@@ -24,7 +24,7 @@ fn hear(ledger: &mut Ledger, now: Time, from: NodeId, message: Message) -> Vec<E
     out.drain().collect()
 }
 
-/// Something that is said in an epoch, and proves nothing.
+/// Something that is sent in an epoch, and proves nothing.
 const fn said_in(epoch: Epoch) -> Message {
     let view = View(1);
     Message::Bft(bft::Message::AskCerts { epoch, view })

@@ -13,7 +13,7 @@ use crate::ledger::chain::fork::fork_reason;
 use crate::limits::LEDGER_GUILTY_NAMED_MAX;
 
 /// Validators, and evidence against the first `count` of them.
-fn accused(count: u16) -> (ValidatorSet, Vec<Evidence>) {
+fn reported(count: u16) -> (ValidatorSet, Vec<Evidence>) {
     let authority = FakeAuthority::new(7);
     let signers = (0..u64::from(count.max(1))).map(|number| authority.signer(number));
     let mut signers: Vec<_> = signers.collect();
@@ -45,7 +45,7 @@ fn accused(count: u16) -> (ValidatorSet, Vec<Evidence>) {
 }
 
 fn reason(count: u16) -> String {
-    let (set, evidence) = accused(count);
+    let (set, evidence) = reported(count);
     fork_reason(&evidence, &set)
 }
 
@@ -53,13 +53,13 @@ fn reason(count: u16) -> String {
 fn the_guilty_are_named_up_to_a_bound() {
     assert!(reason(0).contains("can name nobody"), "{}", reason(0));
     for count in [1, 3, 20] {
-        let (set, _) = accused(count);
-        let said = reason(count);
+        let (set, _) = reported(count);
+        let reason_given = reason(count);
         let named = set
             .iter()
-            .filter(|(_, one)| said.contains(&alloc::format!("{}", one.node)));
+            .filter(|(_, one)| reason_given.contains(&alloc::format!("{}", one.node)));
         let wanted = usize::from(count).min(LEDGER_GUILTY_NAMED_MAX);
-        assert_eq!(named.count(), wanted, "{said}");
+        assert_eq!(named.count(), wanted, "{reason_given}");
     }
     assert!(reason(20).contains("and 4 more"), "{}", reason(20));
 }

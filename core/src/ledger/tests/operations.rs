@@ -323,22 +323,22 @@ fn who_equivocates_is_convicted_once_and_votes_no_more() {
             signature: chain.signer(number).sign(&statement.preimage(chain.id)),
         }
     };
-    let accuse = |one: Vote, other: Vote| {
+    let report = |one: Vote, other: Vote| {
         let evidence = Evidence::of(one, other).expect("they differ");
         Operation::Evidence(alloc::boxed::Box::new(evidence))
     };
-    let forged = accuse(vote(&chain, 2, "a"), vote(&chain, 9, "b"));
+    let forged = report(vote(&chain, 2, "a"), vote(&chain, 9, "b"));
     assert_eq!(chain.run(10, forged), Outcome::NotProven);
     let mut later = vote(&chain, 2, "a");
     later.statement.epoch = Epoch(4);
     let mut other = vote(&chain, 2, "b");
     other.statement.epoch = Epoch(4);
-    assert_eq!(chain.run(10, accuse(later, other)), Outcome::NotProven);
+    assert_eq!(chain.run(10, report(later, other)), Outcome::NotProven);
     let mut last = [vote(&chain, 2, "a"), vote(&chain, 2, "b")];
     last.iter_mut()
         .for_each(|vote| vote.statement.epoch = Epoch(u64::MAX));
-    assert_eq!(chain.run(10, accuse(last[0], last[1])), Outcome::NotProven);
-    let proven = accuse(vote(&chain, 2, "a"), vote(&chain, 2, "b"));
+    assert_eq!(chain.run(10, report(last[0], last[1])), Outcome::NotProven);
+    let proven = report(vote(&chain, 2, "a"), vote(&chain, 2, "b"));
     assert_eq!(chain.run(10, proven.clone()), Outcome::Done);
     assert_eq!(chain.run(11, proven.clone()), Outcome::AlreadyConvicted);
     chain.block(&[]);

@@ -71,7 +71,7 @@ fn pruned_blocks_are_named_and_everything_else_is_still_proven() {
     let headers = cluster.slots[1].disk.keys(b'h').len();
     assert_eq!(u64::try_from(headers).unwrap(), tip.0);
 
-    // What is gone is said to be gone, with what is there instead.
+    // What is gone is reported as gone, with what is there instead.
     let gone = Response::Pruned { base };
     let height = Some(Height(5));
     assert_eq!(cluster.ask(1, Request::Block { height }), gone);

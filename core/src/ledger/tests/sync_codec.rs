@@ -1,4 +1,4 @@
-//! The encoding of what is said about states: it comes back as it was, there is one
+//! The encoding of messages about states: it comes back as it was, there is one
 //! encoding of each value, and no bytes do any harm.
 
 use alloc::boxed::Box;

@@ -23,7 +23,7 @@ use crate::raft::{Membership, Refusal};
 use crate::replica::Command;
 use crate::types::{Index, LogId, NodeId, PeerRequestId, ProcessNonce, Span};
 
-fn said(from: NodeId, message: Message) -> Event {
+fn received(from: NodeId, message: Message) -> Event {
     Event::Message {
         from,
         message: message.into(),
@@ -416,7 +416,7 @@ fn forged_shares_are_not_used() {
         ] {
             let share = share.map(Box::new);
             let message = Message::HeadReply { id, share };
-            cluster.step(leader, said(from, message));
+            cluster.step(leader, received(from, message));
         }
     }
     cluster.run_for(Span::from_millis(100));
@@ -495,7 +495,7 @@ fn a_learner_proves_and_does_not_sign() {
         id: PeerRequestId::default(),
         size: last,
     };
-    cluster.step(node(3), said(leader, message));
+    cluster.step(node(3), received(leader, message));
     cluster.run_for(Span::from_millis(50));
     assert_eq!(cluster.part(leader).head_disagreements(), 0);
 }
@@ -557,7 +557,7 @@ fn requests_from_strangers_and_for_the_future_are_bounded() {
                 },
                 size: Index(u64::MAX - number),
             };
-            cluster.step(leader, said(from, message));
+            cluster.step(leader, received(from, message));
         }
     }
     cluster.run_for(Span::from_secs(1));

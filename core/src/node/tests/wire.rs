@@ -90,27 +90,27 @@ fn events() -> Vec<Event> {
             term: Term(2),
             request: Box::new(request),
         };
-        events.push(said(message));
+        events.push(received(message));
     }
     for response in responses() {
         let message = Message::ForwardReply {
             id: peer_request(8),
             response,
         };
-        events.push(said(message));
+        events.push(received(message));
     }
     for share in [None, Some(Box::new(share()))] {
         let message = Message::HeadReply {
             id: peer_request(8),
             share,
         };
-        events.push(said(message));
+        events.push(received(message));
     }
     let id = peer_request(8);
-    events.push(said(Message::ModulesRequest { id }));
+    events.push(received(Message::ModulesRequest { id }));
     let modules = Modules(3);
-    events.push(said(Message::ModulesReply { id, modules }));
-    events.push(said(Message::HeadRequest {
+    events.push(received(Message::ModulesReply { id, modules }));
+    events.push(received(Message::HeadRequest {
         id: peer_request(8),
         size: Index(9),
     }));
@@ -122,7 +122,7 @@ const fn peer_request(number: u64) -> PeerRequestId {
     PeerRequestId { process, number }
 }
 
-fn said(message: Message) -> Event {
+fn received(message: Message) -> Event {
     Event::Message {
         from: NodeId(2),
         scope: Scope::Cluster,

@@ -35,7 +35,7 @@ fn prefix(fixture: &Fixture, old: u64, new: u64) -> Option<ForkedPrefix> {
 }
 
 #[test]
-fn two_heads_of_one_size_accuse_their_common_signers() {
+fn two_heads_of_one_size_convict_their_common_signers() {
     let fork = fork();
     let older = fork.honest.signed(fork.honest.head(9), &[0, 1, 2]);
     let newer = fork.honest.signed(fork.forked.head(9), &[2, 3, 4]);
@@ -104,7 +104,7 @@ fn a_term_that_goes_back_is_a_contradiction() {
 
 /// Nothing that an honest cluster signs is evidence against it.
 #[test]
-fn honest_heads_accuse_nobody() {
+fn honest_heads_convict_nobody() {
     let fork = fork();
     let signed = |size| fork.honest.signed(fork.honest.head(size), &[0, 1, 2]);
     for old in 1..=9 {
@@ -139,7 +139,7 @@ fn honest_heads_accuse_nobody() {
 }
 
 #[test]
-fn forged_evidence_accuses_nobody() {
+fn forged_evidence_convicts_nobody() {
     let fork = fork();
     let honest = fork.honest.signed(fork.honest.head(9), &[0, 1, 2]);
     // A fork that only a minority signed, or nobody.
@@ -184,7 +184,7 @@ fn forged_evidence_accuses_nobody() {
     ));
 }
 
-/// Under two memberships the accusation stands even without a common signer.
+/// Under two memberships the evidence stands even without a common signer.
 #[test]
 fn a_fork_across_memberships_is_evidence_too() {
     let fork = fork();

@@ -92,7 +92,7 @@ pub fn a_log_that_begins_anew_vouches_for_nothing(mutant: Mutant) -> bool {
     let early = vouched(&solo.sent());
     solo.persist();
     let late = vouched(&solo.sent());
-    assert_eq!(late.max(early), Some(Index(3)), "said in the end");
+    assert_eq!(late.max(early), Some(Index(3)), "sent in the end");
     early.is_none_or(|upto| upto == Index::ZERO)
 }
 

@@ -39,8 +39,8 @@ impl Checker {
         }
     }
 
-    /// Nothing is said before what it rests on is durable.
-    pub fn said(&mut self, from: NodeId, to: NodeId, message: &Message, disk: &Disk) {
+    /// Nothing is sent before what it rests on is durable.
+    pub fn sent(&mut self, from: NodeId, to: NodeId, message: &Message, disk: &Disk) {
         match &message.body {
             Body::VoteReply { granted: true, .. } => {
                 let first = *self.granted.entry((from, message.term)).or_insert(to);

@@ -459,7 +459,7 @@ impl Cluster {
 
     fn send(&mut self, from: NodeId, to: NodeId, message: Message) {
         self.checker
-            .said(from, to, &message, &self.nodes[&from].disk);
+            .sent(from, to, &message, &self.nodes[&from].disk);
         if !(self.filter)(from, to, &message) || self.random(100) < self.knobs.loss_percent {
             return;
         }

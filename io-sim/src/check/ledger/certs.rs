@@ -37,43 +37,43 @@ impl LedgerChecker {
 
     /// A good certificate exists.
     pub(super) fn take_cert(&mut self, cert: &Cert) -> Result<(), Finding> {
-        let said = cert.statement;
-        if self.is_known(&said) {
+        let statement = cert.statement;
+        if self.is_known(&statement) {
             return Ok(());
         }
-        let place = (said.epoch, said.block.view);
+        let place = (statement.epoch, statement.block.view);
         let known = self.certs.by_view.entry(place).or_default();
-        let clash = known.iter().find(|one| clashes(&one.statement, &said));
+        let clash = known.iter().find(|one| clashes(&one.statement, &statement));
         let clash = clash.cloned();
         known.push(cert.clone());
-        self.certs.given_up += u64::from(said.kind == VoteKind::Nullify);
+        self.certs.given_up += u64::from(statement.kind == VoteKind::Nullify);
         match clash {
             None => Ok(()),
             Some(_) if self.fork => self.convict(),
             Some(other) => {
-                let message = format!("{:?} and {said:?} are both certified", other.statement);
+                let message = format!("{:?} and {statement:?} are both certified", other.statement);
                 Err(("I3, I4 one certified outcome of a view", message))
             }
         }
     }
 
     /// Whether a quorum is known to have signed this.
-    pub(super) fn is_known(&self, said: &Statement) -> bool {
-        let place = (said.epoch, said.block.view);
+    pub(super) fn is_known(&self, statement: &Statement) -> bool {
+        let place = (statement.epoch, statement.block.view);
         let known = self.certs.by_view.get(&place).into_iter().flatten();
-        known.into_iter().any(|one| one.statement == *said)
+        known.into_iter().any(|one| one.statement == *statement)
     }
 
     /// What is wrong with a certificate.
     pub(super) fn judge(&self, cert: &Cert) -> Result<(), &'static str> {
-        let said = &cert.statement;
-        let set = self.sets.get(&said.epoch).ok_or("an unknown epoch")?;
+        let statement = &cert.statement;
+        let set = self.sets.get(&statement.epoch).ok_or("an unknown epoch")?;
         let signers: Vec<_> = cert.signers.iter().collect();
         if signers.len() != cert.signatures.len() {
             return Err("another number of signatures than signers");
         }
         let mut signed = signers.iter().zip(&cert.signatures);
-        if !signed.all(|(signer, by)| self.is_signed(said, *signer, by)) {
+        if !signed.all(|(signer, by)| self.is_signed(statement, *signer, by)) {
             return Err("a bad signature");
         }
         if power_of(set, signers) * 3 <= total_power(set) * 2 {

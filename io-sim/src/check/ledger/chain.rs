@@ -136,8 +136,13 @@ impl LedgerChecker {
     ) -> Result<(), Finding> {
         let height = block.height();
         let parent = Height(height.0 - 1);
-        let said = block.block.header().content.parent_state;
-        if self.chain.states.get(&parent).is_some_and(|at| *at != said) {
+        let stated = block.block.header().content.parent_state;
+        if self
+            .chain
+            .states
+            .get(&parent)
+            .is_some_and(|at| *at != stated)
+        {
             let message = format!("block {height} tells another state of its parent");
             return Err(("I12 one state", message));
         }

@@ -14,7 +14,7 @@ use crate::check::Finding;
 #[derive(Debug, Clone, Default)]
 struct Heard {
     at: (Epoch, View),
-    said: BTreeMap<ValidatorIndex, Vec<Statement>>,
+    signed: BTreeMap<ValidatorIndex, Vec<Statement>>,
 }
 
 /// The same of all slots.
@@ -33,7 +33,7 @@ impl Equivocations {
         }
     }
 
-    /// A process begins: it remembers nothing of what others said.
+    /// A process begins: it remembers nothing of what others signed.
     pub(super) fn forget(&mut self, slot: usize) {
         self.heard[slot] = Heard::default();
     }
@@ -53,11 +53,11 @@ impl LedgerChecker {
         let Some(bft) = ledger.bft().filter(|bft| bft.is_running()) else {
             return;
         };
-        let (said, at) = (vote.statement, (bft.epoch().epoch, bft.view()));
+        let (statement, at) = (vote.statement, (bft.epoch().epoch, bft.view()));
         let author = bft.epoch().validators.get(vote.signer);
         let is_own = bft.validator() == Some(vote.signer);
         let is_direct = author.is_some_and(|author| author.node == from);
-        if (said.epoch, said.block.view) != at || is_own || !is_direct {
+        if (statement.epoch, statement.block.view) != at || is_own || !is_direct {
             return;
         }
         if !self.is_good(vote) {
@@ -66,15 +66,15 @@ impl LedgerChecker {
         let heard = &mut self.equivocations.heard[slot];
         if heard.at != at {
             heard.at = at;
-            heard.said.clear();
+            heard.signed.clear();
         }
-        let list = heard.said.entry(vote.signer).or_default();
-        if !list.contains(&said) {
-            list.push(said);
+        let list = heard.signed.entry(vote.signer).or_default();
+        if !list.contains(&statement) {
+            list.push(statement);
         }
     }
 
-    /// After the step: whoever said two things that exclude each other is accused.
+    /// After the step: whoever signed two statements that exclude each other is reported.
     pub(super) fn reports_equivocations(
         &mut self,
         slot: usize,
@@ -92,12 +92,15 @@ impl LedgerChecker {
             let mut pairs = list.iter().flat_map(|a| list.iter().map(move |b| (a, b)));
             pairs.any(|(a, b)| exclude(a, b))
         };
-        let culprits = heard.said.iter().filter(|(_, list)| has_equivocated(list));
+        let culprits = heard
+            .signed
+            .iter()
+            .filter(|(_, list)| has_equivocated(list));
         let culprits: Vec<ValidatorIndex> = culprits.map(|(signer, _)| *signer).collect();
         for culprit in culprits {
-            let said = heard.said.remove(&culprit);
-            if !bft.has_accused(view, culprit) {
-                let message = format!("slot {slot} does not show that {culprit} said {said:?}");
+            let signed = heard.signed.remove(&culprit);
+            if !bft.has_reported(view, culprit) {
+                let message = format!("slot {slot} does not show that {culprit} signed {signed:?}");
                 return Err(("I14 equivocations are reported", message));
             }
             self.equivocations.shown += 1;

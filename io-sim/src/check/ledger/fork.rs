@@ -1,6 +1,6 @@
 //! Runs in which more than a third is Byzantine.
 //!
-//! Nobody honest is accused, however many are Byzantine. And while Byzantine validators are no
+//! Nobody honest is named, however many are Byzantine. And while Byzantine validators are no
 //! quorum by themselves, whoever forks the ledger leaves the signatures that convict it: the
 //! certificates of all honest nodes together name more than a third of the power. One
 //! node alone may hold too few, so what it names is only held to be true; and a quorum
@@ -60,7 +60,7 @@ impl LedgerChecker {
 
     /// An honest node halts because it has seen a fork, and names those of the guilty
     /// that it knows.
-    pub fn on_accusation(&mut self, slot: usize, culprits: &[Evidence]) -> Result<(), Finding> {
+    pub fn on_fork_report(&mut self, slot: usize, culprits: &[Evidence]) -> Result<(), Finding> {
         if !self.fork {
             let message = format!("slot {slot} saw a fork: {culprits:?}");
             return Err(("safety-violation", message));
@@ -114,7 +114,7 @@ impl LedgerChecker {
             }
             let slot = self.slot_of(a.epoch, first.signer);
             if slot.is_none_or(|slot| self.honest[slot]) {
-                return Err((NAME, format!("somebody honest is accused: {evidence:?}")));
+                return Err((NAME, format!("somebody honest is named: {evidence:?}")));
             }
             named.insert((a.epoch, first.signer));
         }

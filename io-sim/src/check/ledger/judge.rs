@@ -50,7 +50,7 @@ impl<S: Subject> Checker<S> for LedgerChecker {
                 Ok(())
             }
             ledger::Notice::Forked { culprits } if host.is_honest() => {
-                self.on_accusation(slot, culprits)
+                self.on_fork_report(slot, culprits)
             }
             _ => Ok(()),
         }

@@ -195,7 +195,7 @@ impl LedgerChecker {
         self.told.push(id);
         match self.chain.height_of(&id) {
             Some(height) if height != place.height && !self.fork => {
-                let message = format!("{id:?} was said to stand at {place:?}, not at {height}");
+                let message = format!("{id:?} was reported to stand at {place:?}, not at {height}");
                 Err(("acknowledged", message))
             }
             _ => Ok(()),
@@ -212,7 +212,8 @@ impl LedgerChecker {
         for (id, height) in &self.acknowledged {
             let stands = self.chain.height_of(id);
             if stands != Some(*height) {
-                let message = format!("{id:?} was said to stand at {height}, not at {stands:?}");
+                let message =
+                    format!("{id:?} was reported to stand at {height}, not at {stands:?}");
                 return Err(("acknowledged", message));
             }
         }
@@ -288,12 +289,12 @@ const fn vote_of(message: &Message) -> Option<&Vote> {
 
 /// The certificates in a message.
 fn certs_of(message: &Message) -> Vec<&Cert> {
-    let said = match message {
-        Message::Bft(said) => said,
+    let bft = match message {
+        Message::Bft(bft) => bft,
         Message::Compact(compact) => return compact.parent.iter().chain(&compact.skips).collect(),
         _ => return Vec::new(),
     };
-    match said {
+    match bft {
         bft::Message::Proposal(proposal) => proposal.parent.iter().chain(&proposal.skips).collect(),
         bft::Message::Cert(cert) => vec![cert],
         bft::Message::Status(status) => {

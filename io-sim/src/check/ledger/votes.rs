@@ -28,8 +28,8 @@ impl Votes {
 impl LedgerChecker {
     /// An honest slot sends a vote. That of somebody else proves nothing.
     pub(super) fn on_vote(&mut self, slot: usize, vote: &Vote, disk: &Disk) -> Result<(), Finding> {
-        let said = vote.statement;
-        let (epoch, view) = (said.epoch, said.block.view);
+        let statement = vote.statement;
+        let (epoch, view) = (statement.epoch, statement.block.view);
         if self.slot_of(epoch, vote.signer) != Some(slot) {
             return Ok(());
         }
@@ -38,16 +38,16 @@ impl LedgerChecker {
             return Err(("own-vote", message));
         }
         let votes = &mut self.votes.cast[slot];
-        match votes.get(&(epoch, view, said.kind)) {
-            Some(before) if before.statement == said => return Ok(()),
+        match votes.get(&(epoch, view, statement.kind)) {
+            Some(before) if before.statement == statement => return Ok(()),
             Some(before) => {
                 let before = before.statement;
-                let message = format!("slot {slot} said {before:?}, and now {said:?}");
+                let message = format!("slot {slot} signed {before:?}, and now {statement:?}");
                 return Err(("I5 one vote", message));
             }
             None => {}
         }
-        let opposite = match said.kind {
+        let opposite = match statement.kind {
             VoteKind::Notarize => None,
             VoteKind::Nullify => Some(VoteKind::Finalize),
             VoteKind::Finalize => Some(VoteKind::Nullify),
@@ -66,7 +66,7 @@ impl LedgerChecker {
                 format!("slot {slot} would forget after a power loss what it says: {vote:?}");
             return Err(("I7 durable before sent", message));
         }
-        votes.insert((epoch, view, said.kind), *vote);
+        votes.insert((epoch, view, statement.kind), *vote);
         self.votes.latest[slot] = epoch;
         Ok(())
     }
@@ -74,10 +74,10 @@ impl LedgerChecker {
     /// Whether its signer signed this vote. Each goes to everybody, and is looked at on
     /// each way and at each end: what was found good once, to the last byte, is good.
     pub(super) fn is_good(&self, vote: &Vote) -> bool {
-        let said = &vote.statement;
-        let slot = self.slot_of(said.epoch, vote.signer);
-        let place = (said.epoch, said.block.view, said.kind);
+        let statement = &vote.statement;
+        let slot = self.slot_of(statement.epoch, vote.signer);
+        let place = (statement.epoch, statement.block.view, statement.kind);
         let known = slot.and_then(|slot| self.votes.cast[slot].get(&place));
-        known == Some(vote) || self.is_signed(said, vote.signer, &vote.signature)
+        known == Some(vote) || self.is_signed(statement, vote.signer, &vote.signature)
     }
 }

@@ -10,7 +10,7 @@ mod commits;
 use std::collections::{BTreeMap, VecDeque};
 
 use decube_core::cluster;
-use decube_core::node::Message as Said;
+use decube_core::node::Message as NodeMessage;
 use decube_core::raft::{AppendResult, Body, Membership, Role};
 use decube_core::types::{Chain, Index, NodeId, Term};
 
@@ -131,8 +131,13 @@ impl RaftChecker {
     }
 
     /// A message leaves a node.
-    pub fn sending(&mut self, slot: usize, to: NodeId, message: &Said) -> Result<(), Finding> {
-        let Said::Cluster(cluster::Message::Raft(message)) = message else {
+    pub fn sending(
+        &mut self,
+        slot: usize,
+        to: NodeId,
+        message: &NodeMessage,
+    ) -> Result<(), Finding> {
+        let NodeMessage::Cluster(cluster::Message::Raft(message)) = message else {
             return Ok(());
         };
         let me = self.names[slot];

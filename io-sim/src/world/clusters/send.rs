@@ -37,7 +37,7 @@ impl<S: Subject> World<S> {
         self.carry(slot, target, Scope::Cluster, message, size)
     }
 
-    /// Now and then somebody of another cluster hears as well what is said in one. It
+    /// Now and then somebody of another cluster receives a message of one as well. It
     /// knows from its transport that the speaker is none of its own.
     pub(in crate::world) fn stray(&mut self, slot: usize, fate: Fate, message: &Message) {
         if self.config.network.stray_ppm == 0 || self.healed {

@@ -24,8 +24,8 @@ impl<S: Subject> World<S> {
     ) -> Result<(), Finding> {
         match &self.hosts[slot].part {
             Part::Honest => {
-                if let Message::Ledger(said) = &*message {
-                    self.coverage.ledger_message(said);
+                if let Message::Ledger(inner) = &*message {
+                    self.coverage.ledger_message(inner);
                 }
                 self.over_the_wire(&message)?;
                 self.transmit_if_linked(slot, to, message);
@@ -56,8 +56,8 @@ impl<S: Subject> World<S> {
         }
         // Only a network whose links are narrow asks how long a message is.
         let size = match (self.config.network.bandwidth_bytes_per_ms, &*message) {
-            (1.., Message::Ledger(said)) => {
-                u64::try_from(said.size_hint()).expect("lengths fit 64 bits")
+            (1.., Message::Ledger(inner)) => {
+                u64::try_from(inner.size_hint()).expect("lengths fit 64 bits")
             }
             _ => 0,
         };

@@ -1,4 +1,4 @@
-//! Accusations of the innocent.
+//! Reports of equivocations that were none.
 
 use std::ops::ControlFlow;
 
@@ -11,24 +11,24 @@ use super::{Adversary, Deviation, Mind, Scene};
 
 /// Evidence with a vote that was never cast.
 #[derive(Debug)]
-pub(super) struct Accusation;
+pub(super) struct FalseReport;
 
-impl Adversary for Accusation {
+impl Adversary for FalseReport {
     fn on_idle(
         &mut self,
         mind: &mut Mind,
         scene: &Scene<'_>,
         deviations: &mut Vec<Deviation>,
     ) -> ControlFlow<()> {
-        if let Some(message) = false_accusation(mind, scene) {
+        if let Some(message) = false_report(mind, scene) {
             mind.spread(scene, &message, deviations);
         }
         ControlFlow::Continue(())
     }
 }
 
-/// Somebody honest, accused by a vote that it never cast.
-fn false_accusation(mind: &mut Mind, scene: &Scene<'_>) -> Option<Message> {
+/// Somebody honest, reported for a vote that it never cast.
+fn false_report(mind: &mut Mind, scene: &Scene<'_>) -> Option<Message> {
     if mind.votes.is_empty() {
         return None;
     }
