@@ -331,7 +331,7 @@ pub const LEDGER_CHUNK_PAIRS_MAX: usize = 8192;
 /// Bytes of them, before the last one.
 pub const LEDGER_CHUNK_BYTES_MAX: usize = 256 << 10;
 /// States that a node keeps for others to fetch.
-pub const LEDGER_POINTS_KEPT: usize = 3;
+pub const LEDGER_CHECKPOINTS_KEPT: usize = 3;
 /// Tiles that a list of 2^64 hashes has open: one of each level.
 pub const LEDGER_POINT_TILES_MAX: usize = 8;
 /// Questions for a block without an answer, after which a state is fetched instead.

@@ -48,6 +48,8 @@ const REFUSED: &[(&str, &str)] = &[
     ("lying leader", "Byzantine leader"),
     ("power lies", "power is Byzantine"),
     ("LEDGER_LIARS_MAX", "LEDGER_OFFENDERS_MAX"),
+    ("point_blocks", "checkpoint_blocks"),
+    ("LEDGER_POINTS_KEPT", "LEDGER_CHECKPOINTS_KEPT"),
 ];
 
 /// Adds a complaint for each place.

@@ -299,7 +299,7 @@ fn fetch(nodes: &Nodes, plan: Plan) -> Ended {
     for node in 0..2 {
         let mut config = nodes.config(node);
         let ledger = config.ledger.as_mut().expect("it has a ledger");
-        ledger.point_blocks = 8;
+        ledger.checkpoint_blocks = 8;
         ledger.fetch_behind = 10;
         if node == 1 {
             plant(&mut config, plan.mutant);

@@ -65,13 +65,13 @@ impl<N: Node> Direct<N> {
         }
     }
 
-    /// Gives every node turns until nobody has anything to say.
+    /// Iterates all nodes until nobody has anything to say.
     pub fn settle(&mut self) {
         while self.round() {}
     }
 
-    /// One message delay: delivers what was sent before, and gives every node a
-    /// turn. False if nothing is on its way afterwards.
+    /// One message delay: delivers what was sent before, and gives every node an
+    /// iteration. False if nothing is on its way afterwards.
     pub fn round(&mut self) -> bool {
         let now = self.now_ns;
         std::mem::swap(&mut self.mail, &mut self.arriving);
@@ -79,7 +79,7 @@ impl<N: Node> Direct<N> {
             self.nodes[letter.to].receive(now, letter.from, letter.message);
         }
         for (from, node) in self.nodes.iter_mut().enumerate() {
-            node.turn(now, &mut self.out);
+            node.iterate(now, &mut self.out);
             for (to, message) in self.out.drain(..) {
                 self.messages += 1;
                 self.mail.push(Letter { from, to, message });

@@ -10,12 +10,12 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use bytes::Bytes;
-use decube_core::kv::{Condition, Op};
-use decube_core::replica::Command;
 use decube_core::cluster::{Config, Request, Response};
 use decube_core::io::{FileName, FileOp, FileOpId, FileResult, Read, Volume};
+use decube_core::kv::{Condition, Op};
 use decube_core::node::{self, Node};
 use decube_core::raft::{Membership, Role};
+use decube_core::replica::Command;
 use decube_core::store::{Store as _, StoreBatch};
 use decube_core::types::{ClusterId, NodeId};
 use decube_io_real::host::{self, HostConfig, NodeHandle};
@@ -173,7 +173,11 @@ impl Disk for MemoryDisk {
     fn submit(&mut self, id: FileOpId, op: FileOp) {
         let result = self.perform(op);
         // A host that is gone needs no answers.
-        let _ = self.events.send(DiskEvent { id, result, said: None });
+        let _ = self.events.send(DiskEvent {
+            id,
+            result,
+            said: None,
+        });
     }
 
     async fn close(self) {}

@@ -14,7 +14,7 @@ use super::{Cluster, Direct, Open, Traffic};
 use crate::node::{NODES, Node, Settings};
 use crate::workload::Sink;
 
-/// Events that one turn takes at the most.
+/// Events that one iteration takes at the most.
 const TURN_EVENTS_MAX: usize = 4096;
 
 /// Step machines hosted by tokio tasks.
@@ -169,12 +169,12 @@ impl<N: Node> Task<N> {
                     }
                 }
             }
-            self.turn(now_ns, &mut out);
+            self.iterate(now_ns, &mut out);
         }
     }
 
-    fn turn(&mut self, now_ns: u64, out: &mut Vec<(usize, N::Message)>) {
-        self.node.turn(now_ns, out);
+    fn iterate(&mut self, now_ns: u64, out: &mut Vec<(usize, N::Message)>) {
+        self.node.iterate(now_ns, out);
         let shared = &self.shared[self.id];
         shared.messages.fetch_add(out.len() as u64, Relaxed);
         for (to, message) in out.drain(..) {

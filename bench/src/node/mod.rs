@@ -56,7 +56,7 @@ pub struct Counts {
 
 /// One node of a cluster whose members are numbered from 0.
 ///
-/// A turn is: take what has arrived, then call [`Node::turn`] once. Writes are
+/// An iteration is: take what has arrived, then call [`Node::iterate`] once. Writes are
 /// durable at once: they go to an in-memory log.
 pub trait Node: Send + 'static {
     /// What nodes send each other.
@@ -80,10 +80,10 @@ pub trait Node: Send + 'static {
     /// Takes a message.
     fn receive(&mut self, now_ns: u64, from: usize, message: Self::Message);
 
-    /// Ends a turn: writes, sends and applies what there is.
-    fn turn(&mut self, now_ns: u64, out: &mut Vec<(usize, Self::Message)>);
+    /// Ends an iteration: writes, sends and applies what there is.
+    fn iterate(&mut self, now_ns: u64, out: &mut Vec<(usize, Self::Message)>);
 
-    /// When it must be given a turn at the latest, without other events.
+    /// When it must iterate at the latest, without other events.
     fn deadline_ns(&self) -> u64;
 
     /// What it has applied.

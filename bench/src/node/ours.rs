@@ -86,7 +86,7 @@ impl Node for Ours {
         self.raft.step(Time(now_ns), event, &mut self.out);
     }
 
-    fn turn(&mut self, now_ns: u64, out: &mut Vec<(usize, Message)>) {
+    fn iterate(&mut self, now_ns: u64, out: &mut Vec<(usize, Message)>) {
         let now = Time(now_ns);
         loop {
             let due = self.raft.deadline().is_some_and(|at| at <= now);

@@ -1,5 +1,5 @@
 //! The crate `raft` (tikv/raft-rs), driven as its documentation asks: all
-//! proposals of a turn in one message, `ready` and `advance`, messages of the
+//! proposals of an iteration in one message, `ready` and `advance`, messages of the
 //! leader before its own write.
 
 use std::collections::VecDeque;
@@ -93,7 +93,7 @@ impl Node for RaftRs {
         self.raw.step(message).expect("a message of a member");
     }
 
-    fn turn(&mut self, now_ns: u64, out: &mut Vec<(usize, Message)>) {
+    fn iterate(&mut self, now_ns: u64, out: &mut Vec<(usize, Message)>) {
         while now_ns >= self.next_tick_ns {
             self.next_tick_ns += TICK_NS;
             self.raw.tick();

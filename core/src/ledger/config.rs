@@ -40,7 +40,7 @@ pub struct Config {
     pub push_again: Span,
     /// Blocks between two states that others can fetch. The same on all nodes, so
     /// that a state can be fetched from several.
-    pub point_blocks: u64,
+    pub checkpoint_blocks: u64,
     /// Blocks that a node may be behind before it fetches the state.
     pub fetch_behind: u64,
     /// How many final blocks are kept whole; zero for all. Of older ones headers,
@@ -70,7 +70,7 @@ impl Config {
             proposals: Proposals::default(),
             wait_timeout: Span::from_secs(30),
             push_again: Span::from_secs(2),
-            point_blocks: 1024,
+            checkpoint_blocks: 1024,
             fetch_behind: 10_000,
             retain_blocks: 0,
             wal_segment_bytes: crate::limits::WAL_SEGMENT_BYTES,

@@ -4,8 +4,8 @@ use super::state::{Ledger, Phase, Running};
 use crate::bft::{Epoch, Height};
 use crate::io::ReadId;
 use crate::limits::{
-    BRANCHES_OPEN_MAX, LEDGER_ASSEMBLIES_MAX, LEDGER_FETCH_SHUNNED_MAX, LEDGER_FOLLOWERS_MAX,
-    LEDGER_HELPED_MAX, LEDGER_POINTS_KEPT, LEDGER_READERS_MAX, LEDGER_READS_MAX,
+    BRANCHES_OPEN_MAX, LEDGER_ASSEMBLIES_MAX, LEDGER_CHECKPOINTS_KEPT, LEDGER_FETCH_SHUNNED_MAX,
+    LEDGER_FOLLOWERS_MAX, LEDGER_HELPED_MAX, LEDGER_READERS_MAX, LEDGER_READS_MAX,
     LEDGER_READS_SERVED_MAX, LEDGER_WAITS_MAX,
 };
 use crate::machine::is_sampled;
@@ -161,7 +161,10 @@ impl Ledger {
         let open = BRANCHES_OPEN_MAX;
         assert!(self.parked.blocks.len() <= open, "G2: parked blocks");
         assert!(self.early.len() <= open, "G2: early blocks");
-        assert!(self.sync.points.len() <= LEDGER_POINTS_KEPT, "G2: states");
+        assert!(
+            self.sync.checkpoints.len() <= LEDGER_CHECKPOINTS_KEPT,
+            "G2: states"
+        );
         assert!(
             self.sync.shunned() <= LEDGER_FETCH_SHUNNED_MAX,
             "G2: who is not asked for a state"

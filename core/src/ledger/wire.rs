@@ -19,7 +19,7 @@ impl Encode for Config {
         writer.put(&self.proposals);
         writer.put(&self.wait_timeout);
         writer.put(&self.push_again);
-        writer.u64(self.point_blocks);
+        writer.u64(self.checkpoint_blocks);
         writer.u64(self.fetch_behind);
         writer.u64(self.retain_blocks);
         writer.u64(self.wal_segment_bytes);
@@ -64,7 +64,7 @@ impl Decode for Config {
             proposals: reader.get()?,
             wait_timeout: reader.get()?,
             push_again: reader.get()?,
-            point_blocks: reader.u64()?,
+            checkpoint_blocks: reader.u64()?,
             fetch_behind: reader.u64()?,
             retain_blocks: reader.u64()?,
             wal_segment_bytes: reader.u64()?,

@@ -154,13 +154,13 @@ impl SimConfig {
     /// How nodes that lag come back, and what is left of old blocks.
     fn draw_blocks(&mut self, s: &mut Stream) {
         if s.coin() {
-            self.ledger.point_blocks = s.magnitude(2, 16);
+            self.ledger.checkpoint_blocks = s.magnitude(2, 16);
             self.ledger.fetch_behind = s.magnitude(2, 40);
         }
         if s.coin() {
             // Who lacks a block that all others have pruned fetches a state, so one is to
             // be had: an operator cannot choose fewer blocks than lie between two states.
-            let least = self.ledger.point_blocks.max(4);
+            let least = self.ledger.checkpoint_blocks.max(4);
             self.ledger.retain_blocks = s.magnitude(4, 64).max(least);
         }
         self.draw_pending(s);

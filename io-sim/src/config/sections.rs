@@ -5,7 +5,11 @@
 //! without its section.
 
 /// What settings were called when traces were recorded that must still replay.
-const OLD_NAMES: [(&str, &str); 2] = [("liars", "byzantine_nodes"), ("lies", "lying_syncs")];
+const OLD_NAMES: [(&str, &str); 3] = [
+    ("liars", "byzantine_nodes"),
+    ("lies", "lying_syncs"),
+    ("point_blocks", "checkpoint_blocks"),
+];
 
 /// The present name of a setting that may be given by an old one.
 fn renamed(name: &str) -> &str {
@@ -286,7 +290,7 @@ settings! {
         /// 1: every certificate goes to everybody, and blocks travel with their transactions.
         flood = 0;
         /// Blocks between two states that can be fetched.
-        point_blocks = 1_024;
+        checkpoint_blocks = 1_024;
         /// Blocks that a node may be behind before it fetches a state.
         fetch_behind = 10_000;
         /// Blocks that every other node keeps whole; 0 for all.

@@ -237,9 +237,11 @@ impl Ledger {
         self.assemblies.on_final(&self.storage.tip.hash);
         self.store_block(&block, &branch, &located, out);
         self.recent.push(block.clone(), &located);
-        let spacing = self.config.point_blocks;
+        let spacing = self.config.checkpoint_blocks;
         let history = &self.storage.history;
-        self.sync.points.on_final(&branch, &block, history, spacing);
+        self.sync
+            .checkpoints
+            .on_final(&branch, &block, history, spacing);
         self.sync.on_block();
         let ledger_state = branch.ledger_state();
         let expired = self

@@ -75,7 +75,7 @@ pub struct Chunk {
     /// Keys with their values.
     #[codec(max = [LEDGER_CHUNK_PAIRS_MAX, [STATE_KEY_BYTES_MAX, STATE_VALUE_BYTES_MAX]])]
     pub pairs: Vec<(Bytes, Bytes)>,
-    /// The way from the last of them up to the root of the state.
+    /// The Merkle path of the last of them.
     #[codec(max = STATE_PATH_MAX)]
     pub path: Vec<StateStep>,
 }

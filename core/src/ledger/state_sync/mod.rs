@@ -59,13 +59,13 @@ use crate::types::Time;
 
 use crate::limits::LEDGER_FETCH_STALLED;
 use fetch::Fetch;
-use serve::Points;
+use serve::StateCheckpoints;
 use staging::Staged;
 
 /// What a node remembers of states that are fetched, by it and from it.
 #[derive(Debug, Default, Hash)]
 pub(super) struct StateSync {
-    pub(super) points: Points,
+    pub(super) checkpoints: StateCheckpoints,
     fetch: Option<Box<Fetch>>,
     /// What an earlier life has fetched.
     staged: Option<Box<Staged>>,

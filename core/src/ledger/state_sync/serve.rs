@@ -19,8 +19,8 @@ use crate::ledger::message::Message;
 use crate::ledger::reads::Purpose;
 use crate::ledger::state::Ledger;
 use crate::limits::{
-    LEDGER_ANSWER_BYTES_MAX, LEDGER_CHUNK_BYTES_MAX, LEDGER_CHUNK_PAIRS_MAX, LEDGER_POINTS_KEPT,
-    LEDGER_SYNC_EPOCHS_MAX,
+    LEDGER_ANSWER_BYTES_MAX, LEDGER_CHECKPOINTS_KEPT, LEDGER_CHUNK_BYTES_MAX,
+    LEDGER_CHUNK_PAIRS_MAX, LEDGER_SYNC_EPOCHS_MAX,
 };
 use crate::machine::Outbox;
 use crate::merkle::{KeyHash, StateTree, Tile};
@@ -30,7 +30,7 @@ use crate::types::NodeId;
 /// The last states at heights that all nodes agree on. They share all that has not
 /// changed since with the present one, so keeping them costs what has.
 #[derive(Debug, Default, Hash)]
-pub(in crate::ledger) struct Points {
+pub(in crate::ledger) struct StateCheckpoints {
     kept: VecDeque<Kept>,
 }
 
@@ -45,7 +45,7 @@ struct Kept {
     tiles: Vec<Tile>,
 }
 
-impl Points {
+impl StateCheckpoints {
     /// A block is final.
     pub(in crate::ledger) fn on_final(
         &mut self,
@@ -67,7 +67,7 @@ impl Points {
                 child: None,
                 tiles: history.open_tiles(),
             });
-            if self.kept.len() > LEDGER_POINTS_KEPT {
+            if self.kept.len() > LEDGER_CHECKPOINTS_KEPT {
                 self.kept.pop_front();
             }
         }
@@ -107,7 +107,7 @@ impl Ledger {
             SyncMessage::AskEpochs { from } => self.read_ends_for(to, from, out),
             SyncMessage::AskCheckpoint { above } => self.serve_checkpoint(to, above, out),
             SyncMessage::AskChunk { block, after } => {
-                let state = self.sync.points.state(&block);
+                let state = self.sync.checkpoints.state(&block);
                 let found = state.and_then(|state| chunk(state, block, after));
                 let answer = match found {
                     Some(chunk) => SyncMessage::Chunk(Box::new(chunk)),
@@ -120,7 +120,7 @@ impl Ledger {
     }
 
     fn serve_checkpoint(&self, to: NodeId, above: Height, out: &mut Outbox<Effect>) {
-        let newest = self.sync.points.newest();
+        let newest = self.sync.checkpoints.newest();
         if let Some(checkpoint) = newest.filter(|checkpoint| checkpoint.block.height > above) {
             send(to, SyncMessage::Checkpoint(Box::new(checkpoint)), out);
         }
@@ -188,5 +188,5 @@ pub(super) fn send(to: NodeId, message: SyncMessage, out: &mut Outbox<Effect>) {
 }
 
 #[cfg(test)]
-#[path = "../tests/asserts_points.rs"]
+#[path = "../tests/asserts_checkpoints.rs"]
 mod tests;

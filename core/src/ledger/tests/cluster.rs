@@ -41,7 +41,7 @@ pub struct Knobs {
     pub params: Params,
     pub mutant: Mutant,
     /// Blocks between states that can be fetched, and how far behind they are.
-    pub point_blocks: u64,
+    pub checkpoint_blocks: u64,
     pub fetch_behind: u64,
     /// Blocks that nodes keep whole, by their places; all if nothing is said.
     pub retain: Vec<u64>,
@@ -57,7 +57,7 @@ impl Default for Knobs {
             faults: MILD,
             params: Params::default(),
             mutant: Mutant::None,
-            point_blocks: 1024,
+            checkpoint_blocks: 1024,
             fetch_behind: 10_000,
             retain: Vec::new(),
             answer_copies: 1,
@@ -107,7 +107,7 @@ impl Setting for Nodes {
             idle_block: Span::from_secs(2),
         };
         config.wal_segment_bytes = 1 << 16;
-        config.point_blocks = self.knobs.point_blocks;
+        config.checkpoint_blocks = self.knobs.checkpoint_blocks;
         config.fetch_behind = self.knobs.fetch_behind;
         config.push_again = Span::from_millis(500);
         config.retain_blocks = self.knobs.retain.get(slot).copied().unwrap_or(0);

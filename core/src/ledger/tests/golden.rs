@@ -167,7 +167,7 @@ fn config(table: &mut Table) {
         },
         wait_timeout: Span(number(0x23)),
         push_again: Span(number(0x24)),
-        point_blocks: number(0x25),
+        checkpoint_blocks: number(0x25),
         fetch_behind: number(0x26),
         retain_blocks: number(0x27),
         wal_segment_bytes: number(0x28),

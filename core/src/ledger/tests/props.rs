@@ -26,7 +26,7 @@ fn run(seed: u64) -> Cluster {
         },
         params,
         // Half of the worlds fetch states at every opportunity.
-        point_blocks: 4,
+        checkpoint_blocks: 4,
         fetch_behind: if seed.is_multiple_of(2) { 8 } else { 10_000 },
         // One of each shape keeps all, or nobody who lost much could come back.
         retain: alloc::vec![0, 9, 5],

@@ -31,7 +31,7 @@ pub(super) fn old_world(seed: u64, knobs: Knobs) -> Cluster {
         Knobs {
             followers: 1,
             params,
-            point_blocks: 8,
+            checkpoint_blocks: 8,
             ..knobs
         },
     );
@@ -406,7 +406,7 @@ fn a_validator_that_was_away_for_epochs_fetches_the_state_and_votes_again() {
         70,
         Knobs {
             params,
-            point_blocks: 8,
+            checkpoint_blocks: 8,
             fetch_behind: 20,
             ..Knobs::default()
         },

@@ -43,7 +43,7 @@ impl<S: Subject> World<S> {
         config.wal_segment_bytes = settings.cluster.wal_segment_bytes;
         let most = usize::try_from(settings.disk.writes_pending_max).expect("few writes");
         config.persists_pending_max = most.max(2);
-        config.point_blocks = settings.ledger.point_blocks.max(1);
+        config.checkpoint_blocks = settings.ledger.checkpoint_blocks.max(1);
         config.fetch_behind = settings.ledger.fetch_behind;
         if slot % 2 == 1 {
             config.retain_blocks = settings.ledger.retain_blocks;

@@ -7,7 +7,7 @@ use crate::golden::samples;
 use crate::ledger::state_sync::fetch::Loading;
 use crate::ledger::tests::asserts::{node, parts};
 use crate::ledger::tests::golden::checkpoint;
-use crate::limits::LEDGER_POINTS_KEPT;
+use crate::limits::LEDGER_CHECKPOINTS_KEPT;
 use crate::machine::Outbox;
 
 #[test]
@@ -15,8 +15,8 @@ use crate::machine::Outbox;
 fn states_to_be_fetched_are_bounded() {
     let mut ledger = node();
     let branch = parts(&mut ledger).tip().clone();
-    for _ in 0..=LEDGER_POINTS_KEPT {
-        ledger.sync.points.kept.push_back(Kept {
+    for _ in 0..=LEDGER_CHECKPOINTS_KEPT {
+        ledger.sync.checkpoints.kept.push_back(Kept {
             branch: branch.clone(),
             block: samples::header(),
             child: None,
