@@ -343,11 +343,18 @@ impl<S: Subject> World<S> {
     }
 
     fn run_until(&mut self, end: u64) {
-        while self.is_open() && !self.court.is_decided() {
-            match self.queue.next_time() {
-                Some(time) if time < end => self.advance(),
-                _ => break,
+        let run = || {
+            while self.is_open() && !self.court.is_decided() {
+                match self.queue.next_time() {
+                    Some(time) if time < end => self.advance(),
+                    _ => break,
+                }
             }
+        };
+        // A machine that panics is a finding where it steps. What panics outside of machines
+        // is the simulator's own, and must name its seed and its event like any other.
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(run)) {
+            self.violate("simulator-panic", panic_message(&*panic).to_owned());
         }
         if self.violation.is_none() {
             self.now = self.now.max(end);
@@ -366,15 +373,9 @@ impl<S: Subject> World<S> {
             self.now = time;
             self.steps_now = 0;
         }
-        // A machine that panics is a finding where it steps. What panics outside of machines
-        // is the simulator's own, and must name its seed and its event like any other.
-        let happened = catch_unwind(AssertUnwindSafe(|| self.happen(event)));
-        let finding = match happened {
-            Ok(Ok(())) => return,
-            Ok(Err(finding)) => finding,
-            Err(panic) => ("simulator-panic", panic_message(&*panic).to_owned()),
-        };
-        self.violate(finding.0, finding.1);
+        if let Err((checker, message)) = self.happen(event) {
+            self.violate(checker, message);
+        }
     }
 
     fn happen(&mut self, event: SimEvent) -> Result<(), Finding> {
