@@ -83,6 +83,8 @@ pub enum Mutant {
     BftCommitsCertifiedOnly,
     /// What is committed is proven by the highest finalization, however far above it is.
     BftProvesByLastFinal,
+    /// Votes to finalise the newest notarised block are not sent again once its view is old.
+    BftForgetsUnfinished,
     /// The certificate of an answer to catch up is not written.
     BftSyncForgetsCert,
     /// Certificates are not checked in answers to catch up (ava #188).
@@ -242,7 +244,7 @@ pub enum Mutant {
 
 impl Mutant {
     /// All planted bugs.
-    pub const ALL: [Self; 100] = [
+    pub const ALL: [Self; 101] = [
         Self::VoteNotDurable,
         Self::VoteForgottenInTerm,
         Self::CommitOldTerm,
@@ -278,6 +280,7 @@ impl Mutant {
         Self::BftBuildsOnInvalid,
         Self::BftCommitsCertifiedOnly,
         Self::BftProvesByLastFinal,
+        Self::BftForgetsUnfinished,
         Self::BftSyncForgetsCert,
         Self::BftSyncUnchecked,
         Self::BftHelpsNobody,

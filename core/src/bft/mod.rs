@@ -149,7 +149,9 @@
 //!
 //! # Limits that an operator can meet
 //! - If 256 blocks in a row are notarised and none of them becomes final, no more
-//!   are taken in until a finalization arrives.
+//!   are taken in until a finalization arrives. Votes to finalise the newest of them
+//!   are sent again until then, however old its view is. Where those are too few,
+//!   because others gave that view up, the ledger stays where it is.
 //! - A validator that lost its disk is silent for some views, and asks once more when
 //!   the next epoch begins. Until it votes it counts as faulty: if it, Byzantine validators and
 //!   those who are down are a third of the power together, no view ends before one of the

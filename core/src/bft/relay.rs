@@ -23,6 +23,7 @@ use super::message::Message;
 use super::state::{Bft, Phase};
 use super::timers::take_due;
 use super::types::{ValidatorIndex, View};
+use super::vote::{Vote, VoteKind};
 use crate::limits::VIEWS_REPEATED;
 use crate::machine::Outbox;
 use crate::mutant::Mutant;
@@ -107,13 +108,35 @@ impl Bft {
         }
     }
 
+    /// Sends the vote to finalise the newest notarised block again with each view that comes to
+    /// nothing behind it: such views are over before [`retransmit`](Self::retransmit) is due.
+    pub(super) fn repeat_unfinished(&self, out: &mut Outbox<Effect>) {
+        let is_left_behind = |vote: &Vote| vote.statement.view().next() < self.view;
+        if !matches!(self.phase, Phase::Running) {
+            return;
+        }
+        if let Some(vote) = self.unfinished_vote().filter(is_left_behind) {
+            out.push(Effect::Broadcast {
+                message: Message::Vote(vote),
+            });
+        }
+    }
+
+    /// The durable own vote to finalise the newest notarised block that is not final.
+    fn unfinished_vote(&self) -> Option<Vote> {
+        let view = self.newest_unfinished()?;
+        let vote = self.guard.vote(view, VoteKind::Finalize)?;
+        self.guard.holds_durably(vote).then_some(*vote)
+    }
+
     /// C4: own votes as they are, never signed again, and the entry certificate.
     /// Who has no vote to show asks for help by a status.
     pub(super) fn retransmit(&mut self, out: &mut Outbox<Effect>) {
         if self.config.mutant.is(Mutant::BftRepeatsNothing) {
             return;
         }
-        let votes = self.guard.newest(VIEWS_REPEATED);
+        let mut votes = self.guard.newest(VIEWS_REPEATED);
+        votes.extend(self.unfinished_vote().filter(|vote| !votes.contains(vote)));
         if votes.is_empty() || self.me.is_none() {
             let peer = self.next_peer();
             let to = self.node_at(peer);

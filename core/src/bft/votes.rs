@@ -243,7 +243,11 @@ impl Bft {
             }
         }
         self.relay(&cert, assembled, out);
+        let before = self.view;
         self.enter(statement.view().next(), &cert);
+        if self.view > before {
+            self.repeat_unfinished(out);
+        }
     }
 
     /// S1: a certificate of the view before lets everybody into the next.
@@ -274,7 +278,9 @@ impl Bft {
             return;
         }
         let oldest = View(self.view.0.saturating_sub(VIEWS_KEPT));
-        for round in self.rounds.range_mut(..oldest).map(|(_, round)| round) {
+        let unfinished = self.newest_unfinished();
+        let old = self.rounds.range_mut(..oldest);
+        for (_, round) in old.filter(|(view, _)| Some(**view) != unfinished) {
             round.forget_votes();
         }
         let to_commit = self.final_hashes();
@@ -288,6 +294,19 @@ impl Bft {
                 || to_commit.contains(hash)
                 || mine.is_some_and(|vote| vote.statement.block == place)
         });
+    }
+
+    /// The newest view whose block is notarised and that nothing final has overtaken. Votes to
+    /// finalise it are kept and sent again however many views ago that was: where they were
+    /// lost, and no further block has room, nothing else makes anything final.
+    pub(super) fn newest_unfinished(&self) -> Option<View> {
+        if self.config.mutant.is(Mutant::BftForgetsUnfinished) {
+            return None;
+        }
+        let above = self.rounds.range(self.final_place().view.next()..);
+        let mut newest_first = above.rev();
+        let found = newest_first.find(|(_, round)| round.certified().is_some());
+        found.map(|(view, _)| *view)
     }
 
     /// S12: a peer that votes in a view which has ended is helped out of it, at
