@@ -94,11 +94,7 @@ impl Hasher for Fold {
     }
 
     fn write_u128(&mut self, value: u128) {
-        let bytes = value.to_be_bytes();
-        let (halves, _) = bytes.as_chunks();
-        halves
-            .iter()
-            .for_each(|half| self.write_u64(u64::from_be_bytes(*half)));
+        self.write(&value.to_be_bytes());
     }
 
     fn write_usize(&mut self, value: usize) {

@@ -18,6 +18,8 @@ const REFUSED: &[(&str, &str)] = &[
     ("KnownKeys", "KeyCache"),
     ("stirred", "rules_dirty"),
     ("Footing", "ParentJustification"),
+    ("footing", "parent_justification"),
+    ("on_spare", "on_redundant"),
     ("SilentUpto", "VoteFloor"),
     ("let_go", "release"),
     ("say_again", "retransmit"),

@@ -121,7 +121,7 @@
 //! of them), they may fork the ledger, and then the certificates of honest validators
 //! convict more than a third of the power ([`forensics`]). Every certificate has an
 //! honest signer then. So whoever finalised a block holds its notarization (D2), and
-//! of every notarised block somebody honest has checked the footing (S3) and holds the
+//! of every notarised block somebody honest has checked the justification (S3) and holds the
 //! certificates that it rests on. Of two final blocks, neither of which rests on the
 //! other, let B be the one of the earlier view v. The chain of the other one has in
 //! view v

@@ -39,7 +39,7 @@ impl Bft {
         if !self.may_vote(&statement) {
             return;
         }
-        match self.footing(&header) {
+        match self.parent_justification(&header) {
             ParentJustification::Missing(views) => {
                 return self.ask_certs(&views, header.proposer, out);
             }
@@ -63,7 +63,7 @@ impl Bft {
     }
 
     /// S3: parent and skipped views of a block.
-    pub(super) fn footing(&self, header: &Header) -> ParentJustification {
+    pub(super) fn parent_justification(&self, header: &Header) -> ParentJustification {
         let last = self.final_place();
         if header.parent_view < last.view || header.parent_view >= header.view {
             return ParentJustification::Broken;

@@ -52,7 +52,7 @@ impl Bft {
             return;
         }
         if self.is_settled(&statement) {
-            return self.on_spare(from, vote, out);
+            return self.on_redundant(from, vote, out);
         }
         if !verified && !self.verifies(&vote) {
             self.reject();
@@ -72,7 +72,7 @@ impl Bft {
 
     /// A vote that says what a certificate says already. It is worth no work, unless its
     /// signer has signed something else as well.
-    fn on_spare(&mut self, from: NodeId, vote: Vote, out: &mut Outbox<Effect>) {
+    fn on_redundant(&mut self, from: NodeId, vote: Vote, out: &mut Outbox<Effect>) {
         if self.epoch.validators.index_of(from) != Some(vote.signer) {
             return;
         }

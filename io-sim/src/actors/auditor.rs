@@ -35,8 +35,6 @@ struct Question {
     /// The epoch that it knows.
     from: Epoch,
     fresh: bool,
-    /// Whom it asked last.
-    slot: usize,
     /// How many it has asked.
     times: usize,
 }
@@ -58,19 +56,19 @@ impl Auditor {
     /// Asks the next honest node that is up.
     fn ask<S: Subject>(&mut self, ctx: &mut Context<'_, S>, token: usize) {
         let question = &mut self.questions[token];
-        let hosts = ctx.hosts();
-        let living = |slot: &usize| hosts[*slot].is_honest() && hosts[*slot].is_up();
-        let begin = question.slot + usize::from(question.times > 0);
-        let mut next = (begin..begin + hosts.len()).map(|slot| slot % hosts.len());
-        // A call to one that is down fails, and counts.
-        question.slot = next.find(living).unwrap_or(question.slot);
+        let hosts = ctx.hosts().iter().enumerate();
+        let living = hosts.filter(|(_, host)| host.is_honest() && host.is_up());
+        let slots: Vec<usize> = living.map(|(slot, _)| slot).collect();
+        // Where none is up any is asked: the call fails, and counts.
+        let at = (token + question.times) % slots.len().max(1);
+        let slot = slots.get(at).copied().unwrap_or(0);
         question.times += 1;
         let request = Request::Prove {
             id: question.id,
             from: question.from,
             fresh: question.fresh,
         };
-        ctx.call_now(number(token), question.slot, request);
+        ctx.call_now(number(token), slot, request);
     }
 }
 
@@ -85,9 +83,6 @@ impl<S: Subject> Actor<S> for Auditor {
         let step = known.len() / RECEIPTS + 1;
         let asked = known.into_iter().rev().step_by(step);
         let asked = asked.filter_map(|id| Some((*id, judge.epoch_to_prove_from(id)?)));
-        let hosts = ctx.hosts().iter().enumerate();
-        let living = hosts.filter(|(_, host)| host.is_honest() && host.is_up());
-        let slots: Vec<usize> = living.map(|(slot, _)| slot).collect();
         let questions = asked.enumerate().map(|(at, (id, from))| {
             // Every other one under a certificate of now instead of then.
             let now = furthest(ctx.hosts()).and_then(Ledger::bft);
@@ -97,7 +92,6 @@ impl<S: Subject> Actor<S> for Auditor {
                 id,
                 from,
                 fresh: is_near && at % 2 == 1,
-                slot: slots[at % slots.len()],
                 times: 0,
             }
         });

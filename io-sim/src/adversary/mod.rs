@@ -1,5 +1,5 @@
-//! Byzantine nodes of the ledger: a [`ByzantineNode`] is an honest process whose messages are changed on
-//! their way out, by a list of behaviours; twins are two honest processes with one key.
+//! Byzantine nodes of the ledger: a [`ByzantineNode`] is an honest process whose messages are
+//! changed on their way out, by a list of behaviours; twins are two honest processes with one key.
 //!
 //! A Byzantine node holds its own key and what it has heard, nothing else, so it cannot forge a
 //! vote of somebody else (see [`decube_core::crypto::fake`]). Each behaviour is an

@@ -229,6 +229,25 @@ fn the_checker_of_a_guest_ends_a_run_that_breaks_its_promise() {
     assert!((0..60).all(|seed| alone(seed).violation.is_none()));
 }
 
+/// Four validators, one of them Byzantine with no behaviour but a guest's, and what else a test
+/// sets.
+fn one_of_four(more: &[(&str, u64)]) -> RunSpec {
+    let settings = [
+        ("nodes", 4),
+        ("byzantine_nodes", 1),
+        ("twins", 0),
+        ("strategies", 0),
+        ("horizon_ms", 2_000),
+    ];
+    let settings = settings.iter().chain(more);
+    RunSpec {
+        settings: settings
+            .map(|(name, value)| ((*name).to_owned(), *value))
+            .collect(),
+        ..RunSpec::new(Scenario::BftByzantine, 1)
+    }
+}
+
 /// A Byzantine node that repeats to some what it hears.
 #[derive(Debug)]
 struct Echo(Shared<u64>);
@@ -254,17 +273,7 @@ impl Adversary for Echo {
 
 #[test]
 fn byzantine_nodes_take_up_a_behaviour_that_no_setting_names() {
-    let mut spec = RunSpec::new(Scenario::BftByzantine, 1);
-    let settings = [
-        ("nodes", 4),
-        ("byzantine_nodes", 1),
-        ("twins", 0),
-        ("strategies", 0),
-        ("horizon_ms", 2_000),
-    ];
-    spec.settings = settings
-        .map(|(name, value)| (name.to_owned(), value))
-        .to_vec();
+    let spec = one_of_four(&[]);
     let world = || World::<Node>::new(spec.setup().expect("these settings exist"));
     let plain = world().run();
     assert_eq!(plain.violation, None);
@@ -319,20 +328,11 @@ impl Adversary for TooLong {
 /// damaged, or both.
 #[test]
 fn what_no_decoder_takes_goes_no_further_than_its_sender() {
-    let mut spec = RunSpec::new(Scenario::BftByzantine, 1);
-    let settings = [
-        ("nodes", 4),
-        ("byzantine_nodes", 1),
-        ("twins", 0),
-        ("strategies", 0),
-        ("horizon_ms", 2_000),
+    let spec = one_of_four(&[
         ("bandwidth_bytes_per_ms", 50_000),
         ("codec", 1),
         ("corrupt_ppm", 50_000),
-    ];
-    spec.settings = settings
-        .map(|(name, value)| (name.to_owned(), value))
-        .to_vec();
+    ]);
     let too_long = || Box::new(TooLong::default()) as Box<dyn Adversary>;
     let world = World::<Node>::new(spec.setup().expect("these settings exist"));
     let outcome = world.with_behaviour(too_long).run();
@@ -361,22 +361,16 @@ impl Adversary for Broken {
 /// Otherwise nobody would learn which seed it was, nor could look at it.
 #[test]
 fn a_panic_of_the_simulator_itself_is_a_finding_of_the_seed() {
-    let spec = RunSpec::new(Scenario::BftByzantine, 1);
-    let mut spec = RunSpec {
-        settings: vec![("byzantine_nodes".to_owned(), 1)],
-        ..spec
-    };
     let run = |spec: &RunSpec| {
         let broken = || Box::new(Broken) as Box<dyn Adversary>;
         let world = World::<Node>::new(spec.setup().expect("these settings exist"));
         world.with_behaviour(broken).run().violation
     };
-    let violation = run(&spec).expect("it panics");
+    let violation = run(&one_of_four(&[])).expect("it panics");
     assert_eq!(violation.checker, "simulator-panic");
     assert!(violation.message.contains("a mistake"), "{violation}");
     assert!(violation.event > 0, "it names its event");
-    spec.settings = vec![("byzantine_nodes".to_owned(), 0)];
-    assert_eq!(run(&spec), None);
+    assert_eq!(run(&one_of_four(&[("byzantine_nodes", 0)])), None);
 }
 
 /// The digests of `plain` runs are those from before there were guests: the tests of

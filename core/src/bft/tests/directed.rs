@@ -12,7 +12,7 @@ use super::solo::{DELTA, Keys, Solo};
 use crate::bft::state::Verdict;
 use crate::bft::*;
 use crate::crypto::Digest;
-use crate::limits::{BLOCKS_OPEN_MAX, PATH_HEADERS_MAX};
+use crate::limits::{BLOCKS_OPEN_MAX, PATH_HEADERS_MAX, VIEWS_KEPT};
 use crate::machine::Machine as _;
 use crate::mutant::Mutant;
 use crate::types::Span;
@@ -46,6 +46,7 @@ holds! {
     what_can_not_be_kept_is_asked_for_with_pauses,
     one_vote_per_view_across_a_restart,
     who_voted_for_a_block_keeps_it_across_a_restart,
+    views_without_a_finalization_heal,
     a_vote_outlives_what_had_opened_its_view,
     a_single_answer_does_not_bring_a_lost_disk_back,
     a_claimed_view_without_proof_locks_nobody_out,
@@ -636,4 +637,38 @@ fn a_voted_block_that_was_lost_is_written_again() {
         let hash = solo.bft.keep_block(block, Verdict::Open);
         assert_eq!(solo.bft.blocks[&hash].recorded, is_written);
     }
+}
+
+/// Nothing becomes final for more views than blocks may be open, and all are started again.
+/// Then the network is whole and quiet.
+pub fn views_without_a_finalization_heal(mutant: Mutant) {
+    let mut cluster = Cluster::new(
+        11,
+        Knobs {
+            mutant,
+            ..Knobs::default()
+        },
+    );
+    cluster.filter = |message, _| match message {
+        Message::Vote(vote) => vote.statement.kind != VoteKind::Finalize,
+        Message::Cert(cert) => cert.statement.kind != VoteKind::Finalize,
+        _ => true,
+    };
+    let mut number = 0_u64;
+    let view_of = |cluster: &Cluster| cluster.slots[0].bft.as_ref().unwrap().view();
+    let enough = View(u64::try_from(BLOCKS_OPEN_MAX).unwrap() + VIEWS_KEPT + 8);
+    while view_of(&cluster) < enough {
+        cluster.submit(&number.to_be_bytes());
+        number += 1;
+        cluster.run_for(Span::from_millis(20));
+        assert!(number < 20_000, "views go on: {:?}", view_of(&cluster));
+    }
+    for slot in 0..2 {
+        cluster.crash(slot);
+        cluster.start(slot, false);
+    }
+    assert_eq!(cluster.checker.blocks, 0, "nothing is final");
+    cluster.must_progress(b"healed", Span::from_secs(20));
+    let open = u64::try_from(BLOCKS_OPEN_MAX).unwrap();
+    assert!(cluster.checker.blocks >= open, "all of them are final");
 }

@@ -75,14 +75,9 @@ macro_rules! directed {
     )+};
 }
 
-#[test]
-fn forgets_unfinished() {
-    let situation = super::scenarios::views_without_a_finalization_heal;
-    let why = failure(situation, Mutant::BftForgetsUnfinished).expect("survived");
-    assert!(why.contains("I10: no progress"), "found by accident: {why}");
-}
-
 directed! {
+    forgets_unfinished: BftForgetsUnfinished
+        in views_without_a_finalization_heal by "I10: no progress",
     takes_votes_last: BftTakesVotesLast
         in who_voted_for_a_block_keeps_it_across_a_restart by "is lost",
     helps_nobody: BftHelpsNobody

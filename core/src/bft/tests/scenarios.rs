@@ -11,7 +11,6 @@ use super::cluster::{CHAIN, Cluster, Knobs};
 use super::solo::{Keys, Solo};
 use crate::bft::*;
 use crate::crypto::{ChainId, Signature, sha256};
-use crate::limits::{BLOCKS_OPEN_MAX, VIEWS_KEPT};
 use crate::mutant::Mutant;
 use crate::types::Span;
 
@@ -615,43 +614,4 @@ fn a_leader_that_is_silent_for_long_is_not_waited_for() {
     cluster.run_for(Span::from_secs(1));
     longest(&mut cluster, 3);
     assert!(led(&cluster) > before, "it leads again");
-}
-
-/// Nothing becomes final for more views than blocks may be open, and all are started again.
-/// Then the network is whole and quiet.
-pub fn views_without_a_finalization_heal(mutant: Mutant) {
-    let mut cluster = Cluster::new(
-        11,
-        Knobs {
-            mutant,
-            ..Knobs::default()
-        },
-    );
-    cluster.filter = |message, _| match message {
-        Message::Vote(vote) => vote.statement.kind != VoteKind::Finalize,
-        Message::Cert(cert) => cert.statement.kind != VoteKind::Finalize,
-        _ => true,
-    };
-    let mut number = 0_u64;
-    let view_of = |cluster: &Cluster| cluster.slots[0].bft.as_ref().unwrap().view();
-    let enough = View(u64::try_from(BLOCKS_OPEN_MAX).unwrap() + VIEWS_KEPT + 8);
-    while view_of(&cluster) < enough {
-        cluster.submit(&number.to_be_bytes());
-        number += 1;
-        cluster.run_for(Span::from_millis(20));
-        assert!(number < 20_000, "views go on: {:?}", view_of(&cluster));
-    }
-    for slot in 0..2 {
-        cluster.crash(slot);
-        cluster.start(slot, false);
-    }
-    assert_eq!(cluster.checker.blocks, 0, "nothing is final");
-    cluster.must_progress(b"healed", Span::from_secs(20));
-    let open = u64::try_from(BLOCKS_OPEN_MAX).unwrap();
-    assert!(cluster.checker.blocks >= open, "all of them are final");
-}
-
-#[test]
-fn finalizations_that_were_lost_for_hundreds_of_views_come_again() {
-    views_without_a_finalization_heal(Mutant::None);
 }

@@ -25,7 +25,7 @@ fn hear(ledger: &mut Ledger, now: Time, from: NodeId, message: Message) -> Vec<E
 }
 
 /// Something that is sent in an epoch, and proves nothing.
-const fn said_in(epoch: Epoch) -> Message {
+const fn sent_in(epoch: Epoch) -> Message {
     let view = View(1);
     Message::Bft(bft::Message::AskCerts { epoch, view })
 }
@@ -57,17 +57,17 @@ fn who_is_behind_is_helped_whoever_else_claims_to_be() {
     ledger.helped.clear();
     let mut helped = 0;
     for from in strangers(3 * LEDGER_HELPED_MAX) {
-        let effects = hear(&mut ledger, now, from, said_in(Epoch(0)));
+        let effects = hear(&mut ledger, now, from, sent_in(Epoch(0)));
         helped += usize::from(is_helped(&effects, from));
     }
     assert_eq!(helped, LEDGER_HELPED_MAX, "so many in one delay");
     let honest = validators(&mut ledger)[0];
-    let effects = hear(&mut ledger, now, honest, said_in(Epoch(0)));
+    let effects = hear(&mut ledger, now, honest, sent_in(Epoch(0)));
     assert!(!is_helped(&effects, honest), "it is to say it again");
     let later = now + ledger.config().timing.delta;
-    let effects = hear(&mut ledger, later, honest, said_in(Epoch(0)));
+    let effects = hear(&mut ledger, later, honest, sent_in(Epoch(0)));
     assert!(is_helped(&effects, honest));
-    let effects = hear(&mut ledger, later, honest, said_in(Epoch(0)));
+    let effects = hear(&mut ledger, later, honest, sent_in(Epoch(0)));
     assert!(!is_helped(&effects, honest), "once in a delay");
 }
 
@@ -89,13 +89,13 @@ fn who_falsely_claims_to_be_ahead_does_not_keep_the_validators_from_being_asked(
     let mut ledger = node();
     let (now, far) = (ledger.now, Epoch(1_000_000));
     let claim = || Message::Sync(SyncMessage::Epochs(vec![samples::epoch_end()]));
-    let first = hear(&mut ledger, now, NodeId(1), said_in(far));
+    let first = hear(&mut ledger, now, NodeId(1), sent_in(far));
     let mut present = asked(&first).expect("it fetches the state");
     let mut seen = BTreeSet::new();
     for next in 2..500 {
         let stranger = NodeId(next);
         seen.insert(present);
-        hear(&mut ledger, now, stranger, said_in(far));
+        hear(&mut ledger, now, stranger, sent_in(far));
         let Some(next) = asked(&hear(&mut ledger, now, present, claim())) else {
             break;
         };

@@ -1,8 +1,8 @@
 //! The ledger: who validates at the beginning, who is Byzantine, and how much power is Byzantine at
 //! most.
 //!
-//! A Byzantine validator is an honest process whose messages pass through a [`ByzantineNode`] on their
-//! way out, which holds its key and no other; so its deviations fit the situation. How they
+//! A Byzantine validator is an honest process whose messages pass through a [`ByzantineNode`] on
+//! their way out, which holds its key and no other; so its deviations fit the situation. How they
 //! deviate, and what twins are, stands in [`adversary`](crate::adversary).
 //!
 //! | file | holds |
